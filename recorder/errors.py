@@ -1,0 +1,142 @@
+"""Every error exprec raises on purpose, each with the exit code of its kind.
+
+It holds no logic beyond composing a full message; who raises what is the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+KeyPath = tuple[str | int, ...]
+"""Where a value stands in a document: mapping keys and 0-based list positions, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a value: what stands where, and what should stand there instead.
+
+    `key` is the path as a person reads it (`agents[BANK_A].opening_balance`), `path` the same for
+    programs. `source` and `line` (1-based) are known once the value is traced to a file.
+    """
+
+    path: KeyPath
+    message: str
+    key: str = ""
+    source: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.source, self.line) if part is not None)
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+    def within(self, source: str) -> Problem:
+        return replace(self, source=source)
+
+
+class ExprecError(Exception):
+    """Base of all errors that exprec raises on purpose; `exit_code` is what a command exits with."""
+
+    exit_code = 1
+
+
+class InvalidInput(ExprecError):
+    """What the user wrote (a file, a value, an option) is not valid; every problem found is listed."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class NotEncodable(ExprecError):
+    """A value cannot be kept in JSON without altering it."""
+
+    exit_code = 3
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"{field or 'the value'}: {reason}; exprec refuses it rather than record something else")
+
+
+class InvalidEvent(ExprecError):
+    """An event breaks the schema of its type, or the order of the log."""
+
+    exit_code = 3
+
+    def __init__(self, event_type: str, problems: Sequence[Problem]) -> None:
+        self.event_type, self.problems = event_type, tuple(problems)
+        super().__init__("\n".join(f"event {event_type}: {problem}" for problem in self.problems))
+
+
+class SimulationError(ExprecError):
+    """A simulation stopped at run time, for a reason that lies in a policy or in the scenario."""
+
+    exit_code = 3
+
+
+class ExperimentFailed(ExprecError):
+    """An experiment stopped on an error; what it recorded is sealed with status `failed`."""
+
+    exit_code = 3
+
+    def __init__(self, error_type: str, message: str) -> None:
+        self.error_type = error_type
+        super().__init__(f"the experiment failed: {error_type}: {message}")
+
+
+class RunNotFound(ExprecError):
+    """No run answers to this name."""
+
+    exit_code = 4
+
+    def __init__(self, reference: str, store: Path) -> None:
+        self.reference, self.store = reference, store
+        super().__init__(
+            f"no run '{reference}' in the store {store}; give a run id, 4 or more of its first digits, "
+            "a tag, or the path of a run directory"
+        )
+
+
+class AmbiguousRun(ExprecError):
+    """Several runs answer to this name; `candidates` are their ids."""
+
+    exit_code = 4
+
+    def __init__(self, reference: str, candidates: Sequence[str]) -> None:
+        self.reference, self.candidates = reference, tuple(candidates)
+        listed = "\n".join(f"  {candidate}" for candidate in self.candidates)
+        super().__init__(f"'{reference}' is ambiguous; give more digits of one of these runs:\n{listed}")
+
+
+class Damaged(ExprecError):
+    """Stored bytes are not what exprec wrote; nothing is guessed from them."""
+
+    exit_code = 5
+
+    def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
+        self.path, self.reason, self.line = path, reason, line
+        place = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{place}: {reason}; restore the file from version control or another copy")
+
+
+class NotAStore(ExprecError):
+    """The folder is not an exprec store, or one of a format this version does not know."""
+
+    exit_code = 5
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
+
+
+class StorageFailure(ExprecError):
+    """The operating system refused to read or write: disk full, permission, quota."""
+
+    exit_code = 6
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path, self.error = path, error
+        super().__init__(f"{path}: {error.strerror or error}; nothing sealed was touched")

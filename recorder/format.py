@@ -1,0 +1,31 @@
+"""Every file name, version number and limit of the format, each in this one place.
+
+It holds no behaviour. What the files contain is told in schemas/FORMAT.md.
+"""
+
+FORMAT = 1
+"""Version of the run and store formats that this package writes."""
+
+RUN_FILE = "run.json"
+CONFIG_FILE = "config.json"
+EVENTS_FILE = "events.jsonl"
+EXCHANGES_FILE = "exchanges.jsonl"
+SCHEMAS_FILE = "schemas.json"
+
+STORE_FILE = "store.json"
+WORK_FOLDER = ".work"
+WORK_HEAD_SUFFIX = ".json"
+ATTESTATIONS_FOLDER = "attestations"
+TAGS_FOLDER = "tags"
+
+DEFAULT_STORE = "runs"
+
+ID_DIGITS = 64
+SHORTEST_PREFIX = 4
+"""Fewest hex digits that stand for a run id, as in git."""
+
+MAX_LINE_BYTES = 256 * 1024 * 1024
+"""Longest line of a log that is read; a longer one is damage, not data."""
+
+GIT_ATTRIBUTES = "* -text\nevents.jsonl -text diff=exprec\n"
+GIT_IGNORE = f"/{WORK_FOLDER}/\n"

@@ -1,0 +1,111 @@
+"""Canonical encoding: the same bytes for the same value, and a refusal for what JSON cannot keep."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exprec.recorder import canonical
+from exprec.recorder.errors import NotEncodable
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_what_is_encoded_comes_back_equal_and_of_the_same_types(value: Any) -> None:
+    data, back = canonical.encode_checked(value)
+    assert repr(back) == repr(json.loads(data)) or back == value
+    assert canonical.decode(data) == value
+    assert canonical.encode(canonical.decode(data)) == data
+    assert canonical.is_canonical(data, canonical.decode(data))
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 9), min_size=2))
+def test_order_of_insertion_leaves_no_trace(value: dict[str, int]) -> None:
+    turned = dict(reversed(value.items()))
+    assert canonical.encode(value) == canonical.encode(turned)
+
+
+def test_compact_and_indented_forms() -> None:
+    value = {"b": [1, 2.5], "a": {"ü": None}}
+    assert canonical.encode(value) == '{"a":{"ü":null},"b":[1,2.5]}\n'.encode()
+    assert canonical.encode(value, indent=True) == (
+        '{\n  "a": {\n    "ü": null\n  },\n  "b": [\n    1,\n    2.5\n  ]\n}\n'.encode()
+    )
+
+
+class Colour(Enum):
+    RED = object()
+
+
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"a": [0, {"cost": math.nan}]}, "a[1].cost", "nan"),
+    ({"a": math.inf}, "a", "inf"),
+    ({"a": -math.inf}, "a", "-inf"),
+    ({"a": 2**64}, "a", "64 bits"),
+    ({"a": -(2**63) - 1}, "a", "64 bits"),
+    ({"a": {"b": "x\ud800"}}, "a.b", "surrogate"),
+    ({"a": {"k\udfff": 1}}, "a", "surrogate"),
+    ({"a": {1: 2}}, "a", "not a string"),
+    ({"a": {1, 2}}, "a", "set"),
+    ({"a": b"x"}, "a", "bytes"),
+    ({"a": date(2026, 1, 1)}, "a", "date"),
+    ({"a": UUID(int=1)}, "a", "UUID"),
+    ({"a": Colour.RED}, "a", "Colour"),
+    ({"a": 1 + 2j}, "a", "complex"),
+    ({"a": {"b": object()}}, "a.b", "object"),
+]
+
+
+@pytest.mark.parametrize(("value", "field", "reason"), REFUSED, ids=[f"{field}-{why}" for _, field, why in REFUSED])
+def test_what_json_cannot_keep_is_refused_by_field(value: Any, field: str, reason: str) -> None:
+    with pytest.raises(NotEncodable) as raised:
+        canonical.encode(value)
+    assert raised.value.field == field
+    assert reason in raised.value.reason
+
+
+def test_what_nests_too_deeply_is_refused() -> None:
+    value: list[Any] = []
+    for _ in range(1000):
+        value = [value]
+    with pytest.raises(NotEncodable, match="nested too deeply"):
+        canonical.encode(value)
+
+
+def test_a_tuple_is_an_array() -> None:
+    assert canonical.encode_checked({"a": (1, 2)}) == (b'{"a":[1,2]}\n', {"a": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":1,"a":1}\n',
+        b'{"a": 1}\n',
+        b'{"b":1,"a":1}\n',
+        b'{"a":1}',
+        b'{"a":18446744073709551616}\n',
+        b'{"a":1e0}\n',
+    ],
+)
+def test_other_spellings_of_a_value_are_not_canonical(line: bytes) -> None:
+    assert not canonical.is_canonical(line, canonical.decode(line))
