@@ -1,0 +1,195 @@
+"""The only module that writes to disk: whole files, append-only files, folders, locks.
+
+It knows nothing of runs or events; it turns every OSError into StorageFailure.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from exprec.recorder.errors import StorageFailure
+
+
+@contextmanager
+def _failures_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailure(path, error) from error
+
+
+class AppendOnlyFile:
+    """A new file that only grows: one write(2) a record, and never half a record.
+
+    The file is created by the first append, so that a log without records leaves no file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._handle: int | None = None
+
+    def append(self, data: bytes) -> int:
+        """Write `data` at the end and return the offset it stands at, in bytes.
+
+        Raises StorageFailure when it cannot be written whole; the file then ends where it ended before.
+        """
+        with _failures_of(self.path):
+            handle = self._handle if self._handle is not None else self._create()
+            written = os.write(handle, data)
+            if written != len(data):
+                self._write_rest(handle, data[written:])
+        offset = self.size
+        self.size += len(data)
+        return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes from `offset` on, at most `size` of them."""
+        if self._handle is None:
+            return b""
+        with _failures_of(self.path):
+            return os.pread(self._handle, size, offset)
+
+    def sync(self) -> None:
+        """Return once everything appended is on the disk."""
+        if self._handle is not None:
+            with _failures_of(self.path):
+                os.fsync(self._handle)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _create(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._handle = os.open(self.path, flags, 0o666)
+        return self._handle
+
+    def _write_rest(self, handle: int, rest: bytes) -> None:
+        # A short write is what a disk that is nearly full gives. The rest may fit, or fail with the
+        # real reason; then the half record is taken back, so that the log stays whole.
+        try:
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(handle, self.size)
+            raise
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Create a file with this content, on the disk when this returns. Raises StorageFailure if it exists."""
+    with _failures_of(path):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Give a file this content at one moment: a reader sees all of the old or all of the new."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        write_new(draft, data)
+        with _failures_of(path):
+            os.rename(draft, path)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+    sync_folder(path.parent)
+
+
+def create_folder(path: Path) -> None:
+    """Create a folder and those above it; nothing happens when it is there."""
+    with _failures_of(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def create_unique_folder(parent: Path) -> Path:
+    """Create a folder with a new random name, which is part of no content, and return it."""
+    with _failures_of(parent):
+        while True:
+            path = parent / secrets.token_hex(8)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return path
+
+
+def publish_folder(draft: Path, final: Path) -> bool:
+    """Give a finished folder its final name; False, with nothing changed, when that name is taken.
+
+    The rename is one step of the file system: whatever happens, `final` is whole or absent.
+    """
+    sync_folder(draft)
+    with _failures_of(final):
+        try:
+            os.rename(draft, final)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+    sync_folder(final.parent)
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing happens when it is gone."""
+    with _failures_of(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Return once the names in a folder are on the disk."""
+    with _failures_of(path):
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class Lock:
+    """An exclusive lock on a file, held until `release` or the end of the process, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock of an existing file. Raises StorageFailure when another process has it."""
+        with _failures_of(path):
+            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(self._handle)
+                raise
+
+    def release(self) -> None:
+        os.close(self._handle)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock of this file; False when there is no such file."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)

@@ -1,0 +1,208 @@
+"""The append-only log: records to lines and back, one canonical JSON object a line.
+
+It knows order and schemas, not meaning: what events add up to is the business of `state`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from exprec.recorder import canonical, format, validation
+from exprec.recorder.errors import Damaged, InvalidEvent, Problem, StorageFailure
+from exprec.recorder.events import EVENT_TYPES, Event, schema_name
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+class Source(Protocol):
+    """Bytes that can be read at any offset."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset` on; empty at the end."""
+        ...
+
+
+class Sink(Source, Protocol):
+    """Bytes that can grow at the end and be read."""
+
+    def append(self, data: bytes) -> int: ...
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class MemorySink:
+    """A sink without a file, for experiments that are run without a store."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def append(self, data: bytes) -> int:
+        offset = len(self._data)
+        self._data += data
+        return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    def sync(self) -> None:
+        """Nothing to do: memory is lost with the process anyway."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class FileSource:
+    """The bytes of a file that somebody else wrote, and may still be writing."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StorageFailure when the file cannot be opened."""
+        self.path = path
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise StorageFailure(path, error) from error
+
+    def read(self, offset: int, size: int) -> bytes:
+        try:
+            return os.pread(self._file.fileno(), size, offset)
+        except OSError as error:
+            raise StorageFailure(self.path, error) from error
+
+
+class Entry(NamedTuple):
+    """An event, the line it stands in (newline included) and the offset of that line in the log."""
+
+    event: Event
+    line: bytes
+    start: int
+
+    @property
+    def end(self) -> int:
+        """The offset after the line."""
+        return self.start + len(self.line)
+
+
+class EventLog:
+    """The log of a run in progress."""
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        self._sink = sink if sink is not None else MemorySink()
+        self._seq = 0
+        self._iteration = 0
+        self.event_types: set[str] = set()
+
+    def append(self, event_type: str, iteration: int, fields: Mapping[str, Any]) -> Entry:
+        """Check, encode and append one event; what is returned was decoded from the bytes appended.
+
+        Raises InvalidEvent (schema, order), NotEncodable (a value that JSON cannot keep), StorageFailure.
+        Whatever is raised, the log is as it was.
+        """
+        event = {**fields, "seq": self._seq, "event_type": event_type, "iteration": iteration}
+        line, decoded = canonical.encode_checked(event)
+        self._check(event_type, iteration, decoded)
+        start = self._sink.append(line)
+        self._seq += 1
+        self._iteration = max(self._iteration, iteration)
+        self.event_types.add(event_type)
+        return Entry(decoded, line, start)
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """The events between two offsets, read back from the log."""
+        return LogReader(self._sink).entries(start, stop)
+
+    def sync(self) -> None:
+        """Return once everything appended is on the disk."""
+        self._sink.sync()
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def _check(self, event_type: str, iteration: int, event: Event) -> None:
+        name = schema_name(event_type)
+        if name is None:
+            message = validation.unknown_word("event type", event_type, list(EVENT_TYPES))
+            raise InvalidEvent(event_type, [Problem(("event_type",), message, "event_type")])
+        validator = validation.validator(name)
+        if not validator.is_valid(event):
+            raise InvalidEvent(event_type, validator.problems(event))
+        if 0 < iteration < self._iteration:
+            message = f"iteration {iteration} comes after iteration {self._iteration}"
+            raise InvalidEvent(event_type, [Problem(("iteration",), message, "iteration")])
+
+
+class ExchangeLog:
+    """The requests to models and their answers, of a run in progress."""
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        self._sink = sink if sink is not None else MemorySink()
+        self.count = 0
+
+    def append(self, exchange: Mapping[str, Any]) -> int:
+        """Check, encode and append one exchange; returns its index. Raises as EventLog.append does."""
+        line, decoded = canonical.encode_checked({**exchange, "index": self.count})
+        validator = validation.validator("exchange.v1")
+        if not validator.is_valid(decoded):
+            raise InvalidEvent("exchange", validator.problems(decoded))
+        self._sink.append(line)
+        self.count += 1
+        return self.count - 1
+
+    def sync(self) -> None:
+        """Return once everything appended is on the disk."""
+        self._sink.sync()
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+class LogReader:
+    """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
+
+    def __init__(self, source: Source, path: Path = Path(format.EVENTS_FILE)) -> None:
+        self._source = source
+        self._path = path
+        self.torn_bytes = 0
+        """Bytes after the last newline, known once `entries` has come to the end."""
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""
+        seq: int | None = 0 if start == 0 else None
+        for offset, line in self._lines(start, stop):
+            event = self._decode(line, seq)
+            seq = event["seq"] + 1
+            yield Entry(event, line + b"\n", offset)
+
+    def _lines(self, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
+        """The whole lines between two offsets, without their newlines, each with its offset."""
+        offset, rest = start, b""
+        while True:
+            position = offset + len(rest)
+            size = _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - position)
+            chunk = self._source.read(position, size) if size > 0 else b""
+            if not chunk:
+                self.torn_bytes = len(rest)
+                return
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield offset, line
+                offset += len(line) + 1
+            if len(rest) > format.MAX_LINE_BYTES:
+                raise Damaged(self._path, f"a line of more than {format.MAX_LINE_BYTES} bytes")
+
+    def _decode(self, line: bytes, seq: int | None) -> Event:
+        number = None if seq is None else seq + 1
+        try:
+            event = canonical.decode(line)
+        except ValueError as error:
+            raise Damaged(self._path, f"not JSON ({error})", number) from None
+        if not isinstance(event, dict):
+            raise Damaged(self._path, "an event must be a JSON object", number)
+        found = event.get("seq")
+        if type(found) is not int or (seq is not None and found != seq):
+            raise Damaged(self._path, f"seq must be {seq if seq is not None else 'an integer'}, not {found!r}", number)
+        if not isinstance(event.get("event_type"), str) or type(event.get("iteration")) is not int:
+            raise Damaged(self._path, "an event needs event_type and iteration", number)
+        return event

@@ -1,0 +1,129 @@
+"""A run directory, sealed or not, as files: its head, its config, its log.
+
+It reads only. How a directory comes to be is told in `recording`, how one is found in `store`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from exprec.recorder import canonical, format, validation
+from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.files import is_locked
+from exprec.recorder.store.log import FileSource, LogReader, MemorySink, Source
+from exprec.recorder.store.tree import folder_id
+
+
+class RunDirectory:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def is_sealed(self) -> bool:
+        """Whether the run is complete. A head inside the work folder is a seal that was cut off."""
+        return (self.path / format.RUN_FILE).is_file() and self.path.resolve().parent.name != format.WORK_FOLDER
+
+    @cached_property
+    def run_id(self) -> str:
+        """The address of a sealed run, the name of the folder of any other.
+
+        A folder named like an address is believed, as git believes the name of an object: proving it
+        is verification. A sealed run under another name (a copy) goes by the address of its content.
+        """
+        name = self.path.resolve().name
+        if not self.is_sealed or is_run_id(name):
+            return name
+        try:
+            return folder_id(self.path)
+        except OSError as error:
+            raise StorageFailure(self.path, error) from error
+
+    @cached_property
+    def head(self) -> dict[str, Any]:
+        """run.json. Raises Damaged when it is not what was written."""
+        path = self.path / format.RUN_FILE
+        head = self._json(path)
+        if isinstance(head, dict) and isinstance(head.get("format"), int) and head["format"] > format.FORMAT:
+            raise Damaged(path, f"format {head['format']} is newer than this version of exprec knows; update exprec")
+        problems = validation.problems(head, "run.v1")
+        if problems:
+            raise Damaged(path, str(problems[0]))
+        assert isinstance(head, dict)
+        return head
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """config.json: what can be run again. Raises Damaged."""
+        path = self.path / format.CONFIG_FILE
+        config = self._json(path)
+        if not isinstance(config, dict):
+            raise Damaged(path, "must be a JSON object")
+        return config
+
+    @cached_property
+    def work_head(self) -> dict[str, Any]:
+        """What is known of a run that is not sealed beside its log; empty when nothing is."""
+        path = work_head_path(self.path)
+        head = self._json(path) if path.is_file() else {}
+        return head if isinstance(head, dict) else {}
+
+    @property
+    def status(self) -> str:
+        """`completed` or `failed` when sealed, else `running` or `interrupted`."""
+        if self.is_sealed:
+            return str(self.head["status"])
+        return "running" if is_locked(work_head_path(self.path)) else "interrupted"
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment."""
+        return str((self.head if self.is_sealed else self.work_head).get("name", ""))
+
+    @property
+    def type(self) -> str:
+        """The kind of experiment; `generic` where nothing says otherwise."""
+        return str((self.head if self.is_sealed else self.work_head).get("type", "generic"))
+
+    def reader(self) -> LogReader:
+        """The log. Raises Damaged when a sealed log is not of the recorded size or ends in a torn line."""
+        path = self.path / format.EVENTS_FILE
+        if not self.is_sealed:
+            source: Source = FileSource(path) if path.exists() else MemorySink()
+            return LogReader(source, path)
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise Damaged(path, error.strerror or str(error)) from error
+        recorded = self.head["files"].get(format.EVENTS_FILE, {}).get("size")
+        if size != recorded:
+            raise Damaged(path, f"has {size} bytes where {format.RUN_FILE} records {recorded}")
+        source = FileSource(path)
+        if size and source.read(size - 1, 1) != b"\n":
+            raise Damaged(path, "the last line is torn")
+        return LogReader(source, path)
+
+    def _json(self, path: Path) -> Any:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise Damaged(path, "the file is missing") from error
+        except OSError as error:
+            raise StorageFailure(path, error) from error
+        try:
+            return canonical.decode(data)
+        except ValueError as error:
+            raise Damaged(path, f"not JSON ({error})") from None
+
+
+def is_run_id(text: str) -> bool:
+    """Whether the text has the form of an address: 64 lower-case hex digits."""
+    return len(text) == format.ID_DIGITS and not set(text) - set("0123456789abcdef")
+
+
+def work_head_path(folder: Path) -> Path:
+    """The file beside a work folder that names the run and is locked while the run is in progress."""
+    return folder.with_name(folder.name + format.WORK_HEAD_SUFFIX)

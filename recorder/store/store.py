@@ -1,0 +1,142 @@
+"""The store: a folder of runs, found by address, prefix, tag or path, and what was observed of them.
+
+It knows nothing of what runs contain beyond their files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exprec.recorder import canonical, files, format, validation
+from exprec.recorder.errors import AmbiguousRun, InvalidEvent, NotAStore, RunNotFound, StorageFailure
+from exprec.recorder.store.recording import Recording
+from exprec.recorder.store.rundir import RunDirectory, is_run_id
+
+
+class Store:
+    """A folder of runs that is there."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a store. Raises NotAStore when the folder is none, or of a newer format."""
+        self.path = path
+        mark = path / format.STORE_FILE
+        try:
+            content = canonical.decode(mark.read_bytes())
+        except FileNotFoundError:
+            raise NotAStore(path, f"no exprec store here ({format.STORE_FILE} is missing)") from None
+        except ValueError:
+            raise NotAStore(mark, "not JSON; restore it from version control") from None
+        except OSError as error:
+            raise StorageFailure(mark, error) from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if type(found) is int and found > format.FORMAT:
+            raise NotAStore(mark, f"format {found} is newer than this version of exprec knows; update exprec")
+        problems = validation.problems(content, "store.v1")
+        if problems:
+            raise NotAStore(mark, str(problems[0]))
+
+    @classmethod
+    def open_or_create(cls, path: Path) -> Store:
+        """The store at `path`, made there when the folder is empty or absent.
+
+        Raises NotAStore when the folder has something else in it, StorageFailure.
+        """
+        if not (path / format.STORE_FILE).exists():
+            if path.exists() and (not path.is_dir() or _names_in(path)):
+                raise NotAStore(path, "is not an exprec store and is not empty; name another folder with --store")
+            files.create_folder(path)
+            # First and atomic: of two processes that create a store together, both find a store.
+            files.replace(path / format.STORE_FILE, canonical.encode({"format": format.FORMAT}))
+        store = cls(path)
+        for name, text in ((".gitattributes", format.GIT_ATTRIBUTES), (".gitignore", format.GIT_IGNORE)):
+            if not (path / name).exists():
+                files.replace(path / name, text.encode())
+        files.create_folder(path / format.WORK_FOLDER)
+        return store
+
+    def begin(self, name: str, experiment_type: str, config: Mapping[str, Any]) -> Recording:
+        """Begin a run of this name. Raises NotEncodable for the config, StorageFailure."""
+        return Recording(self.path, name, experiment_type, config)
+
+    def run_ids(self) -> list[str]:
+        """The addresses of all sealed runs, sorted."""
+        return sorted(name for name in _names_in(self.path) if is_run_id(name))
+
+    def work_names(self) -> list[str]:
+        """The names of all runs in progress or interrupted, sorted."""
+        work = self.path / format.WORK_FOLDER
+        return sorted(name for name in _names_in(work) if (work / name).is_dir())
+
+    def tags(self) -> dict[str, str]:
+        """Run ids by tag name."""
+        folder = self.path / format.TAGS_FOLDER
+        return {name: (folder / name).read_text(encoding="utf-8").strip() for name in sorted(_names_in(folder))}
+
+    def resolve(self, reference: str) -> RunDirectory:
+        """The run that an address, a unique prefix of one, a tag or the name of a work folder stands for.
+
+        Raises RunNotFound, or AmbiguousRun with the candidates.
+        """
+        tagged = self.tags().get(reference)
+        found = {tagged} if tagged else set()
+        if len(reference) >= format.SHORTEST_PREFIX:
+            candidates = self.run_ids() + self.work_names()
+            found |= {candidate for candidate in candidates if candidate.startswith(reference)}
+        if not found:
+            raise RunNotFound(reference, self.path)
+        if len(found) > 1:
+            raise AmbiguousRun(reference, sorted(found))
+        name = found.pop()
+        for folder in (self.path, self.path / format.WORK_FOLDER):
+            if (folder / name).is_dir():
+                return RunDirectory(folder / name)
+        raise RunNotFound(reference, self.path)
+
+    def attest(self, run_id: str, observation: Mapping[str, Any]) -> Path:
+        """Add an observation of an execution that reached `run_id`; returns its file.
+
+        It is named by its digest, so that no two executions write the same file. Raises InvalidEvent
+        when the observation breaks its schema.
+        """
+        attestation = {**observation, "format": format.FORMAT, "run": run_id}
+        problems = validation.problems(attestation, "attestation.v1")
+        if problems:
+            raise InvalidEvent("attestation", problems)
+        data = canonical.encode(attestation, indent=True)
+        folder = self.path / format.ATTESTATIONS_FOLDER / run_id
+        files.create_folder(folder)
+        path = folder / f"{hashlib.sha256(data).hexdigest()}.json"
+        files.replace(path, data)
+        return path
+
+    def attestations(self, run_id: str) -> list[dict[str, Any]]:
+        """Everything observed of executions of a run, in the order in which they began."""
+        folder = self.path / format.ATTESTATIONS_FOLDER / run_id
+        found = [canonical.decode((folder / name).read_bytes()) for name in _names_in(folder)]
+        return sorted(found, key=lambda attestation: (attestation["started_at"], attestation["duration_seconds"]))
+
+
+def find_run(reference: str, store: Path) -> RunDirectory:
+    """The run that `reference` stands for: the path of a run directory, or a name in the store.
+
+    Raises RunNotFound, AmbiguousRun, NotAStore.
+    """
+    path = Path(reference)
+    if any((path / name).is_file() for name in (format.EVENTS_FILE, format.RUN_FILE)):
+        return RunDirectory(path)
+    if not store.exists():
+        raise RunNotFound(reference, store)
+    return Store(store).resolve(reference)
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names in a folder that are not drafts; none when there is no such folder."""
+    try:
+        return [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageFailure(folder, error) from error
