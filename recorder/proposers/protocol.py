@@ -1,0 +1,85 @@
+"""What a proposer is asked and what it answers.
+
+A proposer returns text, whoever it is; that the text is a usable policy is for others to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from exprec.recorder.errors import ExprecError
+
+Policy = Mapping[str, Any]
+
+
+class ModelFailure(ExprecError):
+    """A model gave no answer: refused, unreachable, out of time. The experiment goes on without it."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, latency_seconds: float = 0.0) -> None:
+        self.latency_seconds = latency_seconds
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a request to a model; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter that a policy may set: `kind` is int, float or enum; bounds are inclusive."""
+
+    name: str
+    kind: str
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRequest:
+    """One agent's question for a better policy.
+
+    It holds only what that agent may know: its own policies and decisions, never another agent's.
+    `decisions` says of each earlier proposal of this agent, in order, whether it was accepted.
+    """
+
+    agent_id: str
+    messages: tuple[Message, ...]
+    starting_policy: Policy
+    current_policy: Policy
+    decisions: tuple[bool, ...]
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: text that should be a policy document, and what it took."""
+
+    text: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_seconds: float = 0.0
+
+
+class Proposer(Protocol):
+    """Anything that answers a request for a policy."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether asking is an exchange to record; a computation is repeated rather than recorded."""
+        ...
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        """Answer a request. Raises ModelFailure when no answer can be had."""
+        ...

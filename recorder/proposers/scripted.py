@@ -1,0 +1,85 @@
+"""The proposer that answers from a file: for tests, demonstrations and answers that came from elsewhere.
+
+Its answers go the way of a model's: they are checked, retried and recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from exprec.recorder import canonical, validation
+from exprec.recorder.documents import parse_document
+from exprec.recorder.errors import ExprecError, InvalidInput, Problem
+from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
+
+
+class ScriptExhausted(ExprecError):
+    """The experiment asks for more answers than the script has."""
+
+    exit_code = 3
+
+    def __init__(self, script: str, agent_id: str) -> None:
+        super().__init__(f"{script} has no answer left for {agent_id}; add a line, or lower convergence.max_iterations")
+
+
+class ScriptedProposer:
+    """Answers in the order of the lines of a JSONL file; a line that names an agent is kept for it."""
+
+    is_model = True
+
+    def __init__(self, script: Path, digest: str | None = None) -> None:
+        """Read the answers. Raises InvalidInput, naming file and line, also when `digest` (SHA-256 of the
+        file, hex) is given and differs."""
+        self._name = script.name
+        self._lines = _read(script, digest)
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        """The next answer for the agent. Raises ModelFailure for a scripted error, ScriptExhausted."""
+        line = self._take(request.agent_id)
+        latency = float(line.get("latency_seconds", 0.0))
+        if "error" in line:
+            raise ModelFailure(line["error"], latency)
+        answer = line["answer"]
+        text = answer if isinstance(answer, str) else canonical.encode(answer).decode()
+        return Answer(text, line.get("prompt_tokens"), line.get("completion_tokens"), latency)
+
+    def _take(self, agent_id: str) -> dict[str, Any]:
+        for position, line in enumerate(self._lines):
+            if line.get("agent", agent_id) == agent_id:
+                return self._lines.pop(position)
+        raise ScriptExhausted(self._name, agent_id)
+
+
+def _read(script: Path, digest: str | None) -> list[dict[str, Any]]:
+    try:
+        data = script.read_bytes()
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL in the path.
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput([Problem((), f"cannot be read: {reason}", source=str(script))]) from error
+    found = hashlib.sha256(data).hexdigest()
+    if digest is not None and found != digest:
+        message = f"is not the script this experiment was configured with (SHA-256 {found}, not {digest})"
+        raise InvalidInput([Problem((), message, source=str(script))])
+    lines: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for number, text in enumerate(data.split(b"\n"), start=1):
+        if not text.strip():
+            continue
+        try:
+            line = parse_document(text.decode("utf-8-sig"), str(script), "json").value
+        except UnicodeDecodeError:
+            problems.append(Problem((), "is not UTF-8 text", source=str(script), line=number))
+            continue
+        except InvalidInput as error:
+            problems += [replace(problem, line=number) for problem in error.problems]
+            continue
+        for problem in validation.problems(line, "scripted_answer.v1"):
+            problems.append(replace(problem, source=str(script), line=number))
+        lines.append(line)
+    if problems:
+        raise InvalidInput(problems)
+    return lines
