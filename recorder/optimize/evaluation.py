@@ -1,0 +1,148 @@
+"""Policies to costs: which seeds are simulated, and what the simulations come to.
+
+It decides nothing: whether costs are good enough is told in `acceptance` and `convergence`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from exprec.recorder import canonical
+from exprec.recorder.errors import Problem
+from exprec.recorder.optimize.config import ExperimentConfig
+from exprec.recorder.optimize.seeds import iteration_seed, sample_seed
+
+Policies = Mapping[str, Mapping[str, Any]]
+
+
+class AgentResult(Protocol):
+    """What a simulation came to for one agent; `total` is its cost in cents."""
+
+    @property
+    def total(self) -> int: ...
+
+    def as_dict(self) -> dict[str, int]:
+        """The total and what it is made of, in cents."""
+        ...
+
+
+class SimulationResult(Protocol):
+    """What one simulation came to: payments that arrived, those that settled, and the agents' costs."""
+
+    @property
+    def arrivals(self) -> int: ...
+    @property
+    def settled(self) -> int: ...
+    @property
+    def agents(self) -> Mapping[str, AgentResult]: ...
+
+
+class Simulator(Protocol):
+    """What evaluates policies. The same policies and seed always give the same result."""
+
+    def simulate(self, policies: Policies, seed: int) -> SimulationResult:
+        """Raises InvalidInput for a policy that is none, SimulationError for one that cannot run."""
+        ...
+
+    def check_policy(self, policy: Any) -> list[Problem]:
+        """Everything wrong with a policy document; empty when it can be simulated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One simulation: its seed, and its result."""
+
+    seed: int
+    result: SimulationResult
+
+    def cost(self, agent_id: str) -> int:
+        """The agent's cost, in cents."""
+        return self.result.agents[agent_id].total
+
+    @property
+    def settlement_rate(self) -> float:
+        """Settled payments over arrived ones; 1 when nothing arrived."""
+        return self.result.settled / self.result.arrivals if self.result.arrivals else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The same policies simulated with each seed of an evaluation."""
+
+    agents: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+    def costs(self, agent_id: str) -> list[int]:
+        """The agent's cost in each sample, in cents."""
+        return [sample.cost(agent_id) for sample in self.samples]
+
+    def mean_cost(self, agent_id: str) -> int:
+        """The agent's mean cost in cents, truncated toward zero."""
+        return truncated_mean(self.costs(agent_id))
+
+    @property
+    def costs_per_agent(self) -> dict[str, int]:
+        """Mean cost of each optimised agent in cents, truncated toward zero."""
+        return {agent: self.mean_cost(agent) for agent in self.agents}
+
+    @property
+    def total_cost(self) -> int:
+        """Sum of the optimised agents' mean costs, in cents."""
+        return sum(self.costs_per_agent.values())
+
+    @property
+    def sample_totals(self) -> list[int]:
+        """Sum of the optimised agents' costs in each sample, in cents."""
+        return [sum(sample.cost(agent) for agent in self.agents) for sample in self.samples]
+
+
+class Evaluator:
+    """Simulates policies on the seeds that the experiment prescribes for an iteration."""
+
+    def __init__(self, simulator: Simulator, config: ExperimentConfig) -> None:
+        self._simulator = simulator
+        self._agents = config.optimized_agents
+        self._master_seed = config.master_seed
+        self._samples = config.evaluation.num_samples if config.evaluation.mode == "bootstrap" else None
+        self._iteration = 0
+        self._done: dict[tuple[bytes, int], SimulationResult] = {}
+        """Simulations of the current iteration, by policies and seed: most comparisons repeat one side."""
+
+    def evaluate(self, policies: Policies, iteration: int, agent_id: str | None = None) -> Evaluation:
+        """Simulate `policies` for an iteration (from 1), on the seeds for judging `agent_id` or, without one,
+        for judging the iteration. Raises SimulationError."""
+        if iteration != self._iteration:
+            self._iteration, self._done = iteration, {}
+        key = canonical.encode(policies)
+        seeds = self.seeds(iteration, agent_id or self._agents[0])
+        return Evaluation(self._agents, tuple(Sample(seed, self._simulate(policies, key, seed)) for seed in seeds))
+
+    def _simulate(self, policies: Policies, key: bytes, seed: int) -> SimulationResult:
+        result = self._done.get((key, seed))
+        if result is None:
+            result = self._done[key, seed] = self._simulator.simulate(policies, seed)
+        return result
+
+    def seeds(self, iteration: int, agent_id: str) -> list[int]:
+        """The seeds that judge an agent's policy. In a bootstrap all agents are judged on the same samples."""
+        if self._samples is None or self._samples == 1:
+            return [iteration_seed(self._master_seed, iteration - 1, agent_id)]
+        base = iteration_seed(self._master_seed, iteration - 1, self._agents[0])
+        return [sample_seed(base, sample) for sample in range(self._samples)]
+
+
+def truncated_mean(values: Sequence[int]) -> int:
+    """The mean of integers, truncated toward zero, without passing through a float."""
+    total = sum(values)
+    return total // len(values) if total >= 0 else -(-total // len(values))
+
+
+def truncated_deviation(values: Sequence[int]) -> int:
+    """The population standard deviation of integers, truncated toward zero, in exact integer arithmetic."""
+    n, total = len(values), sum(values)
+    # n² · variance = n · Σx² − (Σx)², and floor(√(v / n²)) = floor(√(floor(v)) / n).
+    return math.isqrt(n * sum(value * value for value in values) - total * total) // n
