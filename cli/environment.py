@@ -1,0 +1,98 @@
+"""The one place where exprec reads the clock, the environment, the terminal and the machine.
+
+What it returns are plain values, passed on as arguments; none of them ever enters a run.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from exprec.recorder.format import DEFAULT_STORE
+
+_GIT_SECONDS = 10
+
+
+@cache
+def exprec_version() -> str:
+    """The installed version."""
+    return version("exprec")
+
+
+def store_path(option: Path | None, configured: str | None = None) -> Path:
+    """The store to use: the option, else EXPREC_STORE, else what the experiment says, else ./runs."""
+    return option or Path(os.environ.get("EXPREC_STORE") or configured or DEFAULT_STORE)
+
+
+def wants_color(choice: str) -> bool:
+    """Whether stdout gets colour: as chosen, and for `auto` on a terminal, unless NO_COLOR is set."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def wants_progress(*, shows_events: bool) -> bool:
+    """Whether progress is shown: on a terminal, where the events themselves do not already show it."""
+    return sys.stderr.isatty() and not (shows_events and sys.stdout.isatty())
+
+
+def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
+    """Begin to observe an execution of an experiment that lies in `folder`; call the result at its end."""
+    started_at, started = datetime.now(UTC), time.monotonic()
+
+    def finish() -> dict[str, Any]:
+        commit, dirty = _git_state(folder)
+        return {
+            "started_at": started_at.isoformat(timespec="microseconds"),
+            "duration_seconds": round(time.monotonic() - started, 3),
+            "user": _user(),
+            "host": socket.gethostname() or None,
+            "exprec": exprec_version(),
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "git_commit": commit,
+            "git_dirty": dirty,
+        }
+
+    return finish
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
+
+
+def _git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the repository that `folder` lies in, and whether it has uncommitted changes."""
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    if commit is None:
+        return None, None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return commit.strip(), None if changes is None else bool(changes.strip())
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

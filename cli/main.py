@@ -1,0 +1,102 @@
+"""The command `exprec`: its subcommands by name, and errors turned into messages and exit codes.
+
+What the subcommands do is told in a file each; a file is imported only when its command is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from exprec.cli.environment import exprec_version
+from exprec.recorder.errors import ExprecError
+
+_COMMANDS = {
+    "run": "Run an experiment and record it.",
+    "show": "Print a recorded experiment as it printed when it ran.",
+    "check": "Validate experiments, scenarios and policies.",
+    "simulate": "Evaluate one set of policies once.",
+    "schema": "List and print the schemas of all formats.",
+}
+_INTERRUPTED = 130
+_WRITE_FAILED = 6
+
+
+class CommandGroup(click.Group):
+    """The subcommands, imported when called; the errors exprec raises on purpose end with their exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"exprec.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table above: help shall not import every command.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ExprecError as error:
+            click.echo(f"exprec: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(exprec_version(), prog_name="exprec", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Run iterative experiments, record every event, and show, compare and prove what was recorded.
+
+    \b
+    Example:
+      exprec run examples/castro/two-period.yaml
+      exprec show 3f5c
+    """
+
+
+def main() -> None:
+    """Run the command of this process and exit with its code."""
+    # The display is UTF-8 with plain newlines in every locale.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    code = 0
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does: nothing is left to say to it.
+        _forget_stdout()
+    except OSError as error:
+        click.echo(f"exprec: cannot write the output: {error.strerror or error}", err=True)
+        _forget_stdout()
+        code = _WRITE_FAILED
+    sys.exit(code)
+
+
+def _forget_stdout() -> None:
+    """Let Python's own flush at exit go nowhere, instead of failing once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run() -> int:
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("exprec: interrupted", err=True)
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,174 @@
+"""Events to lines of text, each event by itself: the same event always gives the same lines.
+
+How lines are wrapped and coloured is told in `console`; which events are shown, in VerboseConfig.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from exprec.cli.render.text import BLANK, Line, Span, line
+from exprec.recorder import canonical, events
+from exprec.recorder.compare.values import ABSENT, differences
+from exprec.recorder.events import Event
+from exprec.recorder.validation import key_name
+from exprec.recorder.verbosity import VerboseConfig
+
+_INNER = 2
+_DETAIL = 6
+_LONGEST_VALUE = 60
+_MOST_DIFFERENCES = 8
+
+
+def event_lines(event: Event, config: VerboseConfig) -> Iterator[Line]:
+    """The lines of an event; an event of a type this version does not know is shown in a generic form."""
+    lines = _LINES.get(event["event_type"], _unknown)
+    try:
+        yield from list(lines(event, config))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        # A known type with other fields: written by a later version. Shown, not dropped and not fatal.
+        yield from _unknown(event, config)
+
+
+def closing_lines(run_id: str) -> Iterator[Line]:
+    """The last line of a sealed run."""
+    yield Line((("Run ", ""), (run_id, "strong")), whole=True)
+
+
+def _experiment_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    yield line((event["experiment_name"], "strong"))
+    description = event["description"].rstrip("\n")
+    for text in description.split("\n") if description else ():
+        yield line((text, "quiet"), indent=_INNER, hang=0)
+    samples = f", {event['num_samples']} samples" if event["num_samples"] is not None else ""
+    limit = _count(event["max_iterations"], "iteration")
+    yield line(f"{event['evaluation_mode']}{samples}, model {event['model']}, at most {limit}", indent=_INNER)
+    yield line(f"agents {', '.join(event['agents'])}; all costs in cents", indent=_INNER)
+
+
+def _iteration_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    yield BLANK
+    heading: Span = (f"Iteration {event['iteration']}", "strong")
+    yield line(heading, "  total ", (str(event["total_cost"]), "strong"), *_costs(event["costs_per_agent"]))
+
+
+def _bootstrap_evaluation(event: Event, config: VerboseConfig) -> Iterator[Line]:
+    results = event["seed_results"]
+    settled, total = (sum(result[key] for result in results) for key in ("settled", "total"))
+    yield line(
+        f"{_count(len(results), 'sample')}  mean {event['mean_cost']}  deviation {event['std_cost']}  "
+        f"settled {settled} of {total}",
+        indent=_INNER,
+    )
+    if config.metrics:
+        for result in results:
+            yield line(
+                (f"seed {result['seed']:<10}", "quiet"),
+                f"  cost {result['cost']}  settled {result['settled']} of {result['total']}",
+                *_costs(result["costs_per_agent"]),
+                indent=_DETAIL,
+            )
+
+
+def _llm_call(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    tokens = [event["prompt_tokens"], event["completion_tokens"]]
+    counted = "" if None in tokens else f", {tokens[0]} + {tokens[1]} tokens"
+    style = "good" if event["outcome"] == "usable" else "bad"
+    yield line(
+        (event["agent_id"], "agent"),
+        f"  asked {event['model']}, attempt {event['attempt']}: ",
+        (event["outcome"], style),
+        (f"{counted}, {event['latency_seconds']} s", "quiet"),
+        indent=_INNER,
+    )
+
+
+def _policy_change(event: Event, config: VerboseConfig) -> Iterator[Line]:
+    verdict: Span = ("accepted", "good") if event["accepted"] else ("rejected", "bad")
+    yield line(
+        (event["agent_id"], "agent"),
+        "  ",
+        verdict,
+        f"  {event['old_cost']} → {event['new_cost']}  ",
+        (event["acceptance_reason"], "quiet"),
+        indent=_INNER,
+    )
+    yield from _policy_differences(event["old_policy"], event["new_policy"], whole=config.metrics)
+    if config.metrics:
+        yield line(f"deltas {' '.join(f'{delta:+}' for delta in event['deltas'])}", indent=_DETAIL)
+
+
+def _policy_rejected(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    yield line((event["agent_id"], "agent"), "  ", ("unusable", "bad"), f"  {event['rejection_reason']}", indent=_INNER)
+    for error in event["validation_errors"]:
+        yield line(error, indent=_DETAIL)
+
+
+def _iteration_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    changed = [agent for agent, accepted in event["accepted_changes"].items() if accepted]
+    yield line(
+        (f"end of iteration {event['iteration']}: ", "quiet"),
+        f"new policy for {', '.join(changed)}" if changed else "no policy changed",
+        indent=_INNER,
+    )
+
+
+def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    count = _count(event["num_iterations"], "iteration")
+    yield BLANK
+    outcome: Span = (
+        (f"Converged after {count}", "good") if event["converged"] else (f"Stopped after {count}, not converged", "bad")
+    )
+    costs = f": final cost {event['final_cost']}, best cost {event['best_cost']}"
+    yield line(outcome, f" ({event['convergence_reason']})", costs)
+
+
+def _experiment_failed(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    yield BLANK
+    yield line(("Failed", "bad"), f": {event['error_type']}: {event['message']}")
+
+
+def _unknown(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    described = "  ".join(f"{key} {_value(value)}" for key, value in events.fields(event).items())
+    yield line((str(event["event_type"]), "strong"), f"  {described}", indent=_INNER if event["iteration"] else 0)
+
+
+_LINES: dict[str, Callable[[Event, VerboseConfig], Iterator[Line]]] = {
+    events.EXPERIMENT_START: _experiment_start,
+    events.ITERATION_START: _iteration_start,
+    events.BOOTSTRAP_EVALUATION: _bootstrap_evaluation,
+    events.LLM_CALL: _llm_call,
+    events.POLICY_CHANGE: _policy_change,
+    events.POLICY_REJECTED: _policy_rejected,
+    events.ITERATION_END: _iteration_end,
+    events.EXPERIMENT_END: _experiment_end,
+    events.EXPERIMENT_FAILED: _experiment_failed,
+}
+
+
+def _policy_differences(old: Any, new: Any, *, whole: bool) -> Iterator[Line]:
+    found = list(differences(old, new))
+    shown = found if whole else found[:_MOST_DIFFERENCES]
+    for path, before, after in shown:
+        yield line((key_name(path), "quiet"), f"  {_value(before, whole)} → {_value(after, whole)}", indent=_DETAIL)
+    if len(shown) < len(found):
+        yield line((f"and {_count(len(found) - len(shown), 'other change')}", "quiet"), indent=_DETAIL)
+
+
+def _costs(costs: Mapping[str, int]) -> Iterator[Span]:
+    for agent, cost in costs.items():
+        yield "  ", ""
+        yield agent, "agent"
+        yield f" {cost}", ""
+
+
+def _value(value: Any, whole: bool = False) -> str:
+    if value is ABSENT:
+        return "absent"
+    text = canonical.encode(value).decode().rstrip("\n")
+    return text if whole or len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,52 @@
+"""Text from a log made harmless for a terminal, and the lines that a display consists of.
+
+It knows nothing of events, and nothing here prints.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+Span = tuple[str, str]
+"""A piece of text and the name of its style; the empty name is plain."""
+
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a display. Where it is too wide it goes on `hang` cells deeper than it began, unless it is
+    `whole`: a line that people copy is never broken."""
+
+    spans: tuple[Span, ...]
+    indent: int = 0
+    hang: int = 2
+    whole: bool = False
+
+
+BLANK = Line(())
+
+
+def line(*parts: Span | str, indent: int = 0, hang: int = 2) -> Line:
+    """A line of parts, plain where they are bare text."""
+    return Line(tuple((part, "") if isinstance(part, str) else part for part in parts), indent, hang)
+
+
+def visible(text: str) -> str:
+    """The text with every control, format and line-breaking character written out (`\\x1b`, `\\u202e`)."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_written_out(char) if _is_invisible(char) else char for char in text)
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE
+
+
+def _written_out(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

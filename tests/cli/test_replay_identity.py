@@ -1,0 +1,122 @@
+"""Run and show print the same bytes: for every switch, width, colour, locale, time zone and hash seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import CASTRO, ROOT, exprec
+
+EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
+"""Small, and with model calls, rejections and a bootstrap: every switch has something to show."""
+
+SWITCHES = ["iterations", "bootstrap", "llm", "policy", "rejections", "metrics"]
+SELECTIONS: list[list[str]] = [
+    [],
+    ["-v"],
+    *[[f"--{name}"] for name in SWITCHES],
+    *[[f"--no-{name}"] for name in SWITCHES],
+    ["-v", "--no-policy", "--no-rejections"],
+    [f"--no-{name}" for name in SWITCHES],
+]
+ENVIRONMENTS: list[dict[str, str]] = [
+    {"COLUMNS": "60"},
+    {"COLUMNS": "100"},
+    {"COLUMNS": "200"},
+    {"TZ": "Asia/Tokyo", "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    {"TZ": "America/Lima", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "1"},
+    {"PYTHONHASHSEED": "4711", "PYTHONIOENCODING": "latin-1"},
+    {"TERM": "dumb"},
+    {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+    {"NO_COLOR": "1", "FORCE_COLOR": "1"},
+]
+
+
+def _address(output: bytes) -> str:
+    return output.decode().splitlines()[-1].split()[-1]
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=" ".join)
+def test_every_switch(tmp_path: Path, selection: list[str]) -> None:
+    ran = exprec("run", EXPERIMENT, *selection, cwd=tmp_path).stdout
+    assert exprec("show", _address(ran)[:8], *selection, cwd=tmp_path).stdout == ran
+
+
+@pytest.mark.parametrize("color", ["always", "never"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda env: " ".join(f"{k}={v}" for k, v in env.items()))
+def test_every_environment(tmp_path: Path, environment: dict[str, str], color: str) -> None:
+    arguments = ["-v", "--color", color]
+    ran = exprec("run", EXPERIMENT, *arguments, cwd=tmp_path, env=environment).stdout
+    (run_id,) = _sealed(tmp_path)
+    assert exprec("show", run_id, *arguments, cwd=tmp_path, env=environment).stdout == ran
+    assert (b"\x1b[" in ran) == (color == "always")
+    width = int(environment.get("COLUMNS", "80"))
+    plain = exprec("show", run_id, "-v", "--color", "never", cwd=tmp_path, env=environment).stdout.decode()
+    # The address is never broken: its line is the only one that may be wider.
+    assert all(len(line) <= width for line in plain.splitlines() if run_id not in line)
+
+
+def test_colour_follows_the_environment_when_it_is_not_chosen(tmp_path: Path) -> None:
+    run_id = exprec("run", "-q", EXPERIMENT, cwd=tmp_path).stdout.decode().strip()
+
+    def show(**environment: str) -> bytes:
+        return exprec("show", run_id, cwd=tmp_path, env=environment).stdout
+
+    assert b"\x1b[" not in show()
+    assert b"\x1b[" in show(FORCE_COLOR="1")
+    assert b"\x1b[" not in show(FORCE_COLOR="1", NO_COLOR="1")
+
+
+def test_the_same_bytes_whatever_the_machine(tmp_path: Path) -> None:
+    """Two folders, hash seeds, time zones and locales: one address, and one display of it."""
+    outputs = set()
+    for name, environment in (
+        ("one", {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LANG": "C"}),
+        ("two and a space", {"PYTHONHASHSEED": "2", "TZ": "America/Lima", "LANG": "de_DE.UTF-8"}),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        for path in CASTRO.glob("two-period*"):
+            (folder / path.name).write_bytes(path.read_bytes())
+        outputs.add(exprec("run", "two-period.yaml", cwd=folder, env=environment).stdout)
+    assert len(outputs) == 1
+
+
+def test_json_prints_the_lines_of_the_log(tmp_path: Path) -> None:
+    ran = exprec("run", EXPERIMENT, "--json", cwd=tmp_path)
+    (run_id,) = _sealed(tmp_path)
+    assert ran.stderr.decode().splitlines()[-1] == run_id
+    log = (tmp_path / "runs" / run_id / "events.jsonl").read_bytes()
+    assert ran.stdout == log
+    assert exprec("show", run_id, "--json", cwd=tmp_path).stdout == log
+    picked = exprec("show", run_id, "--json", "--iteration", "1", "--agent", "BANK_A", cwd=tmp_path).stdout
+    lines = log.splitlines(keepends=True)
+    assert picked == b"".join(line for line in lines if b'"iteration":1,' in line and b'"agent_id":"BANK_A"' in line)
+    assert 0 < len(picked) < len(log)
+
+
+def test_quiet_prints_the_address_and_nothing_else(tmp_path: Path) -> None:
+    ran = exprec("run", "-q", EXPERIMENT, cwd=tmp_path)
+    (run_id,) = _sealed(tmp_path)
+    assert ran.stdout.decode() == run_id + "\n"
+    assert ran.stderr == b""
+
+
+def test_selections_show_a_part(tmp_path: Path) -> None:
+    run_id = exprec("run", "-q", EXPERIMENT, cwd=tmp_path).stdout.decode().strip()
+    whole = exprec("show", run_id, "-v", cwd=tmp_path).stdout.decode()
+    second = exprec("show", run_id, "-v", "--iteration", "2-2", cwd=tmp_path).stdout.decode()
+    assert "Iteration 2" in second
+    assert "Iteration 1" not in second
+    assert second in whole
+    wide = {"COLUMNS": "200"}
+    calls = exprec("show", run_id, "--llm", "--event", "llm_call", cwd=tmp_path, env=wide).stdout.decode().splitlines()
+    assert calls
+    assert all("asked scripted:" in line for line in calls)
+    assert exprec("show", run_id, "--agent", "NOBODY", cwd=tmp_path).stdout == b""
+
+
+def _sealed(folder: Path) -> Iterator[str]:
+    return (path.name for path in (folder / "runs").iterdir() if len(path.name) == 64)

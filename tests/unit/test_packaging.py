@@ -1,0 +1,37 @@
+"""What is installed is what is here: every package and every schema, under one name."""
+
+from __future__ import annotations
+
+import tomllib
+
+from exprec import schemas
+from tests.support import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def test_every_folder_with_code_is_in_the_list_of_packages() -> None:
+    folders = {
+        "exprec." + ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("recorder", "cli", "schemas")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert folders == set(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_every_folder_with_a_module_is_a_package() -> None:
+    for top in ("recorder", "cli", "schemas"):
+        for path in (ROOT / top).rglob("*.py"):
+            assert (path.parent / "__init__.py").exists(), path
+
+
+def test_every_schema_file_is_installed() -> None:
+    files = {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.json")}
+    assert files == set(schemas.names())
+
+
+def test_the_public_names_are_there() -> None:
+    from exprec import recorder
+
+    for name in recorder.__all__:
+        assert getattr(recorder, name).__name__ == name
