@@ -28,13 +28,20 @@ def _failures_of(path: Path) -> Iterator[None]:
 class AppendOnlyFile:
     """A new file that only grows: one write(2) a record, and never half a record.
 
-    The file is created by the first append, so that a log without records leaves no file.
+    The file is created by `create` or by the first append: a log without records need not leave a file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         self._handle: int | None = None
+        self._is_named = False
+        """Whether the name of the file is on the disk too."""
+
+    def create(self) -> None:
+        """Create the empty file. Raises StorageFailure."""
+        with _failures_of(self.path):
+            self._create()
 
     def append(self, data: bytes) -> int:
         """Write `data` at the end and return the offset it stands at, in bytes.
@@ -59,9 +66,13 @@ class AppendOnlyFile:
 
     def sync(self) -> None:
         """Return once everything appended is on the disk."""
-        if self._handle is not None:
-            with _failures_of(self.path):
-                os.fsync(self._handle)
+        if self._handle is None:
+            return
+        with _failures_of(self.path):
+            os.fsync(self._handle)
+        if not self._is_named:
+            sync_folder(self.path.parent)
+            self._is_named = True
 
     def close(self) -> None:
         if self._handle is not None:
@@ -109,9 +120,17 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def create_folder(path: Path) -> None:
-    """Create a folder and those above it; nothing happens when it is there."""
+    """Create a folder and those above it, on the disk when this returns; nothing happens when it is there."""
+    if path.is_dir():
+        return
+    if path.parent != path:
+        create_folder(path.parent)
     with _failures_of(path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+    sync_folder(path.parent)
 
 
 def create_unique_folder(parent: Path) -> Path:
@@ -123,7 +142,9 @@ def create_unique_folder(parent: Path) -> Path:
                 path.mkdir()
             except FileExistsError:
                 continue
-            return path
+            break
+    sync_folder(parent)
+    return path
 
 
 def publish_folder(draft: Path, final: Path) -> bool:

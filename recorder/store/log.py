@@ -6,6 +6,7 @@ It knows order and schemas, not meaning: what events add up to is the business o
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from exprec.recorder import canonical, format, validation
 from exprec.recorder.errors import Damaged, InvalidEvent, Problem, StorageFailure
 from exprec.recorder.events import EVENT_TYPES, Event, schema_name
+from exprec.recorder.secrets import SecretGuard
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -61,13 +63,14 @@ class FileSource:
         """Raises StorageFailure when the file cannot be opened."""
         self.path = path
         try:
-            self._file = path.open("rb", buffering=0)
+            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise StorageFailure(path, error) from error
+        weakref.finalize(self, os.close, self._handle)
 
     def read(self, offset: int, size: int) -> bytes:
         try:
-            return os.pread(self._file.fileno(), size, offset)
+            return os.pread(self._handle, size, offset)
         except OSError as error:
             raise StorageFailure(self.path, error) from error
 
@@ -88,8 +91,10 @@ class Entry(NamedTuple):
 class EventLog:
     """The log of a run in progress."""
 
-    def __init__(self, sink: Sink | None = None) -> None:
+    def __init__(self, sink: Sink | None = None, secrets: SecretGuard | None = None) -> None:
+        """Append to `sink`, or to memory without one, whatever has none of the `secrets` in it."""
         self._sink = sink if sink is not None else MemorySink()
+        self._secrets = secrets or SecretGuard()
         self._seq = 0
         self._iteration = 0
         self.event_types: set[str] = set()
@@ -97,12 +102,14 @@ class EventLog:
     def append(self, event_type: str, iteration: int, fields: Mapping[str, Any]) -> Entry:
         """Check, encode and append one event; what is returned was decoded from the bytes appended.
 
-        Raises InvalidEvent (schema, order), NotEncodable (a value that JSON cannot keep), StorageFailure.
+        Raises InvalidEvent (schema, order), NotEncodable (a value that JSON cannot keep), SecretFound,
+        StorageFailure.
         Whatever is raised, the log is as it was.
         """
         event = {**fields, "seq": self._seq, "event_type": event_type, "iteration": iteration}
         line, decoded = canonical.encode_checked(event)
         self._check(event_type, iteration, decoded)
+        self._secrets.check(f"event {event_type}", line, decoded)
         start = self._sink.append(line)
         self._seq += 1
         self._iteration = max(self._iteration, iteration)
@@ -136,8 +143,10 @@ class EventLog:
 class ExchangeLog:
     """The requests to models and their answers, of a run in progress."""
 
-    def __init__(self, sink: Sink | None = None) -> None:
+    def __init__(self, sink: Sink | None = None, secrets: SecretGuard | None = None) -> None:
+        """Append to `sink`, or to memory without one, whatever has none of the `secrets` in it."""
         self._sink = sink if sink is not None else MemorySink()
+        self._secrets = secrets or SecretGuard()
         self.count = 0
 
     def append(self, exchange: Mapping[str, Any]) -> int:
@@ -146,6 +155,7 @@ class ExchangeLog:
         validator = validation.validator("exchange.v1")
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
+        self._secrets.check("exchange", line, decoded)
         self._sink.append(line)
         self.count += 1
         return self.count - 1
@@ -158,22 +168,14 @@ class ExchangeLog:
         self._sink.close()
 
 
-class LogReader:
-    """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
+class _LineReader:
+    """The lines of a file of records; what follows the last newline is a torn line, not a record."""
 
-    def __init__(self, source: Source, path: Path = Path(format.EVENTS_FILE)) -> None:
+    def __init__(self, source: Source, path: Path) -> None:
         self._source = source
         self._path = path
         self.torn_bytes = 0
-        """Bytes after the last newline, known once `entries` has come to the end."""
-
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""
-        seq: int | None = 0 if start == 0 else None
-        for offset, line in self._lines(start, stop):
-            event = self._decode(line, seq)
-            seq = event["seq"] + 1
-            yield Entry(event, line + b"\n", offset)
+        """Bytes after the last newline, known once the records were read to the end."""
 
     def _lines(self, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
         """The whole lines between two offsets, without their newlines, each with its offset."""
@@ -183,7 +185,8 @@ class LogReader:
             size = _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - position)
             chunk = self._source.read(position, size) if size > 0 else b""
             if not chunk:
-                self.torn_bytes = len(rest)
+                if stop is None:
+                    self.torn_bytes = len(rest)
                 return
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
@@ -191,6 +194,39 @@ class LogReader:
                 offset += len(line) + 1
             if len(rest) > format.MAX_LINE_BYTES:
                 raise Damaged(self._path, f"a line of more than {format.MAX_LINE_BYTES} bytes")
+
+
+class ExchangeReader(_LineReader):
+    """The exchanges with a model as they stand in some bytes."""
+
+    def exchanges(self) -> Iterator[dict[str, Any]]:
+        """Every exchange, in order. Raises Damaged, naming the line, for anything that is none."""
+        for index, (_, line) in enumerate(self._lines(0, None)):
+            try:
+                exchange = canonical.decode(line)
+            except ValueError as error:
+                raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
+            problems = validation.problems(exchange, "exchange.v1")
+            if problems:
+                raise Damaged(self._path, str(problems[0]), index + 1)
+            if exchange["index"] != index:
+                raise Damaged(self._path, f"index must be {index}, not {exchange['index']}", index + 1)
+            yield exchange
+
+
+class LogReader(_LineReader):
+    """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
+
+    def __init__(self, source: Source, path: Path = Path(format.EVENTS_FILE)) -> None:
+        super().__init__(source, path)
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""
+        seq: int | None = 0 if start == 0 else None
+        for offset, line in self._lines(start, stop):
+            event = self._decode(line, seq)
+            seq = event["seq"] + 1
+            yield Entry(event, line + b"\n", offset)
 
     def _decode(self, line: bytes, seq: int | None) -> Event:
         number = None if seq is None else seq + 1

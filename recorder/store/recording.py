@@ -15,6 +15,7 @@ from exprec import schemas
 from exprec.recorder import canonical, files, format
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import schema_name
+from exprec.recorder.secrets import SecretGuard
 from exprec.recorder.store.log import EventLog, ExchangeLog
 from exprec.recorder.store.rundir import work_head_path
 from exprec.recorder.store.tree import folder_id, sha256_of
@@ -46,26 +47,37 @@ class Recording:
     the work folder.
     """
 
-    def __init__(self, store: Path, name: str, experiment_type: str, config: Mapping[str, Any]) -> None:
-        """Begin a run. Raises NotEncodable for the config, StorageFailure."""
+    def __init__(
+        self, store: Path, name: str, experiment_type: str, config: Mapping[str, Any], secrets: SecretGuard
+    ) -> None:
+        """Begin a run. Raises NotEncodable or SecretFound for the config or the name, StorageFailure."""
         self._store = store
         self._head = {"format": format.FORMAT, "name": name, "type": experiment_type}
         config_bytes = canonical.encode(config, indent=True)
+        head_bytes = canonical.encode(self._head)
+        secrets.check(format.CONFIG_FILE, config_bytes, config)
+        secrets.check(format.RUN_FILE, head_bytes, self._head)
+        self._secrets = secrets
         self._inputs = hashlib.sha256(config_bytes).hexdigest()
         self.folder = files.create_unique_folder(store / format.WORK_FOLDER)
         self._work_head = work_head_path(self.folder)
-        files.write_new(self._work_head, canonical.encode(self._head))
+        files.write_new(self._work_head, head_bytes)
         self._lock = files.Lock(self._work_head)
         files.write_new(self.folder / format.CONFIG_FILE, config_bytes)
-        self.events = EventLog(files.AppendOnlyFile(self.folder / format.EVENTS_FILE))
-        self.exchanges = ExchangeLog(files.AppendOnlyFile(self.folder / format.EXCHANGES_FILE))
+        log = files.AppendOnlyFile(self.folder / format.EVENTS_FILE)
+        log.create()
+        self.events = EventLog(log, secrets)
+        self.exchanges = ExchangeLog(files.AppendOnlyFile(self.folder / format.EXCHANGES_FILE), secrets)
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its address. The rename at the end is the only moment at which it becomes a run.
 
         When the store has the run already, this execution proved it again: the work folder is dropped.
-        Raises StorageFailure, or Damaged when the run in the store is not what its address says.
+        Raises StorageFailure, or Damaged when the run in the store is not what its address says; SecretFound.
         """
+        # Without the digests of the files: any secret of hex digits is in one of them, given enough runs.
+        said = asdict(summary)
+        self._secrets.check(format.RUN_FILE, canonical.encode(said), said)
         self._sync_and_close()
         files.write_new(self.folder / format.SCHEMAS_FILE, canonical.encode(self._schemas(), indent=True))
         files.write_new(self.folder / format.RUN_FILE, canonical.encode(self._run_head(summary), indent=True))
@@ -73,7 +85,7 @@ class Recording:
         final = self._store / run_id
         is_new = files.publish_folder(self.folder, final)
         if not is_new:
-            if folder_id(final) != run_id:
+            if not _is_run(final, run_id):
                 raise Damaged(final, f"is not what its address says; this execution of it is kept in {self.folder}")
             files.remove(self.folder)
         files.remove(self._work_head)
@@ -86,7 +98,7 @@ class Recording:
         self._lock.release()
 
     def discard(self) -> None:
-        """Remove a run that has recorded nothing."""
+        """Remove the run, with whatever it recorded."""
         self.close()
         files.remove(self.folder)
         files.remove(self._work_head)
@@ -110,3 +122,11 @@ class Recording:
         }
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": described}
+
+
+def _is_run(folder: Path, run_id: str) -> bool:
+    """Whether the content of a folder has this address; what cannot be read as a run has none."""
+    try:
+        return folder_id(folder) == run_id
+    except OSError:
+        return False

@@ -12,7 +12,7 @@ from typing import Any
 from exprec.recorder import canonical, format, validation
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.files import is_locked
-from exprec.recorder.store.log import FileSource, LogReader, MemorySink, Source
+from exprec.recorder.store.log import ExchangeReader, FileSource, LogReader, MemorySink, Source
 from exprec.recorder.store.tree import folder_id
 
 
@@ -91,20 +91,33 @@ class RunDirectory:
     def reader(self) -> LogReader:
         """The log. Raises Damaged when a sealed log is not of the recorded size or ends in a torn line."""
         path = self.path / format.EVENTS_FILE
+        return LogReader(self._source(path), path)
+
+    def exchanges(self) -> list[dict[str, Any]]:
+        """The requests to models with their answers, in order; none when no model was asked.
+
+        Raises Damaged, naming file and line, for anything that is none, and as `reader` does.
+        """
+        path = self.path / format.EXCHANGES_FILE
+        if self.is_sealed and not path.exists() and format.EXCHANGES_FILE not in self.head["files"]:
+            return []
+        return list(ExchangeReader(self._source(path), path).exchanges())
+
+    def _source(self, path: Path) -> Source:
+        """A file of records: if the run is sealed, of the recorded size and without a torn line."""
         if not self.is_sealed:
-            source: Source = FileSource(path) if path.exists() else MemorySink()
-            return LogReader(source, path)
+            return FileSource(path) if path.exists() else MemorySink()
         try:
             size = path.stat().st_size
         except OSError as error:
             raise Damaged(path, error.strerror or str(error)) from error
-        recorded = self.head["files"].get(format.EVENTS_FILE, {}).get("size")
+        recorded = self.head["files"].get(path.name, {}).get("size")
         if size != recorded:
             raise Damaged(path, f"has {size} bytes where {format.RUN_FILE} records {recorded}")
         source = FileSource(path)
         if size and source.read(size - 1, 1) != b"\n":
             raise Damaged(path, "the last line is torn")
-        return LogReader(source, path)
+        return source
 
     def _json(self, path: Path) -> Any:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from exprec.recorder import canonical, files, format, validation
 from exprec.recorder.errors import AmbiguousRun, InvalidEvent, NotAStore, RunNotFound, StorageFailure
+from exprec.recorder.secrets import SecretGuard
 from exprec.recorder.store.recording import Recording
 from exprec.recorder.store.rundir import RunDirectory, is_run_id
 
@@ -57,9 +58,12 @@ class Store:
         files.create_folder(path / format.WORK_FOLDER)
         return store
 
-    def begin(self, name: str, experiment_type: str, config: Mapping[str, Any]) -> Recording:
-        """Begin a run of this name. Raises NotEncodable for the config, StorageFailure."""
-        return Recording(self.path, name, experiment_type, config)
+    def begin(
+        self, name: str, experiment_type: str, config: Mapping[str, Any], secrets: SecretGuard | None = None
+    ) -> Recording:
+        """Begin a run of this name, which keeps `secrets` out of it. Raises NotEncodable or SecretFound for
+        the config, StorageFailure."""
+        return Recording(self.path, name, experiment_type, config, secrets or SecretGuard())
 
     def run_ids(self) -> list[str]:
         """The addresses of all sealed runs, sorted."""
@@ -73,7 +77,11 @@ class Store:
     def tags(self) -> dict[str, str]:
         """Run ids by tag name."""
         folder = self.path / format.TAGS_FOLDER
-        return {name: (folder / name).read_text(encoding="utf-8").strip() for name in sorted(_names_in(folder))}
+        return {
+            name: (folder / name).read_text(encoding="utf-8").strip()
+            for name in sorted(_names_in(folder))
+            if (folder / name).is_file()
+        }
 
     def resolve(self, reference: str) -> RunDirectory:
         """The run that an address, a unique prefix of one, a tag or the name of a work folder stands for.

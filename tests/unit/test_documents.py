@@ -236,7 +236,7 @@ class TestNotOfItsFormat:
             ('a: "\\U99999999"\n', "yaml", None),
             ("%YAML 1.1\n---\na: no\n", "yaml", None),
             ("%YAML 3.0\n---\na: no\n", "yaml", 1),
-            ('{"a": 1,\n}', "json", 2),
+            ('{"a": 1,\n"b"}', "json", 2),
             ('{"a": 1}\n{"b": 2}', "json", 2),
             ("a = 1\nb = \n", "toml", 2),
             ("a = {b = 1, b = 2}\n", "toml", 1),

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "recorder.files",
         "recorder.format",
         "recorder.readers",
+        "recorder.secrets",
         "recorder.validation",
         "recorder.verbosity",
     ),

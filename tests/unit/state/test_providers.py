@@ -136,3 +136,5 @@ def test_a_torn_tail_of_an_unsealed_run_is_reported(tmp_path: Path) -> None:
     stored = StoredStateProvider(RunDirectory(folder))
     assert len(list(stored.get_all_events())) == 1
     assert stored.torn_bytes == 12
+    stored.get_iteration_events(0)
+    assert stored.torn_bytes == 12

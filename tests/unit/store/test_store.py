@@ -229,3 +229,28 @@ def test_an_unsealed_run_is_found_by_its_work_name_and_knows_its_status(store: S
 def test_discarding_leaves_nothing(store: Store) -> None:
     store.begin("two banks", "generic", {}).discard()
     assert os.listdir(store.path / format.WORK_FOLDER) == []
+
+
+def test_a_folder_among_the_tags_is_no_tag(store: Store) -> None:
+    sealed = record(store)
+    (store.path / "tags" / "team").mkdir(parents=True)
+    assert store.tags() == {}
+    assert store.resolve(sealed.run_id[:8]).run_id == sealed.run_id
+
+
+def test_a_folder_inside_a_sealed_run_is_damage_and_keeps_the_new_execution(store: Store) -> None:
+    sealed = record(store)
+    (sealed.path / "extra").mkdir()
+    with pytest.raises(Damaged, match="is not what its address says"):
+        record(store)
+    assert len(store.work_names()) == 1
+
+
+def test_a_run_without_events_can_be_sealed_and_read(store: Store) -> None:
+    provider = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
+    provider.record_event(0, events.EXPERIMENT_FAILED, EXAMPLES[events.EXPERIMENT_FAILED][1])
+    assert provider.seal() is not None
+    empty = LiveStateProvider("nothing", recording=store.begin("nothing", "generic", {}))
+    sealed = empty.seal()
+    assert sealed is not None
+    assert list(RunDirectory(sealed.path).reader().entries()) == []

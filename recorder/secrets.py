@@ -1,0 +1,84 @@
+"""The guard that no key, token or password enters a run: what is written is searched for known secrets.
+
+It does not know where secrets come from; they are given to it, by the name under which people know them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exprec.recorder import canonical
+from exprec.recorder.errors import ExprecError
+
+SHORTEST_SECRET = 8
+"""Characters; anything shorter would be found everywhere."""
+
+
+class SecretFound(ExprecError):
+    """A value that is about to be written contains a secret; the message names the field, never the value."""
+
+    exit_code = 3
+
+    def __init__(self, field: str, secret: str) -> None:
+        self.field, self.secret = field, secret
+        super().__init__(
+            f"{field} contains the value of {secret}; it was not written (if that is no secret, run without {secret})"
+        )
+
+
+class SecretGuard:
+    """Knows the values of some secrets, by name, and refuses to let them through."""
+
+    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
+        """Values shorter than SHORTEST_SECRET are left out, and those that are no text: no record can hold them."""
+        self._secrets = {
+            name: _forms(value)
+            for name, value in (secrets or {}).items()
+            if len(value) >= SHORTEST_SECRET and _is_text(value)
+        }
+        self._needles = {canonical.encode(form)[1:-2]: name for name, forms in self._secrets.items() for form in forms}
+
+    def check(self, what: str, data: bytes, value: Any) -> None:
+        """Let the canonical bytes of `value` pass. Raises SecretFound, naming `what` and the field in it."""
+        found = next((name for needle, name in self._needles.items() if needle in data), None)
+        if found is None:
+            return
+        for field, text in _strings(value):
+            for name, forms in self._secrets.items():
+                if any(form in text for form in forms):
+                    raise SecretFound(f"{what}: {field}" if field else what, name)
+        # In no string: the secret is a number.
+        raise SecretFound(what, found)
+
+    def redacted(self, text: str) -> str:
+        """The text with the name of a secret in place of its value."""
+        for name, forms in self._secrets.items():
+            for form in forms:
+                text = text.replace(form, f"<{name}>")
+        return text
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    """A secret as it is, and as it stands in the JSON that a string may hold: what a model answers is such a string."""
+    escaped = (canonical.encode(value).decode()[1:-2], json.dumps(value)[1:-1])
+    return tuple(sorted({value, *escaped}, key=len, reverse=True))
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value is text: an environment may hold any bytes, which Python shows as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """Every string in a JSON value, keys included, with its place; a key comes before what stands under it."""
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield f"a key of {field}" if field else "a key", key
+            yield from _strings(part, f"{field}.{key}" if field else key)
+    elif isinstance(value, list):
+        for position, part in enumerate(value):
+            yield from _strings(part, f"{field}[{position}]")
