@@ -78,6 +78,14 @@ EXAMPLES: dict[str, tuple[int, dict[str, Any]]] = {
             "costs_per_agent": {"BANK_A": 5000, "BANK_B": 2000},
             "accepted_changes": {"BANK_A": True, "BANK_B": False},
             "policies": {"BANK_A": {"version": "2.0"}, "BANK_B": {"version": "2.0"}},
+            "convergence": {
+                "criterion": "bootstrap_stability",
+                "met": False,
+                "coefficient_of_variation": 0.0125,
+                "trend_s": 4,
+                "trend_p": 0.462433,
+                "regret": 0.0,
+            },
         },
     ),
     events.EXPERIMENT_END: (

@@ -19,6 +19,16 @@ _INNER = 2
 _DETAIL = 6
 _LONGEST_VALUE = 60
 _MOST_DIFFERENCES = 8
+_FIGURES = {
+    "relative_change": "change",
+    "stable_changes": "stable changes",
+    "fraction_range": "fraction range",
+    "coefficient_of_variation": "variation",
+    "trend_s": "trend S",
+    "trend_p": "p",
+    "regret": "regret",
+}
+"""The figures of convergence as they are displayed, in this order."""
 
 
 def event_lines(event: Event, config: VerboseConfig) -> Iterator[Line]:
@@ -105,13 +115,22 @@ def _policy_rejected(event: Event, _: VerboseConfig) -> Iterator[Line]:
         yield line(error, indent=_DETAIL)
 
 
-def _iteration_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
+def _iteration_end(event: Event, config: VerboseConfig) -> Iterator[Line]:
     changed = [agent for agent, accepted in event["accepted_changes"].items() if accepted]
     yield line(
         (f"end of iteration {event['iteration']}: ", "quiet"),
         f"new policy for {', '.join(changed)}" if changed else "no policy changed",
         indent=_INNER,
     )
+    if config.metrics and "convergence" in event:
+        yield _convergence(event["convergence"])
+
+
+def _convergence(found: Mapping[str, Any]) -> Line:
+    """The criterion and the figures that are defined already."""
+    figures = [f"  {name} {_value(found[key])}" for key, name in _FIGURES.items() if found.get(key) is not None]
+    verdict = f"{found['criterion']} {'met' if found['met'] else 'not met'}"
+    return line((verdict, "quiet"), *figures, indent=_DETAIL)
 
 
 def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:

@@ -49,7 +49,7 @@ class ExperimentStateProvider(Protocol):
         ...
 
     def get_iteration_accepted_changes(self, index: int) -> dict[str, bool]:
-        """Whether each agent's policy changed; empty while the iteration runs. Raises IndexError."""
+        """Whether a proposal of each agent was accepted; empty while the iteration runs. Raises IndexError."""
         ...
 
     def get_all_events(self) -> Iterator[Event]:

@@ -126,15 +126,18 @@ class LiveStateProvider(_FoldedState):
         costs_per_agent: Mapping[str, int],
         accepted_changes: Mapping[str, bool],
         policies: Mapping[str, Any],
+        convergence: Mapping[str, Any] | None = None,
     ) -> None:
         """Record the end of an iteration (`iteration` from 1, costs in cents), and have it all on the disk.
 
+        `convergence` is what the iteration showed of it; an experiment without a criterion leaves it out.
         Raises as `record_event` does.
         """
+        shown = {} if convergence is None else {"convergence": convergence}
         self.record_event(
             iteration,
             events.ITERATION_END,
-            {"costs_per_agent": costs_per_agent, "accepted_changes": accepted_changes, "policies": policies},
+            {"costs_per_agent": costs_per_agent, "accepted_changes": accepted_changes, "policies": policies, **shown},
         )
         self._exchanges.sync()
         self._events.sync()

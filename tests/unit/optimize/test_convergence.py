@@ -1,4 +1,4 @@
-"""Convergence: each criterion by itself, at its limits, against values computed by hand."""
+"""Convergence: each criterion by itself, at its limits, against values computed by hand; and what is recorded."""
 
 from __future__ import annotations
 
@@ -9,25 +9,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exprec.recorder import events, validation
 from exprec.recorder.optimize.config import ConvergenceConfig
 from exprec.recorder.optimize.convergence import (
     BOOTSTRAP_STABILITY,
     COST_STABILITY,
-    coefficient_of_variation,
-    convergence_reason,
-    has_trend,
+    POLICY_STABILITY,
+    TEMPORAL,
+    Convergence,
+    assess,
+    committed_fractions,
     regret,
     relative_change,
 )
+from exprec.recorder.optimize.statistics import coefficient_of_variation, mann_kendall
+from exprec.recorder.state.provider import LiveStateProvider
+from tests.event_examples import full_event
 
 
 def deterministic(totals: list[int], window: int = 3, threshold: float = 0.05) -> str | None:
     config = ConvergenceConfig(stability_window=window, stability_threshold=threshold)
-    return convergence_reason("deterministic-pairwise", totals, config)
+    return assess("deterministic-pairwise", totals, [], config).reason
 
 
 def bootstrap(totals: list[int], **changes: Any) -> str | None:
-    return convergence_reason("bootstrap", totals, ConvergenceConfig(**changes))
+    return assess("bootstrap", totals, [], ConvergenceConfig(**changes)).reason
+
+
+def temporal(fractions: list[float], totals: list[int] | None = None, window: int = 3) -> Convergence:
+    """Agent A commits these fractions and agent B half throughout; the costs move unless they are given."""
+    moving = [1000 * 2**index for index in range(len(fractions))]
+    config = ConvergenceConfig(stability_window=window)
+    return assess(TEMPORAL, totals or moving, [{"A": value, "B": 0.5} for value in fractions], config)
 
 
 class TestDeterministic:
@@ -92,7 +105,7 @@ class TestBootstrap:
 
     def test_variation_alone_prevents_it(self) -> None:
         totals = [100, 140, 100, 140, 100]
-        assert not has_trend(totals)
+        assert not mann_kendall(totals).is_trend
         assert regret(totals) == 0
         assert bootstrap(totals) is None
         assert bootstrap(totals, cv_threshold=0.2) == BOOTSTRAP_STABILITY
@@ -122,12 +135,145 @@ class TestBootstrap:
         assert bootstrap([0, *self.STABLE]) is None
 
 
-def test_the_coefficient_of_variation_is_the_populations() -> None:
-    assert coefficient_of_variation([2, 4, 4, 4, 5, 5, 7, 9]) == pytest.approx(0.4, rel=1e-15)
-    assert coefficient_of_variation([-2, -4, -4, -4, -5, -5, -7, -9]) == pytest.approx(0.4, rel=1e-15)
-    assert coefficient_of_variation([7]) == 0
-    assert coefficient_of_variation([0, 0]) == 0
-    assert coefficient_of_variation([-1, 1]) == math.inf
+class TestTemporal:
+    def test_fractions_at_rest_over_the_window_are_enough(self) -> None:
+        assert temporal([0.1, 0.4, 0.4]).reason is None
+        assert temporal([0.1, 0.4, 0.4, 0.4]).reason == POLICY_STABILITY
+        assert temporal([0.4, 0.4]).reason is None
+        assert temporal([0.4], window=1).reason == POLICY_STABILITY
+
+    def test_a_thousandth_is_at_rest(self) -> None:
+        # In floating point 0.501 − 0.5 and 0.301 − 0.3 are more than 0.001.
+        for low in (0.5, 0.3, 0.0, 0.999):
+            assert temporal([low, low + 0.001, low]).reason == POLICY_STABILITY
+            assert temporal([low, round(low + 0.0011, 4), low]).reason is None
+
+    def test_it_is_the_range_and_not_the_single_step_that_counts(self) -> None:
+        assert temporal([0.5, 0.5009, 0.5018]).reason is None
+        assert temporal([0.5018, 0.5009, 0.5]).figures["fraction_range"] == 0.0018
+
+    def test_every_agent_must_be_at_rest(self) -> None:
+        config = ConvergenceConfig(stability_window=2)
+        moved = assess(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.2}], config)
+        assert (moved.reason, moved.figures["fraction_range"]) == (None, 0.1)
+        still = assess(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.1}], config)
+        assert (still.reason, still.figures["fraction_range"]) == (POLICY_STABILITY, 0.0)
+
+    def test_stable_costs_are_enough_too(self) -> None:
+        assert temporal([0.1, 0.2, 0.3, 0.4], [100] * 4).reason == COST_STABILITY
+        assert temporal([0.1, 0.2, 0.3], [100] * 3).reason is None
+        # Where both hold it is the policies that are named.
+        assert temporal([0.4] * 4, [100] * 4).reason == POLICY_STABILITY
+
+    def test_where_nothing_is_met_the_policies_were_looked_at(self) -> None:
+        assert (temporal([0.1]).criterion, temporal([0.1]).is_met) == (POLICY_STABILITY, False)
+
+    def test_what_a_policy_commits(self) -> None:
+        policies: dict[str, dict[str, Any]] = {
+            "A": {"parameters": {"initial_liquidity_fraction": 0.2}, "initial_liquidity_fraction": 0.3},
+            "B": {"parameters": {"other": 1.0}, "initial_liquidity_fraction": 0.3},
+            "C": {"parameters": {}},
+            "D": {"payment_tree": {}},
+            "E": {"parameters": {"initial_liquidity_fraction": 1}},
+        }
+        assert committed_fractions(policies) == {"A": 0.2, "B": 0.3, "C": 0.5, "D": 0.5, "E": 1.0}
+
+    def test_a_policy_of_another_simulator_may_commit_nothing_and_then_says_nothing(self) -> None:
+        policies: dict[str, dict[str, Any]] = {"A": {"parameters": {"x": 3}}, "B": {"parameters": "any"}}
+        fractions = [committed_fractions(policies, is_payments=False)] * 3
+        assert fractions[0] == {"A": None, "B": None}
+        found = assess(TEMPORAL, [1, 2, 4], fractions, ConvergenceConfig(stability_window=3))
+        assert (found.reason, found.figures["fraction_range"]) == (None, None)
+
+
+class TestWhatIsRecorded:
+    CONFIG = ConvergenceConfig(stability_window=4)
+
+    def shown(self, mode: str, totals: list[int], fractions: list[float] | None = None) -> dict[str, Any]:
+        committed = [{"A": value} for value in fractions or [0.5] * len(totals)]
+        shown = assess(mode, totals, committed, self.CONFIG).as_dict()
+        event = {**full_event(events.ITERATION_END), "convergence": shown}
+        assert validation.problems(event, "event.iteration_end.v1") == []
+        return shown
+
+    def test_the_deterministic_figures(self) -> None:
+        first = {"criterion": "cost_stability", "met": False, "relative_change": None, "stable_changes": 0}
+        assert self.shown("deterministic-pairwise", [300]) == first
+        assert self.shown("deterministic-pairwise", [300, 200]) == {**first, "relative_change": 0.333333}
+        stable = self.shown("deterministic-pairwise", [300, 200, 201, 199, 199])
+        assert stable == {**first, "relative_change": 0.0, "stable_changes": 3}
+        met = self.shown("deterministic-pairwise", [300, 200, 201, 199, 199, 200])
+        assert met == {**first, "met": True, "relative_change": 0.005025, "stable_changes": 4}
+        assert self.shown("deterministic-pairwise", [0, 7])["relative_change"] == 7.0
+
+    def test_the_figures_of_the_bootstrap(self) -> None:
+        early = {"coefficient_of_variation": None, "trend_s": None, "trend_p": None}
+        expected = {"criterion": "bootstrap_stability", "met": False, **early}
+        assert self.shown("bootstrap", [300, 100, 110]) == {**expected, "regret": 0.1}
+        # Deviation √1.1875 around 101.75; S −3, variance (4·3·13 − 2·1·9)/18 = 23/3, z −0.722.
+        full = self.shown("bootstrap", [300, 103, 102, 100, 102])
+        assert full == {
+            "criterion": "bootstrap_stability",
+            "met": True,
+            "coefficient_of_variation": 0.01071,
+            "trend_s": -3,
+            "trend_p": 0.470101,
+            "regret": 0.02,
+        }
+
+    def test_what_is_infinite_is_null(self) -> None:
+        shown = self.shown("bootstrap", [-1, 1, -1, 1])
+        assert (shown["coefficient_of_variation"], shown["regret"]) == (None, 2.0)
+        assert self.shown("bootstrap", [0, 1])["regret"] is None
+
+    def test_below_four_totals_a_trend_has_no_p(self) -> None:
+        shown = assess("bootstrap", [3, 2, 1], [], ConvergenceConfig(stability_window=3)).as_dict()
+        assert (shown["trend_s"], shown["trend_p"], shown["met"]) == (-3, None, False)
+
+    def test_the_figures_of_the_temporal_mode(self) -> None:
+        shown = self.shown(TEMPORAL, [300, 200, 100, 50], [0.5, 0.25, 0.25, 0.125])
+        assert shown == {
+            "criterion": "policy_stability",
+            "met": False,
+            "relative_change": 0.5,
+            "stable_changes": 0,
+            "fraction_range": 0.375,
+        }
+        assert self.shown(TEMPORAL, [300, 200, 100])["fraction_range"] is None
+
+    @pytest.mark.parametrize(
+        ("figure", "value"),
+        [
+            ("relative_change", -0.1),
+            ("relative_change", "0"),
+            ("stable_changes", 1.5),
+            ("stable_changes", -1),
+            ("fraction_range", -0.1),
+            ("trend_p", 1.1),
+            ("trend_s", 0.5),
+            ("met", 1),
+            ("criterion", "max_iterations"),
+        ],
+    )
+    def test_other_figures_are_refused(self, figure: str, value: Any) -> None:
+        event = full_event(events.ITERATION_END)
+        event["convergence"] = {**event["convergence"], figure: value}
+        assert [problem.path for problem in validation.problems(event, "event.iteration_end.v1")] == [
+            ("convergence", figure)
+        ]
+
+    def test_whoever_records_without_a_criterion_leaves_it_out(self) -> None:
+        provider = LiveStateProvider("two banks")
+        provider.record_iteration(1, {"A": 5}, {"A": True}, {"A": {}})
+        provider.record_iteration(2, {"A": 5}, {"A": True}, {"A": {}}, {"criterion": "cost_stability", "met": True})
+        without, given_one = provider.get_all_events()
+        assert "convergence" not in without
+        assert given_one["convergence"] == {"criterion": "cost_stability", "met": True}
+
+    @given(st.sampled_from(["bootstrap", "deterministic-pairwise", TEMPORAL]), st.data())
+    def test_whatever_the_totals_are_it_can_be_recorded(self, mode: str, data: st.DataObject) -> None:
+        totals = data.draw(st.lists(st.integers(-(2**63), 2**63), min_size=1, max_size=8))
+        self.shown(mode, totals, data.draw(st.lists(st.floats(0, 1), min_size=len(totals), max_size=len(totals))))
 
 
 def test_regret_is_relative_to_the_best_of_all_totals() -> None:
@@ -141,50 +287,3 @@ def test_a_best_total_of_0_forgives_nothing() -> None:
     assert regret([0, 0]) == 0.0
     assert regret([5, 0]) == 0.0
     assert regret([0, 1]) == math.inf
-
-
-# Computed by hand: S, variance with the correction for ties, z = (|S| − 1) / √variance, two-sided p.
-MANN_KENDALL = [
-    ([1, 2, 3, 4], False),  # 6, 8.667, 1.698: p 0.089
-    ([1, 2, 3, 4, 5], True),  # 10, 16.667, 2.205: p 0.028
-    ([5, 4, 3, 2, 1], True),
-    ([1, 2, 3, 5, 4], False),  # 8, 16.667, 1.715: p 0.086
-    ([1, 1, 2, 3, 4], True),  # 9, 15.667, 2.021: p 0.043; without the correction 0.050004
-    ([4, 3, 2, 1, 1], True),
-    ([1, 1, 2, 2, 3, 3], True),  # 12, 25.333, 2.186: p 0.029
-    ([5, 5, 5, 5, 9], False),  # 4, 8, 1.061: p 0.289
-    ([1, 2, 3, 4, 5, 6, 0], False),  # 9, 44.333, 1.201: p 0.230
-    ([3, 3, 3, 3, 3], False),  # 0, 0
-    ([1, 2, 2, 1], False),  # 0
-]
-
-
-@pytest.mark.parametrize(("values", "expected"), MANN_KENDALL)
-def test_mann_kendall_against_values_computed_by_hand(values: list[int], expected: bool) -> None:
-    assert has_trend(values) is expected
-
-
-SMALL = [
-    ([], False),
-    ([1], False),
-    ([1, 1], False),
-    ([1, 2], True),
-    ([2, 1], True),
-    ([1, 2, 3], True),
-    ([3, 2, 1], True),
-    ([1, 1, 2], False),  # S is 2, and 75 % of its maximum 2.25
-    ([1, 3, 2], False),
-    ([2, 2, 2], False),
-]
-
-
-@pytest.mark.parametrize(("values", "expected"), SMALL)
-def test_below_four_values_a_trend_is_three_quarters_of_the_greatest_s(values: list[int], expected: bool) -> None:
-    assert has_trend(values) is expected
-
-
-@given(st.lists(st.integers(0, 20), max_size=12))
-def test_a_trend_has_two_directions_and_no_scale(values: list[int]) -> None:
-    assert has_trend(values[::-1]) == has_trend(values)
-    assert has_trend([-value for value in values]) == has_trend(values)
-    assert has_trend([3 * value - 1000 for value in values]) == has_trend(values)
