@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -18,10 +19,18 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from exprec import schemas
 from exprec.recorder.format import DEFAULT_STORE
 
 _GIT_SECONDS = 10
+
+_NAMES_A_SECRET = re.compile(r"(?:^|_)[A-Z0-9]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_|$)")
+_NAMES_A_URL = re.compile(r"(?:^|_)(?:URL|URI|DSN|PROXY|ENDPOINT)S?$")
+_WORDS = re.compile(r"[A-Za-z]+(?:[_. -][A-Za-z]+)*")
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_SAID_BY_ANYBODY = {"anonymous", "changeme", "disabled", "localhost", "password", "required", "undefined", "username"}
 
 
 @cache
@@ -51,6 +60,13 @@ def wants_progress(*, shows_events: bool) -> bool:
     return sys.stderr.isatty() and not (shows_events and sys.stdout.isatty())
 
 
+def processors() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     """Begin to observe an execution of an experiment that lies in `folder`; call the result at its end."""
     started_at, started = datetime.now(UTC), time.monotonic()
@@ -70,6 +86,45 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
         }
 
     return finish
+
+
+def known_secrets() -> dict[str, str]:
+    """The secrets in the environment, by what they are called.
+
+    These are the values of the variables that have KEY, TOKEN, SECRET, PASSWORD, PASSWD, PASSPHRASE or
+    CREDENTIAL as the end of a word of their name, and the password (or else the user) in the value of a
+    variable named like a URL or a proxy. Left out is what a run may hold by chance, and what tells its reader
+    nothing: words such as `password` and those of exprec's own formats (`payment_tree`), numbers of at most
+    15 digits, and the paths of files and folders that exist.
+    """
+    found: dict[str, str] = {}
+    for name, value in os.environ.items():
+        if _NAMES_A_SECRET.search(name.upper()):
+            found[name] = value.strip()
+        elif _NAMES_A_URL.search(name.upper()) and (secret := _url_secret(value)):
+            found[f"the password in {name}"] = unquote(secret)
+            found[f"the password in {name}, as it stands there"] = secret
+    return {name: value for name, value in found.items() if not _is_ordinary(value)}
+
+
+def _url_secret(value: str) -> str | None:
+    try:
+        parts = urlsplit(value.strip())
+        return parts.password or parts.username
+    except ValueError:
+        return None
+
+
+def _is_ordinary(value: str) -> bool:
+    """Whether a value tells nothing, even if its variable is named like that of a secret."""
+    if _WORDS.fullmatch(value):
+        return value.lower() in _SAID_BY_ANYBODY or any(
+            value.encode() in schemas.text(name) for name in schemas.names()
+        )
+    try:
+        return bool(_NUMBER.fullmatch(value)) or ("/" in value and Path(value).expanduser().exists())
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _user() -> str | None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from exprec.cli.environment import exprec_version
+from exprec.cli.environment import exprec_version, known_secrets
 from exprec.recorder.errors import ExprecError
+from exprec.recorder.secrets import SecretGuard
 
 _COMMANDS = {
     "run": "Run an experiment and record it.",
@@ -47,7 +48,8 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ExprecError as error:
-            click.echo(f"exprec: {error}", err=True)
+            # It may quote what somebody wrote into a file.
+            click.echo(SecretGuard(known_secrets()).redacted(f"exprec: {error}"), err=True)
             ctx.exit(error.exit_code)
 
 

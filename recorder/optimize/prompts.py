@@ -13,6 +13,7 @@ from typing import Any
 from exprec.recorder import canonical
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.constraints import PolicyConstraints
+from exprec.recorder.optimize.convergence import TEMPORAL
 from exprec.recorder.optimize.evaluation import Evaluation, truncated_mean
 from exprec.recorder.proposers.protocol import Message
 
@@ -38,7 +39,7 @@ def request_messages(
 ) -> tuple[Message, ...]:
     """The two messages that ask for an agent's next policy, given its own last result and history."""
     parts = [
-        f"You decide the policy of {agent_id}. Propose one that lowers its cost.",
+        f"You decide the policy of {agent_id}. Propose one that lowers its total cost.",
         _section("Current policy", _json(policy)),
         _section("Its result in the last evaluation", _result(evaluation, agent_id)),
         _section("Earlier proposals", "\n".join(map(_attempt, history)) or "none"),
@@ -47,7 +48,7 @@ def request_messages(
     if guidance:
         parts.append(_section("Further guidance", "\n".join(guidance)))
     parts.append("Answer with the complete policy document as one JSON object and nothing else.")
-    system = config.llm.system_prompt or _system(rules, config.policy_constraints)
+    system = config.llm.system_prompt or _system(rules, config.policy_constraints, config.evaluation.mode)
     return Message("system", system), Message("user", "\n\n".join(parts))
 
 
@@ -58,15 +59,29 @@ def correction(answer: str, errors: Sequence[str]) -> tuple[Message, ...]:
         Message("assistant", answer),
         Message(
             "user",
-            f"This cannot be used:\n{listed}\nAnswer with the complete, corrected policy document as one JSON object.",
+            f"This cannot be used:\n{listed}\n"
+            "Answer with the complete, corrected policy document as one JSON object and nothing else.",
         ),
     )
 
 
-def _system(rules: str, constraints: PolicyConstraints | None) -> str:
+_TAKEN_IF_BETTER = (
+    "Each proposal is simulated beside the policy in force, and takes its place only if it costs your agent less: "
+    "to propose the policy in force, or one that was rejected, is a round lost."
+)
+_TAKEN = {
+    TEMPORAL: "Each valid proposal takes the place of the policy in force at once, also if it costs "
+    "more: go back to an earlier policy when a change was for the worse."
+}
+"""What becomes of a proposal, by the mode of evaluation."""
+
+
+def _system(rules: str, constraints: PolicyConstraints | None, mode: str) -> str:
     opening = (
-        "You are an expert in optimisation. You improve a policy round by round; each proposal is simulated "
-        "and replaces the policy in force only if it lowers the cost of your own agent."
+        "You are an expert in optimisation. You improve the policy of one agent, one proposal an iteration, so that "
+        f"the total cost of this agent becomes as low as it can. {_TAKEN.get(mode, _TAKEN_IF_BETTER)} The other agents "
+        "improve theirs meanwhile, so what an earlier policy cost then it need not cost now. A proposal beyond the "
+        "limits below is not simulated at all."
     )
     limits = _section("Limits of a proposal", _limits(constraints) if constraints else "any valid policy")
     return "\n\n".join([opening, rules, limits])

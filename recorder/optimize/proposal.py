@@ -56,26 +56,27 @@ class Negotiation:
         self._config = config
         self._provider = provider
 
-    async def obtain(self, request: ProposalRequest, iteration: int) -> Verdict:
+    async def obtain(self, request: ProposalRequest) -> Verdict:
         """Ask until an answer is usable, at most `max_retries` times more; returns the last verdict.
 
         A model that fails ends the negotiation: repeating a call that failed is the client's business.
         """
-        attempt, verdict = 0, Verdict(LLM_ERROR, None)
-        while attempt <= self._config.llm.max_retries:
-            attempt += 1
+        while True:
             try:
                 answer = await self._ask(request)
             except ModelFailure as failure:
                 verdict = Verdict(LLM_ERROR, None, (str(failure) or "the model failed and gave no reason",))
-                self._record(request, iteration, attempt, verdict, Answer("", latency_seconds=failure.latency_seconds))
+                self._record(request, verdict, Answer("", latency_seconds=failure.latency_seconds))
                 return verdict
             verdict = self._check(answer.text)
-            self._record(request, iteration, attempt, verdict, answer)
-            if verdict.outcome == USABLE:
+            self._record(request, verdict, answer)
+            if verdict.outcome == USABLE or request.attempt > self._config.llm.max_retries:
                 return verdict
-            request = replace(request, messages=request.messages + correction(answer.text, verdict.errors))
-        return verdict
+            request = replace(
+                request,
+                attempt=request.attempt + 1,
+                messages=request.messages + correction(answer.text, verdict.errors),
+            )
 
     async def _ask(self, request: ProposalRequest) -> Answer:
         """One answer. Raises ModelFailure also for one that the log cannot hold."""
@@ -97,14 +98,14 @@ class Negotiation:
 
         return judge(text, form, limits)
 
-    def _record(self, request: ProposalRequest, iteration: int, attempt: int, verdict: Verdict, answer: Answer) -> None:
+    def _record(self, request: ProposalRequest, verdict: Verdict, answer: Answer) -> None:
         if not self._proposer.is_model:
             return
         failed = verdict.outcome == LLM_ERROR
         shared = {
             "agent_id": request.agent_id,
             "model": self._config.llm.display_name,
-            "attempt": attempt,
+            "attempt": request.attempt,
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.completion_tokens,
             "latency_seconds": answer.latency_seconds,
@@ -112,7 +113,7 @@ class Negotiation:
         exchange = self._provider.record_exchange(
             {
                 **shared,
-                "iteration": iteration,
+                "iteration": request.iteration,
                 "settings": model_settings(self._config.llm),
                 "messages": [message.as_dict() for message in request.messages],
                 "answer": None if failed else answer.text,
@@ -120,7 +121,7 @@ class Negotiation:
             }
         )
         self._provider.record_event(
-            iteration, events.LLM_CALL, {**shared, "exchange": exchange, "outcome": verdict.outcome}
+            request.iteration, events.LLM_CALL, {**shared, "exchange": exchange, "outcome": verdict.outcome}
         )
 
 

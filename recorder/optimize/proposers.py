@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.errors import InvalidInput, Problem
 from exprec.recorder.optimize.config import ModelConfig
 from exprec.recorder.optimize.constraints import PolicyConstraints
+from exprec.recorder.proposers.model import ModelProposer
 from exprec.recorder.proposers.protocol import Parameter, Proposer
 from exprec.recorder.proposers.scripted import ScriptedProposer
 from exprec.recorder.proposers.search import LIQUIDITY, SearchProposer
@@ -28,8 +28,7 @@ def load_proposer(model: ModelConfig, config_dir: Path) -> Proposer:
     if model.model.startswith(_SCRIPTED):
         name, _, digest = model.model.removeprefix(_SCRIPTED).partition("#sha256=")
         return ScriptedProposer(model.script or config_dir / name, digest or None)
-    message = f"'{model.model}' cannot be asked by this version of exprec; use --model search, which needs no key"
-    raise InvalidInput([Problem(("llm", "model"), message, "llm.model")])
+    return ModelProposer(model.model, model_settings(model), model.timeout_seconds)
 
 
 def search_space(constraints: PolicyConstraints | None) -> tuple[Parameter, ...]:

@@ -7,7 +7,7 @@ keys, so they change how long a simulation takes and nothing else.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -67,7 +67,15 @@ class PaymentSimulator:
         SimulationError where the run itself has to stop.
         """
         seed = self.rng_seed if seed is None else _checked_seed(seed)
+        return self._outcome(self._in_force(policies), seed)
+
+    def simulate_each(self, policies: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> Iterator[Outcome]:
+        """The outcomes of `simulate` for each of these seeds, in order; the policies are made ready only once."""
         in_force = self._in_force(policies)
+        for seed in seeds:
+            yield self._outcome(in_force, _checked_seed(seed))
+
+    def _outcome(self, in_force: Sequence[Policy], seed: int) -> Outcome:
         try:
             return run_day(self._scenario, in_force, self._arrivals(seed))
         except OverflowError as error:

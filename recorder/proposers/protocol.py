@@ -51,7 +51,8 @@ class ProposalRequest:
     """One agent's question for a better policy.
 
     It holds only what that agent may know: its own policies and decisions, never another agent's.
-    `decisions` says of each earlier proposal of this agent, in order, whether it was accepted.
+    `decisions` says of each earlier proposal of this agent, in order, whether it was accepted; `iteration`
+    and `attempt`, the number of times this proposal was asked for, count from 1.
     """
 
     agent_id: str
@@ -60,6 +61,8 @@ class ProposalRequest:
     current_policy: Policy
     decisions: tuple[bool, ...]
     parameters: tuple[Parameter, ...]
+    iteration: int = 1
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

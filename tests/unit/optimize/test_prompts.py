@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -217,7 +218,7 @@ class TestSecrecyInARun:
                 }
             )
 
-        monkeypatch.setattr("exprec.recorder.optimize.loop.load_simulator", lambda config: FakeSimulator(result))
+        monkeypatch.setattr("exprec.recorder.optimize.loop.load_simulator", lambda *_: FakeSimulator(result))
         secret_answers: list[Any] = [SECRET_POLICY, f"not JSON: {SECRET_NODE}", SECRET_POLICY, SECRET_POLICY]
         own_answers: list[Any] = [policy(0.125), policy(0.0625), policy(0.25), policy(0.75)]
         answers = [
@@ -278,7 +279,7 @@ def elaborate() -> bytes:
     )
     from exprec.recorder.optimize.simulators import load_simulator
 
-    rules = load_simulator(experiment).rules
+    rules = load_simulator(experiment, Path()).rules
     history = [Attempt(1, {"z": 1, "y": {"b": 2, "a": 3}}, 1, True, "better")]
     asked = request_messages(experiment, rules, "A", OWN, ONE, history)
     return canonical.encode([message.as_dict() for message in asked])
@@ -303,3 +304,42 @@ def test_the_same_request_is_the_same_with_any_order_of_sets(hash_seed: str) -> 
         check=True,
     )
     assert done.stdout.strip() == hashlib.sha256(elaborate()).hexdigest()
+
+
+class TestRules:
+    """What the payment game tells: the offsetting that it has, and an example that can be used as it stands."""
+
+    def rules(self, **changes: Any) -> str:
+        from exprec.recorder.payments.briefing import rules
+        from tests.experiments import GAME
+
+        return rules({**GAME, **changes})
+
+    def test_the_example_of_a_policy_is_valid(self) -> None:
+        from exprec.recorder.payments import check_policy
+
+        line = next(line for line in self.rules().splitlines() if line.startswith('{"version": "2.0", "policy_id": "p'))
+        assert check_policy(json.loads(line)) == []
+
+    @pytest.mark.parametrize(
+        ("bilateral", "cycles", "told"),
+        [
+            (False, False, None),
+            (True, False, "offset each other between two banks settle together"),
+            (True, True, "offset each other between two banks or around a circle of banks settle together"),
+        ],
+    )
+    def test_offsetting_is_told_where_there_is_any(self, bilateral: bool, cycles: bool, told: str | None) -> None:
+        text = self.rules(lsm_config={"enable_bilateral": bilateral, "enable_cycles": cycles})
+        assert ("offset each other" in text) is (told is not None)
+        assert told is None or told in text
+
+    def test_rates_that_the_scenario_leaves_out_are_told_with_their_defaults(self) -> None:
+        assert "None" not in self.rules(cost_rates={}, lsm_config=None)
+
+
+def test_what_becomes_of_a_proposal_is_told() -> None:
+    assert "takes its place only if it costs your agent less" in system()
+    temporal = system(evaluation__mode="deterministic-temporal", llm__model="openai:small")
+    assert "takes the place of the policy in force at once" in temporal
+    assert "only if" not in temporal.partition("##")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,13 @@ from exprec.recorder.events import Event
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.proposal import Negotiation, Verdict, parse_answer
 from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
-from exprec.recorder.proposers.search import LIQUIDITY, SearchProposer
+from exprec.recorder.proposers.search import SearchProposer
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
-from tests.experiments import costs_by_fraction, mapping, policy
+from tests.experiments import asking, costs_by_fraction, mapping, policy
 
 GOOD = json.dumps(policy(0.25))
 MESSAGES = (Message("system", "rules"), Message("user", "propose"))
-
-
-def request(agent: str = "A") -> ProposalRequest:
-    start = policy(0.5)
-    return ProposalRequest(agent, MESSAGES, start, start, (), (LIQUIDITY,))
 
 
 class Model:
@@ -56,7 +52,7 @@ class Negotiated:
         config = ExperimentConfig.from_mapping(mapping(**changes), folder)
         self.simulator = costs_by_fraction()
         negotiation = Negotiation(proposer, self.simulator, config, provider)
-        self.verdict: Verdict = asyncio.run(negotiation.obtain(request(), 3))
+        self.verdict: Verdict = asyncio.run(negotiation.obtain(replace(asking(messages=MESSAGES), iteration=3)))
         provider.close()
         file = recording.folder / "exchanges.jsonl"
         lines = file.read_bytes().splitlines() if file.exists() else []

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import InvalidInput
-from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
+from exprec.recorder.proposers.protocol import Answer, ModelFailure
 from exprec.recorder.proposers.scripted import ScriptedProposer, ScriptExhausted
+from tests.experiments import asking
 from tests.support import script_lines
 
 
@@ -27,7 +28,7 @@ def proposer(folder: Path, *lines: dict[str, Any]) -> ScriptedProposer:
 
 
 def ask(model: ScriptedProposer, agent: str = "A") -> Answer:
-    return asyncio.run(model.propose(ProposalRequest(agent, (), {}, {}, (), ())))
+    return asyncio.run(model.propose(asking(agent)))
 
 
 def refused(path: Path, digest: str | None = None) -> list[str]:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exprec.recorder.payments import check_policy
-from exprec.recorder.proposers.protocol import Parameter, Policy, ProposalRequest
+from exprec.recorder.proposers.protocol import Parameter, Policy
 from exprec.recorder.proposers.search import LIQUIDITY, SearchProposer
-from tests.experiments import policy
+from tests.experiments import asking, policy
 
 URGENCY = Parameter("urgency", "int", 0, 20)
 LEVEL = Parameter("level", "enum", values=(1, 2, 5))
@@ -30,7 +30,7 @@ def ask(
     parameters: tuple[Parameter, ...] = (LIQUIDITY,),
     current: Policy | None = None,
 ) -> dict[str, Any]:
-    request = ProposalRequest("A", (), start, current or start, decisions, parameters)
+    request = asking(start=start, current=current, decisions=decisions, parameters=parameters)
     proposed: dict[str, Any] = json.loads(asyncio.run(SearchProposer().propose(request)).text)
     return proposed
 
@@ -92,9 +92,8 @@ class TestSteps:
 class TestState:
     def test_the_same_request_has_the_same_answer(self) -> None:
         proposer = SearchProposer()
-        start = policy(0.5)
-        request = ProposalRequest("A", (), start, start, (True, False, True), (LIQUIDITY,))
-        other = ProposalRequest("B", (), start, start, (False,), (LIQUIDITY,))
+        request = asking("A", decisions=(True, False, True))
+        other = asking("B", decisions=(False,))
 
         async def answers() -> list[str]:
             asked = (request, other, request, other, request)

@@ -1,0 +1,212 @@
+"""The proposer that asks a language model, through pydantic-ai.
+
+It sends what it is given and returns what comes back; prompts, checks and records are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from exprec.recorder.errors import InvalidInput, Problem
+from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage
+    from pydantic_ai.models import Model
+    from pydantic_ai.settings import ModelSettings
+
+_TRANSPORT_RETRIES = 3
+"""How often the client repeats a request that met a timeout, a rate limit or a server error, with backoff."""
+_LONGEST_WAIT_SECONDS = 60.0
+"""The longest that a client waits between two attempts because the endpoint asked for it."""
+
+_EXTRA = "pip install --upgrade 'exprec[llm]'"
+_INSTEAD = "--model search needs neither a package nor a key"
+
+_STATUS = {
+    401: "the key was refused",
+    403: "access was refused",
+    404: "there is no such model or endpoint",
+    429: "too many requests",
+}
+
+
+_PROVIDER_SETTINGS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
+    "openai": {
+        "reasoning_effort": lambda value: {"openai_reasoning_effort": value},
+        "reasoning_summary": lambda value: {"openai_reasoning_summary": value},
+    },
+    "anthropic": {
+        "thinking_budget": lambda value: {"anthropic_thinking": {"type": "enabled", "budget_tokens": value}},
+        "thinking_config": lambda value: {"anthropic_thinking": value},
+    },
+    "google": {
+        "thinking_config": lambda value: {"google_thinking_config": value},
+        "thinking_budget": lambda value: {"google_thinking_config": {"thinking_budget": value}},
+    },
+}
+"""How the settings that only some providers know are passed to them."""
+
+
+class ModelProposer:
+    """Asks one model. The key and the address of the endpoint come from the environment, read by the client."""
+
+    is_model = True
+
+    def __init__(self, name: str, settings: Mapping[str, Any], timeout_seconds: float) -> None:
+        """`name` is `provider:model`; `settings` go to the providers that know them; `timeout_seconds` is for
+        one attempt.
+
+        Raises InvalidInput when the extra `llm` is not installed, the key is not set, or the name or a
+        setting means nothing to the provider.
+        """
+        self._timeout_seconds = timeout_seconds
+        self._settings = {
+            **_provider_settings(name, settings),
+            "timeout": timeout_seconds,
+            "max_retries": _TRANSPORT_RETRIES,
+        }
+        self._model = _client(name)
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        """Send the messages of the request. Raises ModelFailure once the client has given up.
+
+        Of whatever goes wrong on the way, only what is safe to record comes out: the text of a client's error
+        may hold an address, a header or a key.
+        """
+        clock = asyncio.get_running_loop().time
+        # A connection for each request: none is left open when the event loop ends, however it ends.
+        async with self._model:
+            began = clock()
+            try:
+                text, prompt_tokens, completion_tokens = await self._exchange(request.messages)
+            except Exception as error:
+                raise ModelFailure(_reason(error, self._timeout_seconds), _elapsed(clock() - began)) from error
+            latency = _elapsed(clock() - began)
+        if text is None:
+            raise ModelFailure("the model answered without text", latency)
+        return Answer(text, prompt_tokens, completion_tokens, latency)
+
+    async def _exchange(self, messages: Sequence[Message]) -> tuple[str | None, int | None, int | None]:
+        """The text of the answer, and the tokens of the request and of the answer."""
+        from pydantic_ai.direct import model_request
+
+        # The timeout of a client counts from byte to byte: an endpoint that sends blanks to keep the
+        # connection would be waited for without end.
+        limit = (self._timeout_seconds + _LONGEST_WAIT_SECONDS) * (_TRANSPORT_RETRIES + 1)
+        async with asyncio.timeout(limit):
+            with warnings.catch_warnings():
+                # A setting that a model has no use for is left out with a warning; it is in the record.
+                warnings.simplefilter("ignore")
+                response = await model_request(
+                    self._model,
+                    _wire_messages(messages),
+                    model_settings=cast("ModelSettings", self._settings),
+                )
+        # An endpoint that does not count is reported as having counted nothing.
+        return response.text, response.usage.input_tokens or None, response.usage.output_tokens or None
+
+
+def _client(name: str) -> Model[Any]:
+    def refused(message: str) -> InvalidInput:
+        return InvalidInput([Problem(("llm", "model"), f"{message}; {_INSTEAD}", "llm.model")])
+
+    try:
+        from pydantic_ai import exceptions
+        from pydantic_ai.models import infer_model
+    except ImportError:
+        raise refused(f"'{name}' needs a package that is not installed: {_EXTRA}") from None
+    if not hasattr(exceptions, "ModelTimeoutError"):
+        raise refused(f"'{name}' needs a later version of pydantic-ai: {_EXTRA}")
+    provider, _, model = name.partition(":")
+    # Chat completions are what every OpenAI-compatible endpoint speaks.
+    wire_name = f"openai-chat:{model}" if provider == "openai" else name
+    try:
+        return infer_model(wire_name)
+    except ImportError as error:
+        raise refused(f"'{name}' needs a package that is not installed: {_package(str(error))}") from None
+    except Exception as error:
+        # Not in the words of the client: an address or a key may stand in them.
+        variable = _VARIABLE.search(str(error))
+        if variable is not None:
+            message = f"'{name}' needs the environment variable {variable[1]}, which is not set"
+        elif isinstance(error, exceptions.UserError):
+            message = f"'{name}' is no model that can be asked: write PROVIDER:NAME, such as openai:gpt-5-mini"
+        else:
+            message = f"'{name}' cannot be asked: what the environment says of its provider is not valid"
+        raise refused(message) from None
+
+
+_VARIABLE = re.compile(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)`")
+_GROUP = re.compile(r"pydantic-ai-slim\[([\w-]+)\]")
+
+
+def _package(message: str) -> str:
+    """What to install, from the message of an import that failed."""
+    group = _GROUP.search(message)
+    if group is None or group[1] in ("openai", "anthropic"):
+        return _EXTRA
+    return f"pip install 'pydantic-ai-slim[{group[1]}]'"
+
+
+def _provider_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in the words of the provider. Raises InvalidInput for those it does not know."""
+    provider = name.partition(":")[0].partition("-")[0]
+    known = _PROVIDER_SETTINGS.get(provider, {})
+    passed: dict[str, Any] = {}
+    problems = []
+    for key, value in settings.items():
+        if key in ("temperature", "max_tokens"):
+            passed[key] = value
+        elif key in known:
+            passed |= known[key](value)
+        else:
+            listed = ", ".join(("temperature", "max_tokens", *known))
+            message = f"the provider '{provider}' does not know this setting; leave it out (known: {listed})"
+            problems.append(Problem(("llm", key), message, f"llm.{key}"))
+    if problems:
+        raise InvalidInput(problems)
+    if passed.get("anthropic_thinking", {}).get("type", "disabled") != "disabled":
+        # A model of this provider that thinks refuses a request with any temperature.
+        passed.pop("temperature", None)
+    return passed
+
+
+def _wire_messages(messages: Sequence[Message]) -> list[ModelMessage]:
+    from pydantic_ai.messages import ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
+
+    wire: list[ModelMessage] = []
+    for message in messages:
+        if message.role == "assistant":
+            wire.append(ModelResponse(parts=[TextPart(message.content)]))
+        else:
+            part = (SystemPromptPart if message.role == "system" else UserPromptPart)(message.content)
+            if wire and isinstance(wire[-1], ModelRequest):
+                wire[-1] = ModelRequest(parts=[*wire[-1].parts, part])
+            else:
+                wire.append(ModelRequest(parts=[part]))
+    return wire
+
+
+def _reason(error: Exception, timeout_seconds: float) -> str:
+    """Why there is no answer, in words without addresses, keys or headers: it becomes part of the record."""
+    from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, ModelHTTPError, ModelTimeoutError
+
+    if isinstance(error, ModelHTTPError):
+        known = _STATUS.get(error.status_code)
+        return f"the model's endpoint answered with status {error.status_code}" + (f": {known}" if known else "")
+    if isinstance(error, ModelTimeoutError | TimeoutError):
+        return f"the model did not answer within {timeout_seconds:g} seconds"
+    if isinstance(error, ModelConnectionError):
+        return "the model's endpoint cannot be reached"
+    if isinstance(error, AgentRunError):
+        return f"the model's answer cannot be used ({type(error).__name__})"
+    return f"the model's client failed ({type(error).__name__})"
+
+
+def _elapsed(seconds: float) -> float:
+    return round(seconds, 3)

@@ -1,0 +1,282 @@
+"""`exprec run` with a language model, as a user meets it: what is recorded, replayed, refused and kept secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec.recorder.proposers import model
+from exprec.recorder.store.store import Store
+from tests.chat_server import ChatServer, refuses, says
+from tests.experiments import experiment, of_type, policy, ran
+from tests.support import exprec
+
+KEY = "sk-planted-0123456789"
+LIMITS = [{"name": "initial_liquidity_fraction", "param_type": "float", "min_value": 0.0, "max_value": 0.9}]
+CHANGES: dict[str, Any] = {
+    "llm__model": "openai:small",
+    "llm__max_retries": 1,
+    "llm__timeout_seconds": 0.5,
+    "llm__max_tokens": 500,
+    "llm__reasoning_effort": "low",
+    "convergence__max_iterations": 4,
+    "policy_constraints": {"allowed_parameters": LIMITS},
+}
+REPLIES = (
+    says(policy(0.25), {"prompt_tokens": 900, "completion_tokens": 60}),
+    *(says("I would commit less."), says(policy(0.25))),
+    *(says(policy(0.95)), says(policy(0.2))),
+    *(refuses(429), says(policy(0.3))),
+    *[refuses(500)] * 4,
+    *[says("too late", pause=30.0)] * 4,
+    refuses(401, f"wrong key {KEY}"),
+    says(None),
+)
+OUTCOMES = [
+    *((1, "A", "usable"), (1, "B", "invalid_json"), (1, "B", "usable")),
+    *((2, "A", "constraint_violation"), (2, "A", "usable"), (2, "B", "usable")),
+    *((3, "A", "llm_error"), (3, "B", "llm_error")),
+    *((4, "A", "llm_error"), (4, "B", "llm_error")),
+]
+ERRORS = [
+    "the model's endpoint answered with status 500",
+    "the model did not answer within 0.5 seconds",
+    "the model's endpoint answered with status 401: the key was refused",
+    "the model answered without text",
+]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run in which a model on a server answered in every way; the server is gone."""
+
+    folder: Path
+    experiment: Path
+    store: Path
+    run_id: str
+    done: subprocess.CompletedProcess[bytes]
+    requests: list[dict[str, Any]]
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.store / self.run_id / name).read_bytes().splitlines()]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_key() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_"))]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="module")
+def recorded(_no_key: None, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    folder = tmp_path_factory.mktemp("recorded")
+    path, store = experiment(folder, **CHANGES), folder / "runs"
+    with ChatServer(*REPLIES) as server:
+        environment = {**server.environment(KEY), "PYTHONWARNINGS": "always::ResourceWarning"}
+        done = exprec("run", path, "--store", store, env=environment)
+    (run_id,) = Store(store).run_ids()
+    return Recorded(folder, path, store, run_id, done, server.requests)
+
+
+def replayed(recorded: Recorded, path: Path, *more: str, code: int = 0) -> subprocess.CompletedProcess[bytes]:
+    return exprec("run", "--replay-exchanges", recorded.run_id[:8], path, "--store", recorded.store, *more, code=code)
+
+
+def without_extra(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """The command where the extra is not installed."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['pydantic_ai', 'openai', 'anthropic'])); "
+        "from exprec.cli.main import main; main()"
+    )
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, check=False)
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def bytes_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+class TestRecording:
+    def test_the_run_goes_on_whatever_the_model_does(self, recorded: Recorded) -> None:
+        calls = [event for event in recorded.lines("events.jsonl") if event["event_type"] == "llm_call"]
+        assert [(call["iteration"], call["agent_id"], call["outcome"]) for call in calls] == OUTCOMES
+        assert recorded.lines("events.jsonl")[-1]["event_type"] == "experiment_end"
+        assert len(recorded.requests) == len(REPLIES)
+
+    def test_every_exchange_is_recorded(self, recorded: Recorded) -> None:
+        exchanges = recorded.lines("exchanges.jsonl")
+        assert len(exchanges) == len(OUTCOMES)
+        assert [exchange["error"] for exchange in exchanges if exchange["error"] is not None] == ERRORS
+        assert {json.dumps(exchange["settings"], sort_keys=True) for exchange in exchanges} == {
+            '{"max_tokens": 500, "reasoning_effort": "low", "temperature": 0.0}'
+        }
+        first, _, corrected = exchanges[:3]
+        assert json.loads(first["answer"]) == policy(0.25)
+        assert (first["prompt_tokens"], first["completion_tokens"]) == (900, 60)
+        assert first["latency_seconds"] > 0
+        assert [message["role"] for message in corrected["messages"]] == ["system", "user", "assistant", "user"]
+        timed_out = next(exchange for exchange in exchanges if exchange["error"] == ERRORS[1])
+        assert timed_out["latency_seconds"] >= 2
+
+    def test_what_was_sent_is_what_is_recorded(self, recorded: Recorded) -> None:
+        sent = [request["messages"] for request in recorded.requests]
+        for exchange in recorded.lines("exchanges.jsonl"):
+            assert exchange["messages"] in sent
+        for request in recorded.requests:
+            assert request["temperature"] == 0.0
+            assert request["reasoning_effort"] == "low"
+            assert request.get("max_completion_tokens", request.get("max_tokens")) == 500
+
+    def test_nothing_stray_is_printed_and_everything_is_closed(self, recorded: Recorded) -> None:
+        assert recorded.done.stderr == b""
+
+    def test_neither_key_nor_address_is_on_the_disk_or_printed(self, recorded: Recorded) -> None:
+        for data in (bytes_below(recorded.store), recorded.done.stdout, recorded.done.stderr):
+            assert KEY.encode() not in data
+            assert b"127.0.0.1" not in data
+
+
+class TestReplay:
+    def test_the_same_address_without_server_key_or_extra(self, recorded: Recorded) -> None:
+        done = without_extra(
+            "run", "--replay-exchanges", recorded.run_id, recorded.experiment, "--store", recorded.store
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout == recorded.done.stdout
+        assert b"of this run reached the same address" in done.stderr
+        assert Store(recorded.store).run_ids().count(recorded.run_id) == 1
+
+    def test_into_another_store_from_the_path_of_a_run(self, recorded: Recorded, tmp_path: Path) -> None:
+        run = recorded.store / recorded.run_id
+        done = exprec("run", "-q", "--replay-exchanges", run, run / "config.json", "--store", tmp_path / "other")
+        assert done.stdout.decode().strip() == recorded.run_id
+        assert (tmp_path / "other" / recorded.run_id / "exchanges.jsonl").is_file()
+
+    def test_a_request_that_was_not_recorded_leaves_nothing(self, recorded: Recorded, tmp_path: Path) -> None:
+        path = experiment(tmp_path, **CHANGES, prompt_customization={"B": "Be bold."})
+        before = names(recorded.store)
+        done = replayed(recorded, path, code=1)
+        assert names(recorded.store) == before
+        said = done.stderr.decode().splitlines()
+        assert said[:2] == [
+            "exprec: this request was not recorded: iteration 1, B, attempt 1",
+            "the nearest recorded one is exchange 1; it differs in:",
+        ]
+        assert said[2].startswith("  messages[1].content, line ")
+        assert said[2].endswith("now …'## Further guidance'…")
+        assert len(said) == 3
+
+    def test_another_model_is_named(self, recorded: Recorded) -> None:
+        done = replayed(recorded, recorded.experiment, "--model", "openai:large", code=1)
+        assert b"  model: recorded 'openai:small', now 'openai:large'" in done.stderr
+
+    def test_what_was_not_asked_for_again_is_counted(self, recorded: Recorded, tmp_path: Path) -> None:
+        path = experiment(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
+        done = replayed(recorded, path, "-q")
+        assert b"exprec: 4 of the recorded exchanges were not asked for again\n" in done.stderr
+        assert done.stdout.decode().strip() in Store(recorded.store).run_ids()
+
+    def test_a_run_without_exchanges(self, tmp_path: Path) -> None:
+        path = experiment(tmp_path)
+        run_id = exprec("run", "-q", path, cwd=tmp_path).stdout.decode().strip()
+        done = exprec("run", "--replay-exchanges", run_id, path, cwd=tmp_path, code=2)
+        assert b"has no exchanges to replay: no model was asked in it" in done.stderr
+        exprec("run", "--replay-exchanges", "abcd", path, cwd=tmp_path, code=4)
+
+    def test_a_damaged_exchange_names_file_and_line(self, recorded: Recorded, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for path in (recorded.store / recorded.run_id).iterdir():
+            (copy / path.name).write_bytes(path.read_bytes())
+        data = (copy / "exchanges.jsonl").read_bytes()
+        (copy / "exchanges.jsonl").write_bytes(data.replace(b'"attempt":2', b'"attempt":0', 1))
+        done = exprec("run", "--replay-exchanges", copy, recorded.experiment, cwd=tmp_path, code=5)
+        assert b"copy/exchanges.jsonl:3: attempt: " in done.stderr
+
+
+def test_nobody_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In this process, where nothing is tried again and so nothing waited for.
+    monkeypatch.setattr(model, "_TRANSPORT_RETRIES", 0)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    provider = ran(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
+    rejections = of_type(provider, "policy_rejected")
+    assert len(rejections) == 4
+    for event in rejections:
+        assert event["validation_errors"] == ["the model's endpoint cannot be reached"]
+    assert provider.get_final_result() is not None
+
+
+@pytest.mark.parametrize("display", ["-v", "--json"])
+def test_a_key_that_the_model_says_stays_off_the_disk_and_the_terminal(tmp_path: Path, display: str) -> None:
+    path = experiment(tmp_path, **CHANGES)
+    with ChatServer(says(policy(0.25)), says(f"My key is {KEY}.")) as server:
+        done = exprec("run", path, display, cwd=tmp_path, env=server.environment(KEY), code=3)
+    for data in (bytes_below(tmp_path / "runs"), done.stdout, done.stderr):
+        assert KEY.encode() not in data
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    assert list((tmp_path / "runs" / ".work").iterdir()) == []
+    head = json.loads((tmp_path / "runs" / run_id / "run.json").read_bytes())
+    assert (head["status"], head["failure"]["error_type"]) == ("failed", "SecretFound")
+    assert b"exchange: answer contains the value of OPENAI_API_KEY; it was not written" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+class TestWhatCannotBegin:
+    def refused(self, tmp_path: Path, *arguments: str, env: dict[str, str] | None = None, **changes: Any) -> str:
+        path = experiment(tmp_path, **{**CHANGES, **changes})
+        done = exprec("run", path, *arguments, cwd=tmp_path, env=env, code=2)
+        assert done.stdout == b""
+        assert b"Traceback" not in done.stderr
+        assert names(tmp_path) == {"experiment.json"}
+        return done.stderr.decode()
+
+    def test_the_extra_that_is_missing_is_named(self, tmp_path: Path) -> None:
+        path = experiment(tmp_path, **CHANGES)
+        done = without_extra("run", path, "--store", tmp_path / "runs")
+        assert done.returncode == 2
+        assert done.stdout == b""
+        assert done.stderr.decode() == (
+            "exprec: llm.model: 'openai:small' needs a package that is not installed: "
+            "pip install --upgrade 'exprec[llm]'; --model search needs neither a package nor a key\n"
+        )
+        assert names(tmp_path) == {"experiment.json"}
+
+    def test_the_key_that_is_missing_is_named(self, tmp_path: Path) -> None:
+        assert self.refused(tmp_path) == (
+            "exprec: llm.model: 'openai:small' needs the environment variable OPENAI_API_KEY, which is not set; "
+            "--model search needs neither a package nor a key\n"
+        )
+
+    def test_a_setting_that_the_provider_does_not_know_is_named(self, tmp_path: Path) -> None:
+        said = self.refused(tmp_path, env={"OPENAI_API_KEY": KEY}, llm__thinking_budget=2000)
+        assert said.startswith("exprec: llm.thinking_budget: the provider 'openai' does not know this setting")
+
+    @pytest.mark.parametrize("arguments", [(), ("--dry-run", "--json")])
+    def test_a_secret_in_the_experiment(self, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+        said = self.refused(tmp_path, *arguments, env={"MY_TOKEN": KEY}, llm__system_prompt=f"You are {KEY}.")
+        assert "experiment.json: llm.system_prompt contains the value of MY_TOKEN; it was not written" in said
+        assert KEY not in said
+
+    def test_a_secret_that_an_error_would_quote(self, tmp_path: Path) -> None:
+        said = self.refused(tmp_path, env={"MY_TOKEN": KEY}, master_seed=KEY)
+        assert KEY not in said
+        assert "<MY_TOKEN>" in said
