@@ -15,18 +15,20 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.environment import start_observing, store_path, wants_color, wants_progress
+from exprec.cli.environment import known_secrets, processors, start_observing, store_path, wants_color, wants_progress
 from exprec.cli.options import display_options, json_option, store_option, verbose_config
 from exprec.cli.render.console import make_console
 from exprec.cli.render.display import EventDisplay
 from exprec.recorder import canonical
-from exprec.recorder.errors import ExperimentFailed, ExprecError
+from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, Problem, SimulationError
 from exprec.recorder.events import Event
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.loop import OptimizationLoop
+from exprec.recorder.optimize.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.optimize.runner import GenericExperimentRunner
+from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.store.recording import Sealed
-from exprec.recorder.store.store import Store
+from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verbosity import VerboseConfig
 
 
@@ -43,6 +45,21 @@ class _Output:
 @store_option
 @click.option("--seed", type=click.IntRange(min=0), help="Use this master seed instead of the experiment's.")
 @click.option("--model", metavar="M", help="Ask this model: search, scripted:FILE or PROVIDER:NAME.")
+@click.option(
+    "--replay-exchanges",
+    "replayed",
+    metavar="RUN",
+    help="Take the answers that the model gave in this run; needs no key and no network.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Simulate the samples of an evaluation in N processes, 0: one a core. The results are the same.",
+)
 @display_options
 @click.option("-q", "--quiet", is_flag=True, help="Print the address of the run and nothing else.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be run, without running it.")
@@ -52,6 +69,8 @@ def run(
     store: Path | None,
     seed: int | None,
     model: str | None,
+    replayed: str | None,
+    jobs: int,
     verbose: bool,
     color: str,
     quiet: bool,
@@ -64,36 +83,76 @@ def run(
     The last line names the address of the run. With --json the events are printed as they are recorded,
     and the address goes to stderr.
 
+    With --replay-exchanges no model is asked: every request must be one that was made in that run, and has
+    the answer that it had then. So the same experiment comes to the same address.
+
     \b
     Example:
       exprec run examples/castro/two-period.yaml
       id=$(exprec run -q examples/castro/two-period.yaml)
+      exprec run --replay-exchanges 3f5c my-experiment.yaml
     """
     if quiet and as_json:
         raise click.UsageError("-q prints the address only, --json the events: give one of them")
     config = ExperimentConfig.load(experiment, seed=seed, model=model)
     for warning in config.warnings:
         click.echo(f"exprec: warning: {warning}", err=True)
-    # What cannot begin is found out here, before there is a store.
-    OptimizationLoop(config, experiment.parent)
     location = store_path(store, config.output_directory)
+    # What cannot begin is found out here, before there is a store.
+    secrets = _guard(config, experiment)
+    proposer = _recorded_proposer(replayed, location, config) if replayed is not None else None
+    OptimizationLoop(config, experiment.parent, proposer=proposer)
     if dry_run:
         _describe(config, location, as_json=as_json)
         return
     selection = verbose_config(verbose=verbose, switches=switches)
     output = _json_output() if as_json else _quiet_output() if quiet else _display_output(selection, color)
-    _execute(config, experiment.parent, Store.open_or_create(location), output)
+    _execute(config, experiment.parent, Store.open_or_create(location), output, secrets, proposer, jobs or processors())
 
 
-def _execute(config: ExperimentConfig, folder: Path, store: Store, output: _Output) -> None:
+def _guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:
+    """The guard of the run. Raises InvalidInput when a secret stands in the experiment itself."""
+    secrets = SecretGuard(known_secrets())
+    resolved = config.resolved()
+    try:
+        secrets.check(str(experiment), canonical.encode(resolved), resolved)
+    except SecretFound as found:
+        raise InvalidInput([Problem((), str(found))]) from None
+    return secrets
+
+
+def _recorded_proposer(reference: str, location: Path, config: ExperimentConfig) -> RecordedProposer:
+    directory = find_run(reference, location)
+    exchanges = directory.exchanges()
+    if not exchanges:
+        message = f"the run {directory.run_id} has no exchanges to replay: no model was asked in it"
+        raise InvalidInput([Problem((), message, "--replay-exchanges")])
+    return RecordedProposer(exchanges, config.llm)
+
+
+def _execute(
+    config: ExperimentConfig,
+    folder: Path,
+    store: Store,
+    output: _Output,
+    secrets: SecretGuard,
+    proposer: RecordedProposer | None,
+    jobs: int,
+) -> None:
     finish = start_observing(folder)
     with _listening(config, output) as listener:
-        runner = GenericExperimentRunner(config, None, folder, store=store, listener=listener)
+        runner = GenericExperimentRunner(
+            config, None, folder, store=store, listener=listener, proposer=proposer, secrets=secrets, jobs=jobs
+        )
         failure: ExperimentFailed | None = None
         try:
             asyncio.run(runner.run())
         except ExperimentFailed as error:
             failure = error
+            if isinstance(error.__cause__, SimulationError) and error.__cause__.details:
+                click.echo(error.__cause__.details, nl=False, err=True)
+        except UnrecordedRequest:
+            raise  # nothing is left of it
         except (KeyboardInterrupt, ExprecError):
             _say_what_is_left(runner)
             raise
@@ -105,6 +164,8 @@ def _execute(config: ExperimentConfig, folder: Path, store: Store, output: _Outp
         click.echo(f"exprec: reproduced: execution {executions} of this run reached the same address", err=True)
     with contextlib.suppress(BrokenPipeError):
         output.close(runner, sealed)
+    if proposer is not None and proposer.unused:
+        click.echo(f"exprec: {proposer.unused} of the recorded exchanges were not asked for again", err=True)
     if failure is not None:
         raise failure
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: mapping keys and 0-based list positions, outermost first."""
@@ -39,6 +40,10 @@ class ExprecError(Exception):
     """Base of all errors that exprec raises on purpose; `exit_code` is what a command exits with."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is unpickled by calling its class with `args`, which are no arguments of these classes.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class InvalidInput(ExprecError):
@@ -72,9 +77,16 @@ class InvalidEvent(ExprecError):
 
 
 class SimulationError(ExprecError):
-    """A simulation stopped at run time, for a reason that lies in a policy or in the scenario."""
+    """A simulation stopped at run time, for a reason that lies in a policy, the scenario or the user's simulator.
+
+    `details` are for the user's terminal, such as a traceback; they are not part of what is recorded.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, details: str = "") -> None:
+        self.details = details
+        super().__init__(message)
 
 
 class ExperimentFailed(ExprecError):
@@ -140,3 +152,15 @@ class StorageFailure(ExprecError):
     def __init__(self, path: Path, error: OSError) -> None:
         self.path, self.error = path, error
         super().__init__(f"{path}: {error.strerror or error}; nothing sealed was touched")
+
+
+class WorkerFailed(ExprecError):
+    """A process that simulates cannot work, or died. That says nothing of the experiment and is not recorded."""
+
+    exit_code = 6
+
+
+def _restored(kind: type[ExprecError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> ExprecError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error

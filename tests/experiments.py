@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from exprec.recorder.events import Event
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.runner import GenericExperimentRunner
 from exprec.recorder.payments import check_policy
+from exprec.recorder.proposers.protocol import Message, Parameter, ProposalRequest
+from exprec.recorder.proposers.search import LIQUIDITY
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.store.store import Store
 from tests.support import script_lines
@@ -181,6 +183,32 @@ class FakeSimulator:
     def simulate(self, policies: Mapping[str, Mapping[str, Any]], seed: int) -> FakeResult:
         self.calls.append((copy.deepcopy(dict(policies)), seed))
         return self.result(policies, seed)
+
+    def simulate_each(self, policies: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> Iterator[FakeResult]:
+        return (self.simulate(policies, seed) for seed in seeds)
+
+
+def asking(
+    agent: str = "A",
+    *,
+    iteration: int = 1,
+    messages: tuple[Message, ...] = (),
+    start: Mapping[str, Any] | None = None,
+    current: Mapping[str, Any] | None = None,
+    decisions: tuple[bool, ...] = (),
+    parameters: tuple[Parameter, ...] = (LIQUIDITY,),
+) -> ProposalRequest:
+    """A request to a proposer; what a test does not name is the beginning of the small experiment."""
+    first = policy(0.5) if start is None else start
+    return ProposalRequest(
+        agent_id=agent,
+        iteration=iteration,
+        messages=messages,
+        starting_policy=first,
+        current_policy=first if current is None else current,
+        decisions=decisions,
+        parameters=parameters,
+    )
 
 
 def fraction_of(value: Mapping[str, Any]) -> float:

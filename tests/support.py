@@ -55,7 +55,11 @@ def exprec(
     code: int = 0,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a user does, in a process of its own; fails unless it exits with `code`."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "EXPREC_STORE", "NO_COLOR", "FORCE_COLOR")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("COLUMNS", "EXPREC_STORE", "NO_COLOR", "FORCE_COLOR")
+    }
     done = subprocess.run(
         [sys.executable, "-c", "from exprec.cli.main import main; main()", *map(str, arguments)],
         cwd=cwd,

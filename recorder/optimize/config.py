@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exprec.recorder.documents import Document, document_of, read_document
-from exprec.recorder.optimize.config_checks import Checked, checked
+from exprec.recorder.optimize.config_checks import PAYMENTS, Checked, checked
 from exprec.recorder.optimize.constraints import ParameterConstraint, PolicyConstraints
+from exprec.recorder.optimize.usercode import UserFunction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -85,6 +86,8 @@ class ModelConfig:
 class ExperimentConfig:
     """One experiment, ready to run. Treat `scenario` and the other mappings as read-only.
 
+    `simulator` is `payments`, or for a function of the user's `module:callable#sha256=<digest>`: its sources
+    count, not where they lie. `function` is that function, None where its module was not to be found.
     `optimized_agents` are in the order of optimisation, `warnings` are what its user should be told.
     """
 
@@ -94,13 +97,14 @@ class ExperimentConfig:
     evaluation: EvaluationConfig
     llm: ModelConfig
     description: str = ""
-    simulator: str = "payments"
+    simulator: str = PAYMENTS
     master_seed: int = 42
     convergence: ConvergenceConfig = ConvergenceConfig()
     policy_constraints: PolicyConstraints | None = None
     prompt_customization: dict[str, str] = field(default_factory=dict)
     output_directory: str | None = None
     warnings: tuple[str, ...] = ()
+    function: UserFunction | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def load(cls, path: Path, *, seed: int | None = None, model: str | None = None) -> ExperimentConfig:
@@ -136,7 +140,9 @@ class ExperimentConfig:
             prompt_customization=value.get("prompt_customization") or {},
             output_directory=(value.get("output") or {}).get("directory"),
             warnings=found.warnings,
-            **{key: value[key] for key in ("description", "simulator", "master_seed") if key in value},
+            simulator=_simulator(found),
+            function=found.function,
+            **{key: value[key] for key in ("description", "master_seed") if key in value},
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -193,6 +199,13 @@ def _model(found: Checked) -> ModelConfig:
         return model
     path, digest = found.script.path, found.script.digest
     return replace(model, model=f"scripted:{path.name}#sha256={digest}", script=path, script_digest=digest)
+
+
+def _simulator(found: Checked) -> str:
+    if found.function is not None:
+        return f"{found.function.name}#sha256={found.function.digest}"
+    name: str = found.value.get("simulator", PAYMENTS)
+    return name
 
 
 def _constraints(section: Mapping[str, Any] | None) -> PolicyConstraints | None:

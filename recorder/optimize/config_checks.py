@@ -18,23 +18,17 @@ from exprec.recorder import validation
 from exprec.recorder.documents import Document, read_document, read_text
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.optimize.constraints import TREES
+from exprec.recorder.optimize.usercode import NotImportable, UserFunction, load_function, split_name
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.validation import key_name, show_value, unknown_word
 
 _SCHEMA = "experiment.v1"
 
-_NOT_YET: tuple[tuple[KeyPath, tuple[Any, ...], str], ...] = (
-    (
-        ("evaluation", "mode"),
-        ("bootstrap", "deterministic", "deterministic-pairwise"),
-        "use deterministic-pairwise or bootstrap",
-    ),
-    (("evaluation", "acceptance", "require_statistical_significance"), (False,), "leave it out or use false"),
-    (("evaluation", "acceptance", "max_coefficient_of_variation"), (None,), "leave it out or use null"),
-    (("evaluation", "acceptance", "min_settlement_rate"), (None,), "leave it out or use null"),
-    (("simulator",), ("payments",), "leave it out or use payments"),
-)
-"""Keys whose other values are understood and refused: the key, the values that work, the way out."""
+PAYMENTS = "payments"
+"""The simulator that is built in."""
+
+_TEMPORAL = "deterministic-temporal"
+_NEED_SAMPLES = ("require_statistical_significance", "max_coefficient_of_variation")
 
 _PROVIDER = re.compile(r"[A-Za-z][\w-]*:\S+")
 _SCRIPTED = "scripted:"
@@ -57,6 +51,7 @@ class Checked:
     scenario: dict[str, Any]
     system_prompt: str | None
     script: Script | None
+    function: UserFunction | None
     warnings: tuple[str, ...]
 
 
@@ -73,16 +68,18 @@ def checked(document: Document, folder: Path, *, seed: int | None, model: str | 
     scenario = check.scenario()
     prompt = check.system_prompt()
     script = check.model(Path() if model is not None else folder)
+    function = check.simulator()
     check.agents(scenario)
     check.ticks(scenario)
     check.constraints()
-    check.not_yet()
+    check.acceptance()
+    check.settlement()
     given: dict[KeyPath, Any] = {("master_seed",): seed, ("llm", "model"): model}
     problems = document.every_problem(_blamed(problem, given) for problem in check.problems)
     if problems:
         raise InvalidInput(problems)
     warnings = tuple(str(problem) for problem in document.locate(_warnings(value)))
-    return Checked(value, scenario, prompt, script, warnings)
+    return Checked(value, scenario, prompt, script, function, warnings)
 
 
 def _overridden(value: Any, seed: int | None, model: str | None) -> Any:
@@ -109,6 +106,7 @@ class _Check:
         self._document, self._value, self._folder = document, value, folder
         self.problems = validation.problems(value, _SCHEMA)
         self._wrong = {problem.path for problem in self.problems}
+        self._is_payments = isinstance(value, dict) and value.get("simulator", PAYMENTS) == PAYMENTS
 
     def _add(self, path: KeyPath, message: str) -> None:
         if path not in self._wrong:
@@ -123,11 +121,33 @@ class _Check:
             except InvalidInput as error:
                 self._unread(("scenario",), error)
                 return {}
-            self.problems += file.every_problem(check_scenario(file.value))
+            self.problems += file.every_problem(self._scenario_problems(file.value))
             given = file.value
         elif isinstance(given, dict):
-            self.problems += self._document.locate(check_scenario(given), under=("scenario",))
+            self.problems += self._document.locate(self._scenario_problems(given), under=("scenario",))
         return given if isinstance(given, dict) else {}
+
+    def _scenario_problems(self, scenario: Any) -> list[Problem]:
+        """What is wrong with a scenario. What a simulator of the user's wants of it, only its author knows."""
+        if self._is_payments:
+            return check_scenario(scenario)
+        return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
+
+    def simulator(self) -> UserFunction | None:
+        """The function that the experiment names; None for the built-in simulator and where there is none."""
+        name = self._value.get("simulator")
+        if self._is_payments or not isinstance(name, str) or not name:
+            return None
+        if split_name(name) is None:
+            self._add(("simulator",), f"must be {PAYMENTS} or module:callable, not {show_value(name)}")
+            return None
+        try:
+            return load_function(name, self._folder)
+        except NotImportable as error:
+            # A name with a digest comes from a recorded configuration, which may be read where the module is not.
+            if "#" not in name or not error.is_absent:
+                self._add(("simulator",), str(error))
+            return None
 
     def _unread(self, path: KeyPath, error: InvalidInput) -> None:
         """A file that is not there is a problem of the key that names it; one with a line is the file's."""
@@ -172,7 +192,7 @@ class _Check:
             return None
 
     def agents(self, scenario: dict[str, Any]) -> None:
-        ids = _agent_ids(scenario)
+        ids = self._ids(scenario)
         # Without ids the scenario is what is wrong, and that is said already.
         if not ids:
             return
@@ -184,6 +204,14 @@ class _Check:
         for key in customization if isinstance(customization, dict) else {}:
             if key != "all" and key not in ids:
                 self._add(("prompt_customization", key), unknown_word("agent", key, ["all", *ids]))
+
+    def _ids(self, scenario: dict[str, Any]) -> list[str]:
+        """The ids of the agents; where the scenario of another simulator has none, those that are optimised."""
+        ids = _agent_ids(scenario)
+        if self._is_payments or (ids and len(ids) == len(scenario["agents"])):
+            return ids
+        optimized = self._value.get("optimized_agents")
+        return [agent for agent in optimized if isinstance(agent, str)] if isinstance(optimized, list) else []
 
     def ticks(self, scenario: dict[str, Any]) -> None:
         ticks, day = _at(self._value, "evaluation", "ticks"), _at(scenario, "simulation", "ticks_per_day")
@@ -207,11 +235,28 @@ class _Check:
             for key, message in _bound_problems(parameter):
                 self._add((*here, key), message)
 
-    def not_yet(self) -> None:
-        for path, supported, advice in _NOT_YET:
-            value = _at(self._value, *path, default=supported[0])
-            if value not in supported:
-                self._add(path, f"{show_value(value)} is not supported by this version of exprec; {advice}")
+    def acceptance(self) -> None:
+        """Demands on a new policy that none could meet, or that none is asked for."""
+        demands = _at(self._value, "evaluation", "acceptance")
+        mode = _at(self._value, "evaluation", "mode", default="bootstrap")
+        samples = _at(self._value, "evaluation", "num_samples", default=10)
+        is_single, found = mode in ("deterministic", "deterministic-pairwise"), f"the mode is {mode}"
+        if mode == "bootstrap":
+            is_single, found = samples is None or samples == 1, f"evaluation.num_samples is {show_value(samples)}"
+        for key, value in demands.items() if isinstance(demands, dict) else ():
+            if value is None or value is False:
+                continue
+            here = ("evaluation", "acceptance", key)
+            if mode == _TEMPORAL:
+                self._add(here, f"has no use in {mode}, which accepts every valid proposal; leave it out")
+            elif is_single and key in _NEED_SAMPLES:
+                needed = "takes evaluation.mode bootstrap and evaluation.num_samples of 2 or more"
+                self._add(here, f"{needed}, but {found}: a single simulation shows no deviation")
+
+    def settlement(self) -> None:
+        path = ("evaluation", "acceptance", "min_settlement_rate")
+        if not self._is_payments and _at(self._value, *path) is not None:
+            self._add(path, f"only the simulator {PAYMENTS} has payments that settle; leave it out or use null")
 
 
 def _bound_problems(parameter: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -249,10 +294,14 @@ def _at(value: Any, *path: str | int, default: Any = None) -> Any:
 def _warnings(value: dict[str, Any]) -> Iterator[Problem]:
     if _at(value, "convergence", "improvement_threshold") is not None:
         yield Problem(("convergence", "improvement_threshold"), "has no effect")
+    if _at(value, "evaluation", "mode") == _TEMPORAL and _at(value, "llm", "model") == "search":
+        sweep = "the search learns from what is accepted alone, and deterministic-temporal accepts everything"
+        yield Problem(("llm", "model"), f"{sweep}: it walks from one end of each range to the other and back")
     without_use = [key for key in ("database", "verbose") if key in (value.get("output") or {})]
     if without_use:
         yield Problem(("output",), f"no effect of {' and '.join(without_use)}: the store is made of files")
-    yield from _names_without_effect(value.get("policy_constraints") or {})
+    if value.get("simulator", PAYMENTS) == PAYMENTS:
+        yield from _names_without_effect(value.get("policy_constraints") or {})
 
 
 def _names_without_effect(constraints: dict[str, Any]) -> Iterator[Problem]:

@@ -5,10 +5,11 @@ It decides nothing: whether costs are good enough is told in `acceptance` and `c
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from exprec.recorder import canonical
 from exprec.recorder.errors import Problem
@@ -40,11 +41,36 @@ class SimulationResult(Protocol):
     def agents(self) -> Mapping[str, AgentResult]: ...
 
 
+class AgentCosts(NamedTuple):
+    """An `AgentResult` that holds its figures by name, in cents."""
+
+    figures: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return self.figures["total"]
+
+    def as_dict(self) -> dict[str, int]:
+        """A copy of the figures."""
+        return dict(self.figures)
+
+
+class Result(NamedTuple):
+    """A `SimulationResult` that holds nothing but its figures, whichever simulator they are from."""
+
+    arrivals: int
+    settled: int
+    agents: Mapping[str, AgentCosts]
+
+
 class Simulator(Protocol):
     """What evaluates policies. The same policies and seed always give the same result."""
 
-    def simulate(self, policies: Policies, seed: int) -> SimulationResult:
-        """Raises InvalidInput for a policy that is none, SimulationError for one that cannot run."""
+    def simulate_each(self, policies: Policies, seeds: Sequence[int]) -> Iterator[SimulationResult]:
+        """The result for each seed, in order, computed as it is asked for.
+
+        Raises InvalidInput for a policy that is none, SimulationError for one that cannot run.
+        """
         ...
 
     def check_policy(self, policy: Any) -> list[Problem]:
@@ -100,11 +126,17 @@ class Evaluation:
         return [sum(sample.cost(agent) for agent in self.agents) for sample in self.samples]
 
 
+Elsewhere = Callable[[bytes, Sequence[int]], Sequence[SimulationResult]]
+"""Simulates policies, given in canonical bytes, on each of some seeds; not in this process."""
+
+
 class Evaluator:
     """Simulates policies on the seeds that the experiment prescribes for an iteration."""
 
-    def __init__(self, simulator: Simulator, config: ExperimentConfig) -> None:
+    def __init__(self, simulator: Simulator, config: ExperimentConfig, elsewhere: Elsewhere | None = None) -> None:
+        """With `elsewhere`, that simulates whenever there is more than one seed, and `simulator` only else."""
         self._simulator = simulator
+        self._elsewhere = elsewhere
         self._agents = config.optimized_agents
         self._master_seed = config.master_seed
         self._samples = config.evaluation.num_samples if config.evaluation.mode == "bootstrap" else None
@@ -114,18 +146,24 @@ class Evaluator:
 
     def evaluate(self, policies: Policies, iteration: int, agent_id: str | None = None) -> Evaluation:
         """Simulate `policies` for an iteration (from 1), on the seeds for judging `agent_id` or, without one,
-        for judging the iteration. Raises SimulationError."""
+        for judging the iteration. Raises SimulationError, and CancelledError if the task is being cancelled."""
         if iteration != self._iteration:
             self._iteration, self._done = iteration, {}
         key = canonical.encode(policies)
         seeds = self.seeds(iteration, agent_id or self._agents[0])
-        return Evaluation(self._agents, tuple(Sample(seed, self._simulate(policies, key, seed)) for seed in seeds))
+        # Seeds may repeat, however unlikely that is; a result is needed once.
+        missing = [seed for seed in dict.fromkeys(seeds) if (key, seed) not in self._done]
+        for seed, result in zip(missing, self._simulated(policies, key, missing), strict=True):
+            self._done[key, seed] = result
+        return Evaluation(self._agents, tuple(Sample(seed, self._done[key, seed]) for seed in seeds))
 
-    def _simulate(self, policies: Policies, key: bytes, seed: int) -> SimulationResult:
-        result = self._done.get((key, seed))
-        if result is None:
-            result = self._done[key, seed] = self._simulator.simulate(policies, seed)
-        return result
+    def _simulated(self, policies: Policies, key: bytes, seeds: Sequence[int]) -> Iterator[SimulationResult]:
+        if self._elsewhere is not None and len(seeds) > 1:
+            yield from self._elsewhere(key, seeds)
+            return
+        for result in self._simulator.simulate_each(policies, seeds):
+            yield result
+            stop_if_cancelled()
 
     def seeds(self, iteration: int, agent_id: str) -> list[int]:
         """The seeds that judge an agent's policy. In a bootstrap all agents are judged on the same samples."""
@@ -133,6 +171,19 @@ class Evaluator:
             return [iteration_seed(self._master_seed, iteration - 1, agent_id)]
         base = iteration_seed(self._master_seed, iteration - 1, self._agents[0])
         return [sample_seed(base, sample) for sample in range(self._samples)]
+
+
+def stop_if_cancelled() -> None:
+    """Raise CancelledError if the current task, which does not wait anywhere while it simulates, is being cancelled.
+
+    That is what Ctrl-C comes to in a coroutine; without this it would go unheard until all is simulated.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def truncated_mean(values: Sequence[int]) -> int:

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events, validation
+from exprec.recorder.documents import load_document
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import Event
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.loop import ExperimentResult
 from exprec.recorder.optimize.runner import GenericExperimentRunner
+from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.state.protocol import ExperimentStateProvider
+from exprec.recorder.store.store import Store
 from tests.experiments import RANDOM_GAME, answer, fraction_of, of_type, runner
 from tests.support import CASTRO
 
@@ -44,6 +47,27 @@ def test_the_search_ends_in_the_equilibrium(name: str) -> None:
     assert (result.converged, result.convergence_reason) == (True, "cost_stability")
     assert result.num_iterations <= 25
     assert result.final_cost == result.best_cost == sum(costs.values())
+
+
+def test_the_stochastic_game_at_its_start() -> None:
+    simulator = PaymentSimulator(load_document(CASTRO / "twelve-period-scenario.yaml").value)
+    start = {agent: simulator.starting_policy(agent) for agent in simulator.agents}
+    outcome = simulator.simulate(start)
+    assert (outcome.arrivals, outcome.settled) == (53, 53)
+    assert {agent: result.total for agent, result in outcome.agents.items()} == {"BANK_A": 49800, "BANK_B": 49800}
+
+
+def test_the_stochastic_experiment_improves_on_its_start_the_same_in_any_number_of_processes(tmp_path: Path) -> None:
+    path = CASTRO / "twelve-period.yaml"
+    sealed = []
+    for jobs in (1, 2):
+        store = Store.open_or_create(tmp_path / f"runs{jobs}")
+        prepared = GenericExperimentRunner(ExperimentConfig.load(path), config_dir=path.parent, store=store, jobs=jobs)
+        result = asyncio.run(prepared.run())
+        assert result.best_cost < 40000 < 2 * 49800
+        assert prepared.sealed is not None
+        sealed.append(prepared.sealed.run_id)
+    assert sealed[0] == sealed[1]
 
 
 def test_every_type_of_event_occurs_in_a_run_and_is_valid(tmp_path: Path) -> None:

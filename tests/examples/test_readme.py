@@ -33,17 +33,40 @@ def test_the_experiment_it_shows_is_valid_and_complete(tmp_path: Path) -> None:
     assert b"ok (experiment)" in exprec("check", "experiment.yaml", cwd=tmp_path).stdout
 
 
-def test_the_python_it_shows_runs(tmp_path: Path) -> None:
-    match = re.search(r"^```python\n(.*?)^```", README, re.S | re.M)
-    assert match is not None
+def _python_blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", README, re.S | re.M)
+
+
+def test_the_library_as_it_shows_it(tmp_path: Path) -> None:
+    (block,) = (block for block in _python_blocks() if "GenericExperimentRunner" in block)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     done = subprocess.run(
-        [sys.executable, "-c", match[1]], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
     )
     costs, policies = done.stdout.splitlines()
     (run_id,) = (path.name for path in (tmp_path / "runs").iterdir() if len(path.name) == 64)
     assert costs == f"2000 {run_id}"
     assert policies == "{'BANK_A': 5000, 'BANK_B': 5000}"
+
+
+def test_the_simulator_it_shows_is_optimised(tmp_path: Path) -> None:
+    (block,) = (block for block in _python_blocks() if "def evaluate" in block)
+    (tmp_path / "bowl.py").write_text(block)
+    (tmp_path / "experiment.yaml").write_text(
+        """
+name: bowl
+simulator: bowl:evaluate
+scenario: {}
+optimized_agents: [ONE]
+evaluation: {mode: deterministic, ticks: 1}
+convergence: {max_iterations: 25, stability_window: 8}
+llm: {model: search}
+policy_constraints:
+  allowed_parameters: [{name: x, param_type: float, min_value: 0.0, max_value: 1.0}]
+"""
+    )
+    last = exprec("run", "experiment.yaml", cwd=tmp_path).stdout.decode()
+    assert "final cost 0, best cost 0" in last
 
 
 def test_the_exit_codes_it_names_are_those_of_the_errors() -> None:

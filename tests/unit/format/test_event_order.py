@@ -81,7 +81,7 @@ def test_each_attempt_of_a_model_is_an_event(asked: Run) -> None:
     assert outcomes == ["invalid_json", "usable", "llm_error", *["constraint_violation"] * 4, "usable"]
 
 
-@pytest.mark.fact("F53")
+@pytest.mark.fact("F53", "F55")
 def test_a_usable_proposal_is_compared_with_the_policy_in_force(searched: Run, asked: Run, sampled: Run) -> None:
     verdicts = set()
     for run in (searched, asked, sampled):
@@ -131,6 +131,27 @@ def test_an_iteration_ends_with_the_policies_in_force(every_run: tuple[Run, ...]
             accepted = {event["agent_id"]: event["accepted"] for event in iteration if "accepted" in event}
             assert end["accepted_changes"] == {agent: accepted.get(agent, False) for agent in ("BANK_A", "BANK_B")}
             assert end["policies"].keys() == {"BANK_A", "BANK_B"}
+
+
+@pytest.mark.fact("F55", "F58")
+def test_an_iteration_ends_with_what_its_evaluation_showed_about_convergence(
+    searched: Run, asked: Run, sampled: Run
+) -> None:
+    for run in (searched, asked, sampled):
+        end = run.events[-1]
+        shown = [event["convergence"] for event in run.of_type("iteration_end")]
+        assert [each["met"] for each in shown] == [False] * (len(shown) - 1) + [end["converged"]]
+        criterion = "bootstrap_stability" if run is sampled else "cost_stability"
+        assert {each["criterion"] for each in shown} == {criterion}
+        assert end["convergence_reason"] == (criterion if end["converged"] else "max_iterations")
+        totals = [event["total_cost"] for event in run.of_type("iteration_start")]
+        for index, figures in enumerate(shown):
+            if run is sampled:
+                best = min(totals[: index + 1])
+                assert figures["regret"] == round((totals[index] - best) / best, 6)
+            elif index:
+                change = abs(totals[index] - totals[index - 1]) / totals[index - 1]
+                assert figures["relative_change"] == round(change, 6)
 
 
 @pytest.mark.fact("F56", "F57")

@@ -46,7 +46,7 @@ def _tree(folder: Path) -> dict[Path, tuple[bytes, int]]:
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.fact("F62")
+@pytest.mark.fact("F45", "F62")
 def test_the_steps_of_the_seal(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = begin(store)
     name = work_folder(provider, store).name
@@ -59,7 +59,9 @@ def test_the_steps_of_the_seal(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     assert sealed is not None
     assert steps.names == [
         "fsync exchanges.jsonl",
+        f"fsync {name}",
         "fsync events.jsonl",
+        f"fsync {name}",
         "fsync schemas.json",
         "fsync run.json",
         f"fsync {name}",

@@ -61,15 +61,15 @@ def test_a_newer_format_is_refused(searched: Run, tmp_path: Path) -> None:
     copy = searched.copied(tmp_path)
     head = copy.folder / "run.json"
     head.write_bytes(head.read_bytes().replace(b'"format": 1', b'"format": 2'))
-    with pytest.raises(Damaged, match="newer"):
+    with pytest.raises(Damaged, match="format 2 is newer than"):
         RunDirectory(copy.folder).reader()
-    assert b"newer" in exprec("show", copy.run_id, "--store", copy.store, code=5).stderr
+    assert b"format 2 is newer than" in exprec("show", copy.run_id, "--store", copy.store, code=5).stderr
     (copy.store / "store.json").write_bytes(b'{"format":2}\n')
-    with pytest.raises(NotAStore, match="newer"):
+    with pytest.raises(NotAStore, match="format 2 is newer than"):
         Store(copy.store)
     before = sorted(path.name for path in copy.store.rglob("*"))
     for command in (("show", copy.run_id), ("run", searched.experiment)):
-        assert b"newer" in exprec(*command, "--store", copy.store, code=5).stderr
+        assert b"format 2 is newer than" in exprec(*command, "--store", copy.store, code=5).stderr
     assert sorted(path.name for path in copy.store.rglob("*")) == before
 
 

@@ -310,6 +310,32 @@ class TestProblems:
         ]
         assert all(problem.source == str(path) for problem in caught.value.problems)
 
+    def test_demands_that_cannot_be_met_are_problems_with_their_lines(self, tmp_path: Path) -> None:
+        (tmp_path / "scenario.yaml").write_text(json.dumps(SCENARIO))
+        text = MISTAKES.replace(
+            "  mode: bootstrp\n",
+            "  mode: deterministic\n  acceptance:\n    require_statistical_significance: true\n"
+            "    max_coefficient_of_variation: 0.5\n    min_settlement_rate: 1.5\n",
+        )
+        with pytest.raises(InvalidInput) as caught:
+            ExperimentConfig.load(write_yaml(tmp_path / "e.yaml", text))
+        found = [(problem.line, problem.key.rpartition(".")[2]) for problem in caught.value.problems]
+        assert found == [
+            (1, "name"),
+            (3, "master_seed"),
+            (6, "optimized_agents[1]"),
+            (10, "require_statistical_significance"),
+            (11, "max_coefficient_of_variation"),
+            (12, "min_settlement_rate"),
+            (14, "ticks"),
+            (14, "ticks"),
+            (16, "max_iteration"),
+            (18, "model"),
+            (19, "temperature"),
+            (25, "max_value"),
+            (27, "BANK_C"),
+        ]
+
     def test_problems_of_the_scenario_carry_its_file_and_lines(self, tmp_path: Path) -> None:
         write_yaml(
             tmp_path / "s.yaml",
@@ -421,19 +447,83 @@ class TestProblems:
         ]
 
     @pytest.mark.parametrize(
-        ("key", "value"),
+        ("key", "value"), [("require_statistical_significance", True), ("max_coefficient_of_variation", 0.5)]
+    )
+    @pytest.mark.parametrize(
+        ("changes", "found"),
         [
-            ("evaluation__mode", "deterministic-temporal"),
-            ("evaluation__acceptance__require_statistical_significance", True),
-            ("evaluation__acceptance__max_coefficient_of_variation", 0.5),
-            ("evaluation__acceptance__min_settlement_rate", 0.95),
-            ("simulator", "my.module:simulate"),
+            ({"mode": "deterministic"}, "the mode is deterministic"),
+            ({"mode": "deterministic-pairwise", "num_samples": 50}, "the mode is deterministic-pairwise"),
+            ({"num_samples": 1}, "evaluation.num_samples is 1"),
+            ({"mode": "bootstrap", "num_samples": None}, "evaluation.num_samples is null"),
         ],
     )
-    def test_what_this_version_does_not_do_is_refused_when_used(self, tmp_path: Path, key: str, value: Any) -> None:
-        [(name, message)] = refused(tmp_path, **{key: value}).items()
-        assert name == key.replace("__", ".")
-        assert "not supported by this version of exprec; " in message
+    def test_what_one_simulation_cannot_show_is_not_to_be_demanded(
+        self, tmp_path: Path, key: str, value: Any, changes: dict[str, Any], found: str
+    ) -> None:
+        evaluation = {"ticks": 2, "acceptance": {key: value}, **changes}
+        [(name, message)] = refused(tmp_path, evaluation=evaluation).items()
+        assert name == f"evaluation.acceptance.{key}"
+        assert message == (
+            "takes evaluation.mode bootstrap and evaluation.num_samples of 2 or more, "
+            f"but {found}: a single simulation shows no deviation"
+        )
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("require_statistical_significance", True),
+            ("max_coefficient_of_variation", 0.5),
+            ("min_settlement_rate", 0),
+        ],
+    )
+    def test_where_everything_is_accepted_nothing_is_to_be_demanded(self, tmp_path: Path, key: str, value: Any) -> None:
+        evaluation = {"ticks": 2, "mode": "deterministic-temporal", "acceptance": {key: value}}
+        [(name, message)] = refused(tmp_path, evaluation=evaluation).items()
+        assert name == f"evaluation.acceptance.{key}"
+        assert "accepts every valid proposal; leave it out" in message
+
+    @pytest.mark.parametrize("mode", ["bootstrap", "deterministic", "deterministic-temporal"])
+    @pytest.mark.parametrize(
+        "acceptance",
+        [
+            None,
+            {},
+            {
+                "require_statistical_significance": False,
+                "max_coefficient_of_variation": None,
+                "min_settlement_rate": None,
+            },
+        ],
+    )
+    def test_no_demand_is_none_in_every_mode(
+        self, tmp_path: Path, mode: str, acceptance: dict[str, Any] | None
+    ) -> None:
+        config = load(tmp_path, evaluation={"ticks": 2, "mode": mode, "acceptance": acceptance, "num_samples": 1})
+        assert config.evaluation.acceptance == AcceptanceConfig()
+
+    def test_demands_that_can_be_met(self, tmp_path: Path) -> None:
+        demands = {
+            "require_statistical_significance": True,
+            "max_coefficient_of_variation": 1,
+            "min_settlement_rate": 0.95,
+        }
+        config = load(tmp_path, evaluation__num_samples=2, evaluation__acceptance=demands)
+        assert config.evaluation.acceptance == AcceptanceConfig(True, 1.0, 0.95)
+        assert config.resolved()["evaluation"]["acceptance"] == demands
+        floor = {"min_settlement_rate": 0.95}
+        single = load(tmp_path, evaluation__mode="deterministic", evaluation__acceptance=floor)
+        assert single.evaluation.acceptance.min_settlement_rate == 0.95
+
+    def test_a_mode_that_is_none_is_the_only_problem(self, tmp_path: Path) -> None:
+        evaluation = {"ticks": 2, "mode": "bootstrp", "acceptance": {"require_statistical_significance": True}}
+        assert list(refused(tmp_path, evaluation=evaluation)) == ["evaluation.mode"]
+
+    def test_the_search_is_warned_of_where_everything_is_accepted(self, tmp_path: Path) -> None:
+        [warning] = load(tmp_path, evaluation__mode="deterministic-temporal").warnings
+        assert warning.startswith("llm.model: the search learns from what is accepted alone")
+        asked = load(tmp_path, evaluation__mode="deterministic-temporal", llm__model="openai:gpt-5")
+        assert asked.warnings == ()
 
     @pytest.mark.parametrize(
         ("key", "value"),

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -51,7 +51,7 @@ BOOTSTRAP: dict[str, Any] = {
 
 def simulating(monkeypatch: pytest.MonkeyPatch, simulator: FakeSimulator) -> FakeSimulator:
     """Have experiments simulated by `simulator` from now on."""
-    monkeypatch.setattr("exprec.recorder.optimize.loop.load_simulator", lambda config: simulator)
+    monkeypatch.setattr("exprec.recorder.optimize.loop.load_simulator", lambda *_: simulator)
     return simulator
 
 
@@ -278,6 +278,43 @@ class TestDecisions:
         )
         assert {fraction_of(each) for policies, _ in simulator.calls for each in policies.values()} == {0.5}
 
+    def test_every_violation_is_listed_with_its_path_and_the_policy_leaves_no_trace(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        simulator = simulating(monkeypatch, costs_by_fraction())
+        first, second = ({"type": "action", "node_id": each, "action": "Hold"} for each in ("first", "second"))
+        wanted = {"op": ">", "left": {"field": "amount"}, "right": {"value": 1}}
+        tree = {"type": "condition", "node_id": "c", "condition": wanted, "on_true": first, "on_false": second}
+        violating = policy(0.1, tree)
+        violating["parameters"]["other"] = 1
+        constraints = {
+            "allowed_parameters": [{"name": "initial_liquidity_fraction", "param_type": "float", "min_value": 0.2}],
+            "allowed_fields": ["balance"],
+            "allowed_actions": {"payment_tree": ["Release"]},
+        }
+        provider = ran(
+            tmp_path,
+            answers=[{"agent": "A", "answer": violating}, answer("B", 0.25)] * 2,
+            convergence__max_iterations=2,
+            llm__max_retries=0,
+            policy_constraints=constraints,
+        )
+        rejected, again = of_type(provider, events.POLICY_REJECTED)
+        assert (rejected["rejection_reason"], rejected["proposed_policy"]) == ("constraint_violation", violating)
+        assert [error.split(": ")[0] for error in rejected["validation_errors"]] == [
+            "parameters.initial_liquidity_fraction",
+            "parameters.other",
+            "payment_tree.condition.left.field",
+            "payment_tree.on_true.action",
+            "payment_tree.on_false.action",
+        ]
+        assert again["validation_errors"] == rejected["validation_errors"]
+        # Neither the simulator nor the state ever saw it; what the other agent proposed goes on.
+        assert {fraction_of(policies["A"]) for policies, _ in simulator.calls} == {0.5}
+        for index in range(2):
+            assert provider.get_iteration_policies(index) == {"A": policy(0.5), "B": policy(0.25)}
+            assert provider.get_iteration_accepted_changes(index)["A"] is False
+
     def test_a_proposal_as_deep_as_can_be_read_can_be_recorded(self, tmp_path: Path) -> None:
         deep = '{"a":' * 200 + "1" + "}" * 200
         provider = ran(
@@ -301,6 +338,171 @@ class TestDecisions:
         assert "- iteration 1, accepted, cost 2500 cents (lowers the agent's cost by 2500 cents): {" in asked[2]
         assert "- iteration 1, rejected, cost 7500 cents (raises the agent's cost by 2500 cents): {" in asked[3]
         assert "- opportunity: 2500 cents" in asked[2]
+
+
+class TestAcceptance:
+    """One proposal of A's that saves 1365 cents in four samples, but neither surely nor evenly."""
+
+    SAVING = "lowers the agent's cost by 1365 cents in total over 4 samples, 3 of which are better"
+
+    def decided(self, tmp_path: Path, **acceptance: Any) -> Event:
+        answers = [answer("A", 0.4), answer("B", 0.5)]
+        changes = {**BOOTSTRAP, "convergence__max_iterations": 1, "evaluation__acceptance": acceptance}
+        provider = ran(tmp_path, answers=answers, **changes)
+        change = of_type(provider, events.POLICY_CHANGE)[0]
+        assert change["deltas"] == [1000, -1635, 1000, 1000]
+        assert provider.get_iteration_accepted_changes(0)["A"] == change["accepted"]
+        assert fraction_of(provider.get_iteration_policies(0)["A"]) == (0.4 if change["accepted"] else 0.5)
+        return change
+
+    def test_without_limits_the_saving_is_enough(self, tmp_path: Path) -> None:
+        change = self.decided(tmp_path)
+        assert (change["accepted"], change["acceptance_reason"]) == (True, self.SAVING)
+
+    def test_a_saving_that_is_not_significant_is_rejected(self, tmp_path: Path) -> None:
+        change = self.decided(tmp_path, require_statistical_significance=True)
+        assert change["accepted"] is False
+        assert change["acceptance_reason"] == (
+            f"{self.SAVING}; but not significant: "
+            "the 95 % confidence interval of the mean saving is -1755.19 to 2437.69 cents"
+        )
+
+    def test_costs_that_vary_too_much_are_rejected(self, tmp_path: Path) -> None:
+        change = self.decided(tmp_path, max_coefficient_of_variation=0.5)
+        assert change["accepted"] is False
+        assert change["acceptance_reason"] == (
+            f"{self.SAVING}; but the new costs vary by 0.867643 of their mean, and at most 0.5 is allowed"
+        )
+        assert self.decided(tmp_path, max_coefficient_of_variation=0.9)["accepted"] is True
+
+    def test_too_few_settled_payments_are_rejected(self, tmp_path: Path) -> None:
+        change = self.decided(tmp_path, min_settlement_rate=0.95)
+        assert change["accepted"] is False
+        assert change["acceptance_reason"] == (
+            f"{self.SAVING}; but 19 of 30 payments settle (0.633333), and at least 0.95 is demanded"
+        )
+        assert self.decided(tmp_path, min_settlement_rate=0.6)["accepted"] is True
+
+    def test_the_floor_holds_for_a_single_simulation_too(self, tmp_path: Path) -> None:
+        # A game in which not to pay costs nothing: only the floor keeps the banks from doing so.
+        free = {"delay_cost_per_tick_per_cent": 0, "eod_penalty_per_transaction": 0, "deadline_penalty": 0}
+        game = mapping()["scenario"]
+        game["cost_rates"] = {**game["cost_rates"], **free}
+        changes: dict[str, Any] = {"scenario": game, "convergence__max_iterations": 1}
+        answers = [answer("A", 0.25), answer("B", 0.0)]
+        provider = ran(tmp_path, answers=answers, evaluation__acceptance={"min_settlement_rate": 0.95}, **changes)
+        enough, too_few = of_type(provider, events.POLICY_CHANGE)
+        assert enough["accepted"] is True
+        assert enough["acceptance_reason"].endswith("; 3 of 3 payments settle (1), and at least 0.95 is demanded")
+        assert too_few["accepted"] is False
+        assert "payments settle (" in too_few["acceptance_reason"].split("; but ")[1]
+        assert of_type(ran(tmp_path, answers=answers, **changes), events.POLICY_CHANGE)[1]["accepted"] is True
+
+    def test_a_rejection_is_told_to_the_model_with_its_figures(self, tmp_path: Path, store: Store) -> None:
+        prepared = runner(
+            tmp_path,
+            answers=[answer(agent, 0.4) for agent in "ABAB"],
+            store=store,
+            evaluation__acceptance={"require_statistical_significance": True},
+            **{**BOOTSTRAP, "convergence__max_iterations": 2},
+        )
+        asyncio.run(prepared.run())
+        assert prepared.sealed is not None
+        lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
+        assert "but not significant: the 95 % confidence" in json.loads(lines[2])["messages"][-1]["content"]
+
+
+class TestTemporal:
+    TEMPORAL: ClassVar[dict[str, Any]] = {"evaluation__mode": "deterministic-temporal"}
+
+    def test_every_valid_proposal_is_in_force_whatever_it_costs(self, tmp_path: Path) -> None:
+        answers = [answer("A", 0.75), answer("B", 0.25)]
+        provider = ran(tmp_path, answers=answers, convergence__max_iterations=1, **self.TEMPORAL)
+        worse, better = of_type(provider, events.POLICY_CHANGE)
+        assert (worse["old_cost"], worse["new_cost"], worse["deltas"]) == (5000, 7500, [-2500])
+        assert (worse["accepted"], better["accepted"]) == (True, True)
+        assert worse["acceptance_reason"] == "accepted as proposed: raises the agent's cost by 2500 cents"
+        assert better["acceptance_reason"] == "accepted as proposed: lowers the agent's cost by 2500 cents"
+        assert provider.get_iteration_policies(0) == {"A": policy(0.75), "B": policy(0.25)}
+        assert of_type(provider, events.EXPERIMENT_START)[0]["evaluation_mode"] == "deterministic-temporal"
+        assert of_type(provider, events.BOOTSTRAP_EVALUATION) == []
+
+    def test_it_ends_when_no_policy_moves(self, tmp_path: Path) -> None:
+        # 0.5, then 0.25 for good: in force from the second iteration on, three iterations by the fourth.
+        answers = [answer(agent, 0.25) for agent in "AB" * 10]
+        limits = {"max_iterations": 10, "stability_window": 3}
+        provider = ran(tmp_path, answers=answers, convergence=limits, **self.TEMPORAL)
+        final = provider.get_final_result()
+        assert final is not None
+        assert (final["converged"], final["convergence_reason"]) == (True, "policy_stability")
+        assert final["num_iterations"] == 4
+        ends = [event["convergence"] for event in of_type(provider, events.ITERATION_END)]
+        assert [end["fraction_range"] for end in ends] == [None, None, 0.25, 0.0]
+        assert [end["met"] for end in ends] == [False, False, False, True]
+        kinds = [event["event_type"] for event in provider.get_iteration_events(3)]
+        assert kinds == ["iteration_start", "iteration_end"]
+
+    def test_it_ends_too_when_no_cost_moves(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        simulating(monkeypatch, FakeSimulator(lambda policies, seed: FakeResult({"A": FakeAgent(7)})))
+        answers = [answer("A", fraction / 10) for fraction in range(10)]
+        limits = {"max_iterations": 9, "stability_window": 2}
+        provider = ran(tmp_path, answers=answers, optimized_agents=["A"], convergence=limits, **self.TEMPORAL)
+        final = provider.get_final_result()
+        assert final is not None
+        assert (final["convergence_reason"], final["num_iterations"]) == ("cost_stability", 3)
+
+    def test_a_proposal_that_cannot_be_simulated_is_still_rejected(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        simulating(monkeypatch, TestFailures().failing_at("A", 0.25))
+        answers = [answer("A", 0.25), answer("B", 0.25), {"agent": "A", "answer": "no"}, answer("B", 0.75)]
+        changes = {"llm__max_retries": 0, "convergence__max_iterations": 2, **self.TEMPORAL}
+        provider = ran(tmp_path, answers=answers, **changes)
+        reasons = [event["rejection_reason"] for event in of_type(provider, events.POLICY_REJECTED)]
+        assert reasons == ["simulation_error", "invalid_json"]
+        assert provider.get_iteration_policies(1) == {"A": policy(0.5), "B": policy(0.75)}
+
+    def test_the_search_walks_its_range_and_never_leaves_it(self, tmp_path: Path) -> None:
+        limits = [{"name": "initial_liquidity_fraction", "param_type": "float", "min_value": 0.1, "max_value": 0.8}]
+        changes = {"policy_constraints": {"allowed_parameters": limits}, "convergence__max_iterations": 30}
+        provider = ran(tmp_path, **changes, **self.TEMPORAL)
+        tried = [fraction_of(event["new_policy"]) for event in of_type(provider, events.POLICY_CHANGE)]
+        assert (min(tried), max(tried)) == (0.1, 0.8)
+        assert len(tried) == 2 * 30
+        assert of_type(provider, events.POLICY_REJECTED) == []
+        final = provider.get_final_result()
+        assert final is not None
+        assert final["converged"] is False
+
+
+class TestConvergence:
+    def test_what_was_looked_at_is_recorded_in_each_iteration(self, tmp_path: Path) -> None:
+        ends = of_type(ran(tmp_path), events.ITERATION_END)
+        totals = [event["total_cost"] for event in of_type(ran(tmp_path), events.ITERATION_START)]
+        assert [end["convergence"]["criterion"] for end in ends] == ["cost_stability"] * 3
+        assert ends[0]["convergence"]["relative_change"] is None
+        for previous, total, end in zip(totals, totals[1:], ends[1:], strict=False):
+            assert end["convergence"]["relative_change"] == round(abs(total - previous) / previous, 6)
+
+    def test_in_a_bootstrap_too(self, tmp_path: Path) -> None:
+        wide = {"max_iterations": 5, "stability_window": 4, "cv_threshold": 0.0}
+        ends = of_type(ran(tmp_path, **{**BOOTSTRAP, "convergence": wide}), events.ITERATION_END)
+        found = [end["convergence"] for end in ends]
+        assert [each["trend_s"] is None for each in found] == [True, True, True, False, False]
+        assert [each["coefficient_of_variation"] is None for each in found] == [True, True, True, False, False]
+        assert {each["met"] for each in found} == {False}
+        assert found[0]["regret"] == 0.0
+
+    @pytest.mark.parametrize("mode", ["bootstrap", "deterministic", "deterministic-temporal"])
+    def test_the_last_iteration_names_the_reason_for_the_end(self, tmp_path: Path, mode: str) -> None:
+        answers = [answer(agent, 0.5) for agent in "AB" * 10]
+        limits = {"max_iterations": 10, "stability_window": 2}
+        provider = ran(tmp_path, answers=answers, convergence=limits, evaluation__mode=mode)
+        final, ends = provider.get_final_result(), of_type(provider, events.ITERATION_END)
+        assert final is not None
+        assert final["converged"] is True
+        assert ends[-1]["convergence"]["criterion"] == final["convergence_reason"]
+        assert [end["convergence"]["met"] for end in ends] == [False] * (len(ends) - 1) + [True]
 
 
 class TestTheEnd:

@@ -1,0 +1,278 @@
+"""A function from the folder of an experiment: imported apart from exprec's own modules, known by its sources.
+
+What the function is for, and what it may return, is told elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.machinery as machinery
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+_NAME = re.compile(r"(?P<module>[^:#]+):(?P<attribute>[^:#]+)(?:#sha256=(?P<digest>[0-9a-f]{64}))?")
+
+# A path as it appears in a message, up to its last part; neither a URL nor a fraction is one.
+_FOLDERS = re.compile(r"(?<![\w/:.~])~?/(?:[^\s/'\"<>:,;()]+/)+(?=[^\s/'\"<>:,;()])")
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+
+
+class NotImportable(Exception):
+    """A function cannot be had; the text says why. `is_absent`: its module does not lie in the folder at all."""
+
+    def __init__(self, reason: str, *, is_absent: bool = False) -> None:
+        self.is_absent = is_absent
+        super().__init__(reason)
+
+
+class UserFunction:
+    """A function of the user's, ready to be called. Call it in one thread at a time.
+
+    `name` is `module:callable`, `digest` the SHA-256 in hex of the sources of all modules that its import
+    loaded from the folder: of their paths relative to it and their bytes, sorted. `folder` is absolute.
+    """
+
+    def __init__(self, name: str, digest: str, function: Callable[..., Any], surroundings: _Surroundings) -> None:
+        self.name = name
+        self.digest = digest
+        self.folder = Path(surroundings.folder)
+        self._function = function
+        self._surroundings = surroundings
+
+    @property
+    def docstring(self) -> str | None:
+        """What its author wrote about it, without the indentation; None if nothing."""
+        import inspect
+
+        text = inspect.getdoc(self._function)
+        return _plain(text).strip() or None if isinstance(text, str) else None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it. What it prints goes to stderr; whatever it raises goes through."""
+        with self._surroundings.entered():
+            return self._function(*arguments)
+
+
+def split_name(name: str) -> tuple[str, str, str | None] | None:
+    """Module, callable and digest, None if absent, of `module:callable#sha256=<hex>`; None for any other name."""
+    found = _NAME.fullmatch(name)
+    if found is None or not all(part.isidentifier() for key in (1, 2) for part in found[key].split(".")):
+        return None
+    return found["module"], found["attribute"], found["digest"]
+
+
+def load_function(name: str, folder: Path) -> UserFunction:
+    """Import the function of a valid name from the folder; another one in sys.path is not meant.
+
+    sys.path and sys.modules are afterwards as they were, except for modules from elsewhere that it imported.
+    Raises NotImportable; a digest in the name that is not that of the sources is a reason, too.
+    """
+    parts = split_name(name)
+    assert parts is not None, "the name was checked"
+    module_name, attribute, expected = parts
+    surroundings = _Surroundings(folder)
+    if not surroundings.has(module_name):
+        raise NotImportable(f"there is no module {module_name} in {folder}", is_absent=True)
+    with surroundings.entered():
+        try:
+            function: Any = importlib.import_module(module_name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise NotImportable(_import_failure(error, module_name, surroundings.folder)) from error
+    for part in attribute.split("."):
+        if not hasattr(function, part):
+            raise NotImportable(f"{surroundings.file_of(module_name)} has no {attribute}")
+        function = getattr(function, part)
+    if not callable(function):
+        reason = f"is a {type(function).__name__}, which cannot be called"
+        raise NotImportable(f"{attribute} in {surroundings.file_of(module_name)} {reason}")
+    digest = surroundings.seal()
+    if expected is not None and digest != expected:
+        files = ", ".join(surroundings.files)
+        raise NotImportable(f"{files} in {folder}: not as recorded: SHA-256 {digest}, recorded {expected}")
+    return UserFunction(f"{module_name}:{attribute}", digest, function, surroundings)
+
+
+def describe(error: BaseException) -> str:
+    """Type and text of an exception in words that are the same on every machine: without folders and addresses."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    text = _ADDRESS.sub("0x…", _FOLDERS.sub("", _plain(text)))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of an exception as Python prints it, from where the user's own code begins."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
+class _Surroundings:
+    """The import system as the modules of one folder see it: their folder first, and they under their own names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder.absolute())
+        self._finder = _FolderFinder(self.folder)
+        self._modules: dict[str, ModuleType] = {}
+        self._hides = tuple(_names_in(self.folder))
+
+    @property
+    def files(self) -> list[str]:
+        """The files of the modules that were loaded from the folder, relative to it, sorted."""
+        return sorted(self._finder.sources)
+
+    def has(self, module: str) -> bool:
+        """Whether the folder has this module, or at least its outermost package."""
+        finder = machinery.FileFinder(self.folder, *_LOADERS)
+        return finder.find_spec(module.partition(".")[0]) is not None
+
+    def file_of(self, module: str) -> str:
+        """The file of a module that was loaded, relative to the folder; its name where it has none."""
+        file = getattr(self._modules.get(module), "__file__", None)
+        return os.path.relpath(file, self.folder) if file else module
+
+    def seal(self) -> str:
+        """Let no further module be loaded from the folder; returns the digest of those that were."""
+        self._finder.is_sealed = True
+        digest = hashlib.sha256()
+        for file, source in sorted(self._finder.sources.items()):
+            digest.update(b"%d %s %d\n" % (len(os.fsencode(file)), os.fsencode(file), len(source)))
+            digest.update(source)
+        return digest.hexdigest()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Within this the folder's modules can be imported and see each other; after it nothing is left of them."""
+        path, hidden = sys.path[:], self._taken_out()
+        before = frozenset() if self._finder.is_sealed else frozenset(sys.modules)
+        sys.modules.update(self._modules)
+        sys.path.insert(0, self.folder)
+        # Before the finder of files, behind those of built-in modules: as for a script in this folder.
+        place = sys.meta_path.index(machinery.PathFinder) if machinery.PathFinder in sys.meta_path else 0
+        sys.meta_path.insert(place, self._finder)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            if self._finder in sys.meta_path:
+                sys.meta_path.remove(self._finder)
+            sys.path[:] = path
+            self._keep_own(before)
+            sys.modules.update(hidden)
+
+    def _taken_out(self) -> dict[str, ModuleType]:
+        """Take modules from elsewhere out of sys.modules that have the name of one in the folder."""
+        loaded = [name for name in self._hides if name in sys.modules]
+        if not loaded:
+            return {}
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in loaded}
+
+    def _keep_own(self, before: frozenset[str]) -> None:
+        """Take the folder's modules out of sys.modules, and remember them; `before` names those that are others'."""
+        if not self._finder.is_sealed:
+            # Packages without __init__ are not found by this finder, but are known by what is in them.
+            own = {name.partition(".")[0] for name in self._finder.names}
+            added = {name: module for name, module in sys.modules.items() if name not in before}
+            self._modules = {name: module for name, module in added.items() if name.partition(".")[0] in own}
+        for name in self._modules:
+            sys.modules.pop(name, None)
+
+
+class _FolderFinder(MetaPathFinder):
+    """Finds modules in a folder and below, and keeps the bytes of each."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.sources: dict[str, bytes] = {}
+        self.names: list[str] = []
+        self.is_sealed = False
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> machinery.ModuleSpec | None:
+        """The module, if one of the places to look at lies in the folder and has it."""
+        for place in sys.path if path is None else path:
+            if place != self._folder and not place.startswith(self._folder + os.sep):
+                continue
+            spec = machinery.FileFinder(place, *_LOADERS).find_spec(fullname)
+            # A folder without __init__ is a package only if there is no other anywhere: Python's own finder knows.
+            if spec is None or spec.loader is None or spec.origin is None:
+                continue
+            if self.is_sealed:
+                reason = "would be loaded while the simulator runs; import it at the top of a module"
+                raise ImportError(f"{fullname} {reason}, so that its source is part of the inputs", name=fullname)
+            self._keep(fullname, spec)
+            return spec
+        return None
+
+    def _keep(self, name: str, spec: machinery.ModuleSpec) -> None:
+        assert spec.origin is not None
+        source = Path(spec.origin).read_bytes()
+        self.sources[Path(os.path.relpath(spec.origin, self._folder)).as_posix()] = source
+        self.names.append(name)
+        if isinstance(spec.loader, machinery.SourceFileLoader):
+            spec.loader = _KeptSourceLoader(name, spec.origin, source)
+
+
+class _KeptSourceLoader(machinery.SourceFileLoader):
+    """Runs the very bytes whose digest is taken. Compiled files are neither read, as they may be stale, nor written."""
+
+    def __init__(self, name: str, path: str, source: bytes) -> None:
+        super().__init__(name, path)
+        self._source = source
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The code of the module. Raises SyntaxError."""
+        code: CodeType = self.source_to_code(self._source, self.path)
+        return code
+
+
+_LOADERS: tuple[Any, ...] = (
+    (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+    (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+    (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+)
+
+
+def _names_in(folder: str) -> Iterator[str]:
+    """The modules and packages in a folder that stand before others of the same name."""
+    finder = machinery.FileFinder(folder, *_LOADERS)
+    try:
+        entries = sorted({entry.name.partition(".")[0] for entry in Path(folder).iterdir()})
+    except OSError:
+        return
+    for name in entries:
+        if not name.isidentifier() or name.startswith("__") or name in sys.builtin_module_names:
+            continue
+        spec = finder.find_spec(name)
+        if spec is not None and spec.loader is not None and machinery.FrozenImporter.find_spec(name) is None:
+            yield name
+
+
+def _import_failure(error: BaseException, module: str, folder: str) -> str:
+    text = _plain(str(error))
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    # A SyntaxError names its file and line itself.
+    frames = [] if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)
+    places = [frame for frame in frames if frame.filename.startswith(folder + os.sep)]
+    where = f" ({os.path.relpath(places[-1].filename, folder)}, line {places[-1].lineno})" if places else ""
+    return f"cannot import {module} from {folder}: {reason}{where}"
+
+
+def _plain(text: str) -> str:
+    """Text with lone surrogates, which no file can hold, made visible."""
+    return text.encode("utf-8", "backslashreplace").decode()
