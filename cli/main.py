@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from exprec.cli.environment import exprec_version, known_secrets
-from exprec.recorder.errors import ExprecError
+from exprec.recorder.errors import ExprecError, InvalidInput
 from exprec.recorder.secrets import SecretGuard
 
 _COMMANDS = {
@@ -48,8 +48,11 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ExprecError as error:
+            # Problems in files stand as compilers write them, so that editors can jump there.
+            in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
+            message = str(error) if in_files else f"exprec: {error}"
             # It may quote what somebody wrote into a file.
-            click.echo(SecretGuard(known_secrets()).redacted(f"exprec: {error}"), err=True)
+            click.echo(SecretGuard(known_secrets()).redacted(message), err=True)
             ctx.exit(error.exit_code)
 
 

@@ -162,8 +162,12 @@ def _execute(
     if not sealed.is_new:
         executions = len(store.attestations(sealed.run_id))
         click.echo(f"exprec: reproduced: execution {executions} of this run reached the same address", err=True)
-    with contextlib.suppress(BrokenPipeError):
+    try:
         output.close(runner, sealed)
+    except OSError as error:
+        click.echo(f"exprec: the run is sealed: {sealed.run_id}", err=True)
+        if not isinstance(error, BrokenPipeError):
+            raise
     if proposer is not None and proposer.unused:
         click.echo(f"exprec: {proposer.unused} of the recorded exchanges were not asked for again", err=True)
     if failure is not None:
@@ -184,10 +188,15 @@ def _listening(config: ExperimentConfig, output: _Output) -> Iterator[Callable[[
             return
         try:
             output.listener(event)
-        except BrokenPipeError:
+        except OSError as error:
             # The experiment may have cost money: it goes on, and is sealed, without its reader.
             broken = True
-            click.echo("exprec: nobody reads the output any more; the experiment goes on", err=True)
+            why = (
+                "nobody reads the output any more"
+                if isinstance(error, BrokenPipeError)
+                else f"stdout: {error.strerror}"
+            )
+            click.echo(f"exprec: {why}; the experiment goes on", err=True)
 
     with contextlib.ExitStack() as stack:
         if wants_progress(shows_events=output.listener is not None):

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from exprec.recorder.optimize.config import ExperimentConfig as ExperimentConfig
     from exprec.recorder.optimize.loop import ExperimentResult as ExperimentResult
     from exprec.recorder.optimize.loop import OptimizationLoop as OptimizationLoop
+    from exprec.recorder.optimize.recorded import RecordedProposer as RecordedProposer
     from exprec.recorder.optimize.runner import GenericExperimentRunner as GenericExperimentRunner
+    from exprec.recorder.secrets import SecretGuard as SecretGuard
     from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
     from exprec.recorder.state.provider import LiveStateProvider as LiveStateProvider
     from exprec.recorder.state.provider import StoredStateProvider as StoredStateProvider
@@ -30,7 +32,9 @@ _MODULES = {
     "GenericExperimentRunner": "optimize.runner",
     "LiveStateProvider": "state.provider",
     "OptimizationLoop": "optimize.loop",
+    "RecordedProposer": "optimize.recorded",
     "RunDirectory": "store.rundir",
+    "SecretGuard": "secrets",
     "Store": "store.store",
     "StoredStateProvider": "state.provider",
     "VerboseConfig": "verbosity",

@@ -17,7 +17,7 @@ from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.config_checks import PAYMENTS
 from exprec.recorder.optimize.constraints import ParameterConstraint, PolicyConstraints
 from exprec.recorder.optimize.evaluation import AgentCosts, Policies, Result, Simulator
-from exprec.recorder.optimize.usercode import NotImportable, UserFunction, describe, load_function, user_traceback
+from exprec.recorder.optimize.usercode import NotImportable, UserFunction, describe, load_function, traceback_within
 from exprec.recorder.payments import PaymentSimulator, check_policy
 from exprec.recorder.payments.briefing import rules
 from exprec.recorder.payments.policy import start_document
@@ -103,7 +103,8 @@ class UserSimulator:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise SimulationError(f"{self._name} raised {describe(error)}", user_traceback(error)) from error
+            details = traceback_within(self._function.folder, error)
+            raise SimulationError(f"{self._name} raised {describe(error)}", details) from error
         if costs is None:
             wanted = "a mapping of agents to costs in cents"
             raise SimulationError(f"{self._name} must return {wanted}, not {_shown(returned)}")

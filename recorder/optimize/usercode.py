@@ -113,10 +113,10 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def user_traceback(error: BaseException) -> str:
-    """The traceback of an exception as Python prints it, from where the user's own code begins."""
+def traceback_within(folder: Path, error: BaseException) -> str:
+    """The traceback of an exception as Python prints it, from where code in the folder begins."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(str(folder) + os.sep):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
 

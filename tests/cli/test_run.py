@@ -172,6 +172,25 @@ def test_output_that_cannot_be_written_exits_6(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_an_experiment_outlives_a_full_disk_behind_its_output(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from exprec.cli.main import main; main()", "run", str(TWO)],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    (run_id,) = _run_ids(tmp_path / "runs")
+    assert done.returncode == 6
+    assert b"No space left on device; the experiment goes on" in done.stderr
+    assert f"the run is sealed: {run_id}" in done.stderr.decode()
+    assert json.loads((tmp_path / "runs" / run_id / "run.json").read_bytes())["status"] == "completed"
+
+
 def test_an_experiment_outlives_the_reader_of_its_output(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", "from exprec.cli.main import main; main()", "run", "-v", str(TWO)],
@@ -186,6 +205,7 @@ def test_an_experiment_outlives_the_reader_of_its_output(tmp_path: Path) -> None
     said = process.stderr.read()
     assert process.wait(timeout=60) == 0
     assert b"nobody reads the output any more; the experiment goes on" in said
+    assert f"the run is sealed: {_run_ids(tmp_path / 'runs')[0]}" in said.decode()
     assert b"Traceback" not in said
     (run_id,) = _run_ids(tmp_path / "runs")
     assert json.loads((tmp_path / "runs" / run_id / "run.json").read_bytes())["status"] == "completed"

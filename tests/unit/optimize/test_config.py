@@ -745,3 +745,73 @@ def test_any_value_is_loaded_or_refused(changes: dict[str, Any]) -> None:
     except InvalidInput:
         return
     assert ExperimentConfig.from_mapping(config.resolved(), Path()).resolved() == config.resolved()
+
+
+class TestOtherSimulators:
+    """What an experiment may be whose simulator is a function of the user's."""
+
+    @pytest.fixture(autouse=True)
+    def _module(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.py").write_text("def costs(scenario, policies, seed):\n    return {}\n")
+
+    def load(self, tmp_path: Path, **changes: Any) -> ExperimentConfig:
+        return load(tmp_path, simulator="mine:costs", **changes)
+
+    def refused(self, tmp_path: Path, **changes: Any) -> dict[str, str]:
+        return refused(tmp_path, simulator="mine:costs", **changes)
+
+    @pytest.mark.parametrize("scenario", [{}, {"anything": [1, {"b": None}]}, {"agents": "some"}, {"simulation": 3}])
+    def test_any_mapping_is_a_scenario(self, tmp_path: Path, scenario: dict[str, Any]) -> None:
+        config = self.load(tmp_path, scenario=scenario, optimized_agents=["X"], prompt_customization={"X": "y"})
+        assert config.resolved()["scenario"] == scenario
+        (tmp_path / "scenario.json").write_text(json.dumps(scenario))
+        assert self.load(tmp_path, scenario="scenario.json").scenario == scenario
+        assert refused(tmp_path, scenario=scenario)
+
+    def test_and_nothing_else(self, tmp_path: Path) -> None:
+        values: list[Any] = [None, [], "text"]
+        for number, value in enumerate(values):
+            (tmp_path / f"{number}.json").write_text(json.dumps(value))
+            with pytest.raises(InvalidInput) as caught:
+                self.load(tmp_path, scenario=f"{number}.json")
+            assert str(caught.value) == f"{tmp_path / f'{number}.json'}:1: must be a mapping of keys to values"
+        assert "scenario" in self.refused(tmp_path, scenario=5)
+
+    def test_agents_are_looked_for_where_the_scenario_lists_them(self, tmp_path: Path) -> None:
+        agents = [{"id": "X"}, {"id": "Y"}]
+        assert self.load(tmp_path, scenario={"agents": agents}, optimized_agents=["Y"]).optimized_agents == ("Y",)
+        message = self.refused(tmp_path, scenario={"agents": agents}, optimized_agents=["Z"])["optimized_agents[0]"]
+        assert "(known: X, Y)" in message
+        without: list[Any] = [[*agents, {}], [*agents, "Z"], [], {"X": {}}]
+        for unknown in without:
+            assert self.load(tmp_path, scenario={"agents": unknown}, optimized_agents=["Z"]).name == "minimal"
+        customization = self.refused(tmp_path, scenario={}, prompt_customization={"BANK": "x"})
+        assert "(known: all, BANK_A)" in customization["prompt_customization.BANK"]
+
+    def test_ticks_are_compared_where_the_scenario_has_them(self, tmp_path: Path) -> None:
+        assert self.load(tmp_path, scenario={}, evaluation__ticks=99).evaluation.ticks == 99
+        scenario = {"simulation": {"ticks_per_day": 3}}
+        assert "is 2" in self.refused(tmp_path, scenario=scenario)["evaluation.ticks"]
+
+    def test_there_are_no_payments_that_could_settle(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            self.load(tmp_path, scenario={}, evaluation__acceptance__min_settlement_rate=0.9)
+        assert "evaluation.acceptance.min_settlement_rate: only the simulator payments has payments" in str(
+            caught.value
+        )
+        assert self.load(tmp_path, scenario={}, evaluation__acceptance__min_settlement_rate=None).scenario == {}
+
+    def test_names_that_only_payments_knows_are_not_judged(self, tmp_path: Path) -> None:
+        constraints = {"allowed_fields": ["anything"], "allowed_actions": {"my_tree": ["Act"]}}
+        assert self.load(tmp_path, scenario={}, policy_constraints=constraints).warnings == ()
+        assert len(load(tmp_path, policy_constraints=constraints).warnings) == 2
+
+    def test_payments_by_name(self, tmp_path: Path) -> None:
+        assert load(tmp_path, simulator="payments") == load(tmp_path)
+        assert load(tmp_path, simulator="payments").function is None
+
+    def test_further_mistakes_are_reported_with_that_of_the_simulator(self, tmp_path: Path) -> None:
+        assert set(refused(tmp_path, simulator="nosuch:costs", scenario={}, llm__model="gpt")) == {
+            "simulator",
+            "llm.model",
+        }

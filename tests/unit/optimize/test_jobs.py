@@ -162,7 +162,7 @@ class TestErrors:
         with pytest.raises(WorkerFailed, match="a worker process died"):
             asyncio.run(runner.run())
         assert (runner.sealed, store.run_ids()) == (None, [])
-        assert len(list((store.path / ".work").iterdir())) == 1
+        assert list((store.path / ".work").iterdir())
         assert multiprocessing.active_children() == []
 
     def test_sources_that_changed_after_the_start(self, tmp_path: Path) -> None:

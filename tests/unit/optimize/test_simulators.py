@@ -18,6 +18,7 @@ import pytest
 from exprec.recorder import events
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError
 from exprec.recorder.optimize.config import ExperimentConfig
+from exprec.recorder.optimize.evaluation import Simulator
 from exprec.recorder.optimize.loop import ExperimentResult
 from exprec.recorder.optimize.runner import GenericExperimentRunner
 from exprec.recorder.optimize.simulators import UserSimulator, load_simulator
@@ -155,7 +156,7 @@ class TestWhatItIsGiven:
             "    return {'A': len(scenario['list']), 'B': int(before * 100)}\n"
         )
         config = load(written(tmp_path, source), scenario={"list": []})
-        simulator = load_simulator(config, tmp_path)
+        simulator: Simulator = load_simulator(config, tmp_path)
         policies = {"A": policy(0.5), "B": policy(0.5)}
         results = list(simulator.simulate_each(policies, [1, 2]))
         assert [{agent: each.total for agent, each in result.agents.items()} for result in results] == [
