@@ -8,13 +8,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 from exprec.recorder import canonical
@@ -23,10 +25,7 @@ from exprec.recorder.optimize.evaluation import AgentCosts, Result, Simulator, s
 from exprec.recorder.optimize.simulators import Recipe
 
 _START_METHOD = "spawn"
-_DIED = (
-    "a worker process died (killed, or out of memory); try again with fewer jobs. In a program of your own, "
-    "start the run under `if __name__ == '__main__':`"
-)
+_DIED = "a worker process died (killed, or out of memory); try again with fewer jobs"
 _GLANCE_SECONDS = 0.1
 """How often a wait for results is interrupted to see whether the experiment was cancelled."""
 
@@ -55,9 +54,7 @@ class Workers:
         chunks = list(_chunks(seeds, self._jobs))
         tasks: list[Future[list[Packed]]] = []
         try:
-            # It would let interrupts through again when it starts.
-            resource_tracker.ensure_running()
-            with _without_interrupts():
+            with _starting() if len(self._pools) < len(chunks) else nullcontext():
                 for pool, chunk in zip(self._started(len(chunks)), chunks, strict=False):
                     tasks.append(pool.submit(_simulate, policies, chunk))
             return [_unpacked(packed) for task in tasks for packed in _awaited(task)]
@@ -104,12 +101,20 @@ def _awaited(task: Future[list[Packed]]) -> list[Packed]:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Processes started within this begin deaf to Ctrl-C: until they are ready, they could only print a traceback."""
+def _starting() -> Iterator[None]:
+    """Processes started within this begin deaf to Ctrl-C, and do not run the main program of this one.
+
+    Until they are ready, Ctrl-C could only make them print a traceback. And a program that does not ask for
+    its `__name__` would begin its experiment again in each of them.
+    """
+    # When it starts, it lets interrupts through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

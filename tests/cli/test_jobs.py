@@ -128,3 +128,21 @@ def test_workers_end_with_the_run(tmp_path: Path, how: signal.Signals) -> None:
         assert errors.splitlines()[-1] == b"exprec: interrupted"
         assert b"what was recorded is kept" in errors
     assert Store(tmp_path / "runs").run_ids() == []
+
+
+def test_a_program_that_begins_at_once_is_run_once(tmp_path: Path) -> None:
+    path = written(tmp_path, NOISY)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import asyncio\n"
+        "from pathlib import Path\n"
+        "from exprec.recorder import ExperimentConfig, GenericExperimentRunner, Store\n"
+        "print('begins')\n"
+        f"config = ExperimentConfig.load(Path({str(path)!r}))\n"
+        "store = Store.open_or_create(Path('runs'))\n"
+        "asyncio.run(GenericExperimentRunner(config, store=store, jobs=2).run())\n"
+    )
+    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"begins\n"
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    assert exprec("run", "-q", path, cwd=tmp_path).stdout.decode().strip() == run_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.recorded import UnrecordedRequest
 from exprec.recorder.optimize.runner import GenericExperimentRunner
 from exprec.recorder.optimize.simulators import Recipe
+from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.proposers.protocol import ModelFailure
 from exprec.recorder.proposers.scripted import ScriptExhausted
 from exprec.recorder.secrets import SecretFound
@@ -99,6 +101,13 @@ class TestResults:
         found = simulated(function(tmp_path, source), tmp_path, {}, jobs=3)
         assert [result.agents["A"].total for result in found] == [1, 2, 3, 4]
 
+    def test_payments_are_the_same_one_by_one(self, tmp_path: Path) -> None:
+        simulator = PaymentSimulator(RANDOM_GAME)
+        policies = {"A": policy(0.3), "B": policy(0.1)}
+        assert list(simulator.simulate_each(policies, [1, 2, 1])) == [
+            simulator.simulate(policies, seed) for seed in (1, 2, 1)
+        ]
+
     @pytest.mark.parametrize("count", [1, 2, 3, 7, 50])
     @pytest.mark.parametrize("jobs", [1, 2, 3, 8])
     def test_each_gets_neighbouring_seeds(self, count: int, jobs: int) -> None:
@@ -124,6 +133,26 @@ class TestResults:
         )
         run(function(tmp_path, source, convergence__max_iterations=1), tmp_path, 2)
         assert len((tmp_path / "calls").read_text()) == 3 * 5
+
+
+class TestCancelling:
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_it_is_heard_between_two_simulations(self, tmp_path: Path, jobs: int) -> None:
+        source = "import time\ndef costs(*_):\n    time.sleep(0.3)\n    return {'A': 1, 'B': 1}\n"
+        config = function(tmp_path, source, samples=50)
+        runner = GenericExperimentRunner(config, config_dir=tmp_path, jobs=jobs)
+
+        async def cancelled() -> None:
+            task = asyncio.ensure_future(runner.run())
+            # From a thread, as a signal handler does it while the loop has no chance to run anything.
+            threading.Timer(0.2, task.cancel).start()
+            await task
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(cancelled())
+        assert runner.state_provider is not None
+        assert runner.state_provider.get_total_iterations() == 0
+        assert multiprocessing.active_children() == []
 
 
 class TestErrors:
