@@ -48,7 +48,9 @@ class Report:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, one a line.")
 @click.pass_context
 def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
-    """Check experiments, scenarios and policies without running anything.
+    """Check experiments, scenarios and policies without simulating anything.
+
+    A simulator of your own is imported, to see whether it is there.
 
     Every problem of every file is listed as `file:line: key: what is wrong`. What a file is follows from
     its content: a policy has a payment_tree, a scenario has simulation or agents, all else is taken for

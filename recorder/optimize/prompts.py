@@ -116,7 +116,9 @@ def _result(evaluation: Evaluation, agent_id: str) -> str:
     lines = [f"- {key}: {truncated_mean([part[key] for part in breakdowns])} cents" for key in breakdowns[0]]
     settled = sum(sample.result.settled for sample in evaluation.samples)
     arrived = sum(sample.result.arrivals for sample in evaluation.samples)
-    lines.append(f"- payments settled in the whole system: {settled} of {arrived}")
+    if arrived:
+        # A simulator of the user's has no payments.
+        lines.append(f"- payments settled in the whole system: {settled} of {arrived}")
     return (f"means of {count} simulations\n" if count > 1 else "") + "\n".join(lines)
 
 
