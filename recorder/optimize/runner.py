@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exprec.recorder.errors import ExperimentFailed, ExprecError
+from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.loop import EXPERIMENT_TYPE, ExperimentResult, OptimizationLoop
 from exprec.recorder.optimize.recorded import UnrecordedRequest
@@ -73,7 +73,7 @@ class GenericExperimentRunner:
                 proposer=self._proposer,
                 jobs=self._jobs,
             )
-        except ExprecError:
+        except BaseException:
             # Nothing was recorded yet: an experiment that cannot begin leaves no trace.
             if recording is not None:
                 recording.discard()
