@@ -150,7 +150,7 @@ def _execute(
         except ExperimentFailed as error:
             failure = error
             if isinstance(error.__cause__, SimulationError) and error.__cause__.details:
-                click.echo(error.__cause__.details, nl=False, err=True)
+                click.echo(secrets.redacted(error.__cause__.details), nl=False, err=True)
         except UnrecordedRequest:
             raise  # nothing is left of it
         except (KeyboardInterrupt, ExprecError):
@@ -158,20 +158,23 @@ def _execute(
             raise
     sealed = runner.sealed
     assert sealed is not None, "a run that ended without an error is sealed"
-    store.attest(sealed.run_id, finish())
-    if not sealed.is_new:
-        executions = len(store.attestations(sealed.run_id))
-        click.echo(f"exprec: reproduced: execution {executions} of this run reached the same address", err=True)
+    unwritable: OSError | None = None
     try:
         output.close(runner, sealed)
     except OSError as error:
         click.echo(f"exprec: the run is sealed: {sealed.run_id}", err=True)
-        if not isinstance(error, BrokenPipeError):
-            raise
+        unwritable = None if isinstance(error, BrokenPipeError) else error
+    # After the address is out: a disk that is full by now shall not keep it back.
+    store.attest(sealed.run_id, finish())
+    if not sealed.is_new:
+        executions = len(store.attestations(sealed.run_id))
+        click.echo(f"exprec: reproduced: execution {executions} of this run reached the same address", err=True)
     if proposer is not None and proposer.unused:
         click.echo(f"exprec: {proposer.unused} of the recorded exchanges were not asked for again", err=True)
     if failure is not None:
         raise failure
+    if unwritable is not None:
+        raise unwritable
 
 
 @contextmanager

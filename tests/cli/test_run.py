@@ -172,6 +172,14 @@ def test_output_that_cannot_be_written_exits_6(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_an_attestation_that_cannot_be_written_does_not_keep_the_address_back(tmp_path: Path) -> None:
+    Store.open_or_create(tmp_path / "runs")
+    (tmp_path / "runs" / "attestations").write_text("in the way")
+    done = exprec("run", "-q", TWO, cwd=tmp_path, code=6)
+    assert done.stdout.decode().split() == _run_ids(tmp_path / "runs")
+    assert b"attestations" in done.stderr
+
+
 def test_an_experiment_outlives_a_full_disk_behind_its_output(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
