@@ -19,6 +19,8 @@ from exprec.recorder.secrets import SecretGuard
 _COMMANDS = {
     "run": "Run an experiment and record it.",
     "show": "Print a recorded experiment as it printed when it ran.",
+    "log": "List the runs of a store.",
+    "tag": "Give runs names.",
     "check": "Validate experiments, scenarios and policies.",
     "simulate": "Evaluate one set of policies once.",
     "schema": "List and print the schemas of all formats.",

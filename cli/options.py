@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from exprec.cli.environment import store_path
+from exprec.recorder.errors import StorageFailure
+from exprec.recorder.store.store import Store
 from exprec.recorder.verbosity import VerboseConfig
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -60,3 +64,55 @@ def verbose_config(*, verbose: bool, switches: dict[str, bool | None]) -> Verbos
     base = VerboseConfig.all_enabled() if verbose else VerboseConfig()
     given = {name: value for name, value in switches.items() if value is not None}
     return replace(base, **given)
+
+
+def opened_store(path: Path) -> Store | None:
+    """The store at `path`, or None where nothing was recorded yet: no folder, or an empty one.
+
+    Raises NotAStore, StorageFailure.
+    """
+    try:
+        is_blank = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    except OSError as error:
+        raise StorageFailure(path, error) from error
+    return None if is_blank else Store(path)
+
+
+def complete_run(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Tags and short ids of runs that begin like `incomplete`, else folders. It never prints or raises."""
+    try:
+        store = _store_of(context)
+        # Imported here because a command that completes nothing shall not wait for it.
+        from exprec.recorder.state.listing import short_ids
+
+        shorts = short_ids(store.run_ids() + store.work_names())
+        # What is typed already stays, even where fewer digits would do.
+        names = [
+            short if short.startswith(incomplete) else name
+            for name, short in shorts.items()
+            if name.startswith(incomplete)
+        ]
+        found = [*_tag_items(store, incomplete), *map(CompletionItem, names)]
+    except Exception:
+        # Whatever is wrong with the store, the command itself will say it; here it would garble a prompt.
+        found = []
+    return found or [CompletionItem(incomplete, type="dir")]
+
+
+def complete_tag(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The tags that begin like `incomplete`. It never prints or raises."""
+    try:
+        return _tag_items(_store_of(context), incomplete)
+    except Exception:
+        # As in `complete_run`.
+        return []
+
+
+def _store_of(context: click.Context) -> Store:
+    given = context.params.get("store")
+    return Store(store_path(Path(given) if given else None))
+
+
+def _tag_items(store: Store, incomplete: str) -> list[CompletionItem]:
+    tags = store.tags().items()
+    return [CompletionItem(tag, help=run_id[:8]) for tag, run_id in tags if tag.startswith(incomplete)]

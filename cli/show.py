@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from exprec.cli.environment import store_path, wants_color
-from exprec.cli.options import display_options, json_option, store_option, verbose_config
+from exprec.cli.options import complete_run, display_options, json_option, store_option, verbose_config
 from exprec.cli.render.console import make_console
 from exprec.cli.render.display import EventDisplay, display_experiment_output
 from exprec.recorder.events import Event
@@ -44,7 +44,7 @@ class _IterationRange(click.ParamType[tuple[int, int]]):
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_run)
 @store_option
 @display_options
 @click.option("--iteration", type=_IterationRange(), help="Only the events of these iterations (from 1; 0: outside).")

@@ -6,15 +6,29 @@ It knows nothing of what runs contain beyond their files.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from exprec.recorder import canonical, files, format, validation
-from exprec.recorder.errors import AmbiguousRun, InvalidEvent, NotAStore, RunNotFound, StorageFailure
+from exprec.recorder.errors import (
+    AmbiguousRun,
+    Damaged,
+    InvalidEvent,
+    InvalidInput,
+    NotAStore,
+    Problem,
+    RunNotFound,
+    StorageFailure,
+)
 from exprec.recorder.secrets import SecretGuard
 from exprec.recorder.store.recording import Recording
 from exprec.recorder.store.rundir import RunDirectory, is_run_id
+
+_LONGEST_TAG = 100
+_TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_READS_AS_RUN_ID = re.compile(rf"[0-9A-Fa-f]{{{format.SHORTEST_PREFIX},}}")
 
 
 class Store:
@@ -75,13 +89,42 @@ class Store:
         return sorted(name for name in _names_in(work) if (work / name).is_dir())
 
     def tags(self) -> dict[str, str]:
-        """Run ids by tag name."""
+        """Run ids by tag name, sorted; what stands in a file is not checked. Raises StorageFailure."""
         folder = self.path / format.TAGS_FOLDER
         return {
-            name: (folder / name).read_text(encoding="utf-8").strip()
+            name: _bytes_of(folder / name).decode("utf-8", "replace").strip()
             for name in sorted(_names_in(folder))
             if (folder / name).is_file()
         }
+
+    def tag(self, name: str, run_id: str, *, force: bool = False) -> str | None:
+        """Let a tag stand for a sealed run of this store; returns the address it stood for before.
+
+        Raises InvalidInput for a name that no tag can have, and when the tag stands for another run, unless
+        that is what `force` is for; RunNotFound, StorageFailure.
+        """
+        problem = _problem_of_tag(name)
+        if problem is not None:
+            raise InvalidInput([Problem((), f"'{name}' cannot be a tag: {problem}")])
+        if not is_run_id(run_id) or not (self.path / run_id).is_dir():
+            raise RunNotFound(run_id, self.path)
+        before = self.tags().get(name)
+        if before == run_id:
+            return before
+        if before is not None and not force:
+            message = f"the tag '{name}' stands for {before!r} already; use --force to let it stand for {run_id}"
+            raise InvalidInput([Problem((), message)])
+        folder = self.path / format.TAGS_FOLDER
+        files.create_folder(folder)
+        files.replace(folder / name, f"{run_id}\n".encode())
+        return before
+
+    def untag(self, name: str) -> str | None:
+        """Remove a tag; returns what it stood for, or None when there is no such tag. Raises StorageFailure."""
+        before = self.tags().get(name)
+        if before is not None:
+            files.remove(self.path / format.TAGS_FOLDER / name)
+        return before
 
     def resolve(self, reference: str) -> RunDirectory:
         """The run that an address, a unique prefix of one, a tag or the name of a work folder stands for.
@@ -121,9 +164,12 @@ class Store:
         return path
 
     def attestations(self, run_id: str) -> list[dict[str, Any]]:
-        """Everything observed of executions of a run, in the order in which they began."""
+        """Everything observed of executions of a run, in the order in which they began.
+
+        Raises Damaged for a file that is no observation, StorageFailure.
+        """
         folder = self.path / format.ATTESTATIONS_FOLDER / run_id
-        found = [canonical.decode((folder / name).read_bytes()) for name in _names_in(folder)]
+        found = [_attestation(folder / name) for name in _names_in(folder)]
         return sorted(found, key=lambda attestation: (attestation["started_at"], attestation["duration_seconds"]))
 
 
@@ -138,6 +184,39 @@ def find_run(reference: str, store: Path) -> RunDirectory:
     if not store.exists():
         raise RunNotFound(reference, store)
     return Store(store).resolve(reference)
+
+
+def _problem_of_tag(name: str) -> str | None:
+    """Why no tag can have this name, if so: a tag is a file on any system, and never mistaken for a run or option."""
+    if len(name) > _LONGEST_TAG:
+        return f"it has {len(name)} characters, and {_LONGEST_TAG} are the most"
+    if not _TAG_NAME.fullmatch(name):
+        return "a tag has letters (A to Z), digits, '.', '_' and '-', and begins with neither '.' nor '-'"
+    if _READS_AS_RUN_ID.fullmatch(name):
+        return (
+            f"{format.SHORTEST_PREFIX} or more hex digits are the beginning of a run id, and some run, now or later, "
+            "would be taken for it; add another character"
+        )
+    return None
+
+
+def _attestation(path: Path) -> dict[str, Any]:
+    try:
+        attestation = canonical.decode(_bytes_of(path))
+    except ValueError as error:
+        raise Damaged(path, f"not JSON ({error})") from None
+    problems = validation.problems(attestation, "attestation.v1")
+    if problems:
+        raise Damaged(path, str(problems[0]))
+    assert isinstance(attestation, dict)
+    return attestation
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageFailure(path, error) from error
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -13,7 +13,18 @@ from tests.support import ROOT
 # From the top down; a layer may import itself and what stands below it. Rooms of one layer that are
 # apart in the tuple are strangers to each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cli.main", "cli.run", "cli.show", "cli.check", "cli.simulate", "cli.schema", "cli.options", "cli.environment"),
+    (
+        "cli.main",
+        "cli.run",
+        "cli.show",
+        "cli.log",
+        "cli.tag",
+        "cli.check",
+        "cli.simulate",
+        "cli.schema",
+        "cli.options",
+        "cli.environment",
+    ),
     ("cli.render",),
     ("recorder.optimize",),
     ("recorder.proposers", "recorder.payments", "recorder.compare"),

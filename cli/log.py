@@ -1,0 +1,106 @@
+"""`exprec log`: the runs of a store, a line each.
+
+It selects and prints; what a row says is told in `recorder.state.listing`, how it looks in `render`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from exprec.cli.environment import store_path, wants_color
+from exprec.cli.options import json_option, opened_store, store_option
+from exprec.cli.render.text import visible
+from exprec.recorder.state.listing import ORDERS, Listed, in_order, list_runs, selected
+
+_STATUSES = ("completed", "failed", "interrupted", "running")
+
+
+@click.command(short_help="List the runs of a store.")
+@store_option
+@click.option("--name", metavar="TEXT", help="Only runs whose name contains TEXT, in upper or lower case.")
+@click.option("--tag", metavar="TEXT", help="Only runs with this tag; * and ? stand for any characters.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only runs of this status.")
+@click.option("--sort", type=click.Choice(ORDERS), default="recorded", show_default=True, help="The order of the runs.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N runs of the list.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour the output.",
+)
+@json_option
+@click.pass_context
+def log(
+    context: click.Context,
+    store: Path | None,
+    name: str | None,
+    tag: str | None,
+    status: str | None,
+    sort: str,
+    limit: int | None,
+    color: str,
+    as_json: bool,
+) -> None:
+    """List the runs of a store, the newest first, and those in progress or interrupted before them.
+
+    A line has the first digits of the run id, name, status, mode of evaluation, iterations, first, best and
+    final cost in cents, whether the run converged, when it was first recorded, how many executions reached
+    its address (n), and its tags. With --sort, `name` is alphabetical, `cost` begins with the lowest final
+    cost, `iterations` with the fewest.
+
+    A run that cannot be read is listed as damaged and reported on stderr, selected or not; the list then
+    exits with 5 (6 if it was the operating system that refused).
+
+    \b
+    Example:
+      exprec log
+      exprec log --name castro --status completed --sort cost --limit 10
+      exprec log --json | jq -r 'select(.converged) | .run_id'
+    """
+    path = store_path(store)
+    opened = opened_store(path)
+    rows = [] if opened is None else list_runs(opened)
+    shown = in_order(selected(rows, name=name, tag=tag, status=status), sort)[:limit]
+    if as_json:
+        for row in shown:
+            # ASCII, so that a tag with a file name that is not text can be written to any terminal.
+            click.echo(json.dumps(row.as_dict(), sort_keys=True))
+    elif shown:
+        _print_table(shown, color)
+    _comment(path, rows, shown, as_json)
+    problems = [row.problem for row in rows if row.problem is not None]
+    if problems:
+        context.exit(max(problem.exit_code for problem in problems))
+
+
+def _print_table(rows: Sequence[Listed], color: str) -> None:
+    # Imported here because programs that read JSON shall not wait for rich.
+    from exprec.cli.render.console import make_console, print_line
+    from exprec.cli.render.listing import listing_lines
+
+    console = make_console(sys.stdout, color=wants_color(color))
+    for line in listing_lines(rows):
+        print_line(console, line)
+
+
+def _comment(path: Path, rows: Sequence[Listed], shown: Sequence[Listed], as_json: bool) -> None:
+    """Say on stderr what the list cannot: that there is nothing to list, what the mark means, what is damaged."""
+    if not rows:
+        click.echo(f"exprec: no runs in the store {path} yet; `exprec run` records one", err=True)
+    elif not shown:
+        count = f"{len(rows)} runs" if len(rows) > 1 else "the only run"
+        click.echo(f"exprec: none of {count} in the store {path} is selected", err=True)
+    if not as_json and any(row.shares_inputs for row in shown):
+        from exprec.cli.render.listing import SAME_INPUTS
+
+        message = f"{SAME_INPUTS} another run was asked the same (its config.json is equal) and came to something else"
+        click.echo(f"exprec: {message}", err=True)
+    for row in rows:
+        if row.problem is not None:
+            click.echo(f"exprec: {row.short_id}: {visible(str(row.problem))}", err=True)

@@ -1,0 +1,261 @@
+"""The runs of a store as rows: what each is, what it came to, when and how often it was executed.
+
+It reads the head of a run and the first events of its log, never a whole log of a sealed run, and verifies
+nothing. How rows look is not told here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from exprec.recorder import events, format
+from exprec.recorder.errors import Damaged, ExprecError, StorageFailure
+from exprec.recorder.events import Event
+from exprec.recorder.store.log import Entry
+from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.store import Store
+
+SHORT_DIGITS = 8
+"""Fewest digits of a short id, though fewer would do: those of today shall still be unique tomorrow."""
+
+DAMAGED = "damaged"
+"""In the place of the status of a run that cannot be read."""
+
+_HEAD_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One run. Costs are in cents; what is not known (yet) is None."""
+
+    run_id: str
+    """The address, or the name of the work folder of a run that is not sealed."""
+    is_sealed: bool
+    short_id: str = ""
+    name: str = ""
+    type: str | None = None
+    status: str = DAMAGED
+    """`completed`, `failed`, `interrupted`, `running` or `damaged`."""
+    mode: str | None = None
+    iterations: int | None = None
+    first_cost: int | None = None
+    best_cost: int | None = None
+    final_cost: int | None = None
+    converged: bool | None = None
+    tags: tuple[str, ...] = ()
+    recorded_at: str | None = None
+    """When the first execution began, as it attests: UTC, ISO 8601."""
+    executions: int = 0
+    """How many executions attest that they reached the address."""
+    inputs: str | None = None
+    shares_inputs: bool = False
+    """Whether another address in the store has the same inputs digest."""
+    problem: ExprecError | None = None
+    """Why something of this run could not be read."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for programs; the problem in words."""
+        return {
+            "run_id": self.run_id,
+            "sealed": self.is_sealed,
+            "short_id": self.short_id,
+            "name": self.name,
+            "type": self.type,
+            "status": self.status,
+            "mode": self.mode,
+            "iterations": self.iterations,
+            "first_cost": self.first_cost,
+            "best_cost": self.best_cost,
+            "final_cost": self.final_cost,
+            "converged": self.converged,
+            "tags": list(self.tags),
+            "recorded_at": self.recorded_at,
+            "executions": self.executions,
+            "inputs": self.inputs,
+            "shares_inputs": self.shares_inputs,
+            "problem": None if self.problem is None else str(self.problem),
+        }
+
+
+def list_runs(store: Store) -> list[Listed]:
+    """Every run of a store, sealed or not, in no particular order.
+
+    A run that cannot be read is listed with its `problem`. Raises StorageFailure when the store itself
+    cannot be read.
+    """
+    work_names, run_ids = store.work_names(), store.run_ids()
+    tags: dict[str, list[str]] = {}
+    for tag, run_id in store.tags().items():
+        tags.setdefault(run_id, []).append(tag)
+    rows = [_sealed(store, run_id, tuple(tags.get(run_id, ()))) for run_id in run_ids]
+    addresses = Counter(row.inputs for row in rows if row.inputs is not None)
+    sealed = set(run_ids)
+    for name in work_names:
+        row = _unsealed(RunDirectory(store.path / format.WORK_FOLDER / name))
+        # One that was sealed while the list was made has left its work folder.
+        if row is not None and name not in sealed:
+            rows.append(row)
+    shorts = short_ids(row.run_id for row in rows)
+    return [
+        replace(row, short_id=shorts[row.run_id], shares_inputs=row.inputs is not None and addresses[row.inputs] > 1)
+        for row in rows
+    ]
+
+
+def short_ids(names: Iterable[str]) -> dict[str, str]:
+    """For each of these names its shortest beginning that no other has, of at least SHORT_DIGITS."""
+    # In alphabetical order the names with the most digits in common are neighbours.
+    ordered = ["", *sorted(set(names)), ""]
+    found = {}
+    for before, name, after in zip(ordered, ordered[1:-1], ordered[2:], strict=False):
+        shared = max(_shared_digits(name, before), _shared_digits(name, after))
+        found[name] = name[: max(shared + 1, SHORT_DIGITS)]
+    return found
+
+
+def selected(
+    rows: Iterable[Listed], *, name: str | None = None, tag: str | None = None, status: str | None = None
+) -> list[Listed]:
+    """The rows whose name contains `name` in any case, with a tag like `tag` (`*` and `?` as in a shell) and
+    of this status."""
+    wanted = None if name is None else name.casefold()
+    return [
+        row
+        for row in rows
+        if (wanted is None or wanted in row.name.casefold())
+        and (tag is None or any(fnmatchcase(each, tag) for each in row.tags))
+        and (status is None or row.status == status)
+    ]
+
+
+def in_order(rows: Iterable[Listed], by: str = "recorded") -> list[Listed]:
+    """The rows in the order `recorded` (newest first; before them what is not sealed yet), `name`, `cost`
+    (lowest final cost first) or `iterations` (fewest first).
+
+    What lacks the figure comes last. Rows that are equal in it stand newest first, and by address among those.
+    """
+    newest_first = sorted(sorted(rows, key=lambda row: row.run_id), key=_recorded, reverse=True)
+    # Reversed, a stable sort keeps equal rows as they were: by address.
+    key = _ORDERS[by]
+    return newest_first if key is None else sorted(newest_first, key=key)
+
+
+def _recorded(row: Listed) -> tuple[bool, str]:
+    return not row.is_sealed, row.recorded_at or ""
+
+
+def _by_name(row: Listed) -> tuple[bool, str, str]:
+    return not row.name, row.name.casefold(), row.name
+
+
+def _by_cost(row: Listed) -> tuple[bool, int]:
+    return row.final_cost is None, row.final_cost or 0
+
+
+def _by_iterations(row: Listed) -> tuple[bool, int]:
+    return row.iterations is None, row.iterations or 0
+
+
+_ORDERS: Mapping[str, Callable[[Listed], Any] | None] = {
+    "recorded": None,
+    "name": _by_name,
+    "cost": _by_cost,
+    "iterations": _by_iterations,
+}
+ORDERS: Sequence[str] = tuple(_ORDERS)
+"""The orders that `in_order` knows."""
+
+
+def _sealed(store: Store, run_id: str, tags: tuple[str, ...]) -> Listed:
+    row = Listed(run_id, is_sealed=True, tags=tags)
+    try:
+        attestations = store.attestations(run_id)
+    except (Damaged, StorageFailure) as error:
+        row = replace(row, problem=error)
+    else:
+        first = attestations[0]["started_at"] if attestations else None
+        row = replace(row, recorded_at=first, executions=len(attestations))
+    run = RunDirectory(store.path / run_id)
+    try:
+        head = run.head
+        row = replace(row, name=head["name"], type=head["type"], inputs=head["inputs"])
+        mode, first_cost = _beginning(run)
+    except (Damaged, StorageFailure) as error:
+        return replace(row, problem=error)
+    result = head["result"] or {}
+    converged = result.get("converged")
+    return replace(
+        row,
+        status=head["status"],
+        mode=mode,
+        iterations=head["counts"]["iterations"],
+        first_cost=first_cost,
+        best_cost=_integer(result.get("best_cost")),
+        final_cost=_integer(result.get("final_cost")),
+        converged=converged if isinstance(converged, bool) else None,
+    )
+
+
+def _beginning(run: RunDirectory) -> tuple[str | None, int | None]:
+    """The mode and the first cost of a run, from as little of its log as has them."""
+    reader = run.reader()
+    mode = None
+    for entry in _from_the_head(reader.entries(0, _HEAD_BYTES), reader.entries):
+        event = entry.event
+        if event["event_type"] == events.EXPERIMENT_START:
+            mode = _text(event.get("evaluation_mode"))
+        elif event["event_type"] == events.ITERATION_START:
+            return mode, _integer(event.get("total_cost"))
+    return mode, None
+
+
+def _from_the_head(head: Iterator[Entry], rest_from: Callable[[int], Iterator[Entry]]) -> Iterator[Entry]:
+    """The events of a log, of which no more than the head is read unless more of them are asked for."""
+    end = 0
+    for entry in head:
+        end = entry.end
+        yield entry
+    yield from rest_from(end)
+
+
+def _unsealed(run: RunDirectory) -> Listed | None:
+    """The row of a work folder, or None when it is gone."""
+    row = Listed(run.run_id, is_sealed=False)
+    numbers: set[int] = set()
+    mode = first_cost = None
+    try:
+        row = replace(row, name=run.name, type=run.type)
+        status = run.status
+        for entry in run.reader().entries():
+            event: Event = entry.event
+            if event["iteration"] > 0:
+                numbers.add(event["iteration"])
+            if event["event_type"] == events.EXPERIMENT_START:
+                mode = _text(event.get("evaluation_mode"))
+            elif event["event_type"] == events.ITERATION_START and first_cost is None:
+                first_cost = _integer(event.get("total_cost"))
+    except (Damaged, StorageFailure) as error:
+        return replace(row, problem=error) if run.path.is_dir() else None
+    row = replace(row, status=status, mode=mode, iterations=len(numbers), first_cost=first_cost)
+    return row if run.path.is_dir() else None
+
+
+def _shared_digits(one: str, other: str) -> int:
+    shared = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        shared += 1
+    return shared
+
+
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
