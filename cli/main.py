@@ -21,6 +21,7 @@ _COMMANDS = {
     "show": "Print a recorded experiment as it printed when it ran.",
     "log": "List the runs of a store.",
     "tag": "Give runs names.",
+    "verify": "Prove that runs are what was recorded.",
     "check": "Validate experiments, scenarios and policies.",
     "simulate": "Evaluate one set of policies once.",
     "schema": "List and print the schemas of all formats.",

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "cli.show",
         "cli.log",
         "cli.tag",
+        "cli.verify",
         "cli.check",
         "cli.simulate",
         "cli.schema",
