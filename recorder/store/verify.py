@@ -393,7 +393,7 @@ class _Schemas:
                 continue
             key = (match["type"] is not None, match["type"] or _EXCHANGE)
             self._newest[key] = max(self._newest.get(key, (0, "")), (int(match["version"]), name))
-            if name in schemas.names() and schema != schemas.load(name):
+            if name in schemas.names() and not _is_released(name, schema):
                 yield _at(name, f"is not the schema of that name, which never changes; {_RESTORE}")
             try:
                 self._compiled[name] = self._validator(name, schema)
@@ -433,7 +433,7 @@ class _Schemas:
                 yield _at(name, f"is needed by no line of the run; {_RESTORE}")
 
     def _is_known(self, name: str) -> bool:
-        return name in schemas.names() and (self._embedded or {}).get(name) == schemas.load(name)
+        return name in schemas.names() and _is_released(name, (self._embedded or {}).get(name))
 
     def _validator(self, name: str, schema: Any) -> validation.Validator:
         if self._is_known(name):
@@ -586,3 +586,8 @@ def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "a folder"
     return "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"
+
+
+def _is_released(name: str, schema: Any) -> bool:
+    """Whether this is the schema of that name; by its bytes, because Python holds 0, 0.0 and false for equal."""
+    return canonical.is_canonical(canonical.encode(schemas.load(name)), schema)

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from exprec import schemas
 from exprec.cli.main import cli
 from exprec.recorder import canonical
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.tree import folder_id
+from exprec.recorder.store.verify import _is_released
 from tests.support import ROOT, exprec
 from tests.unit.format import runs
 
@@ -452,3 +454,11 @@ def test_in_a_process_of_its_own(run: Path, name: str) -> None:
     done = exprec("verify", run, code=1)
     assert f"{run / name}:".encode() in done.stdout
     assert b"Traceback" not in done.stderr
+
+
+def test_an_embedded_schema_is_compared_by_its_bytes() -> None:
+    released = schemas.load("store.v1")
+    changed = {**released, "additionalProperties": 0}
+    assert changed == released, "Python holds 0 and false for equal"
+    assert _is_released("store.v1", dict(released))
+    assert not _is_released("store.v1", changed)
