@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,9 +21,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from exprec import schemas
+from exprec.cli import git
 from exprec.recorder.format import DEFAULT_STORE
 
-_GIT_SECONDS = 10
+_PROGRAM = "exprec"
 
 _NAMES_A_SECRET = re.compile(r"(?:^|_)[A-Z0-9]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_|$)")
 _NAMES_A_URL = re.compile(r"(?:^|_)(?:URL|URI|DSN|PROXY|ENDPOINT)S?$")
@@ -60,6 +60,41 @@ def wants_progress(*, shows_events: bool) -> bool:
     return sys.stderr.isatty() and not (shows_events and sys.stdout.isatty())
 
 
+def pager_command() -> str | None:
+    """The pager to show long output with: EXPREC_PAGER, else PAGER, else `less`.
+
+    None where stdout is no terminal that a pager could work on, and where the user wants none: `cat`, or nothing.
+    """
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return None
+    command = os.environ.get("EXPREC_PAGER", os.environ.get("PAGER", "less")).strip()
+    return command if command not in ("", "cat") else None
+
+
+def pager_environment() -> dict[str, str]:
+    """The environment for a pager: `less` shows colours, ends by itself where all fits on the screen, and leaves
+    what it showed there, unless LESS says otherwise."""
+    # What we print is UTF-8 in every locale.
+    return {"LESS": "FRX", "LESSCHARSET": "utf-8", "LV": "-c", **os.environ}
+
+
+def can_ask() -> bool:
+    """Whether somebody is there who sees what we print and can answer a question about it."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def seconds_since(moment: float) -> float:
+    """How long ago a moment in seconds since the epoch was; 0 for one in the future."""
+    return max(0.0, time.time() - moment)
+
+
+def this_program() -> str:
+    """The path of the `exprec` that runs, or its bare name where it is installed in no way that has a path."""
+    # Links are kept: where they lead to may change with the next version.
+    called, beside = Path(sys.argv[0]).absolute(), Path(sys.executable).with_name(_PROGRAM)
+    return next((str(path) for path in (called, beside) if path.name == _PROGRAM and path.is_file()), _PROGRAM)
+
+
 def processors() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -72,7 +107,7 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     started_at, started = datetime.now(UTC), time.monotonic()
 
     def finish() -> dict[str, Any]:
-        commit, dirty = _git_state(folder)
+        commit, dirty = git.state_of(folder)
         return {
             "started_at": started_at.isoformat(timespec="microseconds"),
             "duration_seconds": round(time.monotonic() - started, 3),
@@ -132,22 +167,3 @@ def _user() -> str | None:
         return getpass.getuser()
     except (KeyError, OSError):
         return None
-
-
-def _git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the repository that `folder` lies in, and whether it has uncommitted changes."""
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    if commit is None:
-        return None, None
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return commit.strip(), None if changes is None else bool(changes.strip())
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

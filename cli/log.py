@@ -6,14 +6,13 @@ It selects and prints; what a row says is told in `recorder.state.listing`, how 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from exprec.cli.environment import store_path, wants_color
-from exprec.cli.options import json_option, opened_store, store_option
+from exprec.cli.options import json_option, opened_store, pager_option, store_option
 from exprec.cli.render.text import visible
 from exprec.recorder.state.listing import ORDERS, Listed, in_order, list_runs, selected
 
@@ -34,6 +33,7 @@ _STATUSES = ("completed", "failed", "interrupted", "running")
     show_default=True,
     help="Colour the output.",
 )
+@pager_option
 @json_option
 @click.pass_context
 def log(
@@ -45,6 +45,7 @@ def log(
     sort: str,
     limit: int | None,
     color: str,
+    no_pager: bool,
     as_json: bool,
 ) -> None:
     """List the runs of a store, the newest first, and those in progress or interrupted before them.
@@ -72,21 +73,23 @@ def log(
             # ASCII, so that a tag with a file name that is not text can be written to any terminal.
             click.echo(json.dumps(row.as_dict(), sort_keys=True))
     elif shown:
-        _print_table(shown, color)
+        _print_table(shown, color, no_pager=no_pager)
     _comment(path, rows, shown, as_json)
     problems = [row.problem for row in rows if row.problem is not None]
     if problems:
         context.exit(max(problem.exit_code for problem in problems))
 
 
-def _print_table(rows: Sequence[Listed], color: str) -> None:
+def _print_table(rows: Sequence[Listed], color: str, *, no_pager: bool) -> None:
     # Imported here because programs that read JSON shall not wait for rich.
+    from exprec.cli.pager import paged
     from exprec.cli.render.console import make_console, print_line
     from exprec.cli.render.listing import listing_lines
 
-    console = make_console(sys.stdout, color=wants_color(color))
-    for line in listing_lines(rows):
-        print_line(console, line)
+    with paged(not no_pager) as stream:
+        console = make_console(stream, color=wants_color(color))
+        for line in listing_lines(rows):
+            print_line(console, line)
 
 
 def _comment(path: Path, rows: Sequence[Listed], shown: Sequence[Listed], as_json: bool) -> None:

@@ -17,11 +17,17 @@ from exprec.recorder.errors import ExprecError, InvalidInput
 from exprec.recorder.secrets import SecretGuard
 
 _COMMANDS = {
+    "init": "Create a store, and set up git to show and verify runs.",
     "run": "Run an experiment and record it.",
+    "resume": "Go on with an interrupted run.",
+    "rerun": "Execute runs again, offline, and say whether they reproduce.",
     "show": "Print a recorded experiment as it printed when it ran.",
     "log": "List the runs of a store.",
+    "diff": "Compare two runs.",
     "tag": "Give runs names.",
     "verify": "Prove that runs are what was recorded.",
+    "review": "Tell what a branch does to runs.",
+    "gc": "Remove what interrupted runs left behind.",
     "check": "Validate experiments, scenarios and policies.",
     "simulate": "Evaluate one set of policies once.",
     "schema": "List and print the schemas of all formats.",

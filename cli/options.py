@@ -15,7 +15,9 @@ from click.shell_completion import CompletionItem
 
 from exprec.cli.environment import store_path
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.store.store import Store
+from exprec.recorder.events import EVENT_TYPES
+from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verbosity import VerboseConfig
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -37,6 +39,9 @@ store_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+pager_option = click.option("--no-pager", is_flag=True, help="Print it all at once, even if it is long.")
+"""Taken by whatever prints within `exprec.cli.pager.paged`."""
 
 
 def display_options(command: _Command) -> _Command:
@@ -67,12 +72,13 @@ def verbose_config(*, verbose: bool, switches: dict[str, bool | None]) -> Verbos
 
 
 def opened_store(path: Path) -> Store | None:
-    """The store at `path`, or None where nothing was recorded yet: no folder, or an empty one.
+    """The store at `path`, or None where nothing was recorded yet: no folder, or one with nothing but hidden names.
 
-    Raises NotAStore, StorageFailure.
+    Such a folder is what git leaves of a store, `.work` alone, when a branch without it is checked out. Raises
+    NotAStore, StorageFailure.
     """
     try:
-        is_blank = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+        is_blank = not path.exists() or (path.is_dir() and all(each.name.startswith(".") for each in path.iterdir()))
     except OSError as error:
         raise StorageFailure(path, error) from error
     return None if is_blank else Store(path)
@@ -99,6 +105,15 @@ def complete_run(context: click.Context, _: click.Parameter, incomplete: str) ->
     return found or [CompletionItem(incomplete, type="dir")]
 
 
+def complete_work(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of runs that are not sealed that begin like `incomplete`. It never prints or raises."""
+    try:
+        return [CompletionItem(name) for name in _store_of(context).work_names() if name.startswith(incomplete)]
+    except Exception:
+        # As in `complete_run`.
+        return []
+
+
 def complete_tag(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The tags that begin like `incomplete`. It never prints or raises."""
     try:
@@ -108,9 +123,56 @@ def complete_tag(context: click.Context, _: click.Parameter, incomplete: str) ->
         return []
 
 
+def complete_event_type(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The event types that begin like `incomplete`: those of the sealed RUN before it, else all. It never prints or
+    raises."""
+    types = list(EVENT_TYPES)
+    try:
+        run = _run_of(context)
+        if run.is_sealed:
+            types = list(run.head["counts"]["by_type"])
+    except Exception:
+        # As in `complete_run`; without a run any type may be meant.
+        pass
+    return [CompletionItem(each) for each in types if each.startswith(incomplete)]
+
+
+def complete_agent(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The agents of the RUN before it that begin like `incomplete`. It never prints or raises."""
+    try:
+        run = _run_of(context)
+        start = next(run.reader().entries()).event
+        return [CompletionItem(agent) for agent in start["agents"] if agent.startswith(incomplete)]
+    except Exception:
+        # As in `complete_run`.
+        return []
+
+
+def complete_revision(_context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The branches and tags of the repository that begin like `incomplete`. It never prints or raises."""
+    try:
+        # Imported here because a command that completes nothing shall not wait for it.
+        from exprec.cli.git import Repository
+
+        names = ["HEAD", *Repository(Path()).names()]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    except Exception:
+        # As in `complete_run`.
+        return []
+
+
+def _run_of(context: click.Context) -> RunDirectory:
+    """The RUN that was typed; the parser has it in `args` when it gave up on an option without its value."""
+    return find_run(context.params.get("run") or context.args[0], _store_path_of(context))
+
+
 def _store_of(context: click.Context) -> Store:
+    return Store(_store_path_of(context))
+
+
+def _store_path_of(context: click.Context) -> Path:
     given = context.params.get("store")
-    return Store(store_path(Path(given) if given else None))
+    return store_path(Path(given) if given else None)
 
 
 def _tag_items(store: Store, incomplete: str) -> list[CompletionItem]:

@@ -1,4 +1,4 @@
-"""`exprec show`: a recorded run printed as it printed when it ran, or a selection of its events.
+"""`exprec show`: a recorded run, or a log alone, printed as it printed when it ran, or a selection of its events.
 
 It parses and selects; how events look is told in `render`.
 """
@@ -7,22 +7,35 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from exprec.cli.environment import store_path, wants_color
-from exprec.cli.options import complete_run, display_options, json_option, store_option, verbose_config
+from exprec.cli.options import (
+    complete_agent,
+    complete_event_type,
+    complete_run,
+    display_options,
+    json_option,
+    pager_option,
+    store_option,
+    verbose_config,
+)
+from exprec.cli.pager import paged
 from exprec.cli.render.console import make_console
 from exprec.cli.render.display import EventDisplay, display_experiment_output
-from exprec.recorder.events import Event
+from exprec.cli.render.text import visible
+from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
+from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
 from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.store.log import FileSource, LogReader
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import find_run
 from exprec.recorder.verbosity import VerboseConfig
 
-_Selects = Callable[[Event], bool]
+_SWITCH_FOR = {LLM_CALL: "llm", ITERATION_END: "metrics"}
+"""The switch that shows events of a type that are not shown by default."""
 
 
 class _IterationRange(click.ParamType[tuple[int, int]]):
@@ -43,13 +56,61 @@ class _IterationRange(click.ParamType[tuple[int, int]]):
         return first, last
 
 
+class _Selection:
+    """Which events are asked for, and what there was to choose from."""
+
+    def __init__(self, iteration: tuple[int, int] | None, agent: str | None, event_type: str | None) -> None:
+        self._iteration, self._agent, self._type = iteration, agent, event_type
+        self.is_everything = iteration is None and agent is None and event_type is None
+        self.events_read = 0
+        self._count = 0
+        self._last_iteration = 0
+        self._agents: set[str] = set()
+        self._types: set[str] = set()
+
+    def selects(self, event: Event) -> bool:
+        """Whether this event is asked for."""
+        iteration, agent, event_type = event["iteration"], event.get("agent_id"), event["event_type"]
+        self.events_read += 1
+        self._last_iteration = max(self._last_iteration, iteration)
+        self._types.add(event_type)
+        if isinstance(agent, str):
+            self._agents.add(agent)
+        selected = (
+            (self._iteration is None or self._iteration[0] <= iteration <= self._iteration[1])
+            and (self._agent is None or self._agent == agent)
+            and (self._type is None or self._type == event_type)
+        )
+        self._count += selected
+        return selected
+
+    def why_nothing(self) -> str | None:
+        """Why none of the events that were read is selected; None when one is, or all were asked for."""
+        if self.is_everything or self._count:
+            return None
+        if self._type is not None and self._type not in self._types:
+            return f"no event of the type '{self._type}'; there are {_listed(self._types)}"
+        if self._agent is not None and self._agent not in self._agents:
+            return f"no event of the agent '{self._agent}'; there are events of {_listed(self._agents)}"
+        if self._iteration is not None and self._iteration[0] > self._last_iteration:
+            return f"no event of iteration {self._iteration[0]}; the last iteration is {self._last_iteration}"
+        return "no event is all of what was asked for"
+
+
 @click.command()
 @click.argument("run", metavar="RUN", shell_complete=complete_run)
 @store_option
 @display_options
 @click.option("--iteration", type=_IterationRange(), help="Only the events of these iterations (from 1; 0: outside).")
-@click.option("--agent", metavar="ID", help="Only the events of this agent.")
-@click.option("--event", "event_type", metavar="TYPE", help="Only the events of this type.")
+@click.option("--agent", metavar="ID", help="Only the events of this agent.", shell_complete=complete_agent)
+@click.option(
+    "--event",
+    "event_type",
+    metavar="TYPE",
+    help="Only the events of this type, also of one that is not shown by default.",
+    shell_complete=complete_event_type,
+)
+@pager_option
 @json_option
 def show(
     run: str,
@@ -59,13 +120,17 @@ def show(
     iteration: tuple[int, int] | None,
     agent: str | None,
     event_type: str | None,
+    no_pager: bool,
     as_json: bool,
     **switches: bool | None,
 ) -> None:
     """Print a recorded experiment, byte for byte as it printed when it ran with the same switches.
 
     RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. A run that is
-    in progress or was interrupted can be shown too: as far as it came.
+    in progress or was interrupted can be shown too: as far as it came. The path of a log file alone, under
+    any name, shows the events in it.
+
+    On a terminal the output goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
 
     With --json the selected events are printed as they stand in the log.
 
@@ -74,51 +139,80 @@ def show(
       exprec show 3f5c
       exprec show 3f5c --iteration 2-4 --agent BANK_A -v
     """
+    switch = _SWITCH_FOR.get(event_type or "")
+    if switch is not None and switches[switch] is None:
+        switches[switch] = True
     config = verbose_config(verbose=verbose, switches=switches)
-    directory = find_run(run, store_path(store))
-    selections = list(_selections(iteration, agent, event_type))
-
-    def selects(event: Event) -> bool:
-        return all(selection(event) for selection in selections)
-
+    selection = _Selection(iteration, agent, event_type)
+    found = _find(run, store_path(store))
     if as_json:
-        _print_lines(directory, selects)
+        torn_bytes = _print_lines(found, selection)
     else:
-        _print_display(directory, config, color, selects if selections else None)
+        torn_bytes = _print_display(found, selection, config, color, no_pager=no_pager)
+    _comment(found, selection, torn_bytes)
 
 
-def _selections(iteration: tuple[int, int] | None, agent: str | None, event_type: str | None) -> Iterator[_Selects]:
-    if iteration is not None:
-        yield lambda event: iteration[0] <= event["iteration"] <= iteration[1]
-    if agent is not None:
-        yield lambda event: event.get("agent_id") == agent
-    if event_type is not None:
-        yield lambda event: bool(event["event_type"] == event_type)
+def _find(reference: str, store: Path) -> RunDirectory | Path:
+    """The run of that name, or the log file at that path."""
+    path = Path(reference)
+    if not path.is_file():
+        return find_run(reference, store)
+    if path.name != reference:
+        return path
+    try:
+        return find_run(reference, store)
+    except (RunNotFound, NotAStore):
+        return path
 
 
-def _print_lines(directory: RunDirectory, selects: _Selects) -> None:
-    reader = directory.reader()
+def _reader(found: RunDirectory | Path) -> LogReader:
+    return LogReader(FileSource(found), found) if isinstance(found, Path) else found.reader()
+
+
+def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
+    """Print the selected lines of the log; returns the bytes of a torn last line."""
+    reader = _reader(found)
     for entry in reader.entries():
-        if selects(entry.event):
+        if selection.selects(entry.event):
             sys.stdout.buffer.write(entry.line)
-    _warn(directory, reader.torn_bytes)
+    return reader.torn_bytes
 
 
-def _print_display(directory: RunDirectory, config: VerboseConfig, color: str, selects: _Selects | None) -> None:
-    provider = StoredStateProvider(directory)
-    console = make_console(sys.stdout, color=wants_color(color))
-    if selects is None:
-        display_experiment_output(provider, console, config)
-    else:
+def _print_display(
+    found: RunDirectory | Path, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
+) -> int:
+    """Display the selected events; returns the bytes of a torn last line."""
+    # Before there is a pager: what cannot be opened is told without one.
+    reader = _reader(found)
+    with paged(not no_pager) as stream:
+        console = make_console(stream, color=wants_color(color))
+        if selection.is_everything and isinstance(found, RunDirectory):
+            provider = StoredStateProvider(found)
+            display_experiment_output(provider, console, config)
+            return provider.torn_bytes
         display = EventDisplay(console, config)
-        for event in filter(selects, provider.get_all_events()):
-            display.show(event)
-    _warn(directory, provider.torn_bytes)
+        for entry in reader.entries():
+            if selection.selects(entry.event):
+                display.show(entry.event)
+    return reader.torn_bytes
 
 
-def _warn(directory: RunDirectory, torn_bytes: int) -> None:
-    if directory.is_sealed:
+def _comment(found: RunDirectory | Path, selection: _Selection, torn_bytes: int) -> None:
+    """Say on stderr what the events cannot: that none is selected, that there is no end."""
+    nothing = selection.why_nothing()
+    if nothing is not None:
+        click.echo(f"exprec: {visible(nothing)}", err=True)
+    if isinstance(found, Path):
+        if torn_bytes:
+            message = f"the last line is torn: {torn_bytes} bytes without a newline"
+            raise Damaged(found, message, selection.events_read + 1)
         return
-    click.echo(f"exprec: this run is not sealed ({directory.status}); this is as far as it came", err=True)
+    if found.is_sealed:
+        return
+    click.echo(f"exprec: this run is not sealed ({found.status}); this is as far as it came", err=True)
     if torn_bytes:
         click.echo(f"exprec: a last line of {torn_bytes} bytes was cut off and is not shown", err=True)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -79,13 +79,14 @@ class InvalidEvent(ExprecError):
 class SimulationError(ExprecError):
     """A simulation stopped at run time, for a reason that lies in a policy, the scenario or the user's simulator.
 
+    `agent` is the id of the agent it happened to, whom the message names, or None when it concerns no single one.
     `details` are for the user's terminal, such as a traceback; they are not part of what is recorded.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, details: str = "") -> None:
-        self.details = details
+    def __init__(self, message: str, details: str = "", agent: str | None = None) -> None:
+        self.details, self.agent = details, agent
         super().__init__(message)
 
 
@@ -97,6 +98,26 @@ class ExperimentFailed(ExprecError):
     def __init__(self, error_type: str, message: str) -> None:
         self.error_type = error_type
         super().__init__(f"the experiment failed: {error_type}: {message}")
+
+
+class RunInProgress(ExprecError):
+    """A process is recording this run; nobody else may go on with it or remove it."""
+
+    exit_code = 2
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"the run {name} is in progress; wait for its end, or stop it first")
+
+
+class NotAsRecorded(ExprecError):
+    """What was executed again is not what was recorded; `recorded` and `found` are the lines that differ."""
+
+    exit_code = 1
+
+    def __init__(self, path: Path, line: int, recorded: bytes, found: bytes) -> None:
+        self.path, self.line, self.recorded, self.found = path, line, recorded, found
+        super().__init__(f"{path}:{line}: the experiment does not come to what was recorded here")
 
 
 class RunNotFound(ExprecError):
@@ -132,6 +153,16 @@ class Damaged(ExprecError):
         self.path, self.reason, self.line = path, reason, line
         place = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{place}: {reason}; restore the file from version control or another copy")
+
+
+class NotVerified(ExprecError):
+    """A run is not what its address says; every problem found is listed."""
+
+    exit_code = 5
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class NotAStore(ExprecError):

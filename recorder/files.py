@@ -26,22 +26,27 @@ def _failures_of(path: Path) -> Iterator[None]:
 
 
 class AppendOnlyFile:
-    """A new file that only grows: one write(2) a record, and never half a record.
+    """A file that only grows: one write(2) a record, and never half a record.
 
-    The file is created by `create` or by the first append: a log without records need not leave a file.
+    One that is not there is created by the first append: a log without records need not leave a file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int = 0) -> None:
+        """Keep the first `size` bytes of the file; what follows them stays until something is appended.
+
+        Raises StorageFailure.
+        """
         self.path = path
-        self.size = 0
+        self.size = size
         self._handle: int | None = None
+        self._has_rest = False
+        """Whether bytes after `size` are still to be cut off."""
         self._is_named = False
         """Whether the name of the file is on the disk too."""
-
-    def create(self) -> None:
-        """Create the empty file. Raises StorageFailure."""
-        with _failures_of(self.path):
-            self._create()
+        with _failures_of(path):
+            if path.exists():
+                self._handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+                self._has_rest = os.fstat(self._handle).st_size > size
 
     def append(self, data: bytes) -> int:
         """Write `data` at the end and return the offset it stands at, in bytes.
@@ -50,6 +55,9 @@ class AppendOnlyFile:
         """
         with _failures_of(self.path):
             handle = self._handle if self._handle is not None else self._create()
+            if self._has_rest:
+                os.ftruncate(handle, self.size)
+                self._has_rest = False
             written = os.write(handle, data)
             if written != len(data):
                 self._write_rest(handle, data[written:])
@@ -191,10 +199,19 @@ class Lock:
         with _failures_of(path):
             self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                while not self._is_taken():
+                    # Somebody in `is_locked` had it, for a moment. Nobody else may share it: of a holder this raises.
+                    fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 os.close(self._handle)
                 raise
+
+    def _is_taken(self) -> bool:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def release(self) -> None:
         os.close(self._handle)

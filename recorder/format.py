@@ -27,5 +27,6 @@ SHORTEST_PREFIX = 4
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line of a log that is read; a longer one is damage, not data."""
 
-GIT_ATTRIBUTES = "* -text\nevents.jsonl -text diff=exprec\n"
+GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl diff=exprec\n"
+"""git shall give back the bytes of every file as they were, whatever holds for the repository around the store."""
 GIT_IGNORE = f"/{WORK_FOLDER}/\n"

@@ -6,6 +6,7 @@ What it answers is scripted, request by request; what it was asked is kept.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class ChatServer:
 
     def environment(self, key: str = "key-of-the-test-1") -> dict[str, str]:
         """What a client needs to find it; no proxy of this machine is asked."""
-        return {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": self.url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        return _environment(self.url, key)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,6 +108,17 @@ class ChatServer:
             handler.wfile.write(reply.body)
         except OSError:
             handler.close_connection = True  # the client has given up
+
+
+def nobody(key: str) -> dict[str, str]:
+    """What `ChatServer.environment` is, of a server that is not there."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return _environment(f"http://127.0.0.1:{unused.getsockname()[1]}/v1", key)
+
+
+def _environment(url: str, key: str) -> dict[str, str]:
+    return {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
 def contents(requests: Sequence[Mapping[str, Any]]) -> list[list[tuple[str, str]]]:

@@ -1,4 +1,4 @@
-"""One valid example of the fields of every event type, and of an exchange."""
+"""One valid example of the fields of every event type, of an exchange and of an observation of an execution."""
 
 from __future__ import annotations
 
@@ -113,6 +113,18 @@ EXCHANGE: dict[str, Any] = {
     "prompt_tokens": 120,
     "completion_tokens": None,
     "latency_seconds": 0.25,
+}
+
+OBSERVATION: dict[str, Any] = {
+    "started_at": "2026-01-01T00:00:00.000000+00:00",
+    "duration_seconds": 1.5,
+    "user": "ada",
+    "host": None,
+    "exprec": "0.1.0",
+    "python": "3.11.7",
+    "platform": "Linux x86_64",
+    "git_commit": None,
+    "git_dirty": None,
 }
 
 

@@ -87,8 +87,13 @@ EXPERIMENT: Json = {
 
 
 def mapping(**changes: Any) -> Json:
-    """The small experiment with `section__key=value` put in; a value of `...` takes the key out."""
-    value = copy.deepcopy(EXPERIMENT)
+    """The small experiment with these changes (see `changed`)."""
+    return changed(EXPERIMENT, changes)
+
+
+def changed(experiment: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
+    """A copy of an experiment with each `section__key` of the changes put in; a value of `...` takes the key out."""
+    value = copy.deepcopy(dict(experiment))
     for name, new in changes.items():
         *sections, key = name.split("__")
         section = value

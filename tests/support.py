@@ -8,8 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.forking import Forks
 
 ROOT = Path(__file__).resolve().parent.parent
 CASTRO = ROOT / "examples" / "castro"
@@ -26,10 +29,12 @@ _GIT_ENVIRONMENT = {
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in `folder`, apart from the configuration of this machine; returns what it printed."""
+    # Where the tests are run by a hook, git names the repository of the hook.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
         ["git", *arguments],
         cwd=folder,
-        env={**os.environ, **_GIT_ENVIRONMENT},
+        env={**kept, **_GIT_ENVIRONMENT},
         capture_output=True,
         text=True,
         check=True,
@@ -51,26 +56,50 @@ def exprec(
     *arguments: str | Path,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: bytes | None = None,
+    stdin: bytes = b"",
     code: int = 0,
+    first: str = "",
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the command as a user does, in a process of its own; fails unless it exits with `code`."""
+    """Run the command as a user does, in a process of its own; fails unless it exits with `code`.
+
+    `first` is Python that runs before, in a process that is started for it.
+    """
+    words = list(map(str, arguments))
     kept = {
         key: value
         for key, value in os.environ.items()
         if key not in ("COLUMNS", "EXPREC_STORE", "NO_COLOR", "FORCE_COLOR")
     }
-    done = subprocess.run(
-        [sys.executable, "-c", "from exprec.cli.main import main; main()", *map(str, arguments)],
-        cwd=cwd,
-        env={**kept, **(env or {})},
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
+    environment = {**kept, **(env or {})}
+    done = None if first else _forked(words, cwd or Path.cwd(), environment, stdin)
+    if done is None:
+        start = [sys.executable, "-c", f"{first}\nfrom exprec.cli.main import main; main()"]
+        done = subprocess.run(
+            [*start, *words], cwd=cwd, env=environment, input=stdin, capture_output=True, check=False, timeout=120
+        )
     assert done.returncode == code, (done.returncode, done.stdout.decode(), done.stderr.decode())
     return done
+
+
+@cache
+def _forks() -> Forks:
+    return Forks()
+
+
+def _forked(
+    words: list[str], cwd: Path, environment: Mapping[str, str], stdin: bytes
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run the command in a fork of a process that has loaded it; None where that would not be the same."""
+    if not _forks().serves(environment):
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        streams = (Path(name) / "in", Path(name) / "out", Path(name) / "err")
+        for path, data in zip(streams, (stdin, b"", b""), strict=True):
+            path.write_bytes(data)
+        code = _forks().call(words, streams, cwd, environment)
+        if code is None:
+            return None
+        return subprocess.CompletedProcess(words, code, *(path.read_bytes() for path in streams[1:]))
 
 
 def script_lines(answers: Sequence[Mapping[str, Any]]) -> bytes:

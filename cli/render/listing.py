@@ -26,17 +26,19 @@ _FIGURES = (4, 5, 8)
 """The columns that are aligned to the right."""
 _HEADER = ("run", "name", "status", "mode", "it", "first→best→final", "conv", "recorded (UTC)", "n", "tags")
 _STATUS_STYLES = {"completed": "good", "failed": "bad", DAMAGED: "bad", "running": "agent", "interrupted": "quiet"}
-_STYLES = {0: "strong", 7: "quiet", 9: "agent"}
+_TAGS = 9
+_STYLES = {0: "strong", 7: "quiet", _TAGS: "agent"}
 
 
-def listing_lines(rows: Sequence[Listed]) -> Iterator[Line]:
-    """A header and a line for each run, none of which is ever wrapped.
+def listing_lines(rows: Sequence[Listed], *, with_tags: bool = True) -> Iterator[Line]:
+    """A header and a line for each run, none of which is ever wrapped; the tags are the last column.
 
     Names are cut so that the line up to the tags keeps to 100 cells, if the other columns leave room for that.
     """
-    cells = [list(_HEADER), *map(_cells, rows)]
+    columns = len(_HEADER) if with_tags else _TAGS
+    cells = [each[:columns] for each in (list(_HEADER), *map(_cells, rows))]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    others = sum(widths[:-1]) - widths[_NAME] + len(_GAP) * (len(widths) - 2)
+    others = sum(widths[:_TAGS]) - widths[_NAME] + len(_GAP) * (_TAGS - 1)
     widths[_NAME] = min(widths[_NAME], _LONGEST_NAME, max(_WIDTH - others, _SHORTEST_NAME))
     header, *lines = cells
     yield _line(header, widths, ["quiet"] * len(widths))

@@ -5,7 +5,7 @@ It knows nothing of what the values mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from exprec.recorder.errors import KeyPath
@@ -28,16 +28,38 @@ class Difference(NamedTuple):
     new: Any
 
 
-def differences(old: Any, new: Any, path: KeyPath = ()) -> Iterator[Difference]:
-    """Every difference between two JSON values, in the order of sorted keys and of positions."""
-    if isinstance(old, dict) and isinstance(new, dict):
+def differences(
+    old: Any, new: Any, path: KeyPath = (), *, are_others: Callable[[Any, Any], bool] | None = None
+) -> Iterator[Difference]:
+    """Every difference between two JSON values, in the order of sorted keys and of positions.
+
+    Two objects that `are_others` calls different things differ as a whole, not in their parts.
+    """
+    if isinstance(old, dict) and isinstance(new, dict) and not (are_others and are_others(old, new)):
         for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key))
+            yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key), are_others=are_others)
     elif isinstance(old, list) and isinstance(new, list):
         for position in range(max(len(old), len(new))):
             left = old[position] if position < len(old) else ABSENT
             right = new[position] if position < len(new) else ABSENT
-            yield from differences(left, right, (*path, position))
+            yield from differences(left, right, (*path, position), are_others=are_others)
     elif type(old) is not type(new) or old != new:
         # 1 and 1.0, or 1 and true, are other bytes: they differ although Python calls them equal.
         yield Difference(path, old, new)
+
+
+def most_telling_first(found: Iterable[Difference]) -> list[Difference]:
+    """Decisions first, then numbers and names, sentences last, and what lies deep behind what does not."""
+    return sorted(found, key=_tells_little)
+
+
+def _tells_little(difference: Difference) -> tuple[int, int]:
+    sides = (difference.old, difference.new)
+    is_decision = all(type(side) is bool for side in sides)
+    is_sentence = all(type(side) is str for side in sides) and any(" " in side for side in sides)
+    return 0 if is_decision else 2 if is_sentence else 1, len(difference.path)
+
+
+def first_difference(old: Any, new: Any) -> Difference | None:
+    """The first of `differences`, None between equal values; of two events nothing is ignored, `seq` neither."""
+    return next(differences(old, new), None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder import events
-from exprec.recorder.errors import ExperimentFailed, SimulationError, StorageFailure, WorkerFailed
+from exprec.recorder.errors import ExperimentFailed, NotAsRecorded, SimulationError, StorageFailure, WorkerFailed
 from exprec.recorder.events import Event
 from exprec.recorder.optimize.acceptance import Decision, accept_as_proposed, decide
 from exprec.recorder.optimize.config import ExperimentConfig
@@ -100,12 +100,12 @@ class OptimizationLoop:
         """Run to the end and return what it came to.
 
         Raises ExperimentFailed once the failure is recorded; StorageFailure when nothing can be recorded;
-        UnrecordedRequest when it was to follow a recorded run and took another course; and WorkerFailed and
-        whatever the listener raises, which are no failures of the experiment and not recorded as such.
+        UnrecordedRequest or NotAsRecorded when it was to follow a recorded run and took another course; and
+        WorkerFailed and whatever the listener raises, which are no failures of the experiment and not recorded as such.
         """
         try:
             return await self._run()
-        except (StorageFailure, UnrecordedRequest, WorkerFailed):
+        except (StorageFailure, NotAsRecorded, UnrecordedRequest, WorkerFailed):
             raise
         except Exception as error:
             if error is self._listener_error:
@@ -213,8 +213,7 @@ class OptimizationLoop:
         except SimulationError as error:
             attempt = self._reject(agent, iteration, Verdict(SIMULATION_ERROR, proposed, (str(error),)))
             # It may have happened in another agent's policy, of which this one must not be told.
-            is_own = str(error).startswith(f"agent '{agent}',")
-            return attempt if is_own else replace(attempt, reason=SIMULATION_ERROR)
+            return attempt if error.agent == agent else replace(attempt, reason=SIMULATION_ERROR)
         decision = self._decide(agent, old_costs, trial)
         self.state_provider.record_event(
             iteration,

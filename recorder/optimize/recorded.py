@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exprec.recorder.compare.values import ABSENT, Difference, differences
+from exprec.recorder.compare.values import Difference, differences
+from exprec.recorder.compare.wording import difference_text
 from exprec.recorder.errors import ExprecError
 from exprec.recorder.optimize.config import ModelConfig
 from exprec.recorder.optimize.proposers import model_settings
-from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
-from exprec.recorder.validation import key_name, show_value
+from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
 
 Exchange = Mapping[str, Any]
 
@@ -21,8 +21,6 @@ _ASKED = ("agent_id", "iteration", "attempt", "model", "settings", "messages")
 """The fields of an exchange that say what was asked; the others say what came back."""
 
 _SHOWN_DIFFERENCES = 8
-_BEFORE, _AFTER = 24, 48
-"""Characters shown of a text before and after the place from which on it differs."""
 
 
 class UnrecordedRequest(ExprecError):
@@ -42,7 +40,7 @@ class UnrecordedRequest(ExprecError):
             lines.append("no recorded exchange is left to compare it with")
         else:
             lines.append(f"the nearest recorded one is exchange {nearest}; it differs in:")
-            lines += [f"  {_shown(each)}" for each in found[:_SHOWN_DIFFERENCES]]
+            lines += [f"  {difference_text(each)}" for each in found[:_SHOWN_DIFFERENCES]]
             if len(found) > _SHOWN_DIFFERENCES:
                 lines.append(f"  and in {len(found) - _SHOWN_DIFFERENCES} more places")
         super().__init__("\n".join(lines))
@@ -53,8 +51,12 @@ class RecordedProposer:
 
     is_model = True
 
-    def __init__(self, exchanges: Iterable[Exchange], model: ModelConfig) -> None:
-        """`exchanges` are those of the recorded run; `model` is what requests are made to now."""
+    def __init__(self, exchanges: Iterable[Exchange], model: ModelConfig, then: Proposer | None = None) -> None:
+        """`exchanges` are those of the recorded run; `model` is what requests are made to now.
+
+        `then` answers once all of them were asked for, to go on where the recorded run was cut off.
+        """
+        self._then = then
         self._left = {exchange["index"]: exchange for exchange in exchanges}
         self._model = model.display_name
         self._settings = model_settings(model)
@@ -66,6 +68,8 @@ class RecordedProposer:
 
     async def propose(self, request: ProposalRequest) -> Answer:
         """The recorded answer. Raises UnrecordedRequest, or ModelFailure where the model failed then."""
+        if not self._left and self._then is not None:
+            return await self._then.propose(request)
         asked = {
             "agent_id": request.agent_id,
             "iteration": request.iteration,
@@ -106,28 +110,3 @@ def _distance(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[bo
         recorded["attempt"] != asked["attempt"],
         sum(1 for _ in differences(recorded, asked)),
     )
-
-
-def _shown(difference: Difference) -> str:
-    """A difference in one line; of a text, the surroundings of the place from which on it differs."""
-    path, old, new = difference
-    name = key_name(path)
-    if old is ABSENT:
-        return f"{name}: not recorded"
-    if new is ABSENT:
-        return f"{name}: recorded, and not asked now"
-    if not isinstance(old, str) or not isinstance(new, str):
-        return f"{name}: recorded {show_value(old)}, now {show_value(new)}"
-    length = min(len(old), len(new))
-    start = next((position for position in range(length) if old[position] != new[position]), length)
-    line = old.count("\n", 0, start) + 1
-    place = f", line {line}" if "\n" in old or "\n" in new else ""
-    return f"{name}{place}: recorded {_excerpt(old, start)}, now {_excerpt(new, start)}"
-
-
-def _excerpt(text: str, position: int) -> str:
-    """A part of the line of `text` that the position is in, around it; all of it when it is short."""
-    first = max(text.rfind("\n", 0, position) + 1, position - _BEFORE)
-    end = text.find("\n", position)
-    last = min(len(text) if end < 0 else end, position + _AFTER)
-    return f"{'…' if first else ''}{text[first:last]!r}{'…' if last < len(text) else ''}"

@@ -112,14 +112,16 @@ class UserSimulator:
 
     def _cost(self, costs: Mapping[Any, Any], agent: str) -> int:
         if agent not in costs:
-            raise SimulationError(f"agent '{agent}', {self._name}: has no cost in what it returned")
+            raise self._no_cost(agent, "has no cost in what it returned")
         cost = costs[agent]
         if type(cost) is not int:
-            wanted = "must be an integer number of cents"
-            raise SimulationError(f"agent '{agent}', {self._name}: its cost {wanted}, not {_shown(cost)}")
+            raise self._no_cost(agent, f"its cost must be an integer number of cents, not {_shown(cost)}")
         if not _MIN_COST <= cost <= _MAX_COST:
-            raise SimulationError(f"agent '{agent}', {self._name}: its cost is beyond 64 bits")
+            raise self._no_cost(agent, "its cost is beyond 64 bits")
         return cost
+
+    def _no_cost(self, agent: str, reason: str) -> SimulationError:
+        return SimulationError(f"agent '{agent}', {self._name}: {reason}", agent=agent)
 
     @property
     def _name(self) -> str:

@@ -71,7 +71,8 @@ class _Day:
                 agent = self._scenario.agents[event.agent].id
                 raise SimulationError(
                     f"agent '{agent}', tick {tick}: a CollateralAdjustment of {event.delta} "
-                    f"makes unsecured_cap negative ({caps[event.agent]})"
+                    f"makes unsecured_cap negative ({caps[event.agent]})",
+                    agent=agent,
                 )
 
     def receive(self, arriving: Sequence[Payment]) -> None:

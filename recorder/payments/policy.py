@@ -70,7 +70,7 @@ class Policy:
             return node.parts(view, payment)
         except UndefinedError as error:
             place = f"agent '{view.agent}', tick {view.tick}, node '{node.node_id}'"
-            raise SimulationError(f"{place}: {error}") from None
+            raise SimulationError(f"{place}: {error}", agent=view.agent) from None
 
 
 def fifo_policy(fraction: float) -> Policy:

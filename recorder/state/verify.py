@@ -1,4 +1,4 @@
-"""Whether a run is what it says it is: its files, and what its log comes to.
+"""Whether a run is what it says it is: its files, the order of its events, and what they come to.
 
 The checks that need the files alone are in `store.verify`. Nothing is changed, and nothing raised.
 """
@@ -6,9 +6,11 @@ The checks that need the files alone are in `store.verify`. Nothing is changed, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from exprec.recorder import canonical
 from exprec.recorder.errors import Problem
-from exprec.recorder.state.fold import Fold
+from exprec.recorder.state.order import Course
 from exprec.recorder.store.log import Entry
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.verify import RunVerification
@@ -20,38 +22,33 @@ def verify(run: RunDirectory, *, quick: bool = False) -> Iterator[Problem]:
     A file of a problem is named from the store, or from the run where no store is around it. With
     `quick` only sizes, digests and the address are checked. That a run is not sealed is a problem too.
     """
-    fold = Fold()
+    course = Course()
 
-    def apply(entry: Entry) -> Iterator[Problem]:
-        try:
-            fold.apply(entry)
-        except (KeyError, TypeError, AttributeError) as error:
-            # Valid by a schema that this version does not know.
-            yield Problem((), f"this version of exprec cannot read the event ({type(error).__name__}); update exprec")
+    def apply(entry: Entry, is_known: bool) -> list[Problem]:
+        return course.apply(entry.event, is_known=is_known)
 
     check = RunVerification(run.path, quick=quick, listener=apply)
     yield from check.problems()
     # After a line that is no event, what the others come to says nothing.
     if check.head is not None and check.is_complete:
-        yield from _compare(check, fold)
+        yield from _compare(check, check.head, course)
 
 
-def _compare(check: RunVerification, fold: Fold) -> Iterator[Problem]:
-    """The head against the fold of the log."""
-    assert check.head is not None
-    found = fold.summary()
-    said_iterations, iterations = check.head["counts"]["iterations"], found.counts["iterations"]
-    if said_iterations != iterations:
-        yield check.problem_in_head("counts.iterations", said_iterations, iterations)
-    if check.head["status"] != found.status:
-        yield check.problem_in_head("status", check.head["status"], found.status)
-    for key, folded in (("result", found.result), ("failure", found.failure)):
-        said = check.head[key]
-        if said == folded:
+def _compare(check: RunVerification, head: dict[str, Any], course: Course) -> Iterator[Problem]:
+    """The head against what the log came to."""
+    if head["counts"]["iterations"] != course.iterations:
+        yield check.problem_in_head(("counts", "iterations"), head["counts"]["iterations"], course.iterations)
+    if head["status"] != course.status:
+        yield check.problem_in_head(("status",), head["status"], course.status)
+    result = course.result if course.status == "completed" else None
+    for key, found in (("result", result), ("failure", course.failure)):
+        said = head[key]
+        if said is None or found is None:
+            if said is not found:
+                yield check.problem_in_head((key,), said, found)
             continue
-        if said is None or folded is None:
-            yield check.problem_in_head(key, said, folded)
-            continue
-        for field in sorted(said.keys() | folded.keys()):
-            if said.get(field) != folded.get(field):
-                yield check.problem_in_head(f"{key}.{field}", said.get(field), folded.get(field))
+        for field in sorted(said.keys() | found.keys()):
+            # By their bytes, because Python holds 1, 1.0 and true for equal.
+            one, other = ({field: part[field]} if field in part else {} for part in (said, found))
+            if canonical.encode(one) != canonical.encode(other):
+                yield check.problem_in_head((key, field), said.get(field), found.get(field))

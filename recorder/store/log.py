@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from exprec.recorder import canonical, format, validation
-from exprec.recorder.errors import Damaged, InvalidEvent, Problem, StorageFailure
+from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem, StorageFailure
 from exprec.recorder.events import EVENT_TYPES, Event, schema_name
+from exprec.recorder.files import AppendOnlyFile
 from exprec.recorder.secrets import SecretGuard
 
 _CHUNK_BYTES = 1024 * 1024
@@ -54,6 +55,51 @@ class MemorySink:
 
     def close(self) -> None:
         """Nothing to do."""
+
+
+class ContinuedSink:
+    """A file of records that is written once more: what stands there must come again, and then it grows."""
+
+    def __init__(self, file: AppendOnlyFile) -> None:
+        """Begin at the first byte of the file; its `size` is what was recorded, in whole lines."""
+        self._file = file
+        self._recorded = file.size
+        self._position = 0
+        self._lines = 0
+
+    def append(self, data: bytes) -> int:
+        """Append the next record, or find it there. Raises NotAsRecorded, and then again; StorageFailure."""
+        if self._position >= self._recorded:
+            return self._file.append(data)
+        if self._file.read(self._position, len(data)) != data:
+            raise NotAsRecorded(self._file.path, self._lines + 1, self.next_recorded() or b"", data)
+        offset = self._position
+        self._position += len(data)
+        self._lines += 1
+        return offset
+
+    def next_recorded(self) -> bytes | None:
+        """The recorded line that must come next; None once there is no more."""
+        line, offset = b"", self._position
+        while offset < self._recorded and not line.endswith(b"\n"):
+            # Cut at the first newline, with which every recorded line ends.
+            chunk = self._file.read(offset, min(_CHUNK_BYTES, self._recorded - offset))
+            first, newline, _ = chunk.partition(b"\n")
+            line += first + newline
+            offset += len(first + newline)
+        return line or None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """What has come so far; a recorded line that has not come again is not there yet."""
+        end = self._position if self._position < self._recorded else self._file.size
+        return self._file.read(offset, max(0, min(size, end - offset)))
+
+    def sync(self) -> None:
+        """Return once everything is on the disk."""
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class FileSource:

@@ -5,7 +5,6 @@ It records whatever it is given; what the events mean is not its business.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder import canonical, files, format
-from exprec.recorder.errors import Damaged
-from exprec.recorder.events import schema_name
+from exprec.recorder.errors import Damaged, RunInProgress, RunNotFound, StorageFailure
+from exprec.recorder.events import LLM_CALL, schema_name
 from exprec.recorder.secrets import SecretGuard
-from exprec.recorder.store.log import EventLog, ExchangeLog
-from exprec.recorder.store.rundir import work_head_path
+from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog
+from exprec.recorder.store.rundir import RunDirectory, work_head_path
 from exprec.recorder.store.tree import folder_id, sha256_of
 
 
@@ -47,27 +46,81 @@ class Recording:
     the work folder.
     """
 
-    def __init__(
-        self, store: Path, name: str, experiment_type: str, config: Mapping[str, Any], secrets: SecretGuard
-    ) -> None:
-        """Begin a run. Raises NotEncodable or SecretFound for the config or the name, StorageFailure."""
-        self._store = store
-        self._head = {"format": format.FORMAT, "name": name, "type": experiment_type}
-        config_bytes = canonical.encode(config, indent=True)
-        head_bytes = canonical.encode(self._head)
-        secrets.check(format.CONFIG_FILE, config_bytes, config)
-        secrets.check(format.RUN_FILE, head_bytes, self._head)
+    def __init__(self, folder: Path, head: Mapping[str, Any], lock: files.Lock, secrets: SecretGuard) -> None:
+        """Record in a work folder whose lock is held and that has its config.json; see `begin` and `resume`."""
+        self.folder = folder
+        self.is_resumed = False
+        """Whether something of this run was recorded before."""
+        self._store = folder.parent.parent
+        self._head = dict(head)
+        self._lock = lock
         self._secrets = secrets
-        self._inputs = hashlib.sha256(config_bytes).hexdigest()
-        self.folder = files.create_unique_folder(store / format.WORK_FOLDER)
-        self._work_head = work_head_path(self.folder)
-        files.write_new(self._work_head, head_bytes)
-        self._lock = files.Lock(self._work_head)
-        files.write_new(self.folder / format.CONFIG_FILE, config_bytes)
-        log = files.AppendOnlyFile(self.folder / format.EVENTS_FILE)
-        log.create()
-        self.events = EventLog(log, secrets)
-        self.exchanges = ExchangeLog(files.AppendOnlyFile(self.folder / format.EXCHANGES_FILE), secrets)
+        self._inputs = sha256_of(folder / format.CONFIG_FILE)
+        exchanges, exchanges_end = _whole_exchanges(folder)
+        self.recorded_bytes = _events_end(folder, exchanges)
+        """How much of the log was recorded before: its first bytes must come again."""
+        self.events = EventLog(self._sink(format.EVENTS_FILE, self.recorded_bytes), secrets)
+        self.exchanges = ExchangeLog(self._sink(format.EXCHANGES_FILE, exchanges_end), secrets)
+
+    @classmethod
+    def begin(
+        cls,
+        store: Path,
+        name: str,
+        experiment_type: str,
+        config: Mapping[str, Any],
+        secrets: SecretGuard,
+        origin: Mapping[str, str] | None = None,
+    ) -> Recording:
+        """Begin a run. `origin` is kept beside the work folder, for whoever resumes it, and is no part of the run.
+
+        Raises NotEncodable or SecretFound for the config or the name, StorageFailure.
+        """
+        head = _head(name, experiment_type)
+        work_head = {**(origin or {}), **head}
+        config_bytes, head_bytes = canonical.encode(config, indent=True), canonical.encode(work_head)
+        secrets.check(format.CONFIG_FILE, config_bytes, config)
+        secrets.check(format.RUN_FILE, head_bytes, work_head)
+        folder = files.create_unique_folder(store / format.WORK_FOLDER)
+        files.write_new(work_head_path(folder), head_bytes)
+        lock = files.Lock(work_head_path(folder))
+        files.write_new(folder / format.CONFIG_FILE, config_bytes)
+        files.write_new(folder / format.EVENTS_FILE, b"")
+        return cls(folder, head, lock, secrets)
+
+    @classmethod
+    def resume(cls, folder: Path, name: str, experiment_type: str, secrets: SecretGuard) -> Recording:
+        """Go on with an interrupted run: what was recorded must come again, and then it grows.
+
+        Raises RunInProgress, RunNotFound when it was removed meanwhile, Damaged for a recorded line that is none,
+        StorageFailure.
+        """
+        head, work_head = _head(name, experiment_type), work_head_path(folder)
+        if not work_head.exists():
+            # A crash between the folder and this file, or a copy without it.
+            files.replace(work_head, canonical.encode(head))
+        try:
+            lock = files.Lock(work_head)
+        except StorageFailure as error:
+            if isinstance(error.error, BlockingIOError):
+                raise RunInProgress(folder.name) from None
+            raise
+        try:
+            if not folder.is_dir():
+                # Removed between the moment it was found and the lock.
+                raise RunNotFound(folder.name, folder.parent.parent)
+            for leftover in (format.SCHEMAS_FILE, format.RUN_FILE):
+                # Of a seal that was cut off.
+                files.remove(folder / leftover)
+            recording = cls(folder, head, lock, secrets)
+        except BaseException:
+            lock.release()
+            raise
+        recording.is_resumed = True
+        return recording
+
+    def _sink(self, name: str, size: int) -> ContinuedSink:
+        return ContinuedSink(files.AppendOnlyFile(self.folder / name, size))
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its address. The rename at the end is the only moment at which it becomes a run.
@@ -88,7 +141,7 @@ class Recording:
             if not _is_run(final, run_id):
                 raise Damaged(final, f"is not what its address says; this execution of it is kept in {self.folder}")
             files.remove(self.folder)
-        files.remove(self._work_head)
+        files.remove(work_head_path(self.folder))
         self._lock.release()
         return Sealed(run_id, final, is_new)
 
@@ -101,7 +154,7 @@ class Recording:
         """Remove the run, with whatever it recorded."""
         self.close()
         files.remove(self.folder)
-        files.remove(self._work_head)
+        files.remove(work_head_path(self.folder))
 
     def _sync_and_close(self) -> None:
         for log in (self.exchanges, self.events):
@@ -122,6 +175,32 @@ class Recording:
         }
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": described}
+
+
+def _head(name: str, experiment_type: str) -> dict[str, Any]:
+    return {"format": format.FORMAT, "name": name, "type": experiment_type}
+
+
+def _whole_exchanges(folder: Path) -> tuple[int, int]:
+    """How many exchanges are whole, and where in the file the last of them ends."""
+    path = folder / format.EXCHANGES_FILE
+    reader = RunDirectory(folder).exchange_reader()
+    count = sum(1 for _ in reader.exchanges())
+    return count, path.stat().st_size - reader.torn_bytes if path.exists() else 0
+
+
+def _events_end(folder: Path, exchanges: int) -> int:
+    """Where the events end that are whole, up to the first that names an exchange that is not there.
+
+    After a power loss the log may have come further than the exchanges: only the end of an iteration has both
+    on the disk. Such an event would never come again, because its answer is lost.
+    """
+    end = 0
+    for entry in RunDirectory(folder).reader().entries():
+        if entry.event["event_type"] == LLM_CALL and entry.event["exchange"] >= exchanges:
+            break
+        end = entry.end
+    return end
 
 
 def _is_run(folder: Path, run_id: str) -> bool:

@@ -98,10 +98,13 @@ class RunDirectory:
 
         Raises Damaged, naming file and line, for anything that is none, and as `reader` does.
         """
+        return list(self.exchange_reader().exchanges())
+
+    def exchange_reader(self) -> ExchangeReader:
+        """The same, one by one."""
         path = self.path / format.EXCHANGES_FILE
-        if self.is_sealed and not path.exists() and format.EXCHANGES_FILE not in self.head["files"]:
-            return []
-        return list(ExchangeReader(self._source(path), path).exchanges())
+        was_asked = not self.is_sealed or path.exists() or format.EXCHANGES_FILE in self.head["files"]
+        return ExchangeReader(self._source(path) if was_asked else MemorySink(), path)
 
     def _source(self, path: Path) -> Source:
         """A file of records: if the run is sealed, of the recorded size and without a torn line."""

@@ -5,6 +5,7 @@ It knows nothing of what runs contain beyond their files.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections.abc import Mapping
@@ -73,11 +74,25 @@ class Store:
         return store
 
     def begin(
-        self, name: str, experiment_type: str, config: Mapping[str, Any], secrets: SecretGuard | None = None
+        self,
+        name: str,
+        experiment_type: str,
+        config: Mapping[str, Any],
+        secrets: SecretGuard | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> Recording:
-        """Begin a run of this name, which keeps `secrets` out of it. Raises NotEncodable or SecretFound for
-        the config, StorageFailure."""
-        return Recording(self.path, name, experiment_type, config, secrets or SecretGuard())
+        """Begin a run of this name, which keeps `secrets` out of it. `origin` says where it comes from, for whoever
+        resumes it. Raises NotEncodable or SecretFound for the config, StorageFailure."""
+        return Recording.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin)
+
+    def resume(
+        self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None
+    ) -> Recording:
+        """Go on with an interrupted run of this store, which has this name and type: its records must come again.
+
+        Raises RunInProgress, Damaged, StorageFailure.
+        """
+        return Recording.resume(run.path, name, experiment_type, secrets or SecretGuard())
 
     def run_ids(self) -> list[str]:
         """The addresses of all sealed runs, sorted."""
@@ -132,7 +147,8 @@ class Store:
         Raises RunNotFound, or AmbiguousRun with the candidates.
         """
         tagged = self.tags().get(reference)
-        found = {tagged} if tagged else set()
+        # What else stands in such a file is damage, and no path to follow.
+        found = {tagged} if tagged is not None and is_run_id(tagged) else set()
         if len(reference) >= format.SHORTEST_PREFIX:
             candidates = self.run_ids() + self.work_names()
             found |= {candidate for candidate in candidates if candidate.startswith(reference)}
@@ -176,14 +192,22 @@ class Store:
 def find_run(reference: str, store: Path) -> RunDirectory:
     """The run that `reference` stands for: the path of a run directory, or a name in the store.
 
-    Raises RunNotFound, AmbiguousRun, NotAStore.
+    Raises RunNotFound, AmbiguousRun, NotAStore, StorageFailure.
     """
     path = Path(reference)
-    if any((path / name).is_file() for name in (format.EVENTS_FILE, format.RUN_FILE)):
-        return RunDirectory(path)
-    if not store.exists():
-        raise RunNotFound(reference, store)
-    return Store(store).resolve(reference)
+    try:
+        if any((path / name).is_file() for name in (format.EVENTS_FILE, format.RUN_FILE)):
+            return RunDirectory(path)
+        if not store.exists():
+            raise RunNotFound(reference, store)
+        return Store(store).resolve(reference)
+    except ValueError:
+        # A name that no file can have: with a NUL, or with characters that no encoding of names has.
+        raise RunNotFound(reference, store) from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise RunNotFound(reference, store) from None
+        raise StorageFailure(path, error) from error
 
 
 def _problem_of_tag(name: str) -> str | None:

@@ -7,7 +7,7 @@ format: an object's id is the hash of "<kind> <size>\\0" and its bytes, and a tr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _CHUNK_BYTES = 1024 * 1024
@@ -30,15 +30,42 @@ def file_blob_id(path: Path) -> bytes:
 
 
 def tree_id(blobs: Mapping[str, bytes]) -> str:
-    """The git id of a folder of plain files, given the raw ids by file name: 64 hex digits."""
-    entries = sorted((name.encode(), blob) for name, blob in blobs.items())
-    body = b"".join(b"100644 %s\0%s" % entry for entry in entries)
-    return hashlib.sha256(b"tree %d\0" % len(body) + body).hexdigest()
+    """The git id of a folder, given the raw ids of its files by their paths (`a/b`) in it: 64 hex digits."""
+    return _tree(blobs).hex()
+
+
+def _tree(blobs: Mapping[str, bytes]) -> bytes:
+    entries: list[tuple[bytes, bytes, bytes]] = []
+    folders: dict[str, dict[str, bytes]] = {}
+    for path, blob in blobs.items():
+        name, slash, rest = path.partition("/")
+        if slash:
+            folders.setdefault(name, {})[rest] = blob
+        else:
+            entries.append((b"100644", name.encode(), blob))
+    entries += [(b"40000", name.encode(), _tree(inside)) for name, inside in folders.items()]
+    # git sorts a folder as if its name ended in a slash.
+    entries.sort(key=lambda entry: entry[1] + (b"/" if entry[0] == b"40000" else b""))
+    body = b"".join(b"%s %s\0%s" % entry for entry in entries)
+    return hashlib.sha256(b"tree %d\0" % len(body) + body).digest()
 
 
 def folder_id(folder: Path) -> str:
-    """The git id of a folder of plain files on disk: 64 hex digits. Raises OSError."""
-    return tree_id({path.name: file_blob_id(path) for path in folder.iterdir()})
+    """The git id of a folder on disk, with those in it: 64 hex digits. Raises OSError."""
+    return tree_id({name: file_blob_id(folder / name) for name in file_names(folder)})
+
+
+def file_names(folder: Path) -> list[str]:
+    """The paths (`a/b`) of all files in a folder and those in it, sorted. Raises OSError."""
+    return sorted(_file_names(folder, ""))
+
+
+def _file_names(folder: Path, prefix: str) -> Iterator[str]:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            yield from _file_names(path, f"{prefix}{path.name}/")
+        else:
+            yield f"{prefix}{path.name}"
 
 
 def sha256_of(path: Path) -> str:

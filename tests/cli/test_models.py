@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 
 from exprec.recorder.proposers import model
 from exprec.recorder.store.store import Store
-from tests.chat_server import ChatServer, refuses, says
+from tests.chat_server import ChatServer, nobody, refuses, says
 from tests.experiments import experiment, of_type, policy, ran
 from tests.support import exprec
 
@@ -36,8 +34,8 @@ REPLIES = (
     *(says("I would commit less."), says(policy(0.25))),
     *(says(policy(0.95)), says(policy(0.2))),
     *(refuses(429), says(policy(0.3))),
-    *[refuses(500)] * 4,
-    *[says("too late", pause=30.0)] * 4,
+    *[refuses(500)] * 2,
+    *[says("too late", pause=30.0)] * 2,
     refuses(401, f"wrong key {KEY}"),
     says(None),
 )
@@ -53,6 +51,10 @@ ERRORS = [
     "the model's endpoint answered with status 401: the key was refused",
     "the model answered without text",
 ]
+WITHOUT_EXTRA = "import sys; sys.modules.update(dict.fromkeys(['pydantic_ai', 'openai', 'anthropic']))"
+"""Makes a process one in which the extra is not installed."""
+ONE_RETRY = "from exprec.recorder.proposers import model; model._TRANSPORT_RETRIES = 1"
+"""Makes a process one that repeats a request once, not three times: it waits before each, longer and longer."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +86,13 @@ def recorded(_no_key: None, tmp_path_factory: pytest.TempPathFactory) -> Recorde
     path, store = experiment(folder, **CHANGES), folder / "runs"
     with ChatServer(*REPLIES) as server:
         environment = {**server.environment(KEY), "PYTHONWARNINGS": "always::ResourceWarning"}
-        done = exprec("run", path, "--store", store, env=environment)
+        done = exprec("run", path, "--store", store, env=environment, first=ONE_RETRY)
     (run_id,) = Store(store).run_ids()
     return Recorded(folder, path, store, run_id, done, server.requests)
 
 
 def replayed(recorded: Recorded, path: Path, *more: str, code: int = 0) -> subprocess.CompletedProcess[bytes]:
     return exprec("run", "--replay-exchanges", recorded.run_id[:8], path, "--store", recorded.store, *more, code=code)
-
-
-def without_extra(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-    """The command where the extra is not installed."""
-    code = (
-        "import sys; sys.modules.update(dict.fromkeys(['pydantic_ai', 'openai', 'anthropic'])); "
-        "from exprec.cli.main import main; main()"
-    )
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, check=False)
 
 
 def names(folder: Path) -> set[str]:
@@ -130,7 +123,7 @@ class TestRecording:
         assert first["latency_seconds"] > 0
         assert [message["role"] for message in corrected["messages"]] == ["system", "user", "assistant", "user"]
         timed_out = next(exchange for exchange in exchanges if exchange["error"] == ERRORS[1])
-        assert timed_out["latency_seconds"] >= 2
+        assert timed_out["latency_seconds"] >= 1
 
     def test_what_was_sent_is_what_is_recorded(self, recorded: Recorded) -> None:
         sent = [request["messages"] for request in recorded.requests]
@@ -152,10 +145,8 @@ class TestRecording:
 
 class TestReplay:
     def test_the_same_address_without_server_key_or_extra(self, recorded: Recorded) -> None:
-        done = without_extra(
-            "run", "--replay-exchanges", recorded.run_id, recorded.experiment, "--store", recorded.store
-        )
-        assert done.returncode == 0, done.stderr.decode()
+        arguments = ("--replay-exchanges", recorded.run_id, recorded.experiment, "--store", recorded.store)
+        done = exprec("run", *arguments, first=WITHOUT_EXTRA)
         assert done.stdout == recorded.done.stdout
         assert b"of this run reached the same address" in done.stderr
         assert Store(recorded.store).run_ids().count(recorded.run_id) == 1
@@ -211,12 +202,8 @@ class TestReplay:
 def test_nobody_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In this process, where nothing is tried again and so nothing waited for.
     monkeypatch.setattr(model, "_TRANSPORT_RETRIES", 0)
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name, value in nobody(KEY).items():
+        monkeypatch.setenv(name, value)
     provider = ran(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
     rejections = of_type(provider, "policy_rejected")
     assert len(rejections) == 4
@@ -251,8 +238,7 @@ class TestWhatCannotBegin:
 
     def test_the_extra_that_is_missing_is_named(self, tmp_path: Path) -> None:
         path = experiment(tmp_path, **CHANGES)
-        done = without_extra("run", path, "--store", tmp_path / "runs")
-        assert done.returncode == 2
+        done = exprec("run", path, "--store", tmp_path / "runs", code=2, first=WITHOUT_EXTRA)
         assert done.stdout == b""
         assert done.stderr.decode() == (
             "exprec: llm.model: 'openai:small' needs a package that is not installed: "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,19 @@ from click.testing import CliRunner, Result
 from exprec import schemas
 from exprec.cli.main import cli
 from exprec.recorder import canonical
+from exprec.recorder.errors import Problem
+from exprec.recorder.state.verify import verify
+from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.tree import folder_id
-from exprec.recorder.store.verify import _is_released
-from tests.support import ROOT, exprec
+from exprec.recorder.store.verify.embedded import is_released
+from tests.support import CASTRO, ROOT, exprec
 from tests.unit.format import runs
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 FILES = ("run.json", "config.json", "events.jsonl", "exchanges.jsonl", "schemas.json")
+KINDS = ("asked", "searched", "failed")
+"""With exchanges, without any, and one that failed after three of them."""
 
 Damage = Callable[[Path], int | None]
 """Changes one file; returns the line that verify must name in it, where it can know one."""
@@ -31,18 +38,26 @@ Damage = Callable[[Path], int | None]
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with one run that has exchanges."""
-    store = tmp_path_factory.mktemp("damage") / "runs"
-    runs.run_command(EVERY, store, "-q")
-    return store
+    """A folder with a store for each kind of run, and one run in each."""
+    folder = tmp_path_factory.mktemp("damage")
+    script = runs.write_script(folder, runs.ANSWERS[:3])
+    runs.run_command(EVERY, folder / "asked", "-q")
+    runs.run_command(CASTRO / "two-period.yaml", folder / "searched", "-q")
+    runs.run_command(CASTRO / "two-period.yaml", folder / "failed", "-q", "--model", f"scripted:{script}", code=3)
+    return folder
+
+
+def _copied(recorded: Path, kind: str, folder: Path) -> Path:
+    """The folder of a run, in a copy of its store."""
+    store = Path(shutil.copytree(recorded / kind, folder))
+    (run_id,) = Store(store).run_ids()
+    return store / run_id
 
 
 @pytest.fixture
 def run(recorded: Path, tmp_path: Path) -> Path:
-    """The folder of the run, in a copy of the store."""
-    store = Path(shutil.copytree(recorded, tmp_path / "runs"))
-    (run_id,) = Store(store).run_ids()
-    return store / run_id
+    """The folder of the run with exchanges, in a copy of its store."""
+    return _copied(recorded, "asked", tmp_path / "runs")
 
 
 def _verify(*arguments: str | Path) -> Result:
@@ -112,11 +127,10 @@ def _convert_line_ends(path: Path) -> int | None:
 
 def _swap_lines(path: Path) -> int | None:
     lines = path.read_bytes().splitlines(keepends=True)
-    if lines[1] == lines[2]:
-        pytest.skip("the two lines are equal: to swap them changes nothing")
-    lines[1], lines[2] = lines[2], lines[1]
+    at = next(number for number in range(1, len(lines)) if lines[number] != lines[number + 1])
+    lines[at], lines[at + 1] = lines[at + 1], lines[at]
     _rewrite(path, lambda _: b"".join(lines))
-    return 2 if path.suffix == ".jsonl" else None
+    return at + 1 if path.suffix == ".jsonl" else None
 
 
 def _repeat_line(path: Path) -> int | None:
@@ -161,11 +175,6 @@ def _make_folder(path: Path) -> int | None:
 def _make_link(path: Path) -> int | None:
     path.rename(path.parent.parent / "elsewhere")
     path.symlink_to(path.parent.parent / "elsewhere")
-    return None
-
-
-def _make_executable(path: Path) -> int | None:
-    path.chmod(0o755)
     return None
 
 
@@ -214,7 +223,6 @@ DAMAGES: dict[str, Damage] = {
     "change a number": _change_number,
     "folder in its place": _make_folder,
     "link in its place": _make_link,
-    "executable": _make_executable,
     "nest too deeply": _nest,
     "nest deeply": _nest_less,
     "huge integer": _huge_integer,
@@ -224,20 +232,54 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_damage_is_found_and_the_file_named(run: Path, name: str, damage: Damage) -> None:
-    line = damage(run / name)
-    file = f"{run.name}/{name}"
-    for options in ([], ["--quick"]):
-        found = [problem for problem in _problems(run, *options) if problem["file"] == file]
-        assert found, "the file is not named"
-        assert all(problem["message"] for problem in found)
-        if line is not None and not options:
-            assert line in [problem["line"] for problem in found]
+def test_damage_is_found_and_the_file_named(recorded: Path, tmp_path: Path, kind: str, damage: Damage) -> None:
+    run = _copied(recorded, kind, tmp_path / "runs")
+    for path in sorted(run.iterdir()):
+        before = path.read_bytes()
+        line = damage(path)
+        file = f"{run.name}/{path.name}"
+        for options in ([], ["--quick"]):
+            found = [problem for problem in _problems(run, *options) if problem["file"] == file]
+            assert found, f"{file} is not named"
+            assert all(problem["message"] for problem in found)
+            if line is not None and not options:
+                assert line in [problem["line"] for problem in found]
+        _undo(path, before)
+    assert _verify(run).exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["notes.txt", ".DS_Store", "Run.json", "run.json~", "a\nb"])
+def _undo(path: Path, data: bytes) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["notes.txt", "Run.json", "events.jsonl~"])
+def test_a_file_more_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
+    run = _copied(recorded, kind, tmp_path / "runs")
+    (run / name).write_bytes(b"")
+    assert [problem["file"] for problem in _problems(run)] == [f"{run.name}/{name}"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["0" * 64, "copy"])
+def test_another_name_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
+    run = _copied(recorded, kind, tmp_path / "runs")
+    renamed = run.rename(run.with_name(name))
+    assert {problem["file"].split("/")[0] for problem in _problems(renamed)} == {name}
+
+
+def test_modes_do_not_count(run: Path) -> None:
+    for path in run.iterdir():
+        path.chmod(0o755)
+    assert _verify(run).exit_code == 0
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "run.json~", "a\nb"])
 def test_a_file_more_is_found(run: Path, name: str) -> None:
     (run / name).write_bytes(b"")
     assert [problem["file"] for problem in _problems(run)] == [f"{run.name}/{name}"]
@@ -283,12 +325,12 @@ def _change_event(run: Path, kind: str, /, **changed: Any) -> int:
     return number + 1
 
 
-def test_a_forged_final_cost_is_found_by_the_fold(run: Path) -> None:
-    _change_event(run, "experiment_end", final_cost=1)
-    (problem,) = _problems(_resealed(run))
-    assert problem["file"].endswith("/run.json")
-    assert problem["key"] == "result.final_cost"
-    assert "come to 1" in problem["message"]
+def test_a_forged_final_cost_is_found_in_the_log_and_in_the_head(run: Path) -> None:
+    line = _change_event(run, "experiment_end", final_cost=1)
+    in_log, in_head = _problems(_resealed(run))
+    assert (in_log["file"].split("/")[1], in_log["line"], in_log["key"]) == ("events.jsonl", line, "final_cost")
+    assert (in_head["file"].split("/")[1], in_head["key"]) == ("run.json", "result.final_cost")
+    assert "come to 1" in in_head["message"]
 
 
 @pytest.mark.parametrize(
@@ -343,8 +385,107 @@ def test_a_forged_head_is_found_with_its_key(run: Path, key: tuple[str, ...], va
         part = part[name]
     part[key[-1]] = value
     path.write_bytes(canonical.encode(head, indent=True))
+    lines = path.read_bytes().decode().splitlines()
     problems = _problems(run.rename(run.with_name(folder_id(run))))
-    assert any(problem["file"].endswith("/run.json") and key[0] in problem["key"] for problem in problems), problems
+    found = [problem for problem in problems if problem["file"].endswith("/run.json") and key[0] in problem["key"]]
+    assert found, problems
+    for problem in found:
+        assert any(f'"{name}"' in lines[problem["line"] - 1] for name in (*key, *problem["key"].split(".")))
+
+
+OTHER_RUNS = {
+    "config.json": r".*",
+    "events.jsonl": r"""
+        experiment_start.(max_iterations|num_samples)
+        |iteration_start.costs_per_agent.*
+        |bootstrap_evaluation.(seed_results.*|mean_cost|std_cost)
+        |policy_change.(old_cost|new_cost|deltas|old_policy.*|new_policy.*)
+        |policy_rejected.proposed_policy.*
+        |iteration_end.(costs_per_agent.*|policies.*|convergence.*)
+    """,
+    "exchanges.jsonl": r"settings.*",
+}
+"""The numbers of a run that stand in it once: with another one it is another run, and nothing is wrong with it.
+
+Every other number is redundant. `seq`, `index` and `iteration` follow from the lines around, what an `llm_call` shares
+with its exchange stands in both, the figures at the end follow from the log and stand in `run.json` again, and
+schemas never change.
+"""
+
+Leaf = tuple[str | int, ...]
+
+
+def _numbers(value: Any, path: Leaf = ()) -> Iterator[Leaf]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in items:
+        if type(part) in (int, float):
+            yield (*path, key)
+        yield from _numbers(part, (*path, key))
+
+
+def _pattern(record: dict[str, Any], leaf: Leaf) -> str:
+    """What a number is, whichever item of a list or event of a type has it."""
+    return ".".join(str(part) for part in (record.get("event_type"), *leaf) if part is not None and type(part) is str)
+
+
+def _forged(values: list[dict[str, Any]], line: int, leaf: Leaf) -> list[dict[str, Any]]:
+    """The records of a file with another number in one of them; of the same type, and where a fraction may stand."""
+    values = copy.deepcopy(values)
+    part: Any = values[line]
+    for key in leaf[:-1]:
+        part = part[key]
+    number = part[leaf[-1]]
+    part[leaf[-1]] = number + 1 if type(number) is int else number / 2 or 0.5
+    return values
+
+
+def _follows(values: list[dict[str, Any]], line: int) -> bool:
+    """Whether the total of an `iteration_start` is the last or the lowest: these two stand at the end again."""
+    totals = [value["total_cost"] for value in values if value.get("event_type") == "iteration_start"]
+    total, ended = values[line]["total_cost"], values[-1]["event_type"] == "experiment_end"
+    is_last = not any(value["event_type"] == "iteration_start" for value in values[line + 1 :])
+    return ended and (is_last or (total == min(totals) and totals.count(total) == 1))
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
+    """Each kind of number, where it stands first and last, with digests and address made right for it."""
+    run = _copied(recorded, kind, tmp_path / "runs")
+    path = run / name
+    if not path.exists():
+        assert (kind, name) == ("searched", "exchanges.jsonl")
+        return
+    original = {each.name: each.read_bytes() for each in run.iterdir()}
+    values = runs.lines(path) if path.suffix == ".jsonl" else [runs.load(path)]
+    places: dict[str, list[tuple[int, Leaf]]] = {}
+    for line, value in enumerate(values):
+        for leaf in _numbers(value):
+            places.setdefault(_pattern(value, leaf), []).append((line, leaf))
+    assert places
+    for pattern, found in places.items():
+        for line, leaf in {found[0], found[-1]}:
+            forged = _forged(values, line, leaf)
+            path = run / name
+            path.write_bytes(b"".join(canonical.encode(value, indent=path.suffix == ".json") for value in forged))
+            run = run.rename(run.with_name(folder_id(run))) if name == "run.json" else _resealed(run)
+            problems = list(verify(RunDirectory(run)))
+            is_other = re.fullmatch(OTHER_RUNS.get(name, ""), pattern, re.VERBOSE)
+            if is_other or (pattern == "iteration_start.total_cost" and not _follows(values, line)):
+                assert problems == [], (pattern, line)
+            else:
+                assert any(_names(problem, name, line, leaf) for problem in problems), (pattern, line, problems)
+            for each, data in original.items():
+                (run / each).write_bytes(data)
+
+
+def _names(problem: Problem, name: str, line: int, leaf: Leaf) -> bool:
+    """Whether a problem leads to a number: to its line, that of its key, or from what it contradicts."""
+    file = (problem.source or "").split("/")[1]
+    if f"line {line + 1}" in problem.message and name.endswith(".jsonl"):
+        return True
+    is_here = problem.line == line + 1 if name.endswith(".jsonl") else str(leaf[0]) in problem.key
+    return file == name and is_here and problem.line is not None
 
 
 HOSTILE: dict[str, Any] = {
@@ -386,6 +527,13 @@ def test_a_schema_that_is_missing_and_one_too_many_are_found(run: Path) -> None:
     assert sum("is needed by no line" in message for message in found) == 1
 
 
+@pytest.mark.parametrize("depth", [3, 300, 990])
+def test_a_head_of_the_next_format_may_be_anything_else(run: Path, depth: int) -> None:
+    (run / "run.json").write_bytes(b'{"a":' + b"[" * depth + b"]" * depth + b',"format":2}\n')
+    (problem,) = _problems(run)
+    assert (problem["file"], problem["key"]) == (f"{run.name}/run.json", "format")
+
+
 def test_damage_in_several_files_is_found_at_once(run: Path) -> None:
     for name in FILES:
         _append(run / name)
@@ -413,6 +561,47 @@ def test_a_folder_that_lost_nearly_all_is_no_run_that_is_not_found(run: Path, le
 def test_a_lost_line_is_one_gap_not_many(run: Path) -> None:
     _lose_line(run / "events.jsonl")
     assert len([problem for problem in _problems(run) if problem["key"] == "seq"]) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_key_that_stands_twice_is_named(run: Path, name: str) -> None:
+    line = _twice_the_key(run / name)
+    found = [
+        problem for problem in _problems(run) if problem["key"] == "zz" and "'zz' stands twice" in problem["message"]
+    ]
+    assert [problem["line"] for problem in found] == [line]
+
+
+def test_a_key_that_stands_twice_is_named_wherever_it_is(run: Path) -> None:
+    log = run / "events.jsonl"
+    _rewrite(log, lambda data: data.replace(b'"costs_per_agent":{', b'"costs_per_agent":{"BANK_A":1,', 1))
+    head = run / "run.json"
+    _rewrite(head, lambda data: data.replace(b'    "sha256"', b'    "size": 1,\n      "sha256"', 1))
+    number = next(i for i, line in enumerate(head.read_bytes().splitlines(), 1) if b'"size"' in line)
+    found = [(problem["line"], problem["key"]) for problem in _problems(run) if "stands twice" in problem["message"]]
+    assert found == [(number + 2, "files.config.json.size"), (2, "costs_per_agent.BANK_A")]
+
+
+def _has_line_of_key(problem: dict[str, Any], path: Path) -> bool:
+    return f'"{problem["key"]}"' in path.read_text("utf-8").splitlines()[problem["line"] - 1]
+
+
+def test_wrong_fields_of_an_attestation_have_their_line(run: Path) -> None:
+    (path,) = (run.parent / "attestations" / run.name).iterdir()
+    value = {**runs.load(path), "duration_seconds": "long", "run": "0" * 64, "more": 1}
+    path.write_bytes(canonical.encode(value, indent=True))
+    found = [problem for problem in _problems(run) if problem["key"]]
+    assert {problem["key"] for problem in found} == {"duration_seconds", "more", "run"}
+    assert all(_has_line_of_key(problem, path) for problem in found if problem["key"] in value)
+
+
+def test_wrong_schemas_have_their_line(run: Path) -> None:
+    path = run / "schemas.json"
+    path.write_bytes(canonical.encode({**runs.load(path), "event.llm_call.v1": {}, "other": {}}, indent=True))
+    run = _resealed(run)
+    found = _problems(run)
+    assert {problem["key"] for problem in found} == {"event.llm_call.v1", "other"}
+    assert all(_has_line_of_key(problem, run / path.name) for problem in found)
 
 
 def _change_run(path: Path) -> None:
@@ -460,5 +649,5 @@ def test_an_embedded_schema_is_compared_by_its_bytes() -> None:
     released = schemas.load("store.v1")
     changed = {**released, "additionalProperties": 0}
     assert changed == released, "Python holds 0 and false for equal"
-    assert _is_released("store.v1", dict(released))
-    assert not _is_released("store.v1", changed)
+    assert is_released("store.v1", dict(released))
+    assert not is_released("store.v1", changed)

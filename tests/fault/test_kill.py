@@ -1,10 +1,11 @@
-"""SIGKILL at random moments of a run: what was shown is recorded, and nothing sealed is touched."""
+"""SIGKILL at random moments of a run: what was shown is recorded, nothing sealed is touched, and the run goes on."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from exprec.recorder.store.store import Store
 from tests.support import CASTRO, exprec
 
-MOMENTS = 10
+MOMENTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,18 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def full_output(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return exprec("run", "-v", experiment, "--store", tmp_path_factory.mktemp("full") / "runs").stdout
+def full(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
+    """What a run that is never interrupted prints, and its address."""
+    output = exprec("run", "-v", experiment, "--store", tmp_path_factory.mktemp("full") / "runs").stdout
+    return output, output.split()[-1].decode()
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a sealed run in it."""
+    store = tmp_path_factory.mktemp("other") / "runs"
+    exprec("run", "-q", CASTRO / "two-period.yaml", "--store", store)
+    return store
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -47,21 +59,27 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("moment", range(MOMENTS))
-def test_a_killed_run_shows_a_prefix_of_the_full_output(
-    tmp_path: Path, experiment: Path, full_output: bytes, moment: int
-) -> None:
-    chance = random.Random(moment)
-    lines = chance.randrange(full_output.count(b"\n") - 40)
-    exprec("run", "-q", CASTRO / "two-period.yaml", cwd=tmp_path)
-    sealed_before = _digests(tmp_path / "runs")
-
-    process = subprocess.Popen(
+def _started(experiment: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """The experiment, running in `folder` in a process of its own."""
+    return subprocess.Popen(
         [sys.executable, "-c", "from exprec.cli.main import main; main()", "run", "-v", str(experiment)],
-        cwd=tmp_path,
+        cwd=folder,
         stdout=subprocess.PIPE,
         env={key: value for key, value in os.environ.items() if key not in ("COLUMNS", "EXPREC_STORE")},
     )
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_killed_run_shows_what_it_came_to_and_goes_on_to_the_same_address(
+    tmp_path: Path, experiment: Path, full: tuple[bytes, str], other: Path, moment: int
+) -> None:
+    full_output, address = full
+    chance = random.Random(moment)
+    lines = chance.randrange(full_output.count(b"\n") - 40)
+    shutil.copytree(other, tmp_path / "runs")
+    sealed_before = _digests(tmp_path / "runs")
+
+    process = _started(experiment, tmp_path)
     assert process.stdout is not None
     seen = b"".join(process.stdout.readline() for _ in range(lines))
     time.sleep(chance.random() / 500)
@@ -76,5 +94,23 @@ def test_a_killed_run_shows_a_prefix_of_the_full_output(
     assert shown.stdout.startswith(seen), "something was shown that is not in the log"
     assert b"not sealed (interrupted)" in shown.stderr
     assert _digests(tmp_path / "runs") == sealed_before
-    # The next run works beside what is left of this one.
+
+    resumed = exprec("resume", "-v", work.name, cwd=tmp_path)
+    assert resumed.stdout == full_output
+    assert resumed.stdout.split()[-1].decode() == address
+    sealed_after = _digests(tmp_path / "runs")
+    assert sealed_before.items() <= sealed_after.items()
+    assert {Path(name).parts[0] for name in sealed_after.keys() - sealed_before.keys()} == {address, "attestations"}
+    assert not list((tmp_path / "runs" / ".work").iterdir())
+
+
+def test_the_next_run_works_beside_what_is_left_of_a_killed_one(tmp_path: Path, experiment: Path) -> None:
+    process = _started(experiment, tmp_path)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.stdout.close()
+    process.wait()
     exprec("run", "-q", CASTRO / "two-period.yaml", cwd=tmp_path)
+    assert len(Store(tmp_path / "runs").run_ids()) == 1
+    assert len(Store(tmp_path / "runs").work_names()) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from exprec.recorder.state.verify import verify
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.tree import file_blob_id, folder_id, tree_id
 from tests.support import exprec, git, git_tree_id
@@ -71,6 +72,7 @@ def test_every_byte_counts_and_nothing_but_bytes(asked: Run, tmp_path: Path) -> 
         path.chmod(0o700)
         os.utime(path, (0, 0))
     assert folder_id(copy) == asked.run_id
+    assert list(verify(RunDirectory(copy))) == []
 
 
 @pytest.mark.fact("F28")

@@ -13,6 +13,7 @@ import pytest
 from exprec.recorder.errors import AmbiguousRun, RunNotFound
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.tree import folder_id
+from tests.experiments import answer, experiment
 from tests.support import exprec, git
 from tests.unit.format.runs import Run, begin, interrupted, record, work_folder
 
@@ -74,6 +75,20 @@ def test_the_lock_tells_whether_a_run_is_in_progress(store: Store) -> None:
         assert find_run(folder.name, store.path).status == "running"
 
 
+@pytest.mark.fact("F4")
+def test_what_is_kept_for_whoever_resumes_a_run(tmp_path: Path) -> None:
+    simulator = tmp_path / "model.py"
+    simulator.write_text("def costs(scenario, policies, seed):\n    return {'A': 1, 'B': 1}\n")
+    answers = [answer("A", 0.25), answer("B", 0.25)]
+    path = experiment(tmp_path, answers=answers, simulator="model:costs", convergence__max_iterations=1)
+    run_id = exprec("run", "-q", path, cwd=tmp_path).stdout.decode().strip()
+    simulator.write_text("def costs(scenario, policies, seed):\n    raise KeyboardInterrupt\n")
+    exprec("run", "-q", path, "--replay-exchanges", run_id, cwd=tmp_path, code=130)
+    (head,) = (tmp_path / "runs" / ".work").glob("*.json")
+    envelope = {"format": 1, "name": "two banks", "type": "generic"}
+    assert json.loads(head.read_bytes()) == {**envelope, "folder": str(tmp_path), "replayed": run_id}
+
+
 @pytest.mark.fact("F5")
 def test_an_attestation_is_named_by_its_digest(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
@@ -98,10 +113,16 @@ def test_a_tag_holds_a_whole_address(store: Store) -> None:
 
 @pytest.mark.fact("F7")
 def test_git_converts_nothing_in_a_store(store: Store, tmp_path: Path) -> None:
-    assert (store.path / ".gitattributes").read_text().splitlines() == ["* -text", "events.jsonl -text diff=exprec"]
-    sealed = record(store)
+    assert (store.path / ".gitattributes").read_text().splitlines() == [
+        "* -text -ident -filter -working-tree-encoding",
+        "events.jsonl diff=exprec",
+    ]
+    sealed = record(store, {"name": "two banks", "description": "$Id$"})
     git(tmp_path, "init", "-q")
     git(tmp_path, "config", "core.autocrlf", "true")
+    git(tmp_path, "config", "filter.upper.smudge", "tr a-z A-Z")
+    converting = ["* text eol=crlf ident", "*.jsonl filter=upper", "run.json working-tree-encoding=UTF-16"]
+    (tmp_path / ".gitattributes").write_text("\n".join(converting) + "\n")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-q", "-m", "runs")
     for path in sealed.path.iterdir():

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from exprec import schemas
 from exprec.recorder import events, validation
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAStore
+from exprec.recorder.state.verify import verify
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.tree import folder_id
@@ -64,6 +65,10 @@ def test_a_newer_format_is_refused(searched: Run, tmp_path: Path) -> None:
     with pytest.raises(Damaged, match="format 2 is newer than"):
         RunDirectory(copy.folder).reader()
     assert b"format 2 is newer than" in exprec("show", copy.run_id, "--store", copy.store, code=5).stderr
+    (copy.folder / "of the next format").touch()
+    (problem,) = verify(RunDirectory(copy.folder))
+    assert (problem.key, problem.line) == ("format", head.read_text("utf-8").splitlines().index('  "format": 2,') + 1)
+    assert b"format 2 is newer than" in exprec("verify", copy.run_id, "--store", copy.store, code=1).stdout
     (copy.store / "store.json").write_bytes(b'{"format":2}\n')
     with pytest.raises(NotAStore, match="format 2 is newer than"):
         Store(copy.store)

@@ -16,6 +16,7 @@ from exprec import schemas
 from exprec.recorder import canonical, validation
 from exprec.recorder.errors import InvalidInput
 from exprec.recorder.optimize.config import AcceptanceConfig, ConvergenceConfig, EvaluationConfig, ExperimentConfig
+from tests import experiments
 
 SCENARIO: dict[str, Any] = {
     "simulation": {"ticks_per_day": 2, "num_days": 1, "rng_seed": 42},
@@ -33,17 +34,8 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "castro"
 
 
 def changed(**changes: Any) -> dict[str, Any]:
-    """The minimal experiment with `section__key=value` put in; a value of `...` takes the key out."""
-    value = copy.deepcopy(MINIMAL)
-    for name, new in changes.items():
-        *sections, key = name.split("__")
-        section = value
-        for each in sections:
-            section = section.setdefault(each, {})
-        section[key] = new
-        if new is ...:
-            del section[key]
-    return value
+    """The minimal experiment with these changes (see `tests.experiments.changed`)."""
+    return experiments.changed(MINIMAL, changes)
 
 
 def load(tmp_path: Path, **changes: Any) -> ExperimentConfig:

@@ -207,11 +207,14 @@ EVERY_ERROR: dict[type[ExprecError], tuple[Any, ...]] = {
     kinds.InvalidInput: ([PROBLEM, PROBLEM],),
     kinds.NotEncodable: ("field", "reason"),
     kinds.InvalidEvent: ("iteration_end", [PROBLEM]),
-    kinds.SimulationError: ("text", "details"),
+    kinds.SimulationError: ("text", "details", "A"),
     kinds.ExperimentFailed: ("ValueError", "text"),
+    kinds.RunInProgress: ("0123456789abcdef",),
+    kinds.NotAsRecorded: (Path("file"), 3, b"recorded", b"found"),
     kinds.RunNotFound: ("1234", Path("store")),
     kinds.AmbiguousRun: ("1234", ["12345", "12346"]),
     kinds.Damaged: (Path("file"), "reason", 3),
+    kinds.NotVerified: ([PROBLEM, PROBLEM],),
     kinds.NotAStore: (Path("folder"), "reason"),
     kinds.StorageFailure: (Path("file"), OSError(28, "No space left on device")),
     kinds.WorkerFailed: ("text",),
@@ -227,8 +230,8 @@ EVERY_ERROR: dict[type[ExprecError], tuple[Any, ...]] = {
 
 
 def _subclasses(kind: type[ExprecError]) -> set[type[ExprecError]]:
-    # Those that tests define are not exprec's.
-    own = {each for each in kind.__subclasses__() if each.__module__.startswith("exprec.")}
+    # Only what the library raises comes out of a worker; not what commands or tests define.
+    own = {each for each in kind.__subclasses__() if each.__module__.startswith("exprec.recorder.")}
     return own.union(*map(_subclasses, own))
 
 

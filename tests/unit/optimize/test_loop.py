@@ -602,7 +602,7 @@ class TestFailures:
     def failing_at(self, agent: str, fraction: float) -> FakeSimulator:
         def result(policies: Policies, seed: int) -> FakeResult:
             if fraction_of(policies[agent]) == fraction:
-                raise SimulationError(f"agent '{agent}', tick 1, node 'leaf': num_splits is 0")
+                raise SimulationError(f"agent '{agent}', tick 1, node 'leaf': num_splits is 0", agent=agent)
             return FakeResult({each: FakeAgent(round(1000 * fraction_of(policies[each]))) for each in policies})
 
         return FakeSimulator(result)
@@ -662,7 +662,7 @@ class TestFailures:
         def result(policies: Policies, seed: int) -> FakeResult:
             seeds.add(seed)
             if len(seeds) > 1:
-                raise SimulationError("agent 'A', tick 0, node 'leaf': no")
+                raise SimulationError("agent 'A', tick 0, node 'leaf': no", agent="A")
             return FakeResult({"A": FakeAgent(1), "B": FakeAgent(1)})
 
         simulating(monkeypatch, FakeSimulator(result))

@@ -207,9 +207,10 @@ class TestSecrecyInARun:
         def result(policies: Mapping[str, Mapping[str, Any]], seed: int) -> FakeResult:
             fraction = fraction_of(policies["A"])
             if fraction == 0.125:
-                raise SimulationError(f"agent 'B', tick 0, node '{SECRET_NODE}': num_splits is {SECRET_CENTS}")
+                message = f"agent 'B', tick 0, node '{SECRET_NODE}': num_splits is {SECRET_CENTS}"
+                raise SimulationError(message, agent="B")
             if fraction == 0.0625:
-                raise SimulationError("agent 'A', tick 0, node 'leaf': num_splits is 0")
+                raise SimulationError("agent 'A', tick 0, node 'leaf': num_splits is 0", agent="A")
             cents = SECRET_CENTS - (fraction_of(policies["B"]) == SECRET_FRACTION)
             return FakeResult(
                 {

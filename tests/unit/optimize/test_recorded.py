@@ -123,8 +123,8 @@ class TestMessage:
     def test_what_only_one_side_has(self) -> None:
         error = unrecorded([exchange(settings={"max_tokens": 5})], request())
         assert str(error).splitlines()[2:] == [
-            "  settings.max_tokens: recorded, and not asked now",
-            "  settings.temperature: not recorded",
+            "  settings.max_tokens: recorded 5, now not there",
+            "  settings.temperature: not recorded, now 0.5",
         ]
 
     def test_no_more_differences_than_can_be_read(self) -> None:

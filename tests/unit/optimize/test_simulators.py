@@ -203,7 +203,10 @@ class TestWhatItReturns:
     )
     def test_anything_but_integers_is_refused(self, tmp_path: Path, returned: str, message: str) -> None:
         source = f"def costs(scenario, policies, seed):\n    return {returned}\n"
-        assert message in str(stopped(written(tmp_path, source)))
+        error = stopped(written(tmp_path, source))
+        assert message in str(error)
+        named = [agent for agent in "AB" if str(error).startswith(f"agent '{agent}', ")]
+        assert error.agent == (named[0] if named else None)
 
     def test_any_mapping_will_do_and_others_need_not_be_in_it(self, tmp_path: Path) -> None:
         source = (

@@ -152,8 +152,9 @@ def test_a_collateral_adjustment_changes_the_cap() -> None:
 
 def test_a_negative_cap_stops_the_run_naming_agent_and_tick() -> None:
     day = scenario(3, [agent("A", cap=50), agent("B")], [_adjust(1, "A", -51)])
-    with pytest.raises(SimulationError, match=r"agent 'A', tick 1: .*-51.*unsecured_cap negative"):
+    with pytest.raises(SimulationError, match=r"agent 'A', tick 1: .*-51.*unsecured_cap negative") as raised:
         _run(day)
+    assert raised.value.agent == "A"
 
 
 # --- Order and crediting ------------------------------------------------------------------------------

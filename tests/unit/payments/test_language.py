@@ -253,8 +253,9 @@ def test_of_several_keys_the_first_counts(value: Json, result: float) -> None:
 def test_division_by_zero_stops_the_run_naming_agent_tick_and_node() -> None:
     tree = branch(_UNDEFINED, leaf(node_id="a"), leaf("Hold", "b"), "ratio")
     simulator = PaymentSimulator(scenario(3, [agent("A"), agent("B")], [pay(1, "A", "B", 5)]))
-    with pytest.raises(SimulationError, match="agent 'A', tick 1, node 'ratio': division by zero"):
+    with pytest.raises(SimulationError, match="agent 'A', tick 1, node 'ratio': division by zero") as raised:
         simulator.simulate({"A": policy(tree)})
+    assert raised.value.agent == "A"
     # A branch that is never taken stops nothing.
     assert simulator.simulate({"A": policy(branch(_TRUE, leaf(node_id="x"), tree, "first"))}).arrivals == 1
 

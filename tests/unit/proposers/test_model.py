@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from exprec.recorder.errors import InvalidInput
 from exprec.recorder.proposers import model
 from exprec.recorder.proposers.model import ModelProposer
 from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure
-from tests.chat_server import ChatServer, Reply, contents, refuses, says
+from tests.chat_server import ChatServer, Reply, contents, nobody, refuses, says
 from tests.experiments import asking
 
 KEY = "sk-planted-0123456789"
@@ -156,12 +155,8 @@ class TestFailures:
 
     def test_nobody_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(model, "_TRANSPORT_RETRIES", 0)
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            port = unused.getsockname()[1]
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        for name, value in nobody(KEY).items():
+            monkeypatch.setenv(name, value)
         with pytest.raises(ModelFailure, match=r"^the model's endpoint cannot be reached$"):
             asyncio.run(ModelProposer("openai:small", {}, 1.0).propose(asking(messages=MESSAGES)))
 

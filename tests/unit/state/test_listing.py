@@ -14,19 +14,7 @@ from exprec.recorder.errors import Damaged, InvalidInput, RunNotFound
 from exprec.recorder.state.listing import Listed, in_order, list_runs, selected, short_ids
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
-from tests.event_examples import EXAMPLES
-
-OBSERVED: dict[str, Any] = {
-    "started_at": "2026-01-01T00:00:00.000000+00:00",
-    "duration_seconds": 1.5,
-    "user": None,
-    "host": None,
-    "exprec": "0.1.0",
-    "python": "3.11.7",
-    "platform": "Linux x86_64",
-    "git_commit": None,
-    "git_dirty": None,
-}
+from tests.event_examples import EXAMPLES, OBSERVATION
 
 
 @pytest.fixture
@@ -62,8 +50,8 @@ def cut_digits(store: Store, run_id: str, digits: int) -> None:
 
 def test_a_row_has_what_the_run_came_to(store: Store) -> None:
     run_id = record(store, "two banks", 900, 500, evaluation_mode="deterministic-pairwise")
-    store.attest(run_id, {**OBSERVED, "started_at": "2026-01-02T00:00:00+00:00"})
-    store.attest(run_id, OBSERVED)
+    store.attest(run_id, {**OBSERVATION, "started_at": "2026-01-02T00:00:00+00:00"})
+    store.attest(run_id, OBSERVATION)
     store.tag("b", run_id)
     store.tag("a", run_id)
     (found,) = list_runs(store)
@@ -81,7 +69,7 @@ def test_a_row_has_what_the_run_came_to(store: Store) -> None:
         "final_cost": 500,
         "converged": True,
         "tags": ["a", "b"],
-        "recorded_at": OBSERVED["started_at"],
+        "recorded_at": OBSERVATION["started_at"],
         "executions": 2,
         "inputs": found.inputs,
         "shares_inputs": False,
@@ -124,7 +112,7 @@ def test_runs_in_progress_and_interrupted_runs_are_listed(store: Store) -> None:
 @pytest.mark.parametrize("damage", ["no head", "head", "newer", "log", "attestation", "work head"])
 def test_a_damaged_run_is_a_row_among_others(store: Store, damage: str) -> None:
     good, bad = record(store, "good"), record(store, "bad")
-    path = store.attest(bad, OBSERVED)
+    path = store.attest(bad, OBSERVATION)
     if damage == "no head":
         # Without run.json in it, a folder is not sealed, but it stands where sealed runs do.
         (store.path / bad / "run.json").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -10,26 +11,14 @@ from typing import Any
 import pytest
 
 from exprec.recorder import canonical, events, format, validation
-from exprec.recorder.errors import AmbiguousRun, Damaged, InvalidEvent, NotAStore, RunNotFound
+from exprec.recorder.errors import AmbiguousRun, Damaged, InvalidEvent, NotAStore, RunNotFound, StorageFailure
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.recording import Sealed
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.tree import folder_id
-from tests.event_examples import EXAMPLES, EXCHANGE
+from tests.event_examples import EXAMPLES, EXCHANGE, OBSERVATION
 from tests.support import git_tree_id
-
-OBSERVATION: dict[str, Any] = {
-    "started_at": "2026-01-01T00:00:00.000000+00:00",
-    "duration_seconds": 1.5,
-    "user": "ada",
-    "host": None,
-    "exprec": "0.1.0",
-    "python": "3.11.7",
-    "platform": "Linux x86_64",
-    "git_commit": None,
-    "git_dirty": None,
-}
 
 
 def record(store: Store, *, name: str = "two banks", config: dict[str, Any] | None = None, ask: bool = False) -> Sealed:
@@ -52,8 +41,8 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_new_store_has_its_files(store: Store) -> None:
     assert canonical.decode((store.path / "store.json").read_bytes()) == {"format": 1}
-    assert "* -text" in (store.path / ".gitattributes").read_text().splitlines()
-    assert "events.jsonl -text diff=exprec" in (store.path / ".gitattributes").read_text().splitlines()
+    assert (store.path / ".gitattributes").read_text().startswith("* -text ")
+    assert "events.jsonl diff=exprec" in (store.path / ".gitattributes").read_text().splitlines()
     assert (store.path / ".gitignore").read_text() == "/.work/\n"
     again = Store.open_or_create(store.path)
     assert again.run_ids() == []
@@ -136,6 +125,31 @@ def test_what_is_not_there_is_not_found(store: Store, tmp_path: Path) -> None:
             find_run(reference, store.path)
     with pytest.raises(RunNotFound):
         find_run(sealed.run_id, tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("reference", ["a" * 5000, "a/" * 5000, "ab\0cd", "\0", "\ud800abcd", "~" * 300])
+def test_a_name_that_no_file_can_have_is_not_found(store: Store, tmp_path: Path, reference: str) -> None:
+    for folder in (store.path, tmp_path / "elsewhere"):
+        with pytest.raises(RunNotFound):
+            find_run(reference, folder)
+
+
+def test_a_tag_with_a_text_too_long_for_a_name_stands_for_no_run(store: Store) -> None:
+    (store.path / "tags").mkdir()
+    (store.path / "tags" / "long").write_text("a" * 5000)
+    with pytest.raises(RunNotFound):
+        find_run("long", store.path)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_a_failure_of_storage(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(StorageFailure, match="closed/run: Permission denied"):
+        find_run("closed/run", store.path)
 
 
 def test_an_ambiguous_prefix_lists_the_candidates(store: Store) -> None:
@@ -241,6 +255,7 @@ def test_a_folder_among_the_tags_is_no_tag(store: Store) -> None:
 def test_a_folder_inside_a_sealed_run_is_damage_and_keeps_the_new_execution(store: Store) -> None:
     sealed = record(store)
     (sealed.path / "extra").mkdir()
+    (sealed.path / "extra" / "note").touch()
     with pytest.raises(Damaged, match="is not what its address says"):
         record(store)
     assert len(store.work_names()) == 1

@@ -1,0 +1,132 @@
+"""The schemas by which the lines of a run are checked: those that it embeds, or those of this package.
+
+Embedded schemas may have been made to harm: none is fetched from elsewhere, and none is explained in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from exprec import schemas
+from exprec.recorder import canonical, events, format, validation
+from exprec.recorder.errors import Problem
+from exprec.recorder.store.verify.words import RESTORE, at
+
+EXCHANGE = "exchange"
+
+_SCHEMA_NAME = re.compile(r"(?:event\.(?P<type>.+)|exchange)\.v(?P<version>[1-9][0-9]{0,8})", re.DOTALL)
+
+
+class Schema(NamedTuple):
+    """A schema by which records are checked; `is_known` when it is that of this package."""
+
+    name: str
+    validator: validation.Validator
+    is_known: bool
+
+    def is_valid(self, value: Any) -> bool:
+        """The verdict; false too where the schema gives none."""
+        try:
+            return self.validator.is_valid(value)
+        except Exception:
+            # The engine gives up on values that are nested too deeply, with an exception of its own.
+            return False
+
+
+class EmbeddedSchemas:
+    """The schemas of one run."""
+
+    def __init__(self, *, is_expected: bool) -> None:
+        """`is_expected` says whether the run must embed them, else its lines are checked by those of this package."""
+        self._is_expected = is_expected
+        self._embedded: dict[str, Any] | None = None
+        self._newest: dict[tuple[bool, str], tuple[int, str]] = {}
+        self._usable: dict[str, Schema | None] = {}
+        self._found: dict[tuple[bool, str], Schema | None] = {}
+
+    def embed(self, value: Any) -> Iterator[Problem]:
+        """Take the value of schemas.json; tells what is wrong with it."""
+        if not isinstance(value, dict):
+            yield Problem((), f"must be a JSON object; {RESTORE}")
+            return
+        self._embedded = value
+        for name, schema in value.items():
+            match = _SCHEMA_NAME.fullmatch(name)
+            if match is None:
+                yield at((name,), f"is not the name of a schema of an event or an exchange; {RESTORE}")
+                continue
+            key = (match["type"] is not None, match["type"] or EXCHANGE)
+            self._newest[key] = max(self._newest.get(key, (0, "")), (int(match["version"]), name))
+            is_known = name in schemas.names() and is_released(name, schema)
+            if name in schemas.names() and not is_known:
+                yield at((name,), f"is not the schema of that name, which never changes; {RESTORE}")
+            try:
+                validator = validation.validator(name) if is_known else _compiled(schema)
+                self._usable[name] = Schema(name, validator, is_known)
+            except Exception as error:
+                # Anybody may have written it, and what a compiler of schemas raises is its own affair.
+                self._usable[name] = None
+                reason = " ".join(str(error).split())[:200]
+                yield at((name,), f"is not a schema that can be used ({reason}); {RESTORE}")
+
+    def schema(self, kind: str, *, is_event: bool) -> Schema | None:
+        """The schema by which records of a kind are checked, if there is one that can be used."""
+        key = (is_event, kind)
+        if key not in self._found:
+            self._found[key] = self._usable.get(self._newest[key][1]) if key in self._newest else self._own(key)
+        return self._found[key]
+
+    def problems_without(self, kind: str, line: int, *, is_event: bool) -> Iterator[Problem]:
+        """What to say of a kind that has no schema; each kind once, at the first line that is of it."""
+        if not self._is_expected:
+            yield at(("event_type",), validation.unknown_word("event type", kind, list(events.EVENT_TYPES)))
+        elif (is_event, kind) not in self._newest and self._embedded is not None:
+            self._newest[is_event, kind] = (0, "")
+            shown = validation.show_value(kind)
+            message = f"has no schema of {shown}, which line {line} of the records is; {RESTORE}"
+            yield Problem((), message, source=format.SCHEMAS_FILE)
+
+    def unneeded(self, types: Iterable[str], *, has_exchanges: bool) -> Iterator[Problem]:
+        """The embedded schemas that no line needs."""
+        keys = {(True, kind) for kind in types} | ({(False, EXCHANGE)} if has_exchanges else set())
+        needed = {self._newest[key][1] for key in keys & self._newest.keys()}
+        for name in sorted((self._embedded or {}).keys() - needed):
+            if _SCHEMA_NAME.fullmatch(name):
+                yield at((name,), f"is needed by no line of the run; {RESTORE}")
+
+    def _own(self, key: tuple[bool, str]) -> Schema | None:
+        """The schema of this package, for a run that embeds none yet."""
+        is_event, kind = key
+        name = events.schema_name(kind) if is_event else f"{EXCHANGE}.v1"
+        return Schema(name, validation.validator(name), True) if name and not self._is_expected else None
+
+
+def explained(schema: Schema, value: Any) -> list[Problem]:
+    """What is wrong with a value, or [] when it is valid; of a schema that this version does not know in one
+    sentence."""
+    if schema.is_valid(value):
+        return []
+    try:
+        found = schema.validator.problems(value) if schema.is_known else []
+    except Exception as error:
+        # So does the engine that explains; see `Schema.is_valid`.
+        return [Problem((), f"cannot be checked by its schema ({type(error).__name__})")]
+    return found or [Problem((), f"is not valid by its schema {schema.name}")]
+
+
+def released(name: str) -> Schema:
+    """A schema of this package."""
+    return Schema(name, validation.validator(name), True)
+
+
+def is_released(name: str, schema: Any) -> bool:
+    """Whether this is the schema of that name; by its bytes, because Python holds 0, 0.0 and false for equal."""
+    return canonical.is_canonical(canonical.encode(schemas.load(name)), schema)
+
+
+def _compiled(schema: Any) -> validation.Validator:
+    if not isinstance(schema, dict):
+        raise ValueError("a schema must be a JSON object")
+    return validation.Validator(schema)

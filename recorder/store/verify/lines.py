@@ -1,0 +1,220 @@
+"""The lines of a log and of its exchanges: canonical, numbered, valid by their schemas, and of one another.
+
+What the events come to is the listener's business.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from exprec.recorder import canonical, events, format, validation
+from exprec.recorder.errors import NotEncodable, Problem
+from exprec.recorder.store.log import Entry
+from exprec.recorder.store.verify.documents import why_not_canonical
+from exprec.recorder.store.verify.embedded import EXCHANGE, EmbeddedSchemas, explained
+from exprec.recorder.store.verify.words import at, to_restore, unreadable
+
+Listener = Callable[[Entry, bool], Iterable[Problem]]
+"""Given the events in order, up to the first line that is none; tells what is wrong with each beyond its schema.
+
+The second argument says whether this version of exprec knows the schema, and so what the event means.
+"""
+
+Check = Callable[[Entry, int], list[Problem]]
+"""Given the record of a line, {} when it has none, and the number of the line; tells what is wrong with it."""
+
+
+def problems_in_lines(path: Path, check: Check) -> Iterator[Problem]:
+    """What is wrong with every line of a file of records; a problem without a source is of this file."""
+    start = 0
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(iter(partial(stream.readline, format.MAX_LINE_BYTES + 2), b""), 1):
+                problem, record = read_line(line)
+                found = check(Entry(record, line, start), number)
+                if problem is not None:
+                    found = [problem, *found]
+                for each in found:
+                    yield each if each.source is not None else replace(to_restore(each), line=number)
+                if not line.endswith(b"\n"):
+                    return
+                start += len(line)
+    except OSError as error:
+        # The rest is lost, as after a torn line.
+        check(Entry({}, b"", start), 0)
+        yield Problem((), unreadable(error))
+
+
+def read_line(line: bytes) -> tuple[Problem | None, dict[str, Any]]:
+    """What is wrong with the bytes of a line, whatever it says, and its record; {} when it has none."""
+    if not line.endswith(b"\n"):
+        if len(line) > format.MAX_LINE_BYTES:
+            return Problem((), f"a line of more than {format.MAX_LINE_BYTES} bytes"), {}
+        return Problem((), f"the last line is torn: {len(line)} bytes without a newline"), {}
+    try:
+        value = canonical.decode(line)
+    except ValueError as error:
+        return Problem((), f"not JSON ({error})"), {}
+    if not isinstance(value, dict) or not value:
+        return Problem((), "not a JSON object with fields"), {}
+    if canonical.is_canonical(line, value):
+        return None, value
+    try:
+        canonical.encode(value)
+    except NotEncodable as error:
+        return Problem((), f"not JSON that exprec writes ({error.reason})"), {}
+    return why_not_canonical(line, value), value
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """How far the numbers of the lines have come."""
+
+    key: str
+    count: int = 0
+    expected: int = 0
+
+    def problems(self, record: Mapping[str, Any]) -> list[Problem]:
+        found, expected = record.get(self.key), self.expected
+        self.count += 1
+        self.expected += 1
+        if (type(found) is int and found == expected) or not record:
+            return []
+        if type(found) is int:
+            # Goes on from what is there: one lost line is one problem, not one for each line after it.
+            self.expected = found + 1
+        shown = validation.show_value(found)
+        return [at((self.key,), f"must be {expected}, not {shown}: a line was lost, added or moved")]
+
+
+class Exchanges:
+    """The exchanges of a run, and where each of them stands."""
+
+    def __init__(self, path: Path, schemas: EmbeddedSchemas) -> None:
+        self._path = path
+        self._schemas = schemas
+        self._numbers = _Numbers("index")
+        self._starts = array("Q")
+
+    @property
+    def count(self) -> int:
+        """The lines of the file so far."""
+        return len(self._starts)
+
+    def check(self, entry: Entry, number: int) -> list[Problem]:
+        """See `Check`."""
+        if not entry.line.endswith(b"\n"):
+            return []
+        self._starts.append(entry.start)
+        found = self._numbers.problems(entry.event)
+        if entry.event:
+            schema = self._schemas.schema(EXCHANGE, is_event=False)
+            if schema is None:
+                found += self._schemas.problems_without(EXCHANGE, number, is_event=False)
+            else:
+                found += explained(schema, entry.event)
+        return found
+
+    def open(self, stack: ExitStack) -> BinaryIO | None:
+        """The file, to be read with `record`; None where there is none that can be read."""
+        try:
+            return stack.enter_context(self._path.open("rb")) if self.count else None
+        except OSError:
+            # Said already of the whole file.
+            return None
+
+    def record(self, stream: BinaryIO, index: int) -> dict[str, Any]:
+        """An exchange; {} where the line has none."""
+        try:
+            stream.seek(self._starts[index])
+            return read_line(stream.readline(format.MAX_LINE_BYTES))[1]
+        except OSError:
+            return {}
+
+
+class Events:
+    """The events of a run."""
+
+    def __init__(
+        self, schemas: EmbeddedSchemas, exchanges: Exchanges, stream: BinaryIO | None, listener: Listener | None
+    ) -> None:
+        """`stream` is the file of the exchanges."""
+        self.counts: Counter[str] = Counter()
+        """How many there are of each type."""
+        self.is_whole = True
+        """Whether every line so far is an event and was handed to the listener."""
+        self._schemas = schemas
+        self._exchanges = exchanges
+        self._stream = stream
+        self._listener = listener
+        self._numbers = _Numbers("seq")
+        self._iteration = 0
+
+    @property
+    def count(self) -> int:
+        """The lines of the file so far."""
+        return self._numbers.count
+
+    def check(self, entry: Entry, number: int) -> list[Problem]:
+        """See `Check`."""
+        if not entry.line.endswith(b"\n"):
+            self.is_whole = False
+            return []
+        event = entry.event
+        found = self._numbers.problems(event)
+        if event:
+            found += self._iteration_problems(event.get("iteration"))
+            found += self._type_problems(event.get("event_type"), event, number)
+        if found or not event:
+            self.is_whole = False
+        elif self.is_whole and self._listener is not None:
+            schema = self._schemas.schema(event["event_type"], is_event=True)
+            found.extend(self._listener(entry, schema is not None and schema.is_known))
+        return found
+
+    def _type_problems(self, kind: Any, event: Mapping[str, Any], number: int) -> list[Problem]:
+        """What is wrong with an event by its type: by its schema, and with what it refers to."""
+        if not isinstance(kind, str):
+            return [at(("event_type",), f"must be a string, not {validation.show_value(kind)}")]
+        self.counts[kind] += 1
+        schema = self._schemas.schema(kind, is_event=True)
+        if schema is not None:
+            found = explained(schema, event)
+        else:
+            found = list(self._schemas.problems_without(kind, number, is_event=True))
+        if kind == events.LLM_CALL:
+            found += self._reference_problems(event)
+        return found
+
+    def _iteration_problems(self, iteration: Any) -> Iterator[Problem]:
+        if type(iteration) is not int or iteration < 0:
+            yield at(("iteration",), f"must be an integer from 0 on, not {validation.show_value(iteration)}")
+        elif 0 < iteration < self._iteration:
+            yield at(("iteration",), f"{iteration} comes after iteration {self._iteration}")
+        elif iteration:
+            self._iteration = iteration
+
+    def _reference_problems(self, event: Mapping[str, Any]) -> Iterator[Problem]:
+        """The exchange that an `llm_call` names: there, and of the same call."""
+        index, count = event.get("exchange"), self._exchanges.count
+        if type(index) is not int:
+            return
+        if not 0 <= index < count:
+            yield at(("exchange",), f"is {index}, but {format.EXCHANGES_FILE} has {count} lines")
+            return
+        exchange = self._exchanges.record(self._stream, index) if self._stream is not None else {}
+        shared = sorted(event.keys() & exchange.keys())
+        # By their bytes, because Python holds 1, 1.0 and true for equal.
+        if canonical.encode([event[key] for key in shared]) == canonical.encode([exchange[key] for key in shared]):
+            return
+        for key in shared:
+            if canonical.encode(event[key]) != canonical.encode(exchange[key]):
+                shown, other = validation.show_value(event[key]), validation.show_value(exchange[key])
+                yield at((key,), f"is {shown}, but line {index + 1} of {format.EXCHANGES_FILE} has {other}")

@@ -1,0 +1,35 @@
+"""The words that every check shares: what to do about damage, and what stands where a file should be.
+
+It checks nothing.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+
+from exprec.recorder.errors import KeyPath, Problem
+
+RESTORE = "restore it from version control or from another copy of the run"
+
+
+def at(path: KeyPath, message: str) -> Problem:
+    """A problem of a value, whose file and line are not known yet."""
+    return Problem(path, message, ".".join(map(str, path)))
+
+
+def to_restore(problem: Problem) -> Problem:
+    """The same problem with the advice to restore the file."""
+    return replace(problem, message=f"{problem.message}; {RESTORE}")
+
+
+def unreadable(error: OSError, *, a: str = "") -> str:
+    """What to say of a file that the system did not read; `a` is what it should have been read as, such as a folder."""
+    return f"cannot be read{f' as {a}' if a else ''} ({error.strerror or error}); make it readable, or {RESTORE}"
+
+
+def kind_of(mode: int) -> str:
+    """What stands in the place of a file, by its mode."""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"

@@ -1,0 +1,172 @@
+"""`exprec gc` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from exprec.cli.main import cli
+from exprec.cli.render.leftovers import age_text, leftover_lines, size_text
+from exprec.recorder.store.leftovers import Leftover
+from exprec.recorder.store.store import Store
+from tests.support import exprec
+from tests.terminal import on_terminal
+from tests.unit.format import runs
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open_or_create(tmp_path / "runs")
+
+
+@pytest.fixture
+def work(store: Store) -> Path:
+    """The work folder of the one interrupted run, beside a sealed one."""
+    runs.record(store)
+    return runs.interrupted(store)
+
+
+def _older(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    for each in [*path.rglob("*"), path]:
+        os.utime(each, (then, then))
+
+
+def _listed(store: Store, *arguments: str) -> list[dict[str, Any]]:
+    done = exprec("gc", "--json", "--store", store.path, *arguments)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_where_nobody_can_be_asked_nothing_is_removed(store: Store, work: Path) -> None:
+    _older(work, 7200)
+    done = exprec("gc", "--store", store.path, code=2)
+    header, line = done.stdout.decode().splitlines()
+    assert header.split()[:2] == ["interrupted", "run"]
+    assert line.split()[:6] == [work.name, "two", "banks", "1", "2", "0"]
+    assert line.endswith("2 hours ago")
+    assert done.stderr.decode() == "exprec: nothing was removed; use --yes to remove 1 interrupted run\n"
+    assert work.is_dir()
+
+
+def test_yes_removes_and_says_so(store: Store, work: Path) -> None:
+    sealed = store.run_ids()
+    size = next(iter(_listed(store, "--dry-run")))["size"]
+    done = exprec("gc", "--yes", "--store", store.path)
+    assert done.stderr.decode() == f"exprec: removed 1 interrupted run ({size} B)\n"
+    assert list((store.path / ".work").iterdir()) == []
+    assert store.run_ids() == sealed
+    done = exprec("gc", "--store", store.path)
+    assert (done.stdout, done.stderr) == (b"", f"exprec: nothing to remove in the store {store.path}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "end"),
+    [("y\r", 0, "removed 1 interrupted run"), ("\r", 0, "nothing was removed"), ("\x03", 130, "interrupted")],
+    ids=["yes", "enter", "interrupt"],
+)
+def test_on_a_terminal_it_asks(store: Store, work: Path, typed: str, code: int, end: str) -> None:
+    question = "Remove 1 interrupted run? [y/N]: "
+    done = on_terminal("gc", "--store", store.path, cwd=store.path, typed={question: typed})
+    assert done.code == code
+    assert work.name in done.output
+    assert "`exprec resume NAME` goes on with an interrupted run; what is removed is gone.\n" + question in done.output
+    assert done.output.splitlines()[-1].startswith(f"exprec: {end}")
+    assert work.exists() == (typed != "y\r")
+
+
+def test_a_dry_run_and_json(store: Store, work: Path) -> None:
+    exprec("gc", "--dry-run", "--store", store.path)
+    (row,) = _listed(store, "--dry-run")
+    assert (row["kind"], row["name"], row["experiment"], row["removed"]) == ("run", work.name, "two banks", False)
+    assert (row["iterations"], row["events"], row["exchanges"]) == (1, 2, 0)
+    assert work.is_dir()
+    assert [row["removed"] for row in _listed(store, "--yes")] == [True]
+    assert not work.exists()
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--yes", "--dry-run"], ["--keep-days", "-1"]], ids=" ".join)
+def test_wrong_usage(store: Store, work: Path, arguments: list[str]) -> None:
+    exprec("gc", *arguments, "--store", store.path, code=2)
+    assert work.is_dir()
+
+
+def test_names_choose_interrupted_runs_and_nothing_else(store: Store, work: Path) -> None:
+    other = runs.interrupted(store)
+    (store.path / ".store.json.0123abcd").write_bytes(b"")
+    _older(store.path / ".store.json.0123abcd", 7200)
+    exprec("gc", "--yes", work.name[:8], work.name, "--store", store.path)
+    assert not work.exists()
+    assert [row["name"] for row in _listed(store, "--dry-run")] == [other.name, ".store.json.0123abcd"]
+    (sealed,) = store.run_ids()
+    assert b"is sealed; only interrupted runs" in exprec("gc", "-y", sealed, "--store", store.path, code=2).stderr
+    assert b"no run '0123'" in exprec("gc", "-y", "0123", "--store", store.path, code=4).stderr
+    provider = runs.begin(store)
+    name = runs.work_folder(provider, store).name
+    done = exprec("gc", "-y", other.name, name, "--store", store.path, code=2)
+    assert f"the run {name} is in progress" in done.stderr.decode()
+    provider.close()
+    assert other.is_dir()
+    assert store.run_ids() == [sealed]
+
+
+def test_what_may_just_begin_is_left_alone(store: Store) -> None:
+    begun = store.path / ".work" / "0000000000000001"
+    begun.mkdir()
+    done = exprec("gc", "--store", store.path)
+    assert done.stderr == b"exprec: 1 interrupted run kept: written too recently\n"
+    _older(begun, 3600)
+    exprec("gc", "--yes", "--store", store.path)
+    assert not begun.exists()
+
+
+def test_recent_runs_can_be_kept(store: Store, work: Path) -> None:
+    older = runs.interrupted(store)
+    _older(work, 3.5 * 86400)
+    _older(older, 4.5 * 86400)
+    assert [row["name"] for row in _listed(store, "--yes", "--keep-days", "4")] == [older.name]
+    assert work.is_dir()
+
+
+def test_before_the_first_run_there_is_nothing(tmp_path: Path) -> None:
+    done = exprec("gc", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == (b"", b"exprec: nothing to remove in the store runs\n")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "thesis.tex").write_text("mine")
+    exprec("gc", "--yes", cwd=tmp_path, code=5)
+    assert (tmp_path / "runs" / "thesis.tex").exists()
+
+
+def test_the_shell_completes_names_of_interrupted_runs(
+    store: Store, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPREC_STORE", str(store.path))
+    shell = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE")
+    assert [item.value for item in shell.get_completions(["gc"], work.name[:3])] == [work.name]
+
+
+def test_sizes_and_ages_in_words() -> None:
+    sizes = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 45_249: "45.2 kB", 999_949: "999.9 kB", 999_951: "1.0 MB"}
+    assert {size: size_text(size) for size in sizes} == sizes
+    assert size_text(7_300_000_000_000) == "7300.0 GB"
+    ages = {0.0: "just now", 59.9: "just now", 60.0: "1 minute ago", 7199.0: "1 hour ago", 2.5e6: "28 days ago"}
+    assert {age: age_text(age) for age in ages} == ages
+
+
+def test_names_are_harmless_and_aligned() -> None:
+    found = [
+        Leftover(Path(".work/1"), 1, 0.0, is_run=True, experiment="決済\x1b[2J"),
+        Leftover(Path(".work/2"), 1, 0.0, is_run=True, experiment=""),
+        Leftover(Path("tags/.a\x1b.0123abcd"), 1, 0.0),
+    ]
+    header, one, two, file = leftover_lines(found, lambda _: 0.0)
+    assert "決済\\x1b[2J" in one
+    assert "–" in two
+    assert header.index("last") == one.index("just") + 2 == two.index("just")
+    assert file == "tags/.a\\x1b.0123abcd  1 B, left by a crash"

@@ -1,0 +1,131 @@
+"""Long output on a terminal goes through a pager, and is what it would be without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder import canonical
+from tests.support import ROOT, exprec
+from tests.terminal import on_terminal
+
+EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
+COUNT = 3000
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of one run, and with a log that is longer than any pipe holds."""
+    folder = tmp_path_factory.mktemp("pager")
+    exprec("run", "-q", EXPERIMENT, cwd=folder)
+    fields = {"event_type": "iteration_start", "total_cost": 1, "costs_per_agent": {"AN_AGENT": 1}}
+    lines = [canonical.encode({**fields, "seq": seq, "iteration": seq + 1}) for seq in range(COUNT)]
+    (folder / "long.jsonl").write_bytes(b"".join(lines))
+    return folder
+
+
+def _run(folder: Path) -> str:
+    (run_id,) = (path.name for path in (folder / "runs").iterdir() if len(path.name) == 64)
+    return run_id
+
+
+def _script(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("columns", [60, 132])
+def test_the_pager_gets_the_bytes_of_a_plain_terminal(recorded: Path, tmp_path: Path, columns: int) -> None:
+    arguments = ("show", _run(recorded), "-v")
+    plain = on_terminal(*arguments, "--no-pager", cwd=recorded, columns=columns)
+    pager = {"EXPREC_PAGER": f"cat > '{tmp_path}/paged'"}
+    paged = on_terminal(*arguments, cwd=recorded, columns=columns, env=pager)
+    assert (paged.code, paged.output) == (0, "")
+    assert (tmp_path / "paged").read_text("utf-8") == plain.output
+    assert "\x1b[" in plain.output
+    wide = exprec(*arguments, "--color", "always", cwd=recorded, env={"COLUMNS": str(columns)})
+    assert wide.stdout.decode() == plain.output
+
+
+def test_which_pager(recorded: Path, tmp_path: Path) -> None:
+    _script(tmp_path, "less", 'echo "less LESS=$LESS LV=$LV LESSCHARSET=$LESSCHARSET"')
+    one, two = _script(tmp_path, "one", "echo one $1"), _script(tmp_path, "two", "echo two")
+
+    def shown(**env: str) -> str:
+        env = {"PATH": f"{tmp_path}:/usr/bin:/bin", **env}
+        return on_terminal("log", cwd=recorded, env=env).output
+
+    assert shown() == "less LESS=FRX LV=-c LESSCHARSET=utf-8\n"
+    assert shown(LESS="-S", LV="") == "less LESS=-S LV= LESSCHARSET=utf-8\n"
+    assert shown(PAGER=str(two)) == "two\n"
+    assert shown(PAGER=str(two), EXPREC_PAGER=f"{one} 'a  b'") == "one a b\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (["--no-pager"], {}),
+        (["--json"], {}),
+        ([], {"EXPREC_PAGER": ""}),
+        ([], {"EXPREC_PAGER": "cat"}),
+        ([], {"TERM": "dumb"}),
+        ([], {"EXPREC_PAGER": "a-pager-that-is-not-there"}),
+        ([], {"EXPREC_PAGER": "'unbalanced"}),
+    ],
+    ids=str,
+)
+def test_no_pager(recorded: Path, tmp_path: Path, arguments: list[str], env: dict[str, str]) -> None:
+    pager = _script(tmp_path, "pager", f"touch '{tmp_path}/started'; cat")
+    env = {"PAGER": str(pager), "EXPREC_PAGER": str(pager), **env}
+    for command in (["show", _run(recorded)], ["log"]):
+        done = on_terminal(*command, *arguments, cwd=recorded, env=env)
+        assert done.code == 0
+        assert done.output.count("\n") >= 1
+        assert "exprec:" not in done.output
+    assert not (tmp_path / "started").exists()
+
+
+def test_no_pager_for_what_is_no_terminal(recorded: Path, tmp_path: Path) -> None:
+    pager = _script(tmp_path, "pager", f"touch '{tmp_path}/started'")
+    done = exprec("show", _run(recorded), cwd=recorded, env={"EXPREC_PAGER": str(pager)})
+    assert done.stdout.count(b"\n") > 1
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_pager_that_the_shell_cannot_start_is_told(recorded: Path) -> None:
+    done = on_terminal("log", cwd=recorded, env={"EXPREC_PAGER": "X=1 a-pager-that-is-not-there"})
+    assert done.code == 0
+    assert "could not be started; --no-pager prints without one" in done.output
+
+
+@pytest.mark.parametrize("pager", ["head -n 1", "true", "false"])
+def test_leaving_the_pager_early_is_no_error(recorded: Path, pager: str) -> None:
+    done = on_terminal("show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": pager})
+    assert done.code == 0
+    assert done.output == ("\n" if pager.startswith("head") else "")
+
+
+def test_an_interrupt_is_the_pagers(recorded: Path, tmp_path: Path) -> None:
+    """Ctrl-C comes while most of the log is still to be written; all of it is shown."""
+    wait = "trap 'touch got' INT; printf ready; while [ ! -e got ]; do sleep 0.02; done; grep -c Iteration"
+    pager = _script(tmp_path, "pager", f"cd '{tmp_path}'; {wait}")
+    done = on_terminal("show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": str(pager)}, typed={"ready": "\x03"})
+    assert done.code == 0
+    assert done.output.splitlines()[-1].endswith(str(COUNT))
+    assert "interrupted" not in done.output
+
+
+def test_what_is_wrong_is_said_behind_the_pager(recorded: Path, tmp_path: Path) -> None:
+    pager = {"EXPREC_PAGER": str(_script(tmp_path, "pager", "cat >/dev/null; echo the pager has ended"))}
+    (tmp_path / "torn.jsonl").write_bytes((recorded / "long.jsonl").read_bytes()[:-9])
+    done = on_terminal("show", tmp_path / "torn.jsonl", cwd=recorded, env=pager)
+    assert done.code == 5
+    first, second = done.output.splitlines()
+    assert first == "the pager has ended"
+    assert "the last line is torn" in second
+    done = on_terminal("show", _run(recorded), "--event", "no_such", cwd=recorded, env=pager)
+    assert (done.code, done.output.splitlines()[0]) == (0, "the pager has ended")
+    assert "no event of the type 'no_such'" in done.output

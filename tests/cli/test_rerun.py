@@ -1,0 +1,217 @@
+"""`exprec rerun`: identical, diverged with the first event and field, or why it cannot run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.store.store import Store
+from tests.chat_server import ChatServer, says
+from tests.experiments import experiment, policy
+from tests.support import CASTRO, exprec, git
+
+SIMULATOR = """
+def costs(scenario, policies, seed):
+    return {agent: int(1000 * policy["parameters"]["initial_liquidity_fraction"]) + %s
+            for agent, policy in policies.items()}
+"""
+
+ONE_CENT_MORE = """
+from dataclasses import replace
+from exprec.recorder.payments.simulator import PaymentSimulator
+simulated = PaymentSimulator._outcome
+
+def dearer(self, in_force, seed):
+    outcome = simulated(self, in_force, seed)
+    agents = {name: replace(agent, total=agent.total + (name == "BANK_B")) for name, agent in outcome.agents.items()}
+    return replace(outcome, agents=agents)
+
+PaymentSimulator._outcome = dearer
+"""
+
+NO_NETWORK = """
+import socket
+
+def refuse(*_, **__):
+    raise AssertionError("the network was used")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.create_connection = refuse
+"""
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed run in a store, without the experiment it came from."""
+    store = tmp_path_factory.mktemp("search") / "runs"
+    exprec("run", "-q", CASTRO / "two-period.yaml", "--store", store)
+    (run_id,) = Store(store).run_ids()
+    return store / run_id
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed run of a model on a server that is gone, committed in a repository."""
+    folder = tmp_path_factory.mktemp("asked")
+    path = experiment(folder, llm__model="openai:small", llm__max_retries=1, convergence__max_iterations=3)
+    replies = [says(policy(0.25)), says("no policy"), *[says(policy(0.25 / step)) for step in range(2, 8)]]
+    with ChatServer(*replies) as server:
+        exprec("run", "-q", path, "--store", folder / "work" / "runs", env=server.environment("sk-planted-0123456789"))
+    git(folder / "work", "init", "-q")
+    git(folder / "work", "add", "-A")
+    git(folder / "work", "commit", "-q", "-m", "a run")
+    (run_id,) = Store(folder / "work" / "runs").run_ids()
+    return folder / "work" / "runs" / run_id
+
+
+def _copied(run: Path, folder: Path) -> Path:
+    """The run in a store of its own."""
+    shutil.copytree(run.parent, folder / "runs")
+    return folder / "runs" / run.name
+
+
+def test_identical_adds_an_attestation_and_nothing_else(tmp_path: Path, search: Path) -> None:
+    run = _copied(search, tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    done = exprec("rerun", run.name[:6], cwd=tmp_path)
+    count = len((run / "events.jsonl").read_bytes().splitlines())
+    assert done.stdout.decode() == f"identical  {run.name[:8]}  castro-two-period  {count} events, the same address\n"
+    after = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert before.items() <= after.items()
+    (added,) = after.keys() - before.keys()
+    assert added.parent == tmp_path / "runs" / "attestations" / run.name
+    assert json.loads(added.read_bytes())["run"] == run.name
+    exprec("verify", "--all", cwd=tmp_path)
+
+
+def test_a_run_without_a_store_is_executed_and_not_attested(tmp_path: Path, search: Path) -> None:
+    shutil.copytree(search, tmp_path / "copy")
+    done = exprec("rerun", "copy", cwd=tmp_path)
+    assert done.stdout.startswith(b"identical")
+    assert b"lies in no store" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_run_of_a_model_without_network_or_key_from_a_fresh_clone(tmp_path: Path, asked: Path) -> None:
+    git(tmp_path, "clone", "-q", str(asked.parent.parent), "clone")
+    done = exprec("rerun", asked.name, cwd=tmp_path / "clone", first=NO_NETWORK)
+    assert done.stdout.startswith(b"identical")
+    exchanges = (asked / "exchanges.jsonl").read_bytes()
+    assert exchanges.count(b"\n") == 7, "there was something to replay"
+
+
+def test_the_same_in_a_network_namespace_of_its_own(tmp_path: Path, asked: Path) -> None:
+    isolated = next((words for words in (["unshare", "-n"], ["unshare", "-rn"]) if _works(words)), None)
+    if isolated is None:
+        pytest.skip("this system has no network namespaces for this user")
+    git(tmp_path, "clone", "-q", str(asked.parent.parent), "clone")
+    command = [sys.executable, "-c", "from exprec.cli.main import main; main()", "rerun", "--json", asked.name]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "EXPREC_"))}
+    done = subprocess.run([*isolated, *command], cwd=tmp_path / "clone", env=kept, capture_output=True, check=True)
+    assert json.loads(done.stdout)["verdict"] == "identical"
+
+
+def _works(words: list[str]) -> bool:
+    try:
+        return subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["search", "asked"])
+def test_a_simulator_that_is_dearer_by_one_cent(
+    kind: str, tmp_path: Path, search: Path, request: pytest.FixtureRequest
+) -> None:
+    run: Path = request.getfixturevalue(kind)
+    patch = ONE_CENT_MORE if kind == "search" else ONE_CENT_MORE.replace("BANK_B", "B")
+    agent = "BANK_B" if kind == "search" else "B"
+    done = exprec("rerun", run, cwd=tmp_path, code=1, first=patch)
+    first, *rest = done.stdout.decode().splitlines()
+    assert first.startswith(f"diverged  {run.name[:8]}  ")
+    assert first.endswith("at event 1 (iteration_start, iteration 1); 1 event came again before it")
+    assert rest == [f"  costs_per_agent.{agent}: recorded 5000, now 5001", "  total_cost: recorded 10000, now 10001"]
+    said = json.loads(exprec("rerun", "--json", run, cwd=tmp_path, code=1, first=patch).stdout)
+    assert said["event"] == {"seq": 1, "event_type": "iteration_start", "iteration": 1}
+    assert said["differences"][0] == {"field": f"costs_per_agent.{agent}", "recorded": 5000, "now": 5001}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed run of a simulator of the user's."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "model.py").write_text(SIMULATOR % "100")
+    path = experiment(folder, simulator="model:costs", llm__model="search", convergence__max_iterations=6)
+    exprec("run", "-q", path, "--store", folder / "runs")
+    (run_id,) = Store(folder / "runs").run_ids()
+    return folder / "runs" / run_id
+
+
+def test_a_simulator_of_the_users_is_looked_for_where_it_lies_now(tmp_path: Path, own: Path) -> None:
+    done = exprec("rerun", own, cwd=tmp_path, code=1)
+    assert done.stdout.startswith(b"cannot run  " + own.name[:8].encode())
+    assert b"there is no module model in" in done.stdout
+    assert exprec("rerun", own, "--files", own.parent.parent, cwd=tmp_path).stdout.startswith(b"identical")
+
+
+def test_another_version_of_a_simulator_of_the_users(tmp_path: Path, own: Path) -> None:
+    (tmp_path / "model.py").write_text(SIMULATOR % "101")
+    lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
+    assert "at event 1 (iteration_start, iteration 1)" in lines[0]
+    assert lines[1].startswith("  the simulator is not the one of the run: recorded model:costs#sha256=")
+    assert lines[2] == "  costs_per_agent.A: recorded 600, now 601"
+
+
+def test_another_version_that_comes_to_the_same_is_still_another(tmp_path: Path, own: Path) -> None:
+    (tmp_path / "model.py").write_text(SIMULATOR % "(99 + 1)")
+    lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
+    assert lines[0].endswith("in config.json")
+    assert lines[1] == "  every event came again"
+    assert lines[3].startswith("  simulator: recorded 'model:costs#sha256=")
+
+
+def test_a_failed_run_fails_again_in_the_same_way(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("def costs(scenario, policies, seed):\n    return {'A': 1, 'B': 1 / 0}\n")
+    path = experiment(tmp_path, simulator="model:costs", llm__model="search")
+    exprec("run", "-q", path, cwd=tmp_path, code=3)
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    assert exprec("rerun", run_id, cwd=tmp_path).stdout.startswith(b"identical")
+
+
+def test_a_run_that_failed_for_want_of_an_answer_cannot_run(tmp_path: Path) -> None:
+    path = experiment(tmp_path, answers=[])
+    exprec("run", "-q", path, cwd=tmp_path, code=3)
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    said = exprec("rerun", run_id, cwd=tmp_path, code=1).stdout.decode()
+    assert said.startswith(f"cannot run  {run_id[:8]}")
+    assert "the run failed when it asked for an answer (ScriptExhausted), which is no answer to record" in said
+
+
+def test_several_runs_are_all_executed_whatever_the_first_comes_to(tmp_path: Path, search: Path, own: Path) -> None:
+    lines = exprec("rerun", own, search, cwd=tmp_path, code=1).stdout.decode().splitlines()
+    assert [line.split("  ")[0] for line in lines if not line.startswith("  ")] == ["cannot run", "identical"]
+
+
+def test_what_cannot_be_executed_again(tmp_path: Path, search: Path) -> None:
+    run = _copied(search, tmp_path)
+    assert b"no run 'nosuch'" in exprec("rerun", "nosuch", cwd=tmp_path, code=4).stderr
+    with (run / "events.jsonl").open("r+b") as file:
+        file.write(b'{"accepted_')
+    damaged = exprec("rerun", run.name, cwd=tmp_path, code=5).stderr
+    assert b"events.jsonl" in damaged
+    work = tmp_path / "runs" / ".work" / "0123456789abcdef"
+    shutil.copytree(search, work)
+    assert b"exprec resume" in exprec("rerun", work.name, cwd=tmp_path, code=2).stderr
+
+
+def test_a_store_that_cannot_be_written_keeps_no_verdict_back(tmp_path: Path, search: Path) -> None:
+    _copied(search, tmp_path)
+    shutil.rmtree(tmp_path / "runs" / "attestations")
+    (tmp_path / "runs" / "attestations").write_text("in the way")
+    done = exprec("rerun", search.name, cwd=tmp_path)
+    assert done.stdout.startswith(b"identical")
+    assert b"the attestation could not be written" in done.stderr

@@ -1,0 +1,126 @@
+"""`exprec show` of a log alone, what it says of an empty selection, and what the shell completes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from exprec.cli.main import cli
+from exprec.recorder.events import EVENT_TYPES
+from tests.support import ROOT, exprec
+
+EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("show")
+    exprec("run", "-q", EXPERIMENT, cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded, tmp_path / "copy"))
+
+
+def _run(folder: Path) -> Path:
+    (run,) = (path for path in (folder / "runs").iterdir() if len(path.name) == 64)
+    return run
+
+
+def _shown(folder: Path, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+    done = exprec("show", *arguments, cwd=folder, code=code)
+    return done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("switches", [[], ["-v"], ["-v", "--iteration", "1"], ["--json"]], ids=" ".join)
+def test_a_log_alone_is_shown_as_that_of_its_run(folder: Path, switches: list[str]) -> None:
+    run = _run(folder)
+    shutil.copy(run / "events.jsonl", folder / "any name")
+    whole, _ = _shown(folder, run.name, *switches)
+    expected = whole.removesuffix(f"Run {run.name}\n")
+    assert _shown(folder, "any name", *switches) == (expected, "")
+    assert _shown(folder, run / "events.jsonl", *switches) == (expected, "")
+    # Nothing of a store is asked for, even where one is broken.
+    (folder / "runs" / "store.json").write_bytes(b"{")
+    assert _shown(folder, folder / "any name", *switches) == (expected, "")
+    assert _shown(folder, "any name", *switches) == (expected, "")
+
+
+def test_a_damaged_log_is_shown_up_to_its_damage(folder: Path) -> None:
+    log = (_run(folder) / "events.jsonl").read_bytes()
+    lines = log.splitlines(keepends=True)
+    (folder / "x.jsonl").write_bytes(b"".join(lines[:3]))
+    begins, _ = _shown(folder, "x.jsonl", "-v")
+    (folder / "x.jsonl").write_bytes(b"".join([*lines[:3], b"{" + lines[3], *lines[4:]]))
+    out, err = _shown(folder, "x.jsonl", "-v", code=5)
+    assert out == begins
+    assert err.startswith("exprec: x.jsonl:4: not JSON")
+    (folder / "x.jsonl").write_bytes(b"".join([*lines[:3], lines[3][:-1]]))
+    out, err = _shown(folder, "x.jsonl", "-v", code=5)
+    assert out == begins
+    assert f"x.jsonl:4: the last line is torn: {len(lines[3]) - 1} bytes" in err
+    (folder / "x.jsonl").write_bytes(b"")
+    assert _shown(folder, "x.jsonl") == ("", "")
+
+
+def test_a_name_in_the_store_goes_before_a_file(folder: Path) -> None:
+    run = _run(folder)
+    exprec("tag", "best", run.name, cwd=folder)
+    (folder / "best").write_bytes(b"no log\n")
+    assert _shown(folder, "best") == _shown(folder, run.name)
+    assert "best:1: not JSON" in _shown(folder, "./best", code=5)[1]
+    assert "no run 'worst'" in _shown(folder, "worst", code=4)[1]
+
+
+def test_an_empty_selection_says_what_there_is(folder: Path) -> None:
+    run = _run(folder).name
+    out, err = _shown(folder, run, "--event", "llm\x1b")
+    assert out == ""
+    assert err.startswith("exprec: no event of the type 'llm\\x1b'; there are bootstrap_evaluation, experiment_end, ")
+    assert _shown(folder, run, "--agent", "ME") == (
+        "",
+        "exprec: no event of the agent 'ME'; there are events of BANK_A, BANK_B\n",
+    )
+    assert "no event of iteration 9; the last iteration is 3" in _shown(folder, run, "--iteration", "9", "--json")[1]
+    mixed = _shown(folder, run, "--event", "experiment_start", "--agent", "BANK_A")
+    assert mixed == ("", "exprec: no event is all of what was asked for\n")
+
+
+@pytest.mark.parametrize(("event_type", "switch"), [("llm_call", "llm"), ("iteration_end", "metrics")])
+def test_events_that_are_asked_for_by_type_are_shown(folder: Path, event_type: str, switch: str) -> None:
+    run = _run(folder).name
+    out, _ = _shown(folder, run, "--event", event_type)
+    assert out
+    assert out == _shown(folder, run, "--event", event_type, f"--{switch}")[0]
+    assert _shown(folder, run, "--event", event_type, f"--no-{switch}") == ("", "")
+
+
+def _completed(*words: str) -> list[str]:
+    shell = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE")
+    return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
+
+
+def test_the_shell_completes_event_types_and_agents(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = _run(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("EXPREC_STORE", raising=False)
+    assert _completed("show", "--event", "experiment_") == [
+        "experiment_start",
+        "experiment_end",
+        "experiment_failed",
+    ]
+    assert _completed("show", run.name, "--event", "experiment_") == ["experiment_end", "experiment_start"]
+    assert _completed("show", run.name, "--agent", "") == ["BANK_A", "BANK_B"]
+    assert _completed("show", run.name, "--agent", "BANK_B") == ["BANK_B"]
+    assert _completed("show", "--agent", "") == []
+    (run / "run.json").write_bytes(b"{")
+    assert _completed("show", run.name, "--event", "") == list(EVENT_TYPES)
+    assert _completed("show", run.name, "--agent", "") == []
+    assert capfd.readouterr() == ("", "")
