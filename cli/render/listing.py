@@ -18,7 +18,8 @@ SAME_INPUTS = "≠"
 _WIDTH = 100
 _GAP = "  "
 _UNKNOWN = "–"
-_NAME, _LONGEST_NAME, _SHORTEST_NAME = 1, 40, 16
+_NAME, _LONGEST_NAME, _SHORTEST_NAME = 1, 40, 14
+_SHORT_TAGS = 12
 _LONGEST_MODE = 9
 _FAMILY = "deterministic-"
 """Left out of a mode: the rest of it tells the modes apart."""
@@ -33,12 +34,13 @@ _STYLES = {0: "strong", 7: "quiet", _TAGS: "agent"}
 def listing_lines(rows: Sequence[Listed], *, with_tags: bool = True) -> Iterator[Line]:
     """A header and a line for each run, none of which is ever wrapped; the tags are the last column.
 
-    Names are cut so that the line up to the tags keeps to 100 cells, if the other columns leave room for that.
+    Names are cut so that the line with a short tag keeps to 100 cells, if the other columns leave room for that.
     """
     columns = len(_HEADER) if with_tags else _TAGS
     cells = [each[:columns] for each in (list(_HEADER), *map(_cells, rows))]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    others = sum(widths[:_TAGS]) - widths[_NAME] + len(_GAP) * (_TAGS - 1)
+    others = sum(widths[:_TAGS]) - widths[_NAME] + len(_GAP) * (columns - 1)
+    others += min(widths[_TAGS], _SHORT_TAGS) if with_tags else 0
     widths[_NAME] = min(widths[_NAME], _LONGEST_NAME, max(_WIDTH - others, _SHORTEST_NAME))
     header, *lines = cells
     yield _line(header, widths, ["quiet"] * len(widths))
