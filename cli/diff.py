@@ -69,17 +69,21 @@ def diff(
     A and B are run ids, 4 or more of their first digits, tags, or paths of run directories, sealed or not.
 
     Events are compared by iteration, agent and type, not by line: an iteration more is reported as just that.
-    Values stand as they are in A, an arrow, and as they are in B; costs are in cents, and less is better. The
-    latency of a model is reported last, as a sum. Equal runs print nothing.
+    Values stand as they are in A, an arrow, and as they are in B; costs are in cents, and less is better. Numbers
+    of your own events stand in tables by iteration, with the difference. What commands wrote to stdout and stderr,
+    and artifacts, are compared line by line where they are texts of at most 1 MiB; of larger ones the first
+    difference is told, of other files the sizes. The latency of a model is reported last, as a sum. Equal runs
+    print nothing.
 
     Exits with 0 if the runs are equal, with 1 if they differ, with 4 when there is no such run, and with 5 when
     one is damaged.
 
     --json prints one object. `equal` is the answer; `old` and `new` say what the runs are. The kinds of
     difference are `config`, `divergence` (the first), `only_in`, `costs`, `parameters`, `policies`, `numbers`
-    (of events of other types), `texts`, `events` (all else), `result`, `latency` and `files`; each but
-    `divergence`, `only_in`, `latency` and `files` has a `count` and what is `listed` of it. A value that one
-    side does not have is left out. Exchanging A and B exchanges `old` and `new` everywhere, and nothing else.
+    (of events of your own types), `texts`, `events` (all else), `outputs`, `artifacts`, `result`, `latency` and
+    `files` (the names of all files that differ); each but `divergence`, `only_in`, `latency` and `files` has a
+    `count` and what is `listed` of it. A value that one side does not have is left out. Exchanging A and B
+    exchanges `old` and `new` everywhere, and nothing else.
 
     \b
     Example:

@@ -1,47 +1,22 @@
-"""The one place where exprec reads the clock, the environment, the terminal and the machine.
+"""Where a command reads the environment, the terminal and the machine; what is observed of an execution is read in
+`recorder.observation`, and offered here too.
 
 What it returns are plain values, passed on as arguments; none of them ever enters a run.
 """
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
-import re
-import socket
 import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from exprec import schemas
-from exprec.cli import git
-from exprec.recorder.format import DEFAULT_STORE
+from exprec.recorder.observation import exprec_version as exprec_version
+from exprec.recorder.observation import known_secrets as known_secrets
+from exprec.recorder.observation import start_observing as start_observing
+from exprec.recorder.observation import store_path as store_path
 
 _PROGRAM = "exprec"
-
-_NAMES_A_SECRET = re.compile(r"(?:^|_)[A-Z0-9]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_|$)")
-_NAMES_A_URL = re.compile(r"(?:^|_)(?:URL|URI|DSN|PROXY|ENDPOINT)S?$")
-_WORDS = re.compile(r"[A-Za-z]+(?:[_. -][A-Za-z]+)*")
-_NUMBER = re.compile(r"[0-9]{1,15}")
-_SAID_BY_ANYBODY = {"anonymous", "changeme", "disabled", "localhost", "password", "required", "undefined", "username"}
-
-
-@cache
-def exprec_version() -> str:
-    """The installed version."""
-    return version("exprec")
-
-
-def store_path(option: Path | None, configured: str | None = None) -> Path:
-    """The store to use: the option, else EXPREC_STORE, else what the experiment says, else ./runs."""
-    return option or Path(os.environ.get("EXPREC_STORE") or configured or DEFAULT_STORE)
 
 
 def wants_color(choice: str) -> bool:
@@ -78,6 +53,11 @@ def pager_environment() -> dict[str, str]:
     return {"LESS": "FRX", "LESSCHARSET": "utf-8", "LV": "-c", **os.environ}
 
 
+def child_environment() -> dict[str, str]:
+    """The environment for a command of the user's: ours, as it is."""
+    return dict(os.environ)
+
+
 def can_ask() -> bool:
     """Whether somebody is there who sees what we print and can answer a question about it."""
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
@@ -100,70 +80,3 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
-    """Begin to observe an execution of an experiment that lies in `folder`; call the result at its end."""
-    started_at, started = datetime.now(UTC), time.monotonic()
-
-    def finish() -> dict[str, Any]:
-        commit, dirty = git.state_of(folder)
-        return {
-            "started_at": started_at.isoformat(timespec="microseconds"),
-            "duration_seconds": round(time.monotonic() - started, 3),
-            "user": _user(),
-            "host": socket.gethostname() or None,
-            "exprec": exprec_version(),
-            "python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "git_commit": commit,
-            "git_dirty": dirty,
-        }
-
-    return finish
-
-
-def known_secrets() -> dict[str, str]:
-    """The secrets in the environment, by what they are called.
-
-    These are the values of the variables that have KEY, TOKEN, SECRET, PASSWORD, PASSWD, PASSPHRASE or
-    CREDENTIAL as the end of a word of their name, and the password (or else the user) in the value of a
-    variable named like a URL or a proxy. Left out is what a run may hold by chance, and what tells its reader
-    nothing: words such as `password` and those of exprec's own formats (`payment_tree`), numbers of at most
-    15 digits, and the paths of files and folders that exist.
-    """
-    found: dict[str, str] = {}
-    for name, value in os.environ.items():
-        if _NAMES_A_SECRET.search(name.upper()):
-            found[name] = value.strip()
-        elif _NAMES_A_URL.search(name.upper()) and (secret := _url_secret(value)):
-            found[f"the password in {name}"] = unquote(secret)
-            found[f"the password in {name}, as it stands there"] = secret
-    return {name: value for name, value in found.items() if not _is_ordinary(value)}
-
-
-def _url_secret(value: str) -> str | None:
-    try:
-        parts = urlsplit(value.strip())
-        return parts.password or parts.username
-    except ValueError:
-        return None
-
-
-def _is_ordinary(value: str) -> bool:
-    """Whether a value tells nothing, even if its variable is named like that of a secret."""
-    if _WORDS.fullmatch(value):
-        return value.lower() in _SAID_BY_ANYBODY or any(
-            value.encode() in schemas.text(name) for name in schemas.names()
-        )
-    try:
-        return bool(_NUMBER.fullmatch(value)) or ("/" in value and Path(value).expanduser().exists())
-    except (OSError, RuntimeError, ValueError):
-        return False
-
-
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return None

@@ -45,7 +45,7 @@ def gc(
 
     What would be removed is listed first: iterations begun, events and answers of a model recorded, size. Then it
     asks. Where nobody can be asked it removes nothing, unless --yes says so. `exprec resume NAME` goes on
-    with an interrupted run, and pays for none of its answers again.
+    with an interrupted experiment, and pays for none of its answers again.
 
     A sealed run is never removed, nor is one that is in progress.
 
@@ -116,7 +116,7 @@ def _ask(context: click.Context, chosen: Sequence[Leftover]) -> None:
         click.echo(f"exprec: nothing was removed; use --yes to remove {_counted(chosen)}", err=True)
         context.exit(InvalidInput.exit_code)
     if any(each.is_run for each in chosen):
-        click.echo("`exprec resume NAME` goes on with an interrupted run; what is removed is gone.", err=True)
+        click.echo("`exprec resume NAME` goes on with an interrupted experiment; what is removed is gone.", err=True)
     try:
         wanted = click.confirm(f"Remove {_counted(chosen)}?", err=True)
     except click.Abort:

@@ -1,6 +1,6 @@
 """`exprec init`: a store made before the first run, and git set up to show and verify what is recorded in it.
 
-It decides and prints; what a store consists of is told in `recorder.store`, how git is set up in `git_setup`.
+It decides and prints; what a store consists of is told in `recorder.store`, how git is set up in `git.setup`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.committed import repository_of
 from exprec.cli.environment import store_path, this_program
-from exprec.cli.git_setup import CHANGED, FOREIGN, HOOK_LINE, NEW, PRESENT, GitSetup
+from exprec.cli.git.committed import repository_of
+from exprec.cli.git.setup import CHANGED, FOREIGN, HOOK_LINE, NEW, PRESENT, GitSetup
 from exprec.cli.options import json_option, store_option
 from exprec.cli.render.text import visible
 from exprec.recorder import files, format

@@ -50,9 +50,9 @@ def log(
 ) -> None:
     """List the runs of a store, the newest first, and those in progress or interrupted before them.
 
-    A line has the first digits of the run id, name, status, mode of evaluation, iterations, first, best and
-    final cost in cents, whether the run converged, when it was first recorded, how many executions reached
-    its address (n), and its tags. With --sort, `name` is alphabetical, `cost` begins with the lowest final
+    A line has the first digits of the run id, name, status, mode of evaluation or how a command ended, iterations,
+    first, best and final cost in cents, whether the run converged, when it was first recorded, how many executions
+    reached its address (n), and its tags. With --sort, `name` is alphabetical, `cost` begins with the lowest final
     cost, `iterations` with the fewest.
 
     A run that cannot be read is listed as damaged and reported on stderr, selected or not; the list then

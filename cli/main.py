@@ -18,7 +18,7 @@ from exprec.recorder.secrets import SecretGuard
 
 _COMMANDS = {
     "init": "Create a store, and set up git to show and verify runs.",
-    "run": "Run an experiment and record it.",
+    "run": "Run an experiment or any command, and record it.",
     "resume": "Go on with an interrupted run.",
     "rerun": "Execute runs again, offline, and say whether they reproduce.",
     "show": "Print a recorded experiment as it printed when it ran.",

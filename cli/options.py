@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from exprec.cli.environment import store_path
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.events import EVENT_TYPES
+from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verbosity import VerboseConfig
@@ -126,7 +126,7 @@ def complete_tag(context: click.Context, _: click.Parameter, incomplete: str) ->
 def complete_event_type(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The event types that begin like `incomplete`: those of the sealed RUN before it, else all. It never prints or
     raises."""
-    types = list(EVENT_TYPES)
+    types = [*EVENT_TYPES, *OTHER_TYPES]
     try:
         run = _run_of(context)
         if run.is_sealed:
@@ -152,7 +152,7 @@ def complete_revision(_context: click.Context, _: click.Parameter, incomplete: s
     """The branches and tags of the repository that begin like `incomplete`. It never prints or raises."""
     try:
         # Imported here because a command that completes nothing shall not wait for it.
-        from exprec.cli.git import Repository
+        from exprec.cli.git.repository import Repository
 
         names = ["HEAD", *Repository(Path()).names()]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]

@@ -1,6 +1,7 @@
 """`exprec rerun`: runs executed again, offline, to see whether they reproduce.
 
-It prints verdicts and attests them; how a run is executed again is told in `recorder.optimize.rerun`.
+It prints verdicts and attests them; how a run is executed again is told in `recorder.optimize.rerun` and
+`recorder.command.rerun`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,22 +17,31 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.environment import known_secrets, processors, start_observing, store_path, wants_progress
+from exprec.cli.environment import (
+    child_environment,
+    known_secrets,
+    processors,
+    start_observing,
+    store_path,
+    wants_progress,
+)
 from exprec.cli.execution import jobs_option
 from exprec.cli.options import complete_run, json_option, store_option
 from exprec.cli.render.text import visible
 from exprec.recorder import format
+from exprec.recorder.command.rerun import rerun as rerun_command
 from exprec.recorder.compare.values import ABSENT
+from exprec.recorder.compare.verdict import CANNOT_RUN, IDENTICAL, Verdict
 from exprec.recorder.compare.wording import difference_text, event_name
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem, StorageFailure
-from exprec.recorder.optimize.rerun import CANNOT_RUN, IDENTICAL, Verdict
-from exprec.recorder.optimize.rerun import rerun as executed_again
+from exprec.recorder.optimize.loop import EXPERIMENT_TYPE
+from exprec.recorder.optimize.rerun import rerun as rerun_experiment
 from exprec.recorder.secrets import SecretGuard
 from exprec.recorder.state.provider import Listener
 from exprec.recorder.state.verify import verify
 from exprec.recorder.store.rundir import RunDirectory, is_run_id
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.validation import key_name
+from exprec.recorder.validation import key_name, show_value
 
 _NOT_IDENTICAL = 1
 _SHOWN = 8
@@ -45,7 +56,7 @@ _WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     metavar="DIR",
     default=Path(),
-    help="The folder with the simulator that the experiment names, if it names one.  [default: this one]",
+    help="The folder that a command runs in, or with the simulator that an experiment names.  [default: this one]",
 )
 @jobs_option
 @json_option
@@ -55,14 +66,18 @@ def rerun(
 ) -> None:
     """Execute runs again and say whether they reproduce. No model is asked, and no key or network needed.
 
-    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. All that is needed is in
-    the run: its config.json and the answers that models gave. Only a simulator of your own is looked for in
-    --files, in the version that lies there.
+    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. All that is needed of an
+    experiment is in the run: its config.json and the answers that models gave. Only a simulator of your own is looked
+    for in --files, in the version that lies there.
+
+    A command is executed as it was recorded, in --files; so look at the run first if it is not yours. Its inputs must
+    lie there as they were. It makes its artifacts there once more, has the stdin of exprec unless that is a terminal,
+    and its output is compared, not printed.
 
     \b
     The verdict is one of
       identical    the same address, byte for byte; the store gets an attestation
-      diverged     the first event and field that differ, with what was recorded and what came
+      diverged     the first event, line of output or artifact that differs, with what was recorded and what came
       cannot run   why, which says nothing of the run
 
     Exits with 0 when all runs are identical, else with 1.
@@ -78,9 +93,9 @@ def rerun(
     all_identical = True
     for directory in [_sealed(reference, path) for reference in runs]:
         finish = start_observing(files)
-        with tempfile.TemporaryDirectory() as scratch, _progress(directory) as listener:
+        with tempfile.TemporaryDirectory() as scratch:
             place = Store.open_or_create(Path(scratch) / format.DEFAULT_STORE)
-            verdict = asyncio.run(executed_again(directory, place, files, jobs=jobs or processors(), listener=listener))
+            verdict = _executed(directory, place, files, guard, jobs or processors())
         click.echo(guard.redacted(_as_json(directory, verdict) if as_json else _as_text(directory, verdict)))
         if verdict.outcome == IDENTICAL:
             _attest(directory, finish())
@@ -90,11 +105,27 @@ def rerun(
         context.exit(_NOT_IDENTICAL)
 
 
+def _executed(run: RunDirectory, store: Store, files: Path, guard: SecretGuard, jobs: int) -> Verdict:
+    """Execute a run again, as its type has it, and record it in `store`. Raises as what executes it."""
+    if run.type == EXPERIMENT_TYPE:
+        with _progress(run) as listener:
+            return asyncio.run(rerun_experiment(run, store, files, jobs=jobs, listener=listener))
+    if run.type == format.COMMAND_RUN:
+        environment = child_environment()
+        return rerun_command(run, store, files, environment, secrets=guard, has_input=not sys.stdin.isatty())
+    if run.type == format.PYTHON_RUN:
+        why = "a Python program recorded it: run the program again, which comes to the same address if it reproduces"
+        return Verdict(CANNOT_RUN, 0, reasons=(why,))
+    why = f"it is a run of the type {show_value(run.type)}, which this version cannot execute"
+    return Verdict(CANNOT_RUN, 0, reasons=(why,))
+
+
 def _sealed(reference: str, store: Path) -> RunDirectory:
     """A run that is what its address says. Raises InvalidInput for one that is not sealed, NotVerified, RunNotFound."""
     run = find_run(reference, store)
     if not run.is_sealed:
-        message = f"the run {run.run_id} is not sealed; `exprec resume` goes on with it"
+        hint = "; `exprec resume` goes on with it" if run.type == EXPERIMENT_TYPE else ""
+        message = f"the run {run.run_id} is not sealed{hint}"
         raise InvalidInput([Problem((), message)])
     # What was observed of its executions is no part of the run.
     problems = [each for each in verify(run, quick=True) if format.ATTESTATIONS_FOLDER not in str(each.source)]

@@ -12,6 +12,7 @@ import click
 from exprec.cli.environment import known_secrets, processors, store_path
 from exprec.cli.execution import Execution, chosen_output, jobs_option, recorded_proposer
 from exprec.cli.options import complete_work, display_options, json_option, store_option, verbose_config
+from exprec.recorder import format
 from exprec.recorder.compare.wording import line_difference_text
 from exprec.recorder.errors import InvalidInput, NotAsRecorded, Problem, RunInProgress
 from exprec.recorder.optimize.config import ExperimentConfig
@@ -84,13 +85,21 @@ def resume(
 
 
 def _interrupted(store: Store, reference: str) -> RunDirectory:
-    """The run to go on with. Raises InvalidInput for one that is sealed, RunInProgress, RunNotFound."""
+    """The run to go on with. Raises InvalidInput for one that is sealed, or of no experiment; RunInProgress,
+    RunNotFound."""
     found = store.resolve(reference)
     if found.is_sealed:
         message = f"the run {found.run_id} is sealed: there is nothing to go on with; `exprec rerun` executes it again"
         raise InvalidInput([Problem((), message)])
     if found.status == "running":
         raise RunInProgress(found.run_id)
+    if found.type in (format.COMMAND_RUN, format.PYTHON_RUN):
+        what = "the command" if found.type == format.COMMAND_RUN else "the program that recorded it"
+        message = (
+            f"the run {found.run_id} cannot be gone on with: exprec knows what came, not what {what} was about to do; "
+            f"run {what} again (`exprec show` prints what was recorded, `exprec gc` removes it)"
+        )
+        raise InvalidInput([Problem((), message)])
     return found
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.branch import find_branch, review_of
 from exprec.cli.environment import known_secrets, store_path, wants_color, wants_progress
+from exprec.cli.git.branch import find_branch, review_of
 from exprec.cli.options import complete_revision, json_option, pager_option, store_option
 from exprec.cli.pager import paged
 from exprec.cli.render.review import Review

@@ -24,8 +24,10 @@ from exprec.cli.options import (
 )
 from exprec.cli.pager import paged
 from exprec.cli.render.console import make_console
-from exprec.cli.render.display import EventDisplay, display_experiment_output
+from exprec.cli.render.display import EventDisplay, display_events, display_experiment_output
+from exprec.cli.render.output import address_line, begin_line, copy_output, failure_comment
 from exprec.cli.render.text import visible
+from exprec.recorder import format
 from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
 from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
 from exprec.recorder.state.provider import StoredStateProvider
@@ -124,13 +126,17 @@ def show(
     as_json: bool,
     **switches: bool | None,
 ) -> None:
-    """Print a recorded experiment, byte for byte as it printed when it ran with the same switches.
+    """Print a recorded run, byte for byte as it printed when it ran with the same switches.
 
     RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. A run that is
     in progress or was interrupted can be shown too: as far as it came. The path of a log file alone, under
     any name, shows the events in it.
 
-    On a terminal the output goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
+    Of the run of a command, what it wrote to stdout is printed to stdout, what it wrote to stderr to stderr, and the
+    address after that; the bytes are the command's own, also those that mean something to a terminal. Its events
+    follow on stdout with -v, and are shown alone with --event, --iteration, --agent or --json.
+
+    On a terminal what is printed to stdout goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
 
     With --json the selected events are printed as they stand in the log.
 
@@ -147,6 +153,8 @@ def show(
     found = _find(run, store_path(store))
     if as_json:
         torn_bytes = _print_lines(found, selection)
+    elif isinstance(found, RunDirectory) and found.type == format.COMMAND_RUN and selection.is_everything:
+        torn_bytes = _print_output(found, config if verbose else None, color, no_pager=no_pager)
     else:
         torn_bytes = _print_display(found, selection, config, color, no_pager=no_pager)
     _comment(found, selection, torn_bytes)
@@ -178,6 +186,29 @@ def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
     return reader.torn_bytes
 
 
+def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:
+    """Print what a command wrote to each of its streams, and with a config its events; returns the bytes of a torn
+    last line of these."""
+    provider = StoredStateProvider(run)
+    # Before there is a pager, as below.
+    stdout, stderr = (run.output(stream) for stream in format.STREAMS)
+    with paged(not no_pager) as stream:
+        last = copy_output(stdout, stream)
+        if config is not None:
+            begin_line(stream, last)
+            last = b""
+            display_events(provider, make_console(stream, color=wants_color(color)), config)
+        stream.flush()
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        # They share the screen.
+        begin_line(sys.stdout, last)
+        sys.stdout.flush()
+    begin_line(sys.stderr, copy_output(stderr, sys.stderr))
+    if provider.is_sealed:
+        sys.stderr.write(failure_comment(run.head["failure"]) + address_line(run.run_id))
+    return provider.torn_bytes
+
+
 def _print_display(
     found: RunDirectory | Path, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
 ) -> int:
@@ -191,6 +222,8 @@ def _print_display(
             display_experiment_output(provider, console, config)
             return provider.torn_bytes
         display = EventDisplay(console, config)
+        if isinstance(found, RunDirectory):
+            display.open(StoredStateProvider(found))
         for entry in reader.entries():
             if selection.selects(entry.event):
                 display.show(entry.event)

@@ -1,7 +1,7 @@
 """`exprec verify`: whether runs are what they say they are, with every problem of every run.
 
 It selects runs and prints. What is checked is told in `recorder.state.verify` and `recorder.store.verify`, how runs
-come out of git in `committed`, what a commit may do to them in `staged`.
+come out of git in `git.committed`, what a commit may do to them in `git.staged`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.verify import verify_store
 
 if TYPE_CHECKING:
-    from exprec.cli.committed import CommittedStore, Layout
+    from exprec.cli.git.committed import CommittedStore, Layout
 
 _NOT_VERIFIED = 1
 
@@ -194,7 +194,7 @@ def _file(run: RunDirectory, problem: Problem) -> Path:
 def _in_revision(
     revision: str, references: Sequence[str], option: Path | None, resources: ExitStack, *, quick: bool
 ) -> tuple[int, Iterator[_Subject]]:
-    from exprec.cli.committed import find_store, laid_out, repository_of
+    from exprec.cli.git.committed import find_store, laid_out, repository_of
 
     repository, path = repository_of(store_path(option))
     entries = repository.tree(repository.commit(revision))
@@ -208,9 +208,9 @@ def _in_revision(
 
 
 def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tuple[int, Iterator[_Subject]]:
-    from exprec.cli.committed import repository_of
-    from exprec.cli.git import Repository
-    from exprec.cli.staged import staged_stores
+    from exprec.cli.git.committed import repository_of
+    from exprec.cli.git.repository import Repository
+    from exprec.cli.git.staged import staged_stores
 
     repository, only = (Repository(Path()), None) if option is None else repository_of(option)
     blobs = resources.enter_context(repository.blobs())
@@ -219,7 +219,7 @@ def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tupl
         click.echo(f"exprec: {visible(note)}", err=True)
 
     def subjects() -> Iterator[_Subject]:
-        from exprec.cli.committed import laid_out
+        from exprec.cli.git.committed import laid_out
 
         for each in stores:
             for problem in each.problems:

@@ -9,12 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from exprec.recorder.declared import EventTypes as EventTypes
     from exprec.recorder.errors import ExprecError as ExprecError
     from exprec.recorder.optimize.config import ExperimentConfig as ExperimentConfig
     from exprec.recorder.optimize.loop import ExperimentResult as ExperimentResult
     from exprec.recorder.optimize.loop import OptimizationLoop as OptimizationLoop
     from exprec.recorder.optimize.recorded import RecordedProposer as RecordedProposer
     from exprec.recorder.optimize.runner import GenericExperimentRunner as GenericExperimentRunner
+    from exprec.recorder.python import Run as Run
+    from exprec.recorder.python import record as record
     from exprec.recorder.secrets import SecretGuard as SecretGuard
     from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
     from exprec.recorder.state.provider import LiveStateProvider as LiveStateProvider
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from exprec.recorder.verbosity import VerboseConfig as VerboseConfig
 
 _MODULES = {
+    "EventTypes": "declared",
     "ExperimentConfig": "optimize.config",
     "ExperimentResult": "optimize.loop",
     "ExperimentStateProvider": "state.protocol",
@@ -33,12 +37,14 @@ _MODULES = {
     "LiveStateProvider": "state.provider",
     "OptimizationLoop": "optimize.loop",
     "RecordedProposer": "optimize.recorded",
+    "Run": "python",
     "RunDirectory": "store.rundir",
     "SecretGuard": "secrets",
     "Store": "store.store",
     "StoredStateProvider": "state.provider",
     "VerboseConfig": "verbosity",
     "find_run": "store.store",
+    "record": "python",
 }
 
 __all__ = sorted(_MODULES)

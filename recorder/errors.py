@@ -100,6 +100,16 @@ class ExperimentFailed(ExprecError):
         super().__init__(f"the experiment failed: {error_type}: {message}")
 
 
+class NotRecording(ExprecError):
+    """A program records into a run that takes nothing from it: it has ended, or belongs to another process."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"nothing can be recorded in the run '{name}': {reason}")
+
+
 class RunInProgress(ExprecError):
     """A process is recording this run; nobody else may go on with it or remove it."""
 

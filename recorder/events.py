@@ -24,6 +24,8 @@ POLICY_REJECTED = "policy_rejected"
 ITERATION_END = "iteration_end"
 EXPERIMENT_END = "experiment_end"
 EXPERIMENT_FAILED = "experiment_failed"
+RUN_END = "run_end"
+COMMAND_END = "command_end"
 
 EVENT_TYPES = (
     EXPERIMENT_START,
@@ -36,6 +38,13 @@ EVENT_TYPES = (
     EXPERIMENT_END,
     EXPERIMENT_FAILED,
 )
+"""The types of an optimisation experiment, in the order in which they may come."""
+
+OTHER_TYPES = (COMMAND_END, RUN_END)
+"""The types of runs of another kind, which a program or a command recorded; `experiment_failed` ends these too."""
+
+OWN_TYPES = frozenset((*EVENT_TYPES, *OTHER_TYPES))
+"""The types that only exprec records."""
 
 
 @cache

@@ -6,7 +6,7 @@ It gives no verdicts on the hot path: `validation` asks it only about values tha
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -14,7 +14,16 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from exprec.recorder.errors import KeyPath, Problem
-from exprec.recorder.validation import Schema, key_name, local_target, show_value, unknown_word
+from exprec.recorder.events import ENVELOPE
+from exprec.recorder.validation import (
+    EXACT_INTEGER,
+    Schema,
+    key_name,
+    local_target,
+    part_at,
+    show_value,
+    unknown_word,
+)
 
 # JSON Schema counts 1.0 as an integer; exprec does not (see `validation`).
 _strict_types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
@@ -61,6 +70,48 @@ def explain(schema: Schema, value: Any) -> list[Problem]:
     return list(found.values())
 
 
+def explain_found(errors: Iterable[Any], schema: Schema, value: Any) -> list[Problem]:
+    """The same of the errors that jsonschema-rs found with any schema."""
+    found: dict[tuple[KeyPath, str], Problem] = {}
+    for error in errors:
+        path: KeyPath = tuple(error.instance_path)
+        for where, message in _words_found(error, path, schema, value):
+            found.setdefault((where, message), Problem(where, message, key_name(where, value)))
+    return list(found.values())
+
+
+def _words_found(error: Any, path: KeyPath, schema: Schema, value: Any) -> Iterator[tuple[KeyPath, str]]:
+    """The problems that one error of jsonschema-rs stands for. Its own message may hold all of a value."""
+    *place, keyword = error.schema_path or [""]
+    part, limit, shown = part_at(place, schema), part_at(error.schema_path, schema), show_value(error.instance)
+    about = error.kind.as_dict()
+    match error.kind.name:
+        case "additionalProperties" | "unevaluatedProperties":
+            named = part.get("properties", {}) if isinstance(part, dict) else {}
+            for key in about["unexpected"]:
+                yield (*path, key), unknown_word("key", key, sorted(named.keys() - set(ENVELOPE)))
+        case "falseSchema" if keyword == "additionalProperties":
+            # The error of a schema that names no field at all does not tell which one there is.
+            for key in part_at(path, value):
+                yield (*path, key), unknown_word("key", key, [])
+        case "falseSchema":
+            yield path, "may not be here, says the schema"
+        case "required":
+            yield (*path, about["property"]), "this key is required and missing"
+        case "type":
+            yield path, _type_words([limit] if isinstance(limit, str) else limit, shown)
+        case "enum":
+            yield path, f"must be one of {', '.join(map(show_value, limit))}, not {shown}{_hint(error.instance, limit)}"
+        case "const":
+            yield path, f"must be {show_value(limit)}, not {shown}"
+        case _ if keyword == EXACT_INTEGER:
+            # Beside the type, or in the last `then` of an `allOf` beside it.
+            kinds = part["type"] if isinstance(part, dict) else part_at(place[:-3], schema)["type"]
+            yield path, _type_words([kinds] if isinstance(kinds, str) else kinds, shown)
+        case _:
+            yield path, _bound_words(str(keyword), limit, shown, f"{shown} is not valid by '{keyword}' of its schema")
+
+
 def _words(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     """The problems that one error of jsonschema, at a path, stands for: path and message of each."""
     keyword: str = str(error.validator)
@@ -83,7 +134,7 @@ def _words(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str
             yield (*path, missing), "this key is required and missing"
         case "type":
             kinds = [limit] if isinstance(limit, str) else limit
-            yield path, f"must be {' or '.join(_TYPE_WORDS[kind] for kind in kinds)}, not {shown}"
+            yield path, _type_words(kinds, shown)
         case "enum":
             yield path, f"must be one of {', '.join(map(show_value, limit))}, not {shown}{_hint(instance, limit)}"
         case "anyOf" if all(set(choice) == {"required"} for choice in limit):
@@ -92,6 +143,10 @@ def _words(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str
             yield path, f"must be {show_value(limit)}, not {shown}"
         case _:
             yield path, _bound_words(keyword, limit, shown, error.message)
+
+
+def _type_words(kinds: list[str], shown: str) -> str:
+    return f"must be {' or '.join(_TYPE_WORDS[kind] for kind in kinds)}, not {shown}"
 
 
 def _hint(instance: Any, known: list[Any]) -> str:
@@ -110,6 +165,11 @@ def _bound_words(keyword: str, limit: Any, shown: str, otherwise: str) -> str:
         "maxItems": f"must have at most {limit} item{'s' if limit != 1 else ''}",
         "minLength": "must not be empty" if limit == 1 else f"must have at least {limit} characters",
         "minProperties": f"must have at least {limit} key{'s' if limit != 1 else ''}",
+        "maxLength": f"must have at most {limit} character{'s' if limit != 1 else ''}",
+        "maxProperties": f"must have at most {limit} key{'s' if limit != 1 else ''}",
+        "multipleOf": f"must be a multiple of {limit}, not {shown}",
+        "anyOf": f"{shown} is none of what its schema allows",
+        "oneOf": f"{shown} is none, or more than one, of what its schema allows",
         "pattern": f"must match the pattern {limit}, not {shown}",
         "uniqueItems": "must not list the same item twice",
     }

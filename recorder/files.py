@@ -16,6 +16,8 @@ from pathlib import Path
 
 from exprec.recorder.errors import StorageFailure
 
+_CHUNK_BYTES = 1024 * 1024
+
 
 @contextmanager
 def _failures_of(path: Path) -> Iterator[None]:
@@ -53,7 +55,8 @@ class AppendOnlyFile:
 
         Raises StorageFailure when it cannot be written whole; the file then ends where it ended before.
         """
-        with _failures_of(self.path):
+        # Without `_failures_of`, which takes as long as the write itself.
+        try:
             handle = self._handle if self._handle is not None else self._create()
             if self._has_rest:
                 os.ftruncate(handle, self.size)
@@ -61,6 +64,8 @@ class AppendOnlyFile:
             written = os.write(handle, data)
             if written != len(data):
                 self._write_rest(handle, data[written:])
+        except OSError as error:
+            raise StorageFailure(self.path, error) from error
         offset = self.size
         self.size += len(data)
         return offset
@@ -112,6 +117,18 @@ def write_new(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+
+
+def copy_new(source: Path, path: Path) -> None:
+    """Create a file with the content of another one, on the disk when this returns. Raises StorageFailure."""
+    with _failures_of(source):
+        origin = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    with os.fdopen(origin, "rb") as reader, _failures_of(path):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "wb") as writer:
+            shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
+            writer.flush()
+            os.fsync(writer.fileno())
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -181,6 +198,16 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def remove_upwards(path: Path, top: Path) -> None:
+    """Remove a file as far as it is there, and then the folders above it, below `top`, that are empty."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == top:
+                break
+            folder.rmdir()
+
+
 def sync_folder(path: Path) -> None:
     """Return once the names in a folder are on the disk."""
     with _failures_of(path):
@@ -196,25 +223,31 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock of an existing file. Raises StorageFailure when another process has it."""
+        self._handle: int | None = None
         with _failures_of(path):
-            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                while not self._is_taken():
+                while not _is_taken(handle):
                     # Somebody in `is_locked` had it, for a moment. Nobody else may share it: of a holder this raises.
-                    fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
-                os.close(self._handle)
+                os.close(handle)
                 raise
-
-    def _is_taken(self) -> bool:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        self._handle = handle
 
     def release(self) -> None:
-        os.close(self._handle)
+        """Give the lock up; nothing happens the second time."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+
+def _is_taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_locked(path: Path) -> bool:

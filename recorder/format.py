@@ -11,10 +11,19 @@ CONFIG_FILE = "config.json"
 EVENTS_FILE = "events.jsonl"
 EXCHANGES_FILE = "exchanges.jsonl"
 SCHEMAS_FILE = "schemas.json"
+COMMAND_RUN = "command"
+"""The `type` of the run of a command."""
+PYTHON_RUN = "python"
+"""The `type` of a run that a Python program recorded."""
+STREAMS = ("stdout", "stderr")
+"""The files with what a recorded command wrote, byte by byte; a run of another type has neither."""
+ARTIFACTS_FOLDER = "artifacts"
 
 STORE_FILE = "store.json"
 WORK_FOLDER = ".work"
 WORK_HEAD_SUFFIX = ".json"
+WORK_EVENTS_SUFFIX = ".events"
+"""Of the file beside a work folder that a recorded command appends its events to."""
 ATTESTATIONS_FOLDER = "attestations"
 TAGS_FOLDER = "tags"
 
@@ -23,6 +32,9 @@ DEFAULT_STORE = "runs"
 ID_DIGITS = 64
 SHORTEST_PREFIX = 4
 """Fewest hex digits that stand for a run id, as in git."""
+
+MAX_ARTIFACT_BYTES = 100 * 1000 * 1000
+"""Largest artifact that is taken unless a larger one is allowed: more is seldom wanted in version control."""
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line of a log that is read; a longer one is damage, not data."""

@@ -11,9 +11,11 @@ gives the reason why a key that others may know is refused.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
-from functools import cache
+import operator
+from collections.abc import Sequence
+from functools import cache, reduce
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -21,22 +23,32 @@ from exprec import schemas
 from exprec.recorder.errors import KeyPath, Problem
 
 Schema = dict[str, Any]
-_Check = Callable[[Any], bool]
 _LONGEST_VALUE = 60
+EXACT_INTEGER = "x-exprec-exact-integer"
+_MAPS_OF_SCHEMAS = frozenset(("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"))
+_NO_SCHEMAS = frozenset(("const", "enum", "default", "examples"))
 
 
 class Validator:
     """One schema, compiled: a fast verdict and, for what fails, every problem in words."""
 
     def __init__(self, schema: Schema) -> None:
-        """Raises ValueError when `schema` is not a valid JSON Schema. Nothing is ever fetched."""
+        """Raises ValueError when `schema` is not a valid JSON Schema. Nothing is ever fetched.
+
+        No pattern can hang: the engine matches in a time that grows with the text alone, and refuses a schema whose
+        patterns look ahead or refer back.
+        """
         self._schema = schema
-        self._verdict = jsonschema_rs.validator_for(schema, offline=True)
-        self._integers = _integer_check(schema, schema)
+        self._verdict = jsonschema_rs.validator_for(
+            _with_exact_integers(schema),
+            offline=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            keywords={EXACT_INTEGER: _ExactInteger},  # type: ignore[dict-item] # for it, `validate` is a method
+        )
 
     def is_valid(self, value: Any) -> bool:
         """The verdict alone. `value` must be made of JSON types."""
-        return self._verdict.is_valid(value) and (self._integers is None or self._integers(value))
+        return self._verdict.is_valid(value)
 
     def problems(self, value: Any) -> list[Problem]:
         """Everything wrong with `value`, in the order of the document; empty when it is valid."""
@@ -46,6 +58,29 @@ class Validator:
         from exprec.recorder.explanation import explain
 
         return explain(self._schema, value)
+
+
+class DeclaredValidator(Validator):
+    """A schema that anybody may have written. Its problems are those of the engine that gives the verdict: the other
+    one could hang on a pattern, and follows no `$ref` within `anyOf`."""
+
+    def problems(self, value: Any) -> list[Problem]:
+        if self.is_valid(value):
+            return []
+        from exprec.recorder.explanation import explain_found
+
+        return explain_found(self._verdict.iter_errors(value), self._schema, value)
+
+
+class _ExactInteger(Exception):
+    """The keyword that stands beside a type `integer` in what is compiled; it is never in a schema that is kept.
+
+    The engine makes one for each place and asks it about each value there; it takes whatever is raised for a no.
+    Therefore nothing in it is Python that a signal could interrupt: Ctrl-C would be lost in the verdict. An exception
+    takes any arguments, and `operator.index` raises TypeError for a float.
+    """
+
+    validate = operator.index
 
 
 @cache
@@ -92,64 +127,27 @@ def unknown_word(kind: str, word: str, known: list[str]) -> str:
     return f"unknown {kind}{hint} (known: {', '.join(known) or 'none'})"
 
 
-def _integer_check(schema: Any, root: Schema, within: frozenset[str] = frozenset()) -> _Check | None:
-    """A check that what the schema calls an integer is one, or None where it calls nothing so.
-
-    It follows `properties`, `additionalProperties`, `items`, `allOf`, `if`/`then`/`else` and local `$ref`s
-    that do not recurse: the places where the formats of this package have integers.
-    """
-    if not isinstance(schema, dict):
-        return None
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        target = local_target(reference, root)
-        return None if reference in within else _integer_check(target, root, within | {reference})
-    checks: list[_Check] = list(_child_checks(schema, root, within))
-    kinds = schema.get("type", [])
-    if "integer" in kinds and "number" not in kinds:
-        checks.insert(0, lambda value: type(value) is not float)
-    if len(checks) <= 1:
-        return checks[0] if checks else None
-    return lambda value: all(check(value) for check in checks)
-
-
-def _child_checks(schema: Schema, root: Schema, within: frozenset[str]) -> Iterator[_Check]:
-    properties = schema.get("properties", {})
-    fields = {key: check for key, sub in properties.items() if (check := _integer_check(sub, root, within))}
-    if fields:
-        pairs = tuple(fields.items())
-        yield (
-            lambda value: not isinstance(value, dict) or all(check(value[key]) for key, check in pairs if key in value)
-        )
-    rest = _integer_check(schema.get("additionalProperties"), root, within)
-    if rest is not None:
-        named = frozenset(properties)
-        yield (
-            lambda value: (
-                not isinstance(value, dict) or all(rest(part) for key, part in value.items() if key not in named)
-            )
-        )
-    items = _integer_check(schema.get("items"), root, within)
-    if items is not None:
-        yield lambda value: not isinstance(value, list) or all(map(items, value))
-    for sub in schema.get("allOf", ()):
-        check = _integer_check(sub, root, within)
-        if check is not None:
-            yield check
-    yield from _branch_checks(schema, root, within)
-
-
-def _branch_checks(schema: Schema, root: Schema, within: frozenset[str]) -> Iterator[_Check]:
-    branches = {key: check for key in ("then", "else") if (check := _integer_check(schema.get(key), root, within))}
-    if "if" in schema and branches:
-        condition = jsonschema_rs.validator_for(schema["if"], offline=True)
-        then, otherwise = branches.get("then"), branches.get("else")
-
-        def check(value: Any) -> bool:
-            branch = then if condition.is_valid(value) else otherwise
-            return branch is None or branch(value)
-
-        yield check
+def _with_exact_integers(part: Any, *, is_map: bool = False) -> Any:
+    """A schema, or a mapping of names to schemas, in which each type `integer` has EXACT_INTEGER beside it."""
+    if isinstance(part, list):
+        return [_with_exact_integers(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if is_map:
+        return {name: _with_exact_integers(each) for name, each in part.items()}
+    made = {
+        key: each if key in _NO_SCHEMAS else _with_exact_integers(each, is_map=key in _MAPS_OF_SCHEMAS)
+        for key, each in part.items()
+    }
+    kinds = part.get("type")
+    if kinds in ("integer", ["integer"]):
+        made[EXACT_INTEGER] = True
+    elif isinstance(kinds, list) and "integer" in kinds and "number" not in kinds:
+        exact = {"if": {"type": "integer"}, "then": {EXACT_INTEGER: True}}
+        beside = made.get("allOf", [])
+        # What is no list is for the engine to refuse.
+        made["allOf"] = [*beside, exact] if isinstance(beside, list) else beside
+    return made
 
 
 def local_target(reference: str, root: Schema) -> Any:
@@ -157,6 +155,17 @@ def local_target(reference: str, root: Schema) -> Any:
     if not reference.startswith("#/"):
         return None
     target: Any = root
-    for part in reference[2:].split("/"):
-        target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None
+    for part in unquote(reference[2:]).split("/"):
+        target = _below(target, part.replace("~1", "/").replace("~0", "~"))
     return target
+
+
+def _below(part: Any, key: str | int) -> Any:
+    if isinstance(part, list):
+        return part[int(key)] if str(key).isdecimal() and int(key) < len(part) else None
+    return part.get(key) if isinstance(part, dict) else None
+
+
+def part_at(path: Sequence[str | int], value: Any) -> Any:
+    """What stands at a path in a JSON value; None when there is nothing."""
+    return reduce(_below, path, value)

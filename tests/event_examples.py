@@ -99,6 +99,8 @@ EXAMPLES: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
     events.EXPERIMENT_FAILED: (0, {"error_type": "SimulationError", "message": "division by zero"}),
+    events.COMMAND_END: (0, {"exit_status": 0, "signal": None}),
+    events.RUN_END: (0, {"accuracy": 0.9, "epochs": 3}),
 }
 
 EXCHANGE: dict[str, Any] = {

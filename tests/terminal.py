@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS = 60
+_PATIENCE_SECONDS = 1.0
+_CTRL_C = b"\x03"
 _UNSET = ("COLUMNS", "EXPREC_STORE", "EXPREC_PAGER", "PAGER", "LESS", "LESSCHARSET", "LV", "NO_COLOR", "FORCE_COLOR")
 
 
@@ -52,10 +54,17 @@ def on_terminal(
     output = b""
     waiting = {key.encode(): value.encode() for key, value in (typed or {}).items()}
     deadline = time.monotonic() + _SECONDS
+    last = b""
     while True:
-        if not select.select([master], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            process.kill()
-            raise TimeoutError(f"it waits for something after {output.decode()!r}")
+        if not select.select([master], [], [], _PATIENCE_SECONDS)[0]:
+            if last == _CTRL_C:
+                # Between its question and its read Python only notes a signal, and then waits for input: as a person
+                # would, type it again.
+                os.write(master, last)
+            if time.monotonic() > deadline:
+                process.kill()
+                raise TimeoutError(f"it waits for something after {output.decode()!r}")
+            continue
         try:
             chunk = os.read(master, 65536)
         except OSError:  # Linux says so when the last writer has gone
@@ -64,6 +73,7 @@ def on_terminal(
             break
         output += chunk
         for key in [key for key in waiting if output.endswith(key)]:
-            os.write(master, waiting.pop(key))
+            last = waiting.pop(key)
+            os.write(master, last)
     os.close(master)
     return OnTerminal(process.wait(_SECONDS), output.decode().replace("\r\n", "\n"))

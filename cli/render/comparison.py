@@ -5,11 +5,13 @@ It finds no differences; how a report looks on a terminal and in Markdown is tol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
 
+from exprec.cli.render.events import short_number
 from exprec.cli.render.report import (
     AGENT,
     DATA,
@@ -29,6 +31,7 @@ from exprec.recorder.compare.comparison import (
     Comparison,
     Divergence,
     EventChange,
+    FileChange,
     Hunk,
     Listed,
     Place,
@@ -50,7 +53,10 @@ _BEFORE = 16
 """Characters shown of a long text before the place from which on it differs."""
 _LONGEST_LINE = 160
 _MOST_LINES = 12
+_MOST_FILE_LINES = 30
 _MOST_FIELDS = 3
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHORT_DIGEST = 12
 _COSTS = {"final_cost": "final cost", "best_cost": "best cost"}
 _RESULT_ORDER: Mapping[str | int, int] = {"status": 0, "failure": 1, "result": 2, "final_cost": 3, "best_cost": 4}
 _CUT = "*The rest of the comparison is left out: it is too long for a comment.*\n"
@@ -96,6 +102,8 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
         yield from _series(((kind, DATA), (" by iteration (0: outside)", "strong")), series, _number_name)
     yield from _texts(comparison.texts)
     yield from _events(comparison.events)
+    yield from _files("Output", comparison.outputs)
+    yield from _files(f"Artifacts: {_count(comparison.artifacts.count, 'file')}", comparison.artifacts)
     if comparison.result.count:
         yield Section(_title("Result"), (Items(tuple(_result(comparison))),), _more(comparison.result))
     if comparison.latency.calls:
@@ -119,6 +127,8 @@ def _counts(comparison: Comparison) -> Items:
         ("numbers", _points(comparison.numbers), "value"),
         ("model texts", comparison.texts.count, "text"),
         ("events", comparison.events.count, "event"),
+        ("output", comparison.outputs.count, "stream"),
+        ("artifacts", comparison.artifacts.count, "file"),
         ("result", comparison.result.count, "value"),
         ("latency", comparison.latency.calls, "call"),
     )
@@ -187,7 +197,8 @@ def _config(config: Listed[Difference]) -> Iterator[Section]:
 def _divergence(divergence: Divergence) -> Iterator[_Pieces]:
     old, new, difference = divergence.old, divergence.new, divergence.difference
     if old is not None and new is not None and difference is not None:
-        yield (*_event_place(old), (": ", ""), *_difference(difference))
+        sides = _figure_pair(difference.old, difference.new)
+        yield (*_event_place(old), (": ", ""), *_arrow(key_name(difference.path), *sides))
         return
     for label, place, other in (("A", old, new), ("B", new, old)):
         if place is not None:
@@ -287,12 +298,21 @@ def _place_label(iteration: int, ordinal: int, last: int) -> str:
 
 def _column(points: Sequence[Point]) -> list[str]:
     """The values of each point and the difference of numbers, below each other."""
-    cells = [(*_values(point.old, point.new), _change(point.old, point.new)) for point in points]
+    cells = [(*_figure_pair(point.old, point.new), _change(point.old, point.new)) for point in points]
     widths = [max(cell_len(cell[part]) for cell in cells) for part in range(3)]
     return [
         f"{_right(old, widths[0])} → {_right(new, widths[1])}{f'  {_right(change, widths[2])}' if widths[2] else ''}"
         for old, new, change in cells
     ]
+
+
+def _figure_pair(old: Any, new: Any) -> tuple[str, str]:
+    """Two values of a series, numbers with as many digits as tell something, or all if they would look equal."""
+    if is_number(old) and is_number(new):
+        before, after = (short_number(value) if isinstance(value, float) else str(value) for value in (old, new))
+        if before != after:
+            return before, after
+    return _values(old, new)
 
 
 def _right(text: str, width: int) -> str:
@@ -342,12 +362,12 @@ def _text_title(text: TextChange) -> _Pieces:
     )
 
 
-def _hunk_lines(hunks: Sequence[Hunk]) -> Iterator[str]:
+def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]:
     """The hunks one after the other, cut to so many lines."""
     lines = [each for hunk in hunks for each in _one_hunk(hunk)]
-    yield from lines[:_MOST_LINES]
-    if len(lines) > _MOST_LINES:
-        yield f"… {_count(len(lines) - _MOST_LINES, 'more line')}"
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"… {_count(len(lines) - most, 'more line')}"
 
 
 def _one_hunk(hunk: Hunk) -> Iterator[str]:
@@ -372,6 +392,42 @@ def _around(text: str, other: str, longest: int = _LONGEST_LINE) -> str:
 def _shared(text: str, other: str) -> int:
     length = min(len(text), len(other))
     return next((place for place in range(length) if text[place] != other[place]), length)
+
+
+def _files(title: str, changes: Listed[FileChange]) -> Iterator[Section]:
+    """The files that differ: first, in a line each, those without a text, then those with one."""
+    if not changes.count:
+        return
+    texts = tuple(
+        TextDiff(tuple(_file(change)), (*_hunk_lines(change.hunks.items, _MOST_FILE_LINES), *_more_places(change)))
+        for change in changes.items
+        if change.hunks.count
+    )
+    others = tuple(tuple(_file(change)) for change in changes.items if not change.hunks.count)
+    yield Section(_title(title), (*([Items(others)] if others else []), *texts), _more(changes))
+
+
+def _file(change: FileChange) -> Iterator[Span]:
+    yield change.name, DATA
+    yield "  ", ""
+    if change.old_size is None or change.new_size is None:
+        label, size = ("A", change.old_size) if change.new_size is None else ("B", change.new_size)
+        yield f"only in {label}, {_count(size or 0, 'byte')}", ""
+        return
+    if change.old_size == change.new_size:
+        yield f"other content, {_count(change.new_size, 'byte')}", ""
+    else:
+        difference = change.new_size - change.old_size
+        yield f"{change.old_size} → {_count(change.new_size, 'byte')}  {difference:+}", ""
+    if not change.is_text:
+        yield ", no text", "quiet"
+    elif change.is_large:
+        yield ", first difference", "quiet"
+
+
+def _more_places(change: FileChange) -> Iterator[str]:
+    if change.hunks.more:
+        yield f"… and {_count(change.hunks.more, 'more place')}"
 
 
 def _events(changes: Listed[EventChange]) -> Iterator[Section]:
@@ -409,15 +465,21 @@ def _result(comparison: Comparison) -> Iterator[_Pieces]:
         elif path == ("failure",):
             sides = ("none" if side is None else _failure(side) for side in (old, new))
             yield tuple(_arrow("failure", *sides))
+        elif path == ("result",) and not (old or new):
+            # One of them came to its end without any figure, which its status tells.
+            continue
         elif path == ("result",):
             sides = ("none" if side is None else _came_to(side) for side in (old, new))
             yield tuple(_arrow("result", *sides))
         else:
-            yield tuple(_difference(Difference(path[-1:], old, new)))
+            change = _change(old, new)
+            yield (*_arrow(name, *_figure_pair(old, new)), (f"  {change}" if change else "", ""))
 
 
 def _came_to(result: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_COSTS[key]} {result[key]}" for key in _COSTS if key in result)
+    costs = [f"{_COSTS[key]} {result[key]}" for key in _COSTS if key in result]
+    shown = costs or [f"{key} {_value(value)}" for key, value in list(result.items())[:_MOST_FIELDS]]
+    return _cut(", ".join(shown), 2 * _LONGEST_VALUE)
 
 
 def _latency(comparison: Comparison) -> str:
@@ -449,6 +511,8 @@ def _arrow(name: str, old: str, new: str) -> Iterator[Span]:
 def _values(old: Any, new: Any) -> tuple[str, str]:
     """Two values as they are displayed; of long texts the part from which on they differ."""
     if isinstance(old, str) and isinstance(new, str):
+        if _DIGEST.fullmatch(old) and _DIGEST.fullmatch(new) and old[:_SHORT_DIGEST] != new[:_SHORT_DIGEST]:
+            return f"{old[:_SHORT_DIGEST]}…", f"{new[:_SHORT_DIGEST]}…"
         return _text(old, new), _text(new, old)
     return _value(old), _value(new)
 

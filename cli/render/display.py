@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
 from rich.console import Console
 
-from exprec.cli.render.console import print_line
+from exprec.cli.render.console import make_console, print_line
 from exprec.cli.render.events import closing_lines, event_lines
-from exprec.recorder.events import Event
+from exprec.recorder.declared import template_of
+from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES, Event
 from exprec.recorder.state.protocol import ExperimentStateProvider
+from exprec.recorder.template import Template
 from exprec.recorder.verbosity import VerboseConfig
+
+_OWN_TYPES = frozenset((*EVENT_TYPES, *OTHER_TYPES))
 
 
 class EventDisplay:
@@ -20,11 +28,18 @@ class EventDisplay:
     def __init__(self, console: Console, verbose_config: VerboseConfig) -> None:
         self._console = console
         self._verbose_config = verbose_config
+        self._schemas: Callable[[], Mapping[str, Any]] = dict
+        self._templates: dict[str, Template | None] = {}
+
+    def open(self, provider: ExperimentStateProvider) -> None:
+        """Take the lines by which events of declared types are shown from an experiment; without it they have none."""
+        self._schemas = provider.get_event_schemas
+        self._templates.clear()
 
     def show(self, event: Event) -> None:
-        """Print an event if it is selected."""
+        """Print an event if it is selected. Raises Damaged when a stored experiment has lost its schemas."""
         if self._verbose_config.selects(event):
-            for line in event_lines(event, self._verbose_config):
+            for line in event_lines(event, self._verbose_config, self._template(event["event_type"])):
                 print_line(self._console, line)
 
     def close(self, provider: ExperimentStateProvider) -> None:
@@ -33,12 +48,46 @@ class EventDisplay:
             for line in closing_lines(provider.run_id):
                 print_line(self._console, line)
 
+    def _template(self, event_type: str) -> Template | None:
+        if event_type in _OWN_TYPES:
+            return None
+        if event_type not in self._templates:
+            # Looked up when the first of them comes: an experiment of exprec's own types needs no schema to be shown.
+            self._templates[event_type] = template_of(self._schemas().get(f"event.{event_type}.v1"))
+        return self._templates[event_type]
+
+
+class _LiveDisplay(EventDisplay):
+    """Shows each event at once, whatever stands between the program and its reader."""
+
+    def show(self, event: Event) -> None:
+        super().show(event)
+        self._console.file.flush()
+
+    def close(self, provider: ExperimentStateProvider) -> None:
+        super().close(provider)
+        self._console.file.flush()
+
+
+def live_display(
+    verbose_config: VerboseConfig | None = None, stream: TextIO | None = None, *, color: bool = False
+) -> EventDisplay:
+    """A display for a program that records itself: on stdout unless there is another stream, by default with what
+    commands show by default."""
+    return _LiveDisplay(make_console(stream or sys.stdout, color=color), verbose_config or VerboseConfig())
+
 
 def display_experiment_output(
     provider: ExperimentStateProvider, console: Console, verbose_config: VerboseConfig | None = None
 ) -> None:
     """Print an experiment, whether it just ran or was read from a store: the bytes are the same."""
-    display = EventDisplay(console, verbose_config or VerboseConfig())
+    display_events(provider, console, verbose_config or VerboseConfig()).close(provider)
+
+
+def display_events(provider: ExperimentStateProvider, console: Console, verbose_config: VerboseConfig) -> EventDisplay:
+    """Print the events of an experiment, without the last line; returns what they were printed with."""
+    display = EventDisplay(console, verbose_config)
+    display.open(provider)
     for event in provider.get_all_events():
         display.show(event)
-    display.close(provider)
+    return display

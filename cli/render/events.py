@@ -5,6 +5,7 @@ How lines are wrapped and coloured is told in `console`; which events are shown,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from exprec.cli.render.text import BLANK, Line, Span, line
 from exprec.recorder import canonical, events
 from exprec.recorder.compare.values import ABSENT, differences
 from exprec.recorder.events import Event
+from exprec.recorder.template import Template
 from exprec.recorder.validation import key_name
 from exprec.recorder.verbosity import VerboseConfig
 
@@ -19,6 +21,8 @@ _INNER = 2
 _DETAIL = 6
 _LONGEST_VALUE = 60
 _MOST_DIFFERENCES = 8
+_LONGEST_NUMBER = 8
+_SIMPLE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,39}")
 _FIGURES = {
     "relative_change": "change",
     "stable_changes": "stable changes",
@@ -31,9 +35,12 @@ _FIGURES = {
 """The figures of convergence as they are displayed, in this order."""
 
 
-def event_lines(event: Event, config: VerboseConfig) -> Iterator[Line]:
-    """The lines of an event; an event of a type this version does not know is shown in a generic form."""
-    lines = _LINES.get(event["event_type"], _unknown)
+def event_lines(event: Event, config: VerboseConfig, template: Template | None = None) -> Iterator[Line]:
+    """The lines of an event; one of a type that is not exprec's own is shown by its template, or in a generic form."""
+    lines = _LINES.get(event["event_type"])
+    if lines is None:
+        yield from _other(event, template)
+        return
     try:
         yield from list(lines(event, config))
     except (KeyError, TypeError, AttributeError, ValueError):
@@ -148,6 +155,34 @@ def _experiment_failed(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield line(("Failed", "bad"), f": {event['error_type']}: {event['message']}")
 
 
+def _command_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    status, signal = event["exit_status"], event["signal"]
+    if status is not None:
+        yield line((f"Exit status {status}", "bad" if status else "good"))
+    else:
+        yield line(("Not started", "bad") if signal is None else (f"Ended by {signal}", "bad"))
+
+
+def _run_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
+    yield line(("Completed", "good"), *_fields(event))
+
+
+def _other(event: Event, template: Template | None) -> Iterator[Line]:
+    """An event of a type that the author of the run made up."""
+    if template is not None:
+        yield line(template.filled(event))
+        return
+    iteration = f" {event['iteration']}" if event["iteration"] else ""
+    yield line((f"{event['event_type']}{iteration}", "strong"), *_fields(event))
+
+
+def _fields(event: Event) -> Iterator[Span]:
+    for name, value in events.fields(event).items():
+        yield "  ", ""
+        yield name, "quiet"
+        yield f" {short_value(value)}", ""
+
+
 def _unknown(event: Event, _: VerboseConfig) -> Iterator[Line]:
     described = "  ".join(f"{key} {_value(value)}" for key, value in events.fields(event).items())
     yield line((str(event["event_type"]), "strong"), f"  {described}", indent=_INNER if event["iteration"] else 0)
@@ -163,6 +198,8 @@ _LINES: dict[str, Callable[[Event, VerboseConfig], Iterator[Line]]] = {
     events.ITERATION_END: _iteration_end,
     events.EXPERIMENT_END: _experiment_end,
     events.EXPERIMENT_FAILED: _experiment_failed,
+    events.COMMAND_END: _command_end,
+    events.RUN_END: _run_end,
 }
 
 
@@ -187,6 +224,34 @@ def _value(value: Any, whole: bool = False) -> str:
         return "absent"
     text = canonical.encode(value).decode().rstrip("\n")
     return text if whole or len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def short_value(value: Any) -> str:
+    """A value for reading at a glance: simple words without quotes, numbers with six digits that count, all else as
+    JSON, cut where it is long."""
+    if isinstance(value, float):
+        return short_number(value)
+    if isinstance(value, dict | list):
+        return _value(_rounded(value))
+    if isinstance(value, str) and _SIMPLE_WORD.fullmatch(value) and value not in ("true", "false", "null"):
+        return value
+    return _value(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return float(short_number(value)) if isinstance(value, float) else value
+
+
+def short_number(value: float) -> str:
+    """A floating-point number with six digits that count, and all those before the point."""
+    text = canonical.encode(value).decode().rstrip("\n")
+    if len(text) <= _LONGEST_NUMBER:
+        return text
+    return f"{value:.1f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -27,27 +27,33 @@ _FIGURES = (4, 5, 8)
 """The columns that are aligned to the right."""
 _HEADER = ("run", "name", "status", "mode", "it", "first→best→final", "conv", "recorded (UTC)", "n", "tags")
 _STATUS_STYLES = {"completed": "good", "failed": "bad", DAMAGED: "bad", "running": "agent", "interrupted": "quiet"}
-_TAGS = 9
+_STATUS, _TAGS = 2, 9
+_OPTIONAL = (3, 4, 5, 6)
+"""The columns with what not every kind of run has: mode, iterations, costs, convergence."""
 _STYLES = {0: "strong", 7: "quiet", _TAGS: "agent"}
 
 
 def listing_lines(rows: Sequence[Listed], *, with_tags: bool = True) -> Iterator[Line]:
     """A header and a line for each run, none of which is ever wrapped; the tags are the last column.
 
-    Names are cut so that the line with a short tag keeps to 100 cells, if the other columns leave room for that.
+    A column of figures that no run has is left out. Names are cut so that the line with a short tag keeps to 100
+    cells, if the other columns leave room for that.
     """
-    columns = len(_HEADER) if with_tags else _TAGS
-    cells = [each[:columns] for each in (list(_HEADER), *map(_cells, rows))]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    others = sum(widths[:_TAGS]) - widths[_NAME] + len(_GAP) * (columns - 1)
-    others += min(widths[_TAGS], _SHORT_TAGS) if with_tags else 0
+    header, *lines = table = [list(_HEADER), *map(_cells, rows)]
+    columns = [each for each in range(len(header)) if _is_shown(each, lines, with_tags=with_tags)]
+    widths = {column: max(cell_len(cells[column]) for cells in table) for column in columns}
+    others = sum(widths.values()) - widths[_NAME] + len(_GAP) * (len(columns) - 1)
+    others -= max(0, widths.get(_TAGS, 0) - _SHORT_TAGS)
     widths[_NAME] = min(widths[_NAME], _LONGEST_NAME, max(_WIDTH - others, _SHORTEST_NAME))
-    header, *lines = cells
-    yield _line(header, widths, ["quiet"] * len(widths))
+    yield _line(header, widths, dict.fromkeys(columns, "quiet"))
     for row, line in zip(rows, lines, strict=True):
-        styles = [_STYLES.get(column, "") for column in range(len(widths))]
-        styles[2] = _STATUS_STYLES.get(row.status, "")
-        yield _line(line, widths, styles)
+        yield _line(line, widths, {**_STYLES, _STATUS: _STATUS_STYLES.get(row.status, "")})
+
+
+def _is_shown(column: int, lines: Sequence[Sequence[str]], *, with_tags: bool) -> bool:
+    if column == _TAGS:
+        return with_tags
+    return column not in _OPTIONAL or any(cells[column] != _UNKNOWN for cells in lines)
 
 
 def _cells(row: Listed) -> list[str]:
@@ -58,9 +64,9 @@ def _cells(row: Listed) -> list[str]:
         row.short_id + (SAME_INPUTS if row.shares_inputs else ""),
         visible(row.name) or _UNKNOWN,
         row.status,
-        _cut(_shown(row.mode).removeprefix(_FAMILY), _LONGEST_MODE),
+        _ending(row) or _cut(_shown(row.mode).removeprefix(_FAMILY), _LONGEST_MODE),
         _shown(row.iterations),
-        "→".join(map(_shown, (row.first_cost, row.best_cost, row.final_cost))),
+        _costs(row),
         _shown(converged),
         _shown(recorded),
         str(row.executions) if row.is_sealed else _UNKNOWN,
@@ -68,14 +74,26 @@ def _cells(row: Listed) -> list[str]:
     ]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str]) -> Line:
+def _costs(row: Listed) -> str:
+    costs = (row.first_cost, row.best_cost, row.final_cost)
+    return _UNKNOWN if costs == (None, None, None) else "→".join(map(_shown, costs))
+
+
+def _ending(row: Listed) -> str | None:
+    """How a command ended, in the place of the mode, which its run does not have."""
+    if row.exit_status is not None:
+        return f"exit {row.exit_status}"
+    return visible(row.signal) if row.signal is not None else None
+
+
+def _line(cells: Sequence[str], widths: Mapping[int, int], styles: Mapping[int, str]) -> Line:
     spans: list[Span] = []
-    for column, (cell, width, style) in enumerate(zip(cells, widths, styles, strict=True)):
-        if column:
+    for column, width in widths.items():
+        if spans:
             spans.append((_GAP, ""))
-        text = _cut(cell, width)
-        space = " " * (width - cell_len(text))
-        spans.extend([(space, ""), (text, style)] if column in _FIGURES else [(text, style), (space, "")])
+        text = (_cut(cells[column], width), styles.get(column, ""))
+        space = (" " * (width - cell_len(text[0])), "")
+        spans.extend([space, text] if column in _FIGURES else [text, space])
     return Line(tuple(span for span in spans if span[0]), whole=True)
 
 

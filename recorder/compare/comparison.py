@@ -214,6 +214,32 @@ class EventChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that is not in exprec's own form, the output of a command or an artifact, and how it differs.
+
+    A size, in bytes, is None where a run has no such file. The `hunks` are those of two texts; of large ones the
+    beginning of the first alone.
+    """
+
+    name: str
+    old_size: int | None
+    new_size: int | None
+    is_text: bool = False
+    is_large: bool = False
+    hunks: Listed[Hunk] = Listed()
+
+    def as_dict(self) -> Json:
+        return {
+            "name": self.name,
+            "old_size": self.old_size,
+            "new_size": self.new_size,
+            "text": self.is_text,
+            "large": self.is_large,
+            "hunks": self.hunks.as_dict(Hunk.as_dict),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """How long models took, in seconds, in the calls whose latency differs."""
 
@@ -251,7 +277,7 @@ class Comparison:
     costs: Listed[Series] = Listed()
     """In cents: in all (the agent is None) and of each agent, at the start of iterations."""
     numbers: Listed[Series] = Listed()
-    """Numbers of events whose type exprec does not know."""
+    """Numbers of events of types that are not exprec's own."""
     parameters: Listed[Series] = Listed()
     """Of the policies in force at the end of iterations (0: before the first)."""
     policies: Listed[PolicyChange] = Listed()
@@ -263,6 +289,10 @@ class Comparison:
     new_exchanges: int = 0
     events: Listed[EventChange] = Listed()
     """What of events is in none of the other kinds."""
+    outputs: Listed[FileChange] = Listed()
+    """Of what commands wrote to stdout and stderr."""
+    artifacts: Listed[FileChange] = Listed()
+    """Of the files that the runs keep, by their names."""
     result: Listed[Difference] = Listed()
     """Of `status`, and of the fields of the last event under `result` or `failure`."""
     latency: Latency = Latency()
@@ -287,6 +317,8 @@ class Comparison:
             self.policies,
             self.texts,
             self.events,
+            self.outputs,
+            self.artifacts,
             self.result,
         )
         others = self.divergence, self.latency.calls, self.old_exchanges, self.new_exchanges
@@ -311,6 +343,8 @@ class Comparison:
             "policies": self.policies.as_dict(PolicyChange.as_dict),
             "texts": self.texts.as_dict(TextChange.as_dict),
             "events": self.events.as_dict(EventChange.as_dict),
+            "outputs": self.outputs.as_dict(FileChange.as_dict),
+            "artifacts": self.artifacts.as_dict(FileChange.as_dict),
             "result": self.result.as_dict(difference_dict),
             "latency": self.latency.as_dict(),
             "files": list(self.files),

@@ -1,6 +1,7 @@
-"""Two run directories to their comparison: config, log, exchanges and result, each file read once.
+"""Two run directories to their comparison: config, log, exchanges, result and all other files.
 
-What differs in a log or in what models were asked is found in `logs` and `exchanges`; nothing here prints.
+What differs in a log, in what models were asked or in a file is found in `logs`, `exchanges` and `files`; nothing
+here prints.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from exprec.recorder import events, format
 from exprec.recorder.compare.comparison import Comparison, EventChange, Listed, Side
 from exprec.recorder.compare.config import config_differences
 from exprec.recorder.compare.exchanges import ExchangeComparison
+from exprec.recorder.compare.files import compare_files
 from exprec.recorder.compare.kept import Kept, weight
 from exprec.recorder.compare.logs import LogComparison
 from exprec.recorder.compare.values import Difference, differences
@@ -38,6 +40,7 @@ def compare_runs(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_L
     log.run(*(run.reader().entries() for run in (old, new)))
     exchanges = ExchangeComparison(limit, has_other_config=config.count > 0)
     exchanges.run(*(run.exchange_reader().exchanges() for run in (old, new)))
+    files = compare_files(old, new, limit)
     before, after = (
         _side(run, ends, short) for run, ends, short in zip((old, new), log.ends, _short_ids(old, new), strict=True)
     )
@@ -57,6 +60,8 @@ def compare_runs(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_L
         old_exchanges=exchanges.only_old,
         new_exchanges=exchanges.only_new,
         events=_both(exchanges.events.listed(), log.events.listed(), limit),
+        outputs=files.outputs,
+        artifacts=files.artifacts,
         result=_listed(differences(_outcome(before), _outcome(after)), limit),
         latency=log.latency,
         files=_files(old, new),
@@ -85,11 +90,14 @@ def _side(run: RunDirectory, ends: Mapping[str, Event], short_id: str) -> Side:
         result, failure = run.head["result"], run.head["failure"]
     else:
         result, failure = (
-            events.fields(ends[kind]) if kind in ends else None
-            for kind in (events.EXPERIMENT_END, events.EXPERIMENT_FAILED)
+            events.fields(ends[kind]) if kind in ends else None for kind in (_end(ends), events.EXPERIMENT_FAILED)
         )
     name = run.name or str(run.config.get("name", ""))
     return Side(run.run_id, short_id, run.is_sealed, name, run.type, run.status, result, failure)
+
+
+def _end(ends: Mapping[str, Event]) -> str:
+    return events.RUN_END if events.RUN_END in ends else events.EXPERIMENT_END
 
 
 def _outcome(side: Side) -> dict[str, Any]:

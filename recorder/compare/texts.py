@@ -11,7 +11,8 @@ from difflib import SequenceMatcher
 from exprec.recorder.compare.comparison import Hunk
 
 _MOST_LINES = 500
-"""Longer stretches of lines are not aligned but differ as a whole: that would take the square of their number."""
+"""Longer stretches of lines are not aligned, which would take the square of their number: as many lines on either
+side are compared one by one, others differ as a whole."""
 
 
 def hunks(old: str | None, new: str | None) -> tuple[Hunk, ...]:
@@ -33,7 +34,7 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[Hunk]:
     end = _shared(zip(reversed(old[start:]), reversed(new[start:]), strict=False))
     left, right = old[start : len(old) - end], new[start : len(new) - end]
     if max(len(left), len(right)) > _MOST_LINES:
-        blocks = [[0, len(left), 0, len(right)]]
+        blocks = list(_beside(left, right)) if len(left) == len(right) else [[0, len(left), 0, len(right)]]
     else:
         opcodes = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
         blocks = [places for tag, *places in opcodes if tag != "equal"]
@@ -47,6 +48,19 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[Hunk]:
             tuple(new[new_first:new_last]),
             tuple(old[last : last + 1]),
         )
+
+
+def _beside(old: list[str], new: list[str]) -> Iterator[list[int]]:
+    """Where lines at the same places differ, neighbours together."""
+    start: int | None = None
+    for place, (left, right) in enumerate(zip(old, new, strict=True)):
+        if left != right:
+            start = place if start is None else start
+        elif start is not None:
+            yield [start, place, start, place]
+            start = None
+    if start is not None:
+        yield [start, len(old), start, len(new)]
 
 
 def _shared(pairs: Iterable[tuple[str, str]]) -> int:

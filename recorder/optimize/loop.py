@@ -146,7 +146,7 @@ class OptimizationLoop:
 
     def _fail(self, error_type: str, message: str) -> ExperimentFailed:
         """Record that the experiment failed. Raises SecretFound when that is not to be recorded in these words."""
-        self.state_provider.record_event(0, events.EXPERIMENT_FAILED, {"error_type": error_type, "message": message})
+        self.state_provider.record_failure(error_type, message)
         return ExperimentFailed(error_type, message)
 
     def _record_start(self) -> None:

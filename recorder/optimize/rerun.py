@@ -6,12 +6,12 @@ It asks no model: answers are those that were recorded. Where the execution is r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exprec.recorder import canonical, events, format
 from exprec.recorder.compare.values import Difference, differences
+from exprec.recorder.compare.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.errors import ExperimentFailed, InvalidInput
 from exprec.recorder.events import Event
 from exprec.recorder.optimize.config import ExperimentConfig
@@ -21,26 +21,6 @@ from exprec.recorder.state.provider import Listener
 from exprec.recorder.store.log import Entry
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
-
-IDENTICAL, DIVERGED, CANNOT_RUN = "identical", "diverged", "cannot_run"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What executing a run again came to."""
-
-    outcome: str
-    """`identical`: the same address; `diverged`; or `cannot_run`, which says nothing of the run."""
-    identical_events: int
-    """How many events came again, byte for byte, before anything else did."""
-    event: Event | None = None
-    """The recorded event in whose place something else came; None where the record had ended, and for a file."""
-    file: str = format.EVENTS_FILE
-    """The file that differs."""
-    found: tuple[Difference, ...] = ()
-    """What differs there: old is recorded, new is what came."""
-    reasons: tuple[str, ...] = ()
-    """What else there is to say of it, in sentences."""
 
 
 async def rerun(
@@ -76,7 +56,8 @@ async def rerun(
         return _unanswered(error, follower, reasons)
     missing = follower.next_recorded()
     if missing is not None:
-        return Verdict(DIVERGED, follower.count, missing.event, reasons=("the execution ended before it", *reasons))
+        _, ended = parting(missing.event, None)
+        return Verdict(DIVERGED, follower.count, missing.event, reasons=ended + reasons)
     assert runner.sealed is not None, "an experiment that ended is sealed"
     if runner.sealed.run_id == run.run_id:
         return Verdict(IDENTICAL, follower.count)
@@ -89,15 +70,7 @@ class _Parted(Exception):
 
     def __init__(self, recorded: Event | None, came: Event) -> None:
         self.recorded = recorded
-        self.found: tuple[Difference, ...] = ()
-        self.reasons: tuple[str, ...] = ()
-        if recorded is None:
-            self.reasons = (f"the record ends here, and {came['event_type']} came",)
-        elif recorded["event_type"] != came["event_type"]:
-            # Two kinds of event have few fields in common: all of them would say less.
-            self.found = (Difference(("event_type",), recorded["event_type"], came["event_type"]),)
-        else:
-            self.found = tuple(differences(recorded, came))
+        self.found, self.reasons = parting(recorded, came)
         super().__init__("an event is not the recorded one")
 
 

@@ -46,7 +46,7 @@ class Fold:
             self._apply_to_iteration(entry)
         if kind == events.EXPERIMENT_START:
             self.info = events.fields(event)
-        elif kind == events.EXPERIMENT_END:
+        elif kind in (events.EXPERIMENT_END, events.RUN_END):
             self.result = events.fields(event)
         elif kind == events.EXPERIMENT_FAILED:
             self.failure = events.fields(event)

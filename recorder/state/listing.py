@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from exprec.recorder import events, format
+from exprec.recorder import canonical, events, format
 from exprec.recorder.errors import Damaged, ExprecError, StorageFailure
 from exprec.recorder.events import Event
-from exprec.recorder.store.log import Entry
+from exprec.recorder.store.log import Entry, FileSource
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
 
@@ -26,6 +26,7 @@ DAMAGED = "damaged"
 """In the place of the status of a run that cannot be read."""
 
 _HEAD_BYTES = 16 * 1024
+_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class Listed:
     best_cost: int | None = None
     final_cost: int | None = None
     converged: bool | None = None
+    exit_status: int | None = None
+    """The status that the command of the run exited with."""
+    signal: str | None = None
+    """The signal that ended it, such as SIGKILL."""
     tags: tuple[str, ...] = ()
     recorded_at: str | None = None
     """When the first execution began, as it attests: UTC, ISO 8601."""
@@ -72,6 +77,8 @@ class Listed:
             "best_cost": self.best_cost,
             "final_cost": self.final_cost,
             "converged": self.converged,
+            "exit_status": self.exit_status,
+            "signal": self.signal,
             "tags": list(self.tags),
             "recorded_at": self.recorded_at,
             "executions": self.executions,
@@ -184,6 +191,7 @@ def _sealed(store: Store, run_id: str, tags: tuple[str, ...]) -> Listed:
         head = run.head
         row = replace(row, name=head["name"], type=head["type"], inputs=head["inputs"])
         mode, first_cost = _beginning(run)
+        row = replace(row, **_command_end(run))
     except (Damaged, StorageFailure) as error:
         return replace(row, problem=error)
     result = head["result"] or {}
@@ -204,6 +212,9 @@ def _beginning(run: RunDirectory) -> tuple[str | None, int | None]:
     """The mode and the first cost of a run, from as little of its log as has them."""
     reader = run.reader()
     mode = None
+    if not run.head["counts"]["by_type"].keys() & {events.EXPERIMENT_START, events.ITERATION_START}:
+        # Nothing of its log would tell; it may be long.
+        return None, None
     for entry in _from_the_head(reader.entries(0, _HEAD_BYTES), reader.entries):
         event = entry.event
         if event["event_type"] == events.EXPERIMENT_START:
@@ -220,6 +231,23 @@ def _from_the_head(head: Iterator[Entry], rest_from: Callable[[int], Iterator[En
         end = entry.end
         yield entry
     yield from rest_from(end)
+
+
+def _command_end(run: RunDirectory) -> dict[str, Any]:
+    """How the command of a run ended, from the end of its log; nothing for a run of another type."""
+    if run.type != format.COMMAND_RUN:
+        return {}
+    size = run.head["files"][format.EVENTS_FILE]["size"]
+    tail = FileSource(run.path / format.EVENTS_FILE).read(max(size - _TAIL_BYTES, 0), _TAIL_BYTES)
+    for line in reversed(tail.splitlines()):
+        try:
+            event = canonical.decode(line)
+        except ValueError:
+            # A line that begins before the tail, or damage, which verifying tells.
+            return {}
+        if isinstance(event, dict) and event.get("event_type") == events.COMMAND_END:
+            return {"exit_status": _integer(event.get("exit_status")), "signal": _text(event.get("signal"))}
+    return {}
 
 
 def _unsealed(run: RunDirectory) -> Listed | None:

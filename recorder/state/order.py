@@ -14,7 +14,7 @@ from exprec.recorder.errors import Problem
 from exprec.recorder.events import Event
 from exprec.recorder.validation import show_value
 
-_LAST = (events.EXPERIMENT_END, events.EXPERIMENT_FAILED)
+_LAST = (events.EXPERIMENT_END, events.RUN_END, events.EXPERIMENT_FAILED)
 
 Found = Iterator[Problem]
 
@@ -40,6 +40,8 @@ class Course:
         self._ends = 0
         self._last: _Total | None = None
         self._best: _Total | None = None
+        self._failed_command: str | None = None
+        """How the command ended, unless it did so well."""
         self._rules: dict[str, Callable[[Event], Found]] = {
             events.EXPERIMENT_START: self._experiment_start,
             events.ITERATION_START: self._iteration_start,
@@ -49,6 +51,8 @@ class Course:
             events.POLICY_REJECTED: self._decision,
             events.ITERATION_END: self._iteration_end,
             events.EXPERIMENT_END: self._experiment_end,
+            events.COMMAND_END: self._command_end,
+            events.RUN_END: self._run_end,
         }
 
     @property
@@ -66,7 +70,7 @@ class Course:
         rule = self._rules.get(kind) if is_known else None
         if rule is not None:
             found += rule(event)
-        if kind == events.EXPERIMENT_END:
+        if kind in (events.EXPERIMENT_END, events.RUN_END):
             self.result = events.fields(event)
         elif kind == events.EXPERIMENT_FAILED:
             self.failure = events.fields(event)
@@ -81,6 +85,8 @@ class Course:
             yield _at("event_type", f"stands after line {self._end_line}, which has the last event of the experiment")
             # One event too many is one problem, not one for each after it.
             self._end_line = 0
+        if self._previous == events.COMMAND_END and event["event_type"] not in _LAST:
+            yield _at("event_type", "stands after command_end, which only the last event follows")
         iteration = event["iteration"]
         if iteration == 0:
             return
@@ -170,6 +176,18 @@ class Course:
         for key, total, which in (("final_cost", self._last, "last"), ("best_cost", self._best, "lowest")):
             if total is not None and event[key] != total.cost:
                 yield _at(key, f"is {event[key]}, but the {which} total_cost is {total.cost}, in line {total.line}")
+
+    def _command_end(self, event: Event) -> Found:
+        status, signal = event["exit_status"], event["signal"]
+        if status != 0:
+            how = f"exited with {status}" if status is not None else f"was ended by {signal}" if signal else "never ran"
+            self._failed_command = f"in line {self._line} the command {how}"
+        if status is not None and signal is not None:
+            yield _at("signal", f"is {show_value(signal)}, but the command exited with {status}")
+
+    def _run_end(self, _: Event) -> Found:
+        if self._failed_command is not None:
+            yield _at("event_type", f"is run_end, but {self._failed_command}: the last event must be experiment_failed")
 
 
 class _Iteration:

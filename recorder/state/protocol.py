@@ -5,7 +5,7 @@ It holds no answers: they are in `provider`, and come from the log alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from exprec.recorder.events import Event
@@ -56,6 +56,11 @@ class ExperimentStateProvider(Protocol):
         """All events, in order."""
         ...
 
+    def get_event_schemas(self) -> Mapping[str, Any]:
+        """The schemas of the types of events that the author of the run declared, by their names, as the run embeds
+        them. Of a stored run that is not sealed none is known."""
+        ...
+
     def get_final_result(self) -> dict[str, Any] | None:
-        """The fields of `experiment_end` (costs in cents); None unless the experiment completed."""
+        """The fields of `experiment_end` (costs in cents) or of `run_end`; None unless the run completed."""
         ...

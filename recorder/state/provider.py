@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from exprec.recorder import events
+from exprec.recorder.declared import is_declared
 from exprec.recorder.events import Event
 from exprec.recorder.state.fold import Fold, Iteration
 from exprec.recorder.store.log import EventLog, ExchangeLog, LogReader
@@ -105,6 +106,9 @@ class LiveStateProvider(_FoldedState):
     def is_sealed(self) -> bool:
         return self._sealed
 
+    def get_event_schemas(self) -> Mapping[str, Any]:
+        return self._events.types.schemas
+
     def get_run_metadata(self) -> dict[str, Any]:
         ended = self._fold.result is not None or self._fold.failure is not None
         return self._metadata(self._run_id or "", self._fold.summary().status if ended else "running")
@@ -155,6 +159,17 @@ class LiveStateProvider(_FoldedState):
                 "num_iterations": self.get_total_iterations(),
             },
         )
+
+    def record_end(self, result: Mapping[str, Any]) -> None:
+        """Record that a run which is no optimisation came to its end, and its result, whatever that is.
+
+        Raises as `record_event` does.
+        """
+        self.record_event(0, events.RUN_END, result)
+
+    def record_failure(self, error_type: str, message: str) -> None:
+        """Record that the experiment failed, and why. Raises as `record_event` does."""
+        self.record_event(0, events.EXPERIMENT_FAILED, {"error_type": error_type, "message": message})
 
     def record_exchange(self, exchange: Mapping[str, Any]) -> int:
         """Append a request to a model with its answer; returns its index. Raises as `record_event` does."""
@@ -207,6 +222,9 @@ class StoredStateProvider(_FoldedState):
     @property
     def is_sealed(self) -> bool:
         return self._run.is_sealed
+
+    def get_event_schemas(self) -> Mapping[str, Any]:
+        return {name: schema for name, schema in self._run.schemas.items() if is_declared(name)}
 
     def get_run_metadata(self) -> dict[str, Any]:
         return self._metadata(self._run.run_id, self._run.status)

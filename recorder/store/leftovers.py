@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exprec.recorder import files, format
 from exprec.recorder.errors import Damaged, StorageFailure
-from exprec.recorder.store.rundir import RunDirectory, is_run_id, work_head_path
+from exprec.recorder.store.rundir import RunDirectory, is_run_id, work_events_path, work_head_path
 from exprec.recorder.store.store import Store
 
 _DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{8}")
@@ -27,7 +27,7 @@ class Leftover:
     path: Path
     """The work folder of a run, or the file."""
     size: int
-    """Bytes of all its files."""
+    """Bytes of all its files, those that a recorded command sent and exprec did not take yet included."""
     changed: float
     """When it was last written: seconds since the epoch."""
     is_run: bool = False
@@ -65,11 +65,13 @@ class Leftover:
             lock.release()
 
     def _remove_unchanged(self) -> bool:
-        if _extent(self.path) != (self.size, self.changed):
+        if (_run_extent if self.is_run else _extent)(self.path) != (self.size, self.changed):
             return False
         files.remove(self.path)
         if self.is_run:
-            files.remove(work_head_path(self.path))
+            beside = (work_events_path(self.path), work_head_path(self.path))
+            for path in filter(Path.exists, beside):
+                files.remove(path)
         return True
 
 
@@ -79,7 +81,7 @@ def leftovers(store: Store) -> list[Leftover]:
     Raises StorageFailure.
     """
     work = store.path / format.WORK_FOLDER
-    heads = [path for path in _listed(work) if _is_head_alone(path)]
+    heads = [path for path in _listed(work) if _is_alone(path)]
     found = [interrupted(work / name) for name in store.work_names()]
     found += [_file(path) for path in sorted([*heads, *_drafts(store.path)])]
     return [each for each in found if each is not None]
@@ -88,7 +90,7 @@ def leftovers(store: Store) -> list[Leftover]:
 def interrupted(folder: Path) -> Leftover | None:
     """The interrupted run in a work folder, or None when it is in progress or gone. Raises StorageFailure."""
     run = RunDirectory(folder)
-    extent = None if run.status == "running" else _extent(folder)
+    extent = None if run.status == "running" else _run_extent(folder)
     if extent is None:
         return None
     iterations: set[int] = set()
@@ -114,12 +116,13 @@ def _file(path: Path) -> Leftover | None:
     return None if extent is None else Leftover(path, *extent, may_begin=True)
 
 
-def _is_head_alone(path: Path) -> bool:
-    """Whether this is the file beside a work folder that has gone: of a seal that was cut off at its very end."""
-    if not path.name.endswith(format.WORK_HEAD_SUFFIX) or not path.is_file():
+def _is_alone(path: Path) -> bool:
+    """Whether this is a file beside a work folder that has gone: of a seal that was cut off at its very end, or written
+    by what a recorded command left running."""
+    folder = path.with_name(path.stem)
+    if path.suffix not in (format.WORK_HEAD_SUFFIX, format.WORK_EVENTS_SUFFIX) or not path.is_file():
         return False
-    folder = path.with_name(path.name.removesuffix(format.WORK_HEAD_SUFFIX))
-    return not folder.exists() and not files.is_locked(path)
+    return not folder.exists() and not files.is_locked(work_head_path(folder))
 
 
 def _drafts(store: Path) -> Iterator[Path]:
@@ -147,6 +150,12 @@ def _listed(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise StorageFailure(folder, error) from error
+
+
+def _run_extent(folder: Path) -> tuple[int, float] | None:
+    """The same of a work folder, with the events beside it."""
+    found, sent = _extent(folder), _extent(work_events_path(folder))
+    return found if found is None or sent is None else (found[0] + sent[0], max(found[1], sent[1]))
 
 
 def _extent(path: Path) -> tuple[int, float] | None:

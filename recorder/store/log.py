@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from exprec.recorder import canonical, format, validation
+from exprec.recorder.declared import EventTypes
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem, StorageFailure
-from exprec.recorder.events import EVENT_TYPES, Event, schema_name
+from exprec.recorder.events import Event
 from exprec.recorder.files import AppendOnlyFile
 from exprec.recorder.secrets import SecretGuard
 
@@ -137,13 +138,20 @@ class Entry(NamedTuple):
 class EventLog:
     """The log of a run in progress."""
 
-    def __init__(self, sink: Sink | None = None, secrets: SecretGuard | None = None) -> None:
-        """Append to `sink`, or to memory without one, whatever has none of the `secrets` in it."""
+    def __init__(
+        self, sink: Sink | None = None, secrets: SecretGuard | None = None, types: EventTypes | None = None
+    ) -> None:
+        """Append to `sink`, or to memory without one, what has none of the `secrets` in it and is of the `types`.
+
+        Without `types` these are exprec's own.
+        """
         self._sink = sink if sink is not None else MemorySink()
         self._secrets = secrets or SecretGuard()
+        self.types = types or EventTypes()
         self._seq = 0
         self._iteration = 0
-        self.event_types: set[str] = set()
+        self.schema_names: set[str] = set()
+        """The schemas that events were checked against so far."""
 
     def append(self, event_type: str, iteration: int, fields: Mapping[str, Any]) -> Entry:
         """Check, encode and append one event; what is returned was decoded from the bytes appended.
@@ -154,12 +162,13 @@ class EventLog:
         """
         event = {**fields, "seq": self._seq, "event_type": event_type, "iteration": iteration}
         line, decoded = canonical.encode_checked(event)
-        self._check(event_type, iteration, decoded)
+        schema_name = self._check(event_type, iteration, decoded)
         self._secrets.check(f"event {event_type}", line, decoded)
         start = self._sink.append(line)
         self._seq += 1
-        self._iteration = max(self._iteration, iteration)
-        self.event_types.add(event_type)
+        if iteration > self._iteration:
+            self._iteration = iteration
+        self.schema_names.add(schema_name)
         return Entry(decoded, line, start)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
@@ -173,17 +182,19 @@ class EventLog:
     def close(self) -> None:
         self._sink.close()
 
-    def _check(self, event_type: str, iteration: int, event: Event) -> None:
-        name = schema_name(event_type)
-        if name is None:
-            message = validation.unknown_word("event type", event_type, list(EVENT_TYPES))
-            raise InvalidEvent(event_type, [Problem(("event_type",), message, "event_type")])
-        validator = validation.validator(name)
+    def _check(self, event_type: str, iteration: int, event: Event) -> str:
+        """The name of the schema that the event is valid by. Raises InvalidEvent."""
+        found = self.types.check(event_type)
+        if found is None:
+            problem = Problem(("event_type",), self.types.why_refused(event_type), "event_type")
+            raise InvalidEvent(event_type, [problem])
+        name, validator = found
         if not validator.is_valid(event):
             raise InvalidEvent(event_type, validator.problems(event))
         if 0 < iteration < self._iteration:
             message = f"iteration {iteration} comes after iteration {self._iteration}"
             raise InvalidEvent(event_type, [Problem(("iteration",), message, "iteration")])
+        return name
 
 
 class ExchangeLog:

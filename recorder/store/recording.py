@@ -10,14 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from exprec import schemas
 from exprec.recorder import canonical, files, format
-from exprec.recorder.errors import Damaged, RunInProgress, RunNotFound, StorageFailure
-from exprec.recorder.events import LLM_CALL, schema_name
+from exprec.recorder.declared import EventTypes
+from exprec.recorder.errors import Damaged, InvalidInput, Problem, RunInProgress, RunNotFound, StorageFailure
+from exprec.recorder.events import LLM_CALL
 from exprec.recorder.secrets import SecretGuard
+from exprec.recorder.store.artifacts import artifact_problem
 from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog
 from exprec.recorder.store.rundir import RunDirectory, work_head_path
-from exprec.recorder.store.tree import folder_id, sha256_of
+from exprec.recorder.store.tree import file_names, folder_id, sha256_of
+from exprec.recorder.validation import show_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,14 @@ class Recording:
     the work folder.
     """
 
-    def __init__(self, folder: Path, head: Mapping[str, Any], lock: files.Lock, secrets: SecretGuard) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        head: Mapping[str, Any],
+        lock: files.Lock,
+        secrets: SecretGuard,
+        types: EventTypes | None = None,
+    ) -> None:
         """Record in a work folder whose lock is held and that has its config.json; see `begin` and `resume`."""
         self.folder = folder
         self.is_resumed = False
@@ -55,11 +64,13 @@ class Recording:
         self._head = dict(head)
         self._lock = lock
         self._secrets = secrets
+        self._types = types or EventTypes()
+        self._streams: dict[str, files.AppendOnlyFile] = {}
         self._inputs = sha256_of(folder / format.CONFIG_FILE)
         exchanges, exchanges_end = _whole_exchanges(folder)
         self.recorded_bytes = _events_end(folder, exchanges)
         """How much of the log was recorded before: its first bytes must come again."""
-        self.events = EventLog(self._sink(format.EVENTS_FILE, self.recorded_bytes), secrets)
+        self.events = EventLog(self._sink(format.EVENTS_FILE, self.recorded_bytes), secrets, self._types)
         self.exchanges = ExchangeLog(self._sink(format.EXCHANGES_FILE, exchanges_end), secrets)
 
     @classmethod
@@ -71,8 +82,10 @@ class Recording:
         config: Mapping[str, Any],
         secrets: SecretGuard,
         origin: Mapping[str, str] | None = None,
+        types: EventTypes | None = None,
     ) -> Recording:
-        """Begin a run. `origin` is kept beside the work folder, for whoever resumes it, and is no part of the run.
+        """Begin a run of events of these types, of exprec's own without them. `origin` is kept beside the work
+        folder, for whoever resumes it, and is no part of the run.
 
         Raises NotEncodable or SecretFound for the config or the name, StorageFailure.
         """
@@ -86,7 +99,7 @@ class Recording:
         lock = files.Lock(work_head_path(folder))
         files.write_new(folder / format.CONFIG_FILE, config_bytes)
         files.write_new(folder / format.EVENTS_FILE, b"")
-        return cls(folder, head, lock, secrets)
+        return cls(folder, head, lock, secrets, types)
 
     @classmethod
     def resume(cls, folder: Path, name: str, experiment_type: str, secrets: SecretGuard) -> Recording:
@@ -119,8 +132,44 @@ class Recording:
         recording.is_resumed = True
         return recording
 
+    def reopened(self) -> Recording:
+        """The same run as its files have it, for when something stopped an append midway: as after `resume`, what
+        was recorded must come again, and then it grows. Raises StorageFailure, Damaged."""
+        self._sync_and_close()
+        recording = Recording(self.folder, self._head, self._lock, self._secrets, self._types)
+        recording.is_resumed = True
+        return recording
+
     def _sink(self, name: str, size: int) -> ContinuedSink:
         return ContinuedSink(files.AppendOnlyFile(self.folder / name, size))
+
+    def write_output(self, stream: str, data: bytes) -> None:
+        """Append what a command wrote to a stream (`stdout` or `stderr`). Raises StorageFailure."""
+        assert stream in format.STREAMS, stream
+        if stream not in self._streams:
+            self._streams[stream] = files.AppendOnlyFile(self.folder / stream)
+        self._streams[stream].append(data)
+
+    def add_artifact(self, name: str, source: Path, max_bytes: int = format.MAX_ARTIFACT_BYTES) -> None:
+        """Copy a file into the run, under a relative path with slashes as its name.
+
+        Raises InvalidInput when there is no such file, when it has more than `max_bytes`, when the name is taken or
+        none that a file of a run can have; SecretFound for the name; StorageFailure.
+        """
+        problem = artifact_problem(name, source, max_bytes)
+        path = self.folder / format.ARTIFACTS_FOLDER / name
+        if problem is None and (path.exists() or any(map(Path.is_file, path.parents))):
+            problem = "stands for a file of this run already; give each artifact a name of its own"
+        if problem is not None:
+            raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
+        self._secrets.check("the name of an artifact", canonical.encode(name), name)
+        try:
+            files.create_folder(path.parent)
+            files.copy_new(source, path)
+        except BaseException:
+            # Half a file is no artifact, and in git there are no empty folders.
+            files.remove_upwards(path, self.folder)
+            raise
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its address. The rename at the end is the only moment at which it becomes a run.
@@ -147,8 +196,10 @@ class Recording:
 
     def close(self) -> None:
         """Leave the run as it is: interrupted, with all that was recorded on the disk."""
-        self._sync_and_close()
-        self._lock.release()
+        try:
+            self._sync_and_close()
+        finally:
+            self._lock.release()
 
     def discard(self) -> None:
         """Remove the run, with whatever it recorded."""
@@ -157,6 +208,9 @@ class Recording:
         files.remove(work_head_path(self.folder))
 
     def _sync_and_close(self) -> None:
+        for stream in self._streams.values():
+            stream.sync()
+            stream.close()
         for log in (self.exchanges, self.events):
             log.sync()
             log.close()
@@ -164,14 +218,15 @@ class Recording:
     def _schemas(self) -> dict[str, Any]:
         """The schemas this log was checked against, by name: those of the types that occur, no others,
         so that a later version with more types gives the same address."""
-        names = {schema_name(event_type) for event_type in self.events.event_types}
+        names = set(self.events.schema_names)
         if self.exchanges.count:
             names.add("exchange.v1")
-        return {name: schemas.load(name) for name in sorted(name for name in names if name)}
+        return {name: self._types.schema(name) for name in sorted(names)}
 
     def _run_head(self, summary: Summary) -> dict[str, Any]:
         described = {
-            path.name: {"sha256": sha256_of(path), "size": path.stat().st_size} for path in self.folder.iterdir()
+            name: {"sha256": sha256_of(self.folder / name), "size": (self.folder / name).stat().st_size}
+            for name in file_names(self.folder)
         }
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": described}

@@ -5,6 +5,7 @@ It reads only. How a directory comes to be is told in `recording`, how one is fo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from exprec.recorder import canonical, format, validation
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.files import is_locked
+from exprec.recorder.store.artifacts import name_problem
 from exprec.recorder.store.log import ExchangeReader, FileSource, LogReader, MemorySink, Source
-from exprec.recorder.store.tree import folder_id
+from exprec.recorder.store.tree import file_names, folder_id
 
 
 class RunDirectory:
@@ -65,6 +67,42 @@ class RunDirectory:
         return config
 
     @cached_property
+    def schemas(self) -> dict[str, Any]:
+        """schemas.json: the schemas of its events by name; empty until the run is sealed. Raises Damaged."""
+        if not self.is_sealed:
+            return {}
+        schemas = self._json(self.path / format.SCHEMAS_FILE)
+        if not isinstance(schemas, dict):
+            raise Damaged(self.path / format.SCHEMAS_FILE, "must be a JSON object")
+        return schemas
+
+    def output(self, stream: str) -> Path | None:
+        """The file with what a recorded command wrote to `stdout` or `stderr`; None for a run of another kind, and
+        where nothing was written yet. Raises Damaged when it is not of the recorded size."""
+        return self._checked([name for name in self._other_names() if name == stream]).get(stream)
+
+    def other_files(self) -> dict[str, Path]:
+        """The files that are not in exprec's own form, by their names in the run: the output of a command, artifacts.
+
+        Raises Damaged when one of a sealed run is missing or not of the recorded size, StorageFailure.
+        """
+        return self._checked(self._other_names())
+
+    def _other_names(self) -> list[str]:
+        try:
+            names = self.head["files"] if self.is_sealed else file_names(self.path)
+        except OSError as error:
+            raise StorageFailure(self.path, error) from error
+        return [name for name in names if _is_other(name)]
+
+    def _checked(self, names: Iterable[str]) -> dict[str, Path]:
+        found = {name: self.path / name for name in names}
+        if self.is_sealed:
+            for name in found:
+                self._check_size(name)
+        return found
+
+    @cached_property
     def work_head(self) -> dict[str, Any]:
         """What is known of a run that is not sealed beside its log; empty when nothing is."""
         path = work_head_path(self.path)
@@ -110,17 +148,23 @@ class RunDirectory:
         """A file of records: if the run is sealed, of the recorded size and without a torn line."""
         if not self.is_sealed:
             return FileSource(path) if path.exists() else MemorySink()
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise Damaged(path, error.strerror or str(error)) from error
-        recorded = self.head["files"].get(path.name, {}).get("size")
-        if size != recorded:
-            raise Damaged(path, f"has {size} bytes where {format.RUN_FILE} records {recorded}")
+        size = self._check_size(path.name)
         source = FileSource(path)
         if size and source.read(size - 1, 1) != b"\n":
             raise Damaged(path, "the last line is torn")
         return source
+
+    def _check_size(self, name: str) -> int:
+        """The size of a file of a sealed run, which must be the recorded one. Raises Damaged."""
+        path = self.path / name
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise Damaged(path, error.strerror or str(error)) from error
+        recorded = self.head["files"].get(name, {}).get("size")
+        if size != recorded:
+            raise Damaged(path, f"has {size} bytes where {format.RUN_FILE} records {recorded}")
+        return size
 
     def _json(self, path: Path) -> Any:
         try:
@@ -135,6 +179,12 @@ class RunDirectory:
             raise Damaged(path, f"not JSON ({error})") from None
 
 
+def _is_other(name: str) -> bool:
+    # A head that somebody forged shall not lead out of the run.
+    folder, _, rest = name.partition("/")
+    return name in format.STREAMS or (folder == format.ARTIFACTS_FOLDER and name_problem(rest) is None)
+
+
 def is_run_id(text: str) -> bool:
     """Whether the text has the form of an address: 64 lower-case hex digits."""
     return len(text) == format.ID_DIGITS and not set(text) - set("0123456789abcdef")
@@ -143,3 +193,8 @@ def is_run_id(text: str) -> bool:
 def work_head_path(folder: Path) -> Path:
     """The file beside a work folder that names the run and is locked while the run is in progress."""
     return folder.with_name(folder.name + format.WORK_HEAD_SUFFIX)
+
+
+def work_events_path(folder: Path) -> Path:
+    """The file beside a work folder that a recorded command appends its events to while it runs."""
+    return folder.with_name(folder.name + format.WORK_EVENTS_SUFFIX)

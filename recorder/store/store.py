@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder import canonical, files, format, validation
+from exprec.recorder.declared import EventTypes
 from exprec.recorder.errors import (
     AmbiguousRun,
     Damaged,
@@ -60,12 +61,14 @@ class Store:
 
         Raises NotAStore when the folder has something else in it, StorageFailure.
         """
-        if not (path / format.STORE_FILE).exists():
-            if path.exists() and (not path.is_dir() or _names_in(path)):
+        mark = path / format.STORE_FILE
+        if not mark.exists():
+            # Looked for once more: whoever creates the store meanwhile writes this file first of all.
+            if path.exists() and (not path.is_dir() or _names_in(path)) and not mark.exists():
                 raise NotAStore(path, "is not an exprec store and is not empty; name another folder with --store")
             files.create_folder(path)
             # First and atomic: of two processes that create a store together, both find a store.
-            files.replace(path / format.STORE_FILE, canonical.encode({"format": format.FORMAT}))
+            files.replace(mark, canonical.encode({"format": format.FORMAT}))
         store = cls(path)
         for name, text in ((".gitattributes", format.GIT_ATTRIBUTES), (".gitignore", format.GIT_IGNORE)):
             if not (path / name).exists():
@@ -80,10 +83,12 @@ class Store:
         config: Mapping[str, Any],
         secrets: SecretGuard | None = None,
         origin: Mapping[str, str] | None = None,
+        types: EventTypes | None = None,
     ) -> Recording:
-        """Begin a run of this name, which keeps `secrets` out of it. `origin` says where it comes from, for whoever
-        resumes it. Raises NotEncodable or SecretFound for the config, StorageFailure."""
-        return Recording.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin)
+        """Begin a run of this name, which keeps `secrets` out of it and takes events of these types, exprec's own
+        without them. `origin` says where it comes from, for whoever resumes it. Raises NotEncodable or SecretFound
+        for the config, StorageFailure."""
+        return Recording.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
 
     def resume(
         self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None

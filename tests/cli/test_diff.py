@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +276,52 @@ def test_colour_is_as_wished(recorded: Path) -> None:
     assert "\x1b[" not in _diff(recorded, "base", "short")
     coloured = _diff(recorded, "base", "short", "--color", "always")
     assert "\x1b[31m25\x1b[0m" in coloured
+
+
+TRAIN = """
+import json, os, sys
+rate, epochs = float(sys.argv[1]), int(sys.argv[2])
+with open(os.environ["EXPREC_EVENTS"], "a") as events:
+    for epoch in range(1, epochs + 1):
+        loss = 0.31 / epoch if rate == 0.1 else 0.29 / epoch
+        print(f"epoch {epoch}: {loss:.3f}")
+        events.write(json.dumps({"event_type": "epoch", "iteration": epoch, "loss": loss, "left": 5 - epoch}) + chr(10))
+print("trained", len(open("data.csv").read()), "\\r\\x1b[31m")
+with open("model.txt", "w") as model:
+    model.write(f"bias 0\\nrate {rate}\\n")
+"""
+
+
+def test_two_settings_of_a_training_loop(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(TRAIN)
+    for name, data, words in (("a", "1,2", ["0.1", "3"]), ("b", "1,2,3", ["0.2", "4"])):
+        (tmp_path / "data.csv").write_text(data)
+        options = ("-q", "--name", "train", "--input", "data.csv", "--artifact", "model.txt")
+        exprec("run", *options, "--", sys.executable, "train.py", *words, cwd=tmp_path)
+        store = Store(tmp_path / "runs")
+        (run_id,) = set(store.run_ids()) - set(store.tags().values())
+        store.tag(name, run_id)
+    shown = _diff(tmp_path, "a", "b")
+    digests = [hashlib.sha256(data).hexdigest()[:12] for data in (b"1,2", b"1,2,3")]
+    for expected in (
+        "  command.argv[2] '0.1' → '0.2'\n",
+        "  command.argv[3] '3' → '4'\n",
+        f"  command.inputs.data.csv.sha256 {digests[0]}… → {digests[1]}…\n",
+        "B: iteration 4\n",
+        "  iteration                             loss\n          1      0.31 →      0.29      -0.02\n",
+        "    -epoch 1: 0.310\n",
+        "    +epoch 4: 0.072\n",
+        r"    -trained 3 \r\x1b[31m",
+        "Artifacts: 1 file\n  model.txt  other content, 16 bytes\n",
+        "    @@ line 2 @@\n     bias 0\n    -rate 0.1\n    +rate 0.2\n",
+    ):
+        assert expected in shown, shown
+    assert "\x1b" not in shown
+    found = _json(tmp_path, "a", "b")
+    assert [found[kind]["count"] for kind in ("config", "numbers", "outputs", "artifacts")] == [4, 1, 1, 1]
+    stat = _diff(tmp_path, "--stat", "a", "b").splitlines()
+    assert [line.split() for line in stat if line.startswith(("output", "artifacts"))] == [
+        ["output", "1", "stream"],
+        ["artifacts", "1", "file"],
+    ]
+    assert "```diff" in _diff(tmp_path, "--md", "a", "b")

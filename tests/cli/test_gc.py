@@ -75,7 +75,8 @@ def test_on_a_terminal_it_asks(store: Store, work: Path, typed: str, code: int, 
     done = on_terminal("gc", "--store", store.path, cwd=store.path, typed={question: typed})
     assert done.code == code
     assert work.name in done.output
-    assert "`exprec resume NAME` goes on with an interrupted run; what is removed is gone.\n" + question in done.output
+    comment = "`exprec resume NAME` goes on with an interrupted experiment; what is removed is gone.\n"
+    assert comment + question in done.output
     assert done.output.splitlines()[-1].startswith(f"exprec: {end}")
     assert work.exists() == (typed != "y\r")
 

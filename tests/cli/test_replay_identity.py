@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,3 +122,61 @@ def test_selections_show_a_part(tmp_path: Path) -> None:
 
 def _sealed(folder: Path) -> Iterator[str]:
     return (path.name for path in (folder / "runs").iterdir() if len(path.name) == 64)
+
+
+CHILD = r"""
+import os, sys
+out, err = sys.stdout.buffer, sys.stderr.buffer
+with open(os.environ["EXPREC_EVENTS"], "a") as events:
+    events.write('{"event_type":"epoch","iteration":1,"loss":0.5,"text":"[bold]\\u001b[31m"}\n')
+    events.write('{"event_type":"note","values":[1,{"a":0.30000000000000004}]}\n')
+out.write(b"\x1b[1mbold\x1b[0m 10%\r100%\n\xff\xfe\x00" + b"line\n" * 3 + sys.argv[2].encode())
+err.write(b"warning \xff" + sys.argv[2].encode())
+sys.exit(int(sys.argv[1]))
+"""
+SCHEMA = '{"x-exprec-display": "epoch {iteration}: {loss:.2f} {text}", "required": ["loss"]}'
+
+
+@pytest.mark.parametrize("selection", [[], ["-v"], ["-v", "--color", "always"], ["--metrics"]], ids=" ".join)
+@pytest.mark.parametrize(("status", "end"), [(0, "\n"), (3, ""), (0, "x" * 3_000_000)], ids=["well", "badly", "long"])
+def test_a_command(tmp_path: Path, status: int, end: str, selection: list[str]) -> None:
+    (tmp_path / "child.py").write_text(CHILD, "utf-8")
+    (tmp_path / "types").mkdir()
+    (tmp_path / "types" / "epoch.schema.json").write_text(SCHEMA, "utf-8")
+    options = ["--schemas", "types", "--no-strict", *selection, "--", sys.executable, "child.py"]
+    # What the system takes as one argument has a limit.
+    program = f"import runpy, sys; sys.argv[1:] = ['{status}', {end[:1]!r} * {len(end)}]; runpy.run_path('child.py')"
+    ran = exprec("run", *options[:-1], "-c", program, cwd=tmp_path, code=status)
+    (run_id,) = _sealed(tmp_path)
+    shown = exprec("show", run_id, *selection, cwd=tmp_path)
+    assert (shown.stdout, shown.stderr) == (ran.stdout, ran.stderr)
+    out = b"\x1b[1mbold\x1b[0m 10%\r100%\n\xff\xfe\x00" + b"line\n" * 3 + end.encode()
+    assert shown.stdout.startswith(out)
+    assert shown.stderr.endswith(f"\nRun {run_id}\n".encode())
+    events = re.sub(rb"\x1b\[[0-9;]*m", b"", shown.stdout[len(out) :]).decode().splitlines()
+    if "-v" not in selection:
+        assert events == []
+    else:
+        # In lines of their own, after output that ended in the middle of one.
+        first = [""] if end.strip() else []
+        expected = [*first, r"epoch 1: 0.50 [bold]\x1b[31m", 'note  values [1,{"a":0.3}]', f"Exit status {status}"]
+        assert events[: len(expected)] == expected
+
+
+def test_the_events_of_a_command_alone(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(CHILD, "utf-8")
+    exprec("run", "--", sys.executable, "child.py", "0", "", cwd=tmp_path)
+    (run_id,) = _sealed(tmp_path)
+    log = (tmp_path / "runs" / run_id / "events.jsonl").read_bytes()
+    assert exprec("show", run_id, "--json", cwd=tmp_path).stdout == log
+    shown = exprec("show", run_id, "--event", "note", cwd=tmp_path)
+    assert (shown.stdout, shown.stderr) == (b'note  values [1,{"a":0.3}]\n', b"")
+    assert exprec("show", run_id, "--iteration", "1", cwd=tmp_path).stdout.startswith(b"epoch 1  loss 0.5  text")
+
+
+def test_a_command_that_cannot_be_started_is_commented_on_again(tmp_path: Path) -> None:
+    ran = exprec("run", "--", "no-such-command", cwd=tmp_path, code=127)
+    (run_id,) = _sealed(tmp_path)
+    shown = exprec("show", run_id, cwd=tmp_path)
+    assert (shown.stdout, shown.stderr) == (ran.stdout, ran.stderr) == (b"", ran.stderr)
+    assert b"no-such-command" in shown.stderr

@@ -9,8 +9,11 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
-from exprec.recorder.events import EVENT_TYPES
+from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
+from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.store.store import Store
 from tests.support import ROOT, exprec
+from tests.unit.format.runs import OUTPUT, record_command
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 
@@ -121,6 +124,53 @@ def test_the_shell_completes_event_types_and_agents(
     assert _completed("show", run.name, "--agent", "BANK_B") == ["BANK_B"]
     assert _completed("show", "--agent", "") == []
     (run / "run.json").write_bytes(b"{")
-    assert _completed("show", run.name, "--event", "") == list(EVENT_TYPES)
+    assert _completed("show", run.name, "--event", "") == [*EVENT_TYPES, *OTHER_TYPES]
     assert _completed("show", run.name, "--agent", "") == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_the_output_of_a_command_must_be_whole(tmp_path: Path, stream: str, damage: str) -> None:
+    run = record_command(Store.open_or_create(tmp_path / "runs")).path
+    if damage == "cut":
+        (run / stream).write_bytes(OUTPUT[stream][:-1])
+    else:
+        (run / stream).unlink()
+    out, err = _shown(tmp_path, run.name, code=5)
+    assert out == ""
+    assert f"/{stream}: " in err
+    assert "Run " not in err
+
+
+def test_an_artifact_that_is_lost_does_not_keep_the_output_back(tmp_path: Path) -> None:
+    run = record_command(Store.open_or_create(tmp_path / "runs")).path
+    shutil.rmtree(run / "artifacts")
+    assert _shown(tmp_path, run.name)[0] == OUTPUT["stdout"].decode()
+
+
+def test_an_interrupted_command_is_shown_as_far_as_it_came(tmp_path: Path) -> None:
+    recording = Store.open_or_create(tmp_path / "runs").begin("train", "command", {})
+    provider = LiveStateProvider("train", "command", recording=recording)
+    assert _shown(tmp_path, recording.folder.name)[0] == ""
+    recording.write_output("stdout", b"so far")
+    recording.write_output("stderr", b"a warning")
+    provider.close()
+    out, err = _shown(tmp_path, recording.folder.name)
+    assert out == "so far"
+    comment = "exprec: this run is not sealed (interrupted); this is as far as it came\n"
+    assert err == f"a warning\n{comment}"
+
+
+def test_a_damaged_line_of_a_declared_type_is_only_text(tmp_path: Path) -> None:
+    """Whatever stands in the place of a template, the event is shown."""
+    run = record_command(Store.open_or_create(tmp_path / "runs")).path
+    path = run / "schemas.json"
+    for wrong in (b'"{"', b"7", b'"{loss!r}"', b'"{loss.__class__:s}"'):
+        text = path.read_bytes()
+        path.write_bytes(text.replace(b'"epoch {iteration}: loss {loss:.3f}"', wrong))
+        assert _shown(tmp_path, run.name, "--event", "epoch")[0] == "epoch 1  loss 2.0\nepoch 2  loss 1.33333\n"
+        path.write_bytes(text)
+    path.write_bytes(b"[]\n")
+    assert "schemas.json: must be a JSON object" in _shown(tmp_path, run.name, "--event", "epoch", code=5)[1]
+    assert _shown(tmp_path, run.name)[0] == OUTPUT["stdout"].decode()

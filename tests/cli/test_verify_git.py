@@ -17,6 +17,7 @@ from click.shell_completion import ShellComplete
 from exprec.cli.main import cli
 from exprec.recorder.store.store import Store
 from tests.support import CASTRO, exprec, git
+from tests.unit.format.runs import record_command
 
 GIT_SAYS_TO_HOOKS = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
 FORMATS = ("sha1", "sha256")
@@ -215,7 +216,9 @@ def test_names_that_lead_elsewhere_are_not_followed(folder: Path, tmp_path: Path
 
     blob = bytes.fromhex(_object_id(folder, "HEAD:runs/store.json"))
     tags = hashed(b"100644 ..\0" + blob + b"100644 run.json\0" + blob)
-    run = hashed(b"100644 ..\0" + blob + raw_tree(f"HEAD:runs/{run_id}"))
+    within = bytes.fromhex(hashed(b"100644 ..\0" + blob + b"100644 x\0" + blob + b"40000 x\0" + bytes.fromhex(tags)))
+    crafted = b"100644 ..\0" + blob + b"40000 artifacts\0" + within
+    run = hashed(crafted + raw_tree(f"HEAD:runs/{run_id}"))
     old = bytes.fromhex(_object_id(folder, f"HEAD:runs/{run_id}"))
     changed = raw_tree("HEAD:runs").replace(old, bytes.fromhex(run))
     changed = changed.replace(bytes.fromhex(_object_id(folder, "HEAD:runs/tags")), bytes.fromhex(tags))
@@ -227,7 +230,11 @@ def test_names_that_lead_elsewhere_are_not_followed(folder: Path, tmp_path: Path
     lines = done.stdout.decode().splitlines()
     assert f"{commit}:runs/{run_id}/..: is no name of a file" in lines
     assert lines[-1].startswith("ok ")
-    assert len([line for line in lines if ": is no name" in line]) == 1
+    for file in ("..", "x/.."):
+        assert f"{commit}:runs/{run_id}/artifacts/{file}: is no name of a file" in lines
+    place = f"{commit}:runs/{run_id}/artifacts/x/run.json: "
+    assert any(line.startswith(place) for line in lines)
+    assert len([line for line in lines if ": is no name" in line]) == 3
     assert list(tmp_path.iterdir()) == [folder]
     assert exprec("review", f"HEAD..{commit}", cwd=folder, env={"TMPDIR": str(tmp_path)}, code=1)
     assert list(tmp_path.iterdir()) == [folder]
@@ -250,6 +257,57 @@ def test_a_renamed_run_is_found_by_its_files(folder: Path) -> None:
     git(folder, "commit", "-q", "-m", "renamed")
     lines, _ = _verify(folder, "--git", "HEAD", code=1)
     assert any(line.startswith("HEAD:runs/best: is no address") for line in lines)
+
+
+@pytest.fixture(params=FORMATS)
+def command(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
+    """A repository with the run of a command, which has artifacts in folders; staged, not yet committed."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    run_id = record_command(Store.open_or_create(folder / "runs")).run_id
+    git(folder, "init", "-q", f"--object-format={request.param}")
+    git(folder, "add", "-A")
+    return folder, run_id
+
+
+def test_the_artifacts_of_a_run_are_verified_in_their_folders(command: tuple[Path, str]) -> None:
+    folder, run_id = command
+    assert [line.startswith(f"ok {run_id}") for line in _verify(folder, "--staged")[0]] == [True]
+    git(folder, "commit", "-q", "-m", "one run")
+    assert [line.startswith(f"ok {run_id}") for line in _verify(folder, "--git", "HEAD")[0]] == [True]
+    file = f"runs/{run_id}/artifacts/deep/er/a.b"
+    (folder / file).write_bytes(b"other")
+    git(folder, "add", "-A")
+    staged, _ = _verify(folder, "--staged", code=1)
+    assert any(line.startswith(f":{file}: is changed in a sealed run") for line in staged)
+    assert any(line.startswith(f":{file}: has 5 bytes") for line in staged)
+    git(folder, "commit", "-q", "-m", "changed")
+    assert any(line.startswith(f"HEAD:{file}: has 5 bytes") for line in _verify(folder, "--git", "HEAD", code=1)[0])
+    git(folder, "mv", f"runs/{run_id}", "runs/best")
+    git(folder, "commit", "-q", "-m", "renamed")
+    lines, _ = _verify(folder, "--git", "HEAD", code=1)
+    assert any(line.startswith("HEAD:runs/best/artifacts/deep/er/a.b: has 5 bytes") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "says"),
+    [
+        ("120000", "model.txt", "must be a file, and is a symbolic link"),
+        ("100755", "model.txt", "is executable"),
+        ("100644", "deep/more", "is not listed in run.json"),
+        ("120000", "deep/more", "must be a file, and is a symbolic link"),
+        ("100644", "n" * 300, "cannot be a file here"),
+        ("100644", "deep/.gitignore", "means something to git"),
+    ],
+)
+def test_only_plain_files_are_artifacts(command: tuple[Path, str], mode: str, name: str, says: str) -> None:
+    folder, run_id = command
+    file = f"runs/{run_id}/artifacts/{name}"
+    object_id = _object_id(folder, f":runs/{run_id}/stdout")
+    git(folder, "update-index", "--add", "--cacheinfo", f"{mode},{object_id},{file}")
+    git(folder, "commit", "-q", "-m", "entry")
+    lines, _ = _verify(folder, "--git", "HEAD", code=1)
+    assert [line for line in lines if line.startswith(f"HEAD:{file}: ") and says in line], lines
 
 
 # --- where the store is -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What README and docs/ show is what happens: sessions are typed again, and names, options and links looked up.
+"""What README, docs/ and the examples show is what happens: sessions are typed again, options and links looked up.
 
 How a page is written so that this can be done is told in CONTRIBUTING.md. What only the README has, its Python and
 its experiment, is held to the truth in test_readme.
@@ -6,7 +6,6 @@ its experiment, is held to the truth in test_readme.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -21,20 +20,19 @@ import click
 import pytest
 
 from exprec.cli.main import cli
+from tests.examples.installed import START, copy_of, environment
 from tests.support import ROOT, exprec
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 LEFT_OUT = "..."
 CTRL_C = "^C"
 HOME = "/home/ada/study"
 """The folder of the person in the pages."""
 FASTER = "import time; _sleep = time.sleep; time.sleep = lambda seconds: _sleep(seconds / 20)"
 """Nobody waits for the slow simulator of the pages, which stays what it is to the byte: its hash is in the address."""
-START = "from exprec.cli.main import main; main()"
 COMMANDS = cli.list_commands(click.Context(cli))
-_ANOTHER_S = ("GIT_", "EXPREC_", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
-"""What begins like this in the environment is not of the person in the pages."""
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 _NAMED = re.compile(r"`([\w./-]+)`:\n\n\Z")
 _VARIES = [
@@ -87,18 +85,23 @@ def _commands(block: str) -> list[Command]:
 
 
 class Reader:
-    """Somebody who does what a page says, in a folder that has the examples and nothing else."""
+    """Somebody who does what a page says, in a folder that has the examples and nothing else; or in that of an example,
+    if it is the page of one."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, page: Path, place: Path) -> None:
         self.folder = place / "study"
-        shutil.copytree(ROOT / "examples", self.folder / "examples")
-        self._environment = _environment(place)
+        if page in EXAMPLES:
+            copy_of(page.parent.name, self.folder)
+        else:
+            copy_of("", self.folder / "examples")
+        self._environment = environment(place)
         self._waits = False
         self._names: dict[str, str] = {}
         """What stands on the page for the random name of an interrupted run, and what it is here."""
 
     def do(self, step: Command | Written) -> None:
         if isinstance(step, Written):
+            (self.folder / step.name).parent.mkdir(exist_ok=True)
             (self.folder / step.name).write_text(step.text, "utf-8")
             self._waits |= "time.sleep(" in step.text
         elif "jq" not in step.line or shutil.which("jq"):
@@ -174,18 +177,6 @@ class Reader:
         return line.rstrip()
 
 
-def _environment(place: Path) -> dict[str, str]:
-    """That of somebody who has exprec on the PATH, and no configuration of git."""
-    program = place / "bin" / "exprec"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c '{START}' \"$@\"\n", "utf-8")
-    program.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_ANOTHER_S)}
-    ada = {f"GIT_{role}_{what}": "ada@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    apart = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": str(place)}
-    return {**kept, **ada, **apart, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
-
-
 def _matches(shown: Sequence[str], out: Sequence[str], errors: Sequence[str]) -> bool:
     """Whether these lines show this output, with messages anywhere between its lines, as on a terminal."""
     messages, rest = list(errors), []
@@ -203,9 +194,15 @@ def _matches(shown: Sequence[str], out: Sequence[str], errors: Sequence[str]) ->
     return not messages and re.fullmatch(pattern, "".join(f"{line}\n" for line in out)) is not None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def _name(page: Path) -> str:
+    return page.parent.name if page in EXAMPLES else page.stem
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=_name)
 def test_the_sessions_are_real(page: Path, tmp_path: Path) -> None:
-    reader = Reader(tmp_path)
+    if page.parent.name == "node" and shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    reader = Reader(page, tmp_path)
     for step in steps_of(page.read_text("utf-8")):
         reader.do(step)
 
@@ -234,7 +231,7 @@ def test_the_table_names_every_command_and_no_other() -> None:
     assert sorted(named) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=_name)
 def test_every_option_it_names_exists(page: Path) -> None:
     unknown = [
         f"{command or 'exprec'} {option}"
@@ -249,7 +246,8 @@ def _options_in(page: str) -> Iterator[tuple[str, str]]:
     code = [line for block in _FENCE.finditer(page) if block[1] != "sh" for line in block[2].splitlines()]
     for span in [*code, *re.findall(r"`([^`\n]+)`", _FENCE.sub("", page))]:
         for called in re.split(r"[|;&]|\$\(", span):
-            before, _, after = called.rpartition("exprec ")
+            # What follows on `--` are the words of another command.
+            before, _, after = called.partition(" -- ")[0].rpartition("exprec ")
             options = re.findall(r"(?<!\S)--[a-z][a-z-]+", after)
             if before or called.startswith("exprec ") or re.match(r"--?\w", span):
                 command = after.split()[0] if after.split()[0] in COMMANDS else ""
@@ -262,7 +260,7 @@ def _options_of(name: str) -> set[str]:
     return {"--help", *(option for each in command.params for option in (*each.opts, *each.secondary_opts))}
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=_name)
 def test_its_links_lead_somewhere(page: Path) -> None:
     for target, heading in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", page.read_text("utf-8")):
         there = page.parent / target if target else page

@@ -24,13 +24,14 @@ from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.tree import folder_id
 from exprec.recorder.store.verify.embedded import is_released
+from exprec.recorder.store.verify.words import RESTORE
 from tests.support import CASTRO, ROOT, exprec
 from tests.unit.format import runs
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 FILES = ("run.json", "config.json", "events.jsonl", "exchanges.jsonl", "schemas.json")
-KINDS = ("asked", "searched", "failed")
-"""With exchanges, without any, and one that failed after three of them."""
+KINDS = ("asked", "searched", "failed", "command")
+"""With exchanges, without any, one that failed after three of them, and one of a command, with artifacts."""
 
 Damage = Callable[[Path], int | None]
 """Changes one file; returns the line that verify must name in it, where it can know one."""
@@ -44,7 +45,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs.run_command(EVERY, folder / "asked", "-q")
     runs.run_command(CASTRO / "two-period.yaml", folder / "searched", "-q")
     runs.run_command(CASTRO / "two-period.yaml", folder / "failed", "-q", "--model", f"scripted:{script}", code=3)
+    runs.record_command(Store.open_or_create(folder / "command"))
     return folder
+
+
+def _files(run: Path) -> list[str]:
+    """The files of a run, by their paths in it."""
+    return sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
 
 
 def _copied(recorded: Path, kind: str, folder: Path) -> Path:
@@ -173,8 +180,9 @@ def _make_folder(path: Path) -> int | None:
 
 
 def _make_link(path: Path) -> int | None:
-    path.rename(path.parent.parent / "elsewhere")
-    path.symlink_to(path.parent.parent / "elsewhere")
+    run = next((folder for folder in path.parents if (folder / "run.json").exists()), path.parent)
+    path.rename(run.parent / "elsewhere")
+    path.symlink_to(run.parent / "elsewhere")
     return None
 
 
@@ -236,15 +244,16 @@ DAMAGES: dict[str, Damage] = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_damage_is_found_and_the_file_named(recorded: Path, tmp_path: Path, kind: str, damage: Damage) -> None:
     run = _copied(recorded, kind, tmp_path / "runs")
-    for path in sorted(run.iterdir()):
+    for name in _files(run):
+        path, file = run / name, f"{run.name}/{name}"
         before = path.read_bytes()
         line = damage(path)
-        file = f"{run.name}/{path.name}"
         for options in ([], ["--quick"]):
             found = [problem for problem in _problems(run, *options) if problem["file"] == file]
             assert found, f"{file} is not named"
             assert all(problem["message"] for problem in found)
-            if line is not None and not options:
+            # Of the bytes of others, only the digest can tell.
+            if line is not None and name in FILES and not options:
                 assert line in [problem["line"] for problem in found]
         _undo(path, before)
     assert _verify(run).exit_code == 0
@@ -258,7 +267,7 @@ def _undo(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["notes.txt", "Run.json", "events.jsonl~"])
+@pytest.mark.parametrize("name", ["notes.txt", "Run.json", "events.jsonl~", "stdin"])
 def test_a_file_more_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
     run = _copied(recorded, kind, tmp_path / "runs")
     (run / name).write_bytes(b"")
@@ -271,6 +280,130 @@ def test_another_name_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: 
     run = _copied(recorded, kind, tmp_path / "runs")
     renamed = run.rename(run.with_name(name))
     assert {problem["file"].split("/")[0] for problem in _problems(renamed)} == {name}
+
+
+@pytest.fixture
+def command(recorded: Path, tmp_path: Path) -> Path:
+    """The folder of the run of a command, in a copy of its store."""
+    return _copied(recorded, "command", tmp_path / "command")
+
+
+@pytest.mark.parametrize("name", ["more.txt", "deep/more.txt", "new/folder/more.txt"])
+def test_an_artifact_more_is_found(command: Path, name: str) -> None:
+    path = command / "artifacts" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"more")
+    files = [problem["file"] for problem in _problems(command)]
+    # The address is another one too.
+    assert files == [f"{command.name}/artifacts/{name}", f"{command.name}/run.json"]
+
+
+@pytest.mark.parametrize("name", [".gitignore", "deep/.gitattributes", "a\\b", "a\nb", os.fsdecode(b"\xff"), ".Git/x"])
+def test_no_artifact_can_have_such_a_name(command: Path, name: str) -> None:
+    path = command / "artifacts" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    (problem,) = _problems(command)
+    assert problem["message"].endswith("move it elsewhere")
+
+
+def test_folders_within_folders_end_somewhere(command: Path) -> None:
+    here = os.getcwd()
+    try:
+        os.chdir(command / "artifacts")
+        for _ in range(600):
+            os.mkdir("f" * 9)
+            os.chdir("f" * 9)
+    finally:
+        os.chdir(here)
+    (problem,) = _problems(command)
+    assert "more than 1000 bytes" in problem["message"]
+
+
+@pytest.mark.parametrize("name", ["artifacts/empty", "artifacts/deep/empty"])
+def test_an_empty_folder_of_artifacts_is_found(command: Path, name: str) -> None:
+    (command / name).mkdir()
+    (problem,) = _problems(command)
+    assert problem["file"] == f"{command.name}/{name}"
+    assert "is empty" in problem["message"]
+
+
+@pytest.mark.parametrize("name", ["artifacts", "artifacts/deep"])
+def test_a_link_in_the_place_of_a_folder_of_artifacts_is_found(command: Path, name: str) -> None:
+    (command / name).rename(command.parent / "elsewhere")
+    (command / name).symlink_to(command.parent / "elsewhere")
+    assert any(
+        problem["file"] == f"{command.name}/{name}" and "a symbolic link" in problem["message"]
+        for problem in _problems(command)
+    )
+
+
+def test_a_file_in_the_place_of_the_folder_of_artifacts_is_found(run: Path) -> None:
+    (run / "artifacts").write_bytes(b"")
+    (problem,) = _problems(run)
+    assert problem["message"].startswith("must be a folder")
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_only_the_run_of_a_command_has_its_output(run: Path, command: Path, name: str) -> None:
+    (run / name).write_bytes(b"")
+    (problem,) = _problems(run)
+    assert problem["file"] == f"{run.name}/{name}"
+    assert "no file of a run of the type 'generic'" in problem["message"]
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None:
+    (command / name).unlink()
+    head = runs.load(command / "run.json")
+    del head["files"][name]
+    (command / "run.json").write_bytes(canonical.encode(head, indent=True))
+    (problem,) = _problems(_resealed(command))
+    assert problem["file"].endswith(f"/{name}")
+    assert "the run of a command has it" in problem["message"]
+
+
+def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
+    head = runs.load(command / "run.json")
+    head["files"]["artifacts/../stdout"] = head["files"]["stdout"]
+    (command / "run.json").write_bytes(canonical.encode(head, indent=True))
+    command = _resealed(command)
+    (problem,) = _problems(command)
+    assert "no file that can be listed here" in problem["message"]
+    line = (command / "run.json").read_text("utf-8").splitlines()[problem["line"] - 1]
+    assert line.strip().startswith('"artifacts/../stdout"')
+
+
+def test_an_event_of_a_declared_type_is_held_to_its_schema(command: Path) -> None:
+    line = _change_event(command, "epoch", loss="low")
+    (problem,) = _problems(_resealed(command))
+    assert (problem["line"], problem["message"]) == (line, f"is not valid by its schema event.epoch.v1; {RESTORE}")
+
+
+def test_a_schema_that_is_gone_is_found_at_the_first_line_that_needs_it(command: Path) -> None:
+    path = command / "schemas.json"
+    value = runs.load(path)
+    del value["event.v1"]
+    path.write_bytes(canonical.encode(value, indent=True))
+    found = [problem["message"].partition(" of the records")[0] for problem in _problems(_resealed(command))]
+    assert found == ["has no schema of 'setup', which line 1", "has no schema of 'note', which line 3"]
+
+
+def test_a_command_that_failed_has_no_run_that_completed(command: Path) -> None:
+    line = _change_event(command, "command_end", exit_status=3)
+    (problem,) = _problems(_resealed(command))
+    assert problem["line"] == line + 1
+    assert "the command exited with 3" in problem["message"]
+
+
+def test_nothing_but_the_end_comes_after_that_of_the_command(command: Path) -> None:
+    path = command / "events.jsonl"
+    log = runs.lines(path)
+    log[-3], log[-2] = {**log[-2], "seq": log[-3]["seq"]}, {**log[-3], "seq": log[-2]["seq"]}
+    path.write_bytes(b"".join(map(canonical.encode, log)))
+    (problem,) = _problems(_resealed(command))
+    assert problem["line"] == len(log) - 1
+    assert "stands after command_end" in problem["message"]
 
 
 def test_modes_do_not_count(run: Path) -> None:
@@ -402,14 +535,17 @@ OTHER_RUNS = {
         |policy_change.(old_cost|new_cost|deltas|old_policy.*|new_policy.*)
         |policy_rejected.proposed_policy.*
         |iteration_end.(costs_per_agent.*|policies.*|convergence.*)
+        |epoch.loss
+        |setup.iteration|note.values.*
     """,
+    "schemas.json": r"event.epoch.v1.*",
     "exchanges.jsonl": r"settings.*",
 }
 """The numbers of a run that stand in it once: with another one it is another run, and nothing is wrong with it.
 
 Every other number is redundant. `seq`, `index` and `iteration` follow from the lines around, what an `llm_call` shares
 with its exchange stands in both, the figures at the end follow from the log and stand in `run.json` again, and
-schemas never change.
+schemas of exprec never change.
 """
 
 Leaf = tuple[str | int, ...]
@@ -454,9 +590,9 @@ def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: 
     run = _copied(recorded, kind, tmp_path / "runs")
     path = run / name
     if not path.exists():
-        assert (kind, name) == ("searched", "exchanges.jsonl")
+        assert (kind, name) in (("searched", "exchanges.jsonl"), ("command", "exchanges.jsonl"))
         return
-    original = {each.name: each.read_bytes() for each in run.iterdir()}
+    original = {each: (run / each).read_bytes() for each in _files(run)}
     values = runs.lines(path) if path.suffix == ".jsonl" else [runs.load(path)]
     places: dict[str, list[tuple[int, Leaf]]] = {}
     for line, value in enumerate(values):
@@ -473,6 +609,10 @@ def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: 
             is_other = re.fullmatch(OTHER_RUNS.get(name, ""), pattern, re.VERBOSE)
             if is_other or (pattern == "iteration_start.total_cost" and not _follows(values, line)):
                 assert problems == [], (pattern, line)
+            elif (kind, leaf) == ("command", ("iteration",)):
+                # No event says where an iteration begins, so that the next line is named or the number of iterations,
+                # and the last event of one could be the first of the next.
+                assert problems or pattern == "note.iteration"
             else:
                 assert any(_names(problem, name, line, leaf) for problem in problems), (pattern, line, problems)
             for each, data in original.items():

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 from exprec import schemas
 from exprec.recorder import canonical, events, format, validation
+from exprec.recorder.declared import ANY_EVENT
 from exprec.recorder.errors import Problem
 from exprec.recorder.store.verify.words import RESTORE, at
 
 EXCHANGE = "exchange"
 
-_SCHEMA_NAME = re.compile(r"(?:event\.(?P<type>.+)|exchange)\.v(?P<version>[1-9][0-9]{0,8})", re.DOTALL)
+_SCHEMA_NAME = re.compile(r"(?:event(?:\.(?P<type>.+))?|exchange)\.v(?P<version>[1-9][0-9]{0,8})", re.DOTALL)
+_ANY = (True, "")
+"""What stands for the types of events that nobody declared."""
 
 
 class Schema(NamedTuple):
@@ -57,7 +60,7 @@ class EmbeddedSchemas:
             if match is None:
                 yield at((name,), f"is not the name of a schema of an event or an exchange; {RESTORE}")
                 continue
-            key = (match["type"] is not None, match["type"] or EXCHANGE)
+            key = (False, EXCHANGE) if name.startswith(EXCHANGE) else (True, match["type"] or "")
             self._newest[key] = max(self._newest.get(key, (0, "")), (int(match["version"]), name))
             is_known = name in schemas.names() and is_released(name, schema)
             if name in schemas.names() and not is_known:
@@ -75,14 +78,13 @@ class EmbeddedSchemas:
         """The schema by which records of a kind are checked, if there is one that can be used."""
         key = (is_event, kind)
         if key not in self._found:
-            self._found[key] = self._usable.get(self._newest[key][1]) if key in self._newest else self._own(key)
+            used = self._key_of(key)
+            self._found[key] = self._usable.get(self._newest[used][1]) if used is not None else self._own(key)
         return self._found[key]
 
     def problems_without(self, kind: str, line: int, *, is_event: bool) -> Iterator[Problem]:
         """What to say of a kind that has no schema; each kind once, at the first line that is of it."""
-        if not self._is_expected:
-            yield at(("event_type",), validation.unknown_word("event type", kind, list(events.EVENT_TYPES)))
-        elif (is_event, kind) not in self._newest and self._embedded is not None:
+        if self._key_of((is_event, kind)) is None and self._embedded is not None:
             self._newest[is_event, kind] = (0, "")
             shown = validation.show_value(kind)
             message = f"has no schema of {shown}, which line {line} of the records is; {RESTORE}"
@@ -91,16 +93,22 @@ class EmbeddedSchemas:
     def unneeded(self, types: Iterable[str], *, has_exchanges: bool) -> Iterator[Problem]:
         """The embedded schemas that no line needs."""
         keys = {(True, kind) for kind in types} | ({(False, EXCHANGE)} if has_exchanges else set())
-        needed = {self._newest[key][1] for key in keys & self._newest.keys()}
+        needed = {self._newest[used][1] for used in map(self._key_of, keys) if used is not None}
         for name in sorted((self._embedded or {}).keys() - needed):
             if _SCHEMA_NAME.fullmatch(name):
                 yield at((name,), f"is needed by no line of the run; {RESTORE}")
 
+    def _key_of(self, key: tuple[bool, str]) -> tuple[bool, str] | None:
+        """Under which key the schema of a kind is embedded: its own, or that of events that nobody declared."""
+        if key in self._newest:
+            return key
+        return _ANY if key[0] and _ANY in self._newest and events.schema_name(key[1]) is None else None
+
     def _own(self, key: tuple[bool, str]) -> Schema | None:
         """The schema of this package, for a run that embeds none yet."""
         is_event, kind = key
-        name = events.schema_name(kind) if is_event else f"{EXCHANGE}.v1"
-        return Schema(name, validation.validator(name), True) if name and not self._is_expected else None
+        name = (events.schema_name(kind) or ANY_EVENT) if is_event else f"{EXCHANGE}.v1"
+        return None if self._is_expected else Schema(name, validation.validator(name), True)
 
 
 def explained(schema: Schema, value: Any) -> list[Problem]:

@@ -16,6 +16,7 @@ from typing import Any
 from exprec.recorder import format, validation
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.files import is_locked
+from exprec.recorder.store.artifacts import name_problem
 from exprec.recorder.store.rundir import is_run_id, work_head_path
 from exprec.recorder.store.tree import tree_id
 from exprec.recorder.store.verify.attestations import problems_in_attestations
@@ -27,7 +28,7 @@ from exprec.recorder.store.verify.place import Place
 from exprec.recorder.store.verify.words import RESTORE, at, kind_of, to_restore, unreadable
 
 _REQUIRED = (format.CONFIG_FILE, format.EVENTS_FILE, format.SCHEMAS_FILE, format.RUN_FILE)
-_RUN_FILES = frozenset((*_REQUIRED, format.EXCHANGES_FILE))
+_RUN_FILES = frozenset((*_REQUIRED, format.EXCHANGES_FILE, *format.STREAMS))
 
 
 class RunVerification:
@@ -93,28 +94,60 @@ class RunVerification:
 
     def _unsealed(self) -> Problem:
         running = is_locked(work_head_path(self._place.folder))
-        interrupted = "it was interrupted; go on with exprec resume, or remove it with exprec gc"
+        interrupted = "it was interrupted; exprec resume says how to go on, exprec gc removes it"
         status = "it is in progress; wait for its end" if running else interrupted
         return self._problem("", f"is not sealed, so nothing proves what it should be: {status}")
 
     def _check_names(self, names: list[str]) -> Iterator[Problem]:
         """What is there and should not be, and the reverse. Modes do not count: not every file system has them."""
         for name in names:
-            try:
-                mode = self._path(name).lstat().st_mode
-            except OSError as error:
-                yield self._problem(name, unreadable(error))
-                continue
-            if name not in _RUN_FILES:
-                yield self._problem(name, "is no file of a run; move it elsewhere")
-            elif not stat.S_ISREG(mode):
-                yield self._problem(name, f"must be a file, and is {kind_of(mode)}; {RESTORE}")
+            if name == format.ARTIFACTS_FOLDER:
+                yield from self._check_artifacts(name)
+            elif name in _RUN_FILES:
+                yield from self._check_file(name)
             else:
-                yield from self._read(name)
+                yield self._problem(name, "is no file of a run; move it elsewhere")
         required = _REQUIRED if self._place.is_sealed else (format.CONFIG_FILE, format.EVENTS_FILE)
         for name in required:
             if name not in names:
                 yield self._problem(name, f"is missing; {RESTORE}")
+
+    def _check_file(self, name: str) -> Iterator[Problem]:
+        try:
+            mode = self._path(name).lstat().st_mode
+        except OSError as error:
+            yield self._problem(name, unreadable(error))
+            return
+        if stat.S_ISREG(mode):
+            yield from self._read(name)
+        else:
+            yield self._problem(name, f"must be a file, and is {kind_of(mode)}; {RESTORE}")
+
+    def _check_artifacts(self, folder: str) -> Iterator[Problem]:
+        """The files in a folder of artifacts, and in those within it. A link is never followed."""
+        try:
+            mode = self._path(folder).lstat().st_mode
+            names = sorted(entry.name for entry in self._path(folder).iterdir()) if stat.S_ISDIR(mode) else None
+        except OSError as error:
+            self._is_readable = False
+            yield self._problem(folder, unreadable(error, a="a folder"))
+            return
+        if names is None:
+            yield self._problem(folder, f"must be a folder, and is {kind_of(mode)}; {RESTORE}")
+        elif not names:
+            yield self._problem(folder, "is empty, and git keeps no empty folder; remove it")
+        for name in (f"{folder}/{name}" for name in names or ()):
+            yield from self._check_artifact(name)
+
+    def _check_artifact(self, name: str) -> Iterator[Problem]:
+        problem = name_problem(name.partition("/")[2])
+        if problem is not None:
+            # Neither read nor entered: the rest of its name may be too long or no text.
+            yield self._problem(name, f"{problem}; it is no artifact of the run: move it elsewhere")
+        elif _is_folder(self._path(name)):
+            yield from self._check_artifacts(name)
+        else:
+            yield from self._check_file(name)
 
     def _read(self, name: str) -> Iterator[Problem]:
         """Read a file once for its digests; one that cannot be read is left out of all further checks."""
@@ -132,6 +165,20 @@ class RunVerification:
         yield from file.located(map(to_restore, found))
         if not found:
             self.head, self._head_file = file.value, file
+            yield from self._check_streams()
+
+    def _check_streams(self) -> Iterator[Problem]:
+        """The output of a command: of the run of one all of it, of another run none."""
+        assert self.head is not None
+        is_expected = self.head["type"] == format.COMMAND_RUN
+        for name in format.STREAMS:
+            if is_expected and name not in self.head["files"] and name not in self._digests:
+                yield self._problem(name, f"is missing; the run of a command has it: {RESTORE}")
+            elif name in self._digests and not is_expected:
+                message = f"is no file of a run of the type {validation.show_value(self.head['type'])}"
+                yield self._problem(name, f"{message}; move it elsewhere")
+                # Enough is said of it.
+                del self._digests[name]
 
     def _check_digests(self) -> Iterator[Problem]:
         """Every file against size and SHA-256 in the head."""
@@ -149,7 +196,7 @@ class RunVerification:
         found = self._digests.get(name)
         if recorded is None:
             yield self._problem(name, f"is not listed in {format.RUN_FILE}; {RESTORE}")
-        elif name not in _RUN_FILES or name == format.RUN_FILE:
+        elif name == format.RUN_FILE or not (name in _RUN_FILES or _is_artifact(name)):
             yield from self._in_head([at(("files", name), f"is no file that can be listed here; {RESTORE}")])
         elif found is None:
             # Missing, unless `_check_names` said what stands in its place.
@@ -231,3 +278,16 @@ class RunVerification:
             for kind in sorted(by_type.keys() | log.counts.keys()):
                 if by_type.get(kind, 0) != log.counts[kind]:
                     yield self.problem_in_head(("counts", "by_type", kind), by_type.get(kind, 0), log.counts[kind])
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is a folder, and no link to one; what cannot be looked at is told where it is read."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_artifact(name: str) -> bool:
+    folder, _, rest = name.partition("/")
+    return folder == format.ARTIFACTS_FOLDER and name_problem(rest) is None

@@ -88,7 +88,7 @@ def test_columns_stay_aligned_behind_wide_characters() -> None:
 
 def test_an_event_of_an_unknown_type_is_shown_in_a_generic_form() -> None:
     event = {"seq": 0, "event_type": "from_the_future", "iteration": 3, "loss": 0.5, "note": "a\nb"}
-    assert _printed(*event_lines(event, ALL)) == '  from_the_future  loss 0.5  note "a\\nb"\n'
+    assert _printed(*event_lines(event, ALL)) == 'from_the_future 3  loss 0.5  note "a\\nb"\n'
 
 
 def test_a_known_type_with_other_fields_is_shown_in_a_generic_form() -> None:

@@ -328,3 +328,32 @@ def test_exchanging_the_runs_exchanges_old_and_new(tmp_path: Path, old: Recorded
     old.insert(old.find("llm_call", 2, "A"), event("epoch", 2, loss=1))
     forth, back = compared(tmp_path / "forth", old, new), compared(tmp_path / "back", new, old)
     assert mirrored(forth.as_dict() | {"old": {}, "new": {}}) == back.as_dict() | {"old": {}, "new": {}}
+
+
+def _loop(rate: float, epochs: int = 4, **result: Any) -> Recorded:
+    """A training loop with events of its own types."""
+    logged = [
+        event("epoch", number, loss=rate / number, metrics={"f1": 1 - rate / number, "n": 7}, values=[rate, 1])
+        for number in range(1, epochs + 1)
+    ]
+    return Recorded({"rate": rate}, [*logged, event("run_end", 0, **result)], [])
+
+
+def test_numbers_of_a_training_loop_are_series_and_its_end_a_result(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, _loop(0.5, accuracy=0.75, name="a"), _loop(0.25, accuracy=0.875, name="b"))
+    assert kinds(comparison) == {"config": 1, "numbers": 2, "events": 4, "result": 2}
+    loss, nested = comparison.numbers.items
+    assert (loss.path, nested.path) == (("loss",), ("metrics", "f1"))
+    assert [tuple(point) for point in loss.points.items][:2] == [(1, 0, 0.5, 0.25), (2, 0, 0.25, 0.125)]
+    # The items of a list are no curve.
+    assert comparison.events.items[0].fields.items == (Difference(("values", 0), 0.5, 0.25),)
+    assert [each.path for each in comparison.result.items] == [("result", "accuracy"), ("result", "name")]
+
+
+def test_how_a_command_ended_is_no_curve(tmp_path: Path) -> None:
+    ends = [event("command_end", 0, exit_status=status, signal=None) for status in (0, 3)]
+    failure = event("experiment_failed", 0, error_type="ExitStatus", message="exit status 3")
+    old, new = Recorded({}, [ends[0], event("run_end", 0)], []), Recorded({}, [ends[1], failure], [])
+    comparison = compared(tmp_path, old, new)
+    assert kinds(comparison) == {"events": 1, "result": 2}
+    assert comparison.events.items[0].fields.items == (Difference(("exit_status",), 0, 3),)

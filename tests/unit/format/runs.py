@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from exprec.recorder import events
+from exprec.recorder.declared import EventTypes
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.recording import Sealed
 from exprec.recorder.store.store import Store
@@ -147,6 +148,52 @@ def record(store: Store, config: dict[str, Any] | None = None, *, latency: float
         iteration, fields = EXAMPLES[kind]
         changed = {**fields, "latency_seconds": latency} if kind == events.LLM_CALL else fields
         provider.record_event(iteration, kind, changed)
+    sealed = provider.seal()
+    assert sealed is not None
+    return sealed
+
+
+EPOCH: dict[str, Any] = {
+    "title": "An epoch of the training",
+    "x-exprec-display": "epoch {iteration}: loss {loss:.3f}",
+    "properties": {"loss": {"type": "number", "minimum": 0}},
+    "required": ["loss"],
+    "additionalProperties": False,
+}
+"""The schema of a type of events that the author of a run declared."""
+
+ARTIFACTS = {"model.txt": b'{"weights":[0,1]}\n{"bias":1}\n{"bias":2}\n', "deep/er/a.b": b'{"n":1}\n{"n":2}\n{"n":3}\n'}
+OUTPUT = {"stdout": b'{"n":1}\n{"n":2}\n{"n":3}\n', "stderr": b'{"warning":1}\n{"warning":2}\n{"warning":3}\n'}
+INPUT = {"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "size": 0}
+COMMAND_CONFIG: dict[str, Any] = {
+    "command": {"argv": ["train", "--lr", "0.1"], "inputs": {"data.csv": INPUT}, "artifacts": sorted(ARTIFACTS)},
+    "strict": False,
+}
+
+
+def record_command(store: Store, status: int = 0, output: Mapping[str, bytes] | None = None) -> Sealed:
+    """Record and seal the run of a command through the library: with output, artifacts, events of a declared type
+    and of another."""
+    types = EventTypes({"epoch": EPOCH}, strict=False)
+    recording = store.begin("train", "command", COMMAND_CONFIG, types=types)
+    provider = LiveStateProvider("train", "command", recording=recording)
+    for stream, data in {**OUTPUT, **(output or {})}.items():
+        recording.write_output(stream, data)
+    for name, data in ARTIFACTS.items():
+        source = store.path.parent / "artifact"
+        source.write_bytes(data)
+        recording.add_artifact(name, source)
+        source.unlink()
+    provider.record_event(0, "setup", {"text": "before"})
+    for number in (1, 2):
+        provider.record_event(number, "epoch", {"loss": 4 / (1 + number)})
+        provider.record_event(number, "note", {"text": "anything", "values": [number, None, {"deep": 0.5}]})
+    provider.record_event(0, events.COMMAND_END, {"exit_status": status, "signal": None})
+    if status:
+        failure = {"error_type": "ExitStatus", "message": f"the command exited with the status {status}"}
+        provider.record_event(0, events.EXPERIMENT_FAILED, failure)
+    else:
+        provider.record_event(0, events.RUN_END, {})
     sealed = provider.seal()
     assert sealed is not None
     return sealed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exprec.recorder import format
-from exprec.recorder.events import EVENT_TYPES
+from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from tests.support import ROOT
 
 _LINES = (ROOT / "schemas" / "FORMAT.md").read_text("utf-8").splitlines()
@@ -53,5 +53,5 @@ def test_the_page_names_every_file_and_every_type_of_event() -> None:
     text = "\n".join(_LINES)
     names = {value for name, value in vars(format).items() if name.endswith(("_FILE", "_FOLDER"))}
     assert len(names) >= 9
-    for name in (*names, *EVENT_TYPES, ".gitattributes", ".gitignore"):
+    for name in (*names, *EVENT_TYPES, *OTHER_TYPES, *format.STREAMS, ".gitattributes", ".gitignore"):
         assert f"`{name}" in text, name

@@ -286,6 +286,6 @@ def test_an_unknown_type_is_read_but_never_written(store: Store) -> None:
     assert exprec("show", folder, "--json").stdout.splitlines(keepends=True)[2:] == strange
     shown = exprec("show", folder).stdout.decode().splitlines()[-2:]
     assert [line.split() for line in shown] == [
-        ["weather", "rain", "true"],
+        ["weather", "1", "rain", "true"],
         ["policy_change", "reason", '"of', "a", "later", 'version"'],
     ]

@@ -26,7 +26,7 @@ from tests.unit.format.runs import Run, begin, record, write_script
 PINNED = "schema_digests.json"
 """SHA-256 of the content of every schema by which runs are recorded."""
 
-RECORDED = re.compile(r"(event\..*|exchange|run|attestation|store)\.v\d+")
+RECORDED = re.compile(r"(event(\..*)?|exchange|run|attestation|store)\.v\d+")
 
 
 def _digest(name: str) -> str:

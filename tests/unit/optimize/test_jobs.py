@@ -13,6 +13,7 @@ import pytest
 
 from exprec.recorder import canonical
 from exprec.recorder import errors as kinds
+from exprec.recorder.command.inbox import InvalidLine
 from exprec.recorder.compare.values import Difference
 from exprec.recorder.errors import (
     ExperimentFailed,
@@ -209,6 +210,8 @@ EVERY_ERROR: dict[type[ExprecError], tuple[Any, ...]] = {
     kinds.InvalidEvent: ("iteration_end", [PROBLEM]),
     kinds.SimulationError: ("text", "details", "A"),
     kinds.ExperimentFailed: ("ValueError", "text"),
+    kinds.NotRecording: ("name", "reason"),
+    InvalidLine: (3, "loss", "must be a number"),
     kinds.RunInProgress: ("0123456789abcdef",),
     kinds.NotAsRecorded: (Path("file"), 3, b"recorded", b"found"),
     kinds.RunNotFound: ("1234", Path("store")),

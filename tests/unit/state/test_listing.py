@@ -10,9 +10,11 @@ import pytest
 
 from exprec.cli.render.listing import listing_lines
 from exprec.recorder import events
+from exprec.recorder.declared import EventTypes
 from exprec.recorder.errors import Damaged, InvalidInput, RunNotFound
 from exprec.recorder.state.listing import Listed, in_order, list_runs, selected, short_ids
 from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.store import Store
 from tests.event_examples import EXAMPLES, OBSERVATION
 
@@ -68,6 +70,8 @@ def test_a_row_has_what_the_run_came_to(store: Store) -> None:
         "best_cost": 499,
         "final_cost": 500,
         "converged": True,
+        "exit_status": None,
+        "signal": None,
         "tags": ["a", "b"],
         "recorded_at": OBSERVATION["started_at"],
         "executions": 2,
@@ -194,7 +198,7 @@ def test_lines_of_the_table_are_aligned_cut_and_harmless() -> None:
 
     rows = [
         row("0" * 64, short_id="00000000", name="決済" * 30, recorded_at="2026-01-01T10:20:30", tags=("t",)),
-        row("1" * 64, short_id="11111111", name="\x1b[31mred\u202e", first_cost=10**9, mode="deterministic-temporal"),
+        row("1" * 64, short_id="11111111", name="\x1bred\u202e", first_cost=10**9, mode="deterministic-temporal"),
     ]
     header, *lines = ["".join(text for text, _ in line.spans) for line in listing_lines(rows)]
     assert all(line.whole for line in listing_lines(rows))
@@ -204,7 +208,7 @@ def test_lines_of_the_table_are_aligned_cut_and_harmless() -> None:
         assert cell_len(line.rstrip()) <= 110
     assert "決…  " in lines[0] or "済…  " in lines[0]
     assert "2026-01-01 10:20" in lines[0]
-    assert "\\x1b[31mred\\u202e" in lines[1]
+    assert "\\x1bred\\u202e" in lines[1]
     assert " temporal " in lines[1]
 
 
@@ -249,3 +253,36 @@ def test_a_tag_cannot_be_removed_by_a_path(store: Store) -> None:
     (store.path / "tags").mkdir()
     assert store.untag("../store.json") is None
     assert (store.path / "store.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "signal", "shown"), [(0, None, "exit 0"), (3, None, "exit 3"), (None, "SIGKILL", "SIGKILL")]
+)
+def test_a_command_is_listed_with_how_it_ended(
+    store: Store, status: int | None, signal: str | None, shown: str
+) -> None:
+    provider = LiveStateProvider("train", "command", recording=store.begin("train", "command", {}))
+    provider.record_event(0, events.COMMAND_END, {"exit_status": status, "signal": signal})
+    if status == 0:
+        provider.record_event(0, events.RUN_END, {})
+    else:
+        provider.record_event(0, events.EXPERIMENT_FAILED, {"error_type": "Signal", "message": "x" * 10_000})
+    provider.seal()
+    (found,) = list_runs(store)
+    assert (found.type, found.exit_status, found.signal, found.mode) == ("command", status, signal, None)
+    header, line = ("".join(text for text, _ in line.spans) for line in listing_lines([found]))
+    assert line[header.index("mode") :].split("  ")[0] == shown
+    assert "→" not in line
+
+
+def test_of_a_long_log_without_costs_only_the_head_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = LiveStateProvider(
+        "loop", "python", recording=store.begin("loop", "python", {}, types=EventTypes(strict=False))
+    )
+    for number in range(1, 100):
+        provider.record_event(number, "epoch", {"loss": 1 / number})
+    provider.record_event(0, events.RUN_END, {"loss": 0.01, "converged": True})
+    provider.seal()
+    monkeypatch.setattr(LogReader, "entries", lambda *_: pytest.fail("the log was read"))
+    (found,) = list_runs(store)
+    assert (found.iterations, found.first_cost, found.final_cost, found.problem) == (99, None, None, None)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exprec.cli.committed import RUN_FILES, CommittedStore, store_folders
-from exprec.cli.git import LINK, SUBMODULE, Blobs, Change, Entry, Repository, applied
+from exprec.cli.git.committed import RUN_FILES, CommittedStore, store_folders
+from exprec.cli.git.repository import LINK, SUBMODULE, Blobs, Change, Entry, Repository, applied
 from exprec.recorder import format
 from exprec.recorder.errors import Problem
 from exprec.recorder.store.rundir import is_run_id

@@ -1,4 +1,4 @@
-"""What a git repository holds: the one place that runs git.
+"""What a git repository holds.
 
 It knows nothing of stores and runs, and changes nothing: neither objects, index nor refs.
 """
@@ -15,7 +15,6 @@ from typing import IO
 
 from exprec.recorder.errors import ExprecError
 
-_STATE_SECONDS = 10
 _CHUNK_BYTES = 1024 * 1024
 
 FILE, EXECUTABLE, LINK, SUBMODULE, FOLDER = "100644", "100755", "120000", "160000", "040000"
@@ -234,28 +233,6 @@ class Blobs:
         reason = _reason(self._errors.read())
         self.close()
         return ObjectUnreadable(object_id, reason)
-
-
-def state_of(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the repository that `folder` lies in, and whether it has uncommitted changes.
-
-    None is what cannot be told: without git, outside of a repository, or when git takes too long.
-    """
-    commit = _quietly(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    if commit is None:
-        return None, None
-    changes = _quietly(folder, "status", "--porcelain", "--untracked-files=no")
-    return commit.strip(), None if changes is None else bool(changes.strip())
-
-
-def _quietly(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_STATE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def _records(data: bytes) -> Iterator[bytes]:

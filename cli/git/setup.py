@@ -10,7 +10,7 @@ import os
 import shlex
 from pathlib import Path
 
-from exprec.cli.git import Repository
+from exprec.cli.git.repository import Repository
 from exprec.recorder import files
 from exprec.recorder.errors import StorageFailure
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exprec.cli.git import EXECUTABLE, FOLDER, LINK, SUBMODULE, Blobs, Entry, ObjectUnreadable, Repository
+from exprec.cli.git.repository import EXECUTABLE, FOLDER, LINK, SUBMODULE, Blobs, Entry, ObjectUnreadable, Repository
 from exprec.cli.render.text import visible
 from exprec.recorder import canonical, files, format
 from exprec.recorder.errors import AmbiguousRun, NotAStore, Problem, RunNotFound, StorageFailure
@@ -23,8 +23,8 @@ from exprec.recorder.store.store import Store
 RUN_FILES = (format.RUN_FILE, format.EVENTS_FILE, format.SCHEMAS_FILE)
 """Any of these tells that a folder was a run, whatever it is called now."""
 
-_NAME_REFUSED = (errno.ENAMETOOLONG, errno.EEXIST, errno.EILSEQ)
-"""What a file system says to names that git has: too long, equal to another in it, no text."""
+_NAME_REFUSED = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EILSEQ)
+"""What a file system says to names that git has: too long, equal to another in it, within a file, no text."""
 
 _KINDS = {LINK: "a symbolic link", SUBMODULE: "a submodule", FOLDER: "a folder"}
 
@@ -226,21 +226,22 @@ class Layout:
         path = self.folder / folder
         for file, entry in sorted(self.committed.entries(folder).items()):
             name, _, below = file.partition("/")
-            source = f"{folder}/{name}"
-            if name in ("", ".", ".."):
+            is_within = bool(below) and not _may_be_within(folder, name)
+            source = f"{folder}/{name if is_within else file}"
+            if {"", ".", ".."} & set(file.split("/")):
                 yield Problem((), "is no name of a file", source=source)
-            elif not below and entry.mode in _KINDS:
+            elif not is_within and entry.mode in _KINDS:
                 yield _not_a("file", source, entry)
             else:
                 if entry.mode == EXECUTABLE:
                     message = "is executable, which gives the run another id in git; git update-index --chmod=-x it"
                     yield Problem((), message, source=source)
                 try:
-                    if below:
+                    if is_within:
                         # The folder itself is what is wrong; what is in it does not matter.
                         _make_folder(path / name)
                     else:
-                        _write_file(path / name, self._blobs.chunks(entry.object_id))
+                        _write_file(path / file, self._blobs.chunks(entry.object_id))
                 except ObjectUnreadable as error:
                     yield _Unread((), str(error), source=source)
                 except StorageFailure as error:
@@ -284,6 +285,11 @@ def laid_out(store: CommittedStore, blobs: Blobs) -> Iterator[Layout]:
         layout.prepare()
         layout.store()
         yield layout
+
+
+def _may_be_within(folder: str, name: str) -> bool:
+    """Whether a folder of a run or of attestations may have a folder of this name in it."""
+    return name == format.ARTIFACTS_FOLDER and not folder.startswith(f"{format.ATTESTATIONS_FOLDER}/")
 
 
 def _not_a(what: str, source: str, entry: Entry) -> Problem:

@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from exprec.cli.committed import CommittedStore, LaidOut, Layout, find_store, laid_out, repository_of, store_folders
-from exprec.cli.git import Blobs, Entry, GitFailure, ObjectUnreadable, Repository
+from exprec.cli.git.committed import CommittedStore, LaidOut, Layout, find_store, laid_out, repository_of, store_folders
+from exprec.cli.git.repository import Blobs, Entry, GitFailure, ObjectUnreadable, Repository
 from exprec.cli.render.review import NamedRun, Review, ReviewedRun, TagChange, shortened
 from exprec.recorder import canonical, format
 from exprec.recorder.compare.comparison import Comparison

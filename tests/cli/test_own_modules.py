@@ -1,0 +1,73 @@
+"""A folder of the user's with modules named like exprec's own: `cli`, `schemas` and `recorder`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.state.verify import verify
+from exprec.recorder.store.rundir import RunDirectory
+from tests.experiments import experiment
+from tests.support import exprec
+
+PROGRAM = """
+import cli
+import recorder.parts
+import schemas
+from exprec.recorder import record
+
+assert (cli.NAME, schemas.NAME, recorder.parts.NAME) == ("my cli", "my schemas", "my parts"), "not those of the user"
+with record("own", store="python runs") as run:
+    run.event("names", cli=cli.NAME, recorder=recorder.__name__)
+print(run.id)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "recorder").mkdir()
+    (tmp_path / "recorder" / "__init__.py").write_text("")
+    (tmp_path / "recorder" / "parts.py").write_text('NAME = "my parts"\n')
+    (tmp_path / "cli.py").write_text('NAME = "my cli"\n')
+    (tmp_path / "schemas.py").write_text('NAME = "my schemas"\n')
+    (tmp_path / "program.py").write_text(PROGRAM)
+    return tmp_path
+
+
+def _address(folder: Path, store: str, output: bytes) -> RunDirectory:
+    run = RunDirectory(folder / store / output.decode().split()[-1])
+    assert list(verify(run)) == []
+    return run
+
+
+def test_a_program_there_has_its_modules_and_exprecs(folder: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "EXPREC_STORE"}
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert _address(folder, "python runs", done.stdout).type == "python"
+
+
+def test_and_so_it_has_when_it_is_recorded_as_a_command(folder: Path) -> None:
+    done = exprec("run", "--store", "command runs", "--", sys.executable, "program.py", cwd=folder, first="pass")
+    inner = _address(folder, "python runs", done.stdout)
+    run = _address(folder, "command runs", done.stderr)
+    assert run.type == "command"
+    assert (run.path / "stdout").read_text() == f"{inner.run_id}\n"
+
+
+def test_an_experiment_there_is_run_with_them(folder: Path) -> None:
+    (folder / "model.py").write_text(
+        "import cli\nimport recorder.parts\nimport schemas\n\n"
+        "def costs(scenario, policies, seed):\n"
+        '    assert (cli.NAME, schemas.NAME, recorder.parts.NAME) == ("my cli", "my schemas", "my parts")\n'
+        "    return {agent: 100 for agent in policies}\n"
+    )
+    path = experiment(folder, scenario={}, simulator="model:costs")
+    done = exprec("run", "-q", path, cwd=folder)
+    assert _address(folder, "runs", done.stdout).status == "completed"

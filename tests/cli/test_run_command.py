@@ -1,0 +1,448 @@
+"""`exprec run -- COMMAND`: whatever a command does is recorded as it was, and passed on as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec.recorder.store.store import Store
+from tests.support import exprec
+
+# Prints to both streams, in pieces that are no lines and no text.
+NOISY = r"""
+import os
+for number in range(50):
+    os.write(1, b"out %d \xff\x00\r" % number)
+    os.write(2, b"err %d \x1b[31m\n" % number)
+os.write(1, b"no newline at the end")
+"""
+
+
+def _only(folder: Path) -> Path:
+    """The one sealed run of the store in a folder."""
+    (run_id,) = Store(folder / "runs").run_ids()
+    return folder / "runs" / run_id
+
+
+def _python(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", program, *arguments]
+
+
+def _events(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_bytes().splitlines()]
+
+
+def _config(run: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((run / "config.json").read_bytes())
+    return config
+
+
+def _failure(run: Path) -> dict[str, Any]:
+    failure: dict[str, Any] = json.loads((run / "run.json").read_bytes())["failure"]
+    return failure
+
+
+def test_both_streams_are_passed_on_recorded_and_shown_byte_for_byte(tmp_path: Path) -> None:
+    done = exprec("run", "--", *_python(NOISY), cwd=tmp_path)
+    run = _only(tmp_path)
+    assert done.stdout == (run / "stdout").read_bytes()
+    assert done.stdout == b"".join(b"out %d \xff\x00\r" % n for n in range(50)) + b"no newline at the end"
+    assert (run / "stderr").read_bytes() == b"".join(b"err %d \x1b[31m\n" % n for n in range(50))
+    assert done.stderr == (run / "stderr").read_bytes() + f"Run {run.name}\n".encode()
+    shown = exprec("show", run.name, cwd=tmp_path)
+    assert (shown.stdout, shown.stderr) == (done.stdout, done.stderr)
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+def test_what_is_recorded_of_a_command(tmp_path: Path) -> None:
+    (tmp_path / "data.txt").write_bytes(b"123")
+    words = ["sh", "-c", "cat data.txt > made.txt"]
+    exprec("run", "--input", "data.txt", "--artifact", "made.txt", "--", *words, cwd=tmp_path)
+    run = _only(tmp_path)
+    digest = "a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"
+    inputs = {"data.txt": {"sha256": digest, "size": 3}}
+    assert _config(run) == {"command": {"argv": words, "artifacts": ["made.txt"], "inputs": inputs}, "strict": False}
+    assert (run / "artifacts" / "made.txt").read_bytes() == b"123"
+    assert [event["event_type"] for event in _events(run)] == ["command_end", "run_end"]
+    assert not list((tmp_path / "runs" / ".work").iterdir()), "the file of events is gone"
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+def test_the_same_command_is_one_address_on_any_day_and_from_any_store(tmp_path: Path) -> None:
+    first, second = (
+        exprec("run", "-q", "--store", tmp_path / store, "--", *_python(NOISY), cwd=tmp_path).stdout
+        for store in ("one", "other")
+    )
+    assert first == second
+    again = exprec("run", "-q", "--store", tmp_path / "one", "--", *_python(NOISY), cwd=tmp_path)
+    assert again.stdout == first
+    assert again.stderr == b"exprec: reproduced: execution 2 of this run reached the same address\n"
+
+
+def test_output_without_a_newline_at_its_end_is_not_joined_with_the_address(tmp_path: Path) -> None:
+    done = exprec("run", "--", "sh", "-c", "printf half >&2", cwd=tmp_path)
+    run = _only(tmp_path)
+    assert (run / "stderr").read_bytes() == b"half"
+    assert done.stderr == f"half\nRun {run.name}\n".encode()
+    assert exprec("show", run.name, cwd=tmp_path).stderr == done.stderr
+
+
+@pytest.mark.parametrize("words", [["true"], ["sh", "-c", "exec 1>&- 2>&-; exit 0"]], ids=["silent", "closes both"])
+def test_a_command_that_writes_nothing(words: list[str], tmp_path: Path) -> None:
+    done = exprec("run", "--", *words, cwd=tmp_path)
+    run = _only(tmp_path)
+    assert (run / "stdout").read_bytes() == (run / "stderr").read_bytes() == done.stdout == b""
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+def test_a_command_that_closes_its_streams_goes_on(tmp_path: Path) -> None:
+    exprec("run", "--artifact", "made", "--", "sh", "-c", "exec 1>&- 2>&-; sleep 0.2; echo x > made", cwd=tmp_path)
+    assert (_only(tmp_path) / "artifacts" / "made").read_bytes() == b"x\n"
+
+
+def test_the_exit_status_is_exprecs(tmp_path: Path) -> None:
+    exprec("run", "--", "sh", "-c", "echo so; exit 7", cwd=tmp_path, code=7)
+    run = _only(tmp_path)
+    assert _failure(run) == {"error_type": "ExitStatus", "message": "exit status 7"}
+    assert _events(run)[0]["exit_status"] == 7
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+def test_a_command_that_a_signal_ends(tmp_path: Path) -> None:
+    done = exprec("run", "--", "sh", "-c", "echo so; kill -KILL $$", cwd=tmp_path, code=137)
+    run = _only(tmp_path)
+    assert done.stdout == b"so\n"
+    assert _events(run)[0] == {
+        "event_type": "command_end", "exit_status": None, "iteration": 0, "seq": 0, "signal": "SIGKILL",
+    }  # fmt: skip
+    assert _failure(run) == {"error_type": "Signal", "message": "ended by SIGKILL"}
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "reason"),
+    [
+        ("no-such-command", 127, "there is no such command on the PATH"),
+        ("./none", 127, "there is no such file, or the interpreter that it names is not there"),
+        ("./plain", 126, "it may not be executed; is it a program, and executable (chmod +x)?"),
+        ("./folder", 126, "it may not be executed"),
+        ("./garbage", 126, "Exec format error"),
+        ("./lost", 127, "the interpreter that it names is not there"),
+    ],
+)
+def test_a_command_that_cannot_be_started(word: str, code: int, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, content in (("plain", b"echo"), ("garbage", b"\x00\x01"), ("lost", b"#!/no/such/thing\n")):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o644 if name == "plain" else 0o755)
+    done = exprec("run", "--", word, cwd=tmp_path, code=code)
+    run = _only(tmp_path)
+    failure = _failure(run)
+    assert failure["error_type"] == "NotStarted"
+    assert reason in failure["message"]
+    assert done.stderr.decode() == f"exprec: the run failed: {failure['message']}\nRun {run.name}\n"
+    assert _events(run)[0]["exit_status"] is _events(run)[0]["signal"] is None
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+def test_a_command_has_the_stdin_of_exprec(tmp_path: Path) -> None:
+    assert exprec("run", "--", "tr", "a-z", "A-Z", cwd=tmp_path, stdin=b"loud\n").stdout == b"LOUD\n"
+    assert (_only(tmp_path) / "stdout").read_bytes() == b"LOUD\n"
+
+
+def test_what_a_command_leaves_running_does_not_hold_the_run_up(tmp_path: Path) -> None:
+    done = exprec("run", "--", "sh", "-c", "sleep 30 & echo $! > pid; echo so", cwd=tmp_path)
+    os.kill(int((tmp_path / "pid").read_text()), 9)
+    assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == b"so\n"
+    assert done.stderr.count(b"what the command started still has its") == 2
+
+
+def test_twenty_megabytes_in_full(tmp_path: Path) -> None:
+    program = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 78125)"
+    done = exprec("run", "--", *_python(program), cwd=tmp_path)
+    assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == bytes(range(256)) * 78125
+
+
+SENDS = r"""
+import json, os, sys
+print("begin")
+with open(os.environ["EXPREC_EVENTS"], "a") as events:
+    for epoch in (1, 2):
+        print(json.dumps({"event_type": "epoch", "iteration": epoch, "loss": 1 / epoch}), file=events, flush=True)
+    events.write('{"event_type": "note", "text": "no newline"}')
+print("end")
+"""
+
+BEGUN = [
+    {"event_type": "epoch", "iteration": 1, "loss": 1.0, "seq": 0},
+    {"event_type": "epoch", "iteration": 2, "loss": 0.5, "seq": 1},
+    {"event_type": "note", "iteration": 0, "seq": 2, "text": "no newline"},
+]
+
+
+def test_events_that_a_command_sends(tmp_path: Path) -> None:
+    done = exprec("run", "--", *_python(SENDS), cwd=tmp_path)
+    run = _only(tmp_path)
+    assert _events(run)[:3] == BEGUN
+    assert done.stdout == b"begin\nend\n"
+    exprec("verify", run.name, cwd=tmp_path)
+    verbose = exprec("run", "-v", "--", *_python(SENDS), cwd=tmp_path)
+    assert verbose.stdout.startswith(b"begin\nend\nepoch 1  loss 1.0\nepoch 2  loss 0.5\n")
+    assert exprec("show", "-v", run.name, cwd=tmp_path).stdout == verbose.stdout
+    as_json = exprec("run", "--json", "--", *_python(SENDS), cwd=tmp_path)
+    assert as_json.stdout == (run / "events.jsonl").read_bytes()
+    assert as_json.stderr.decode().splitlines()[0] == run.name
+
+
+def _schemas(folder: Path) -> Path:
+    schemas = folder / "schemas"
+    schemas.mkdir()
+    number = {"type": "object", "properties": {"loss": {"type": "number"}}, "required": ["loss"]}
+    (schemas / "epoch.schema.json").write_text(json.dumps(number))
+    return schemas
+
+
+def _sends(*lines: str) -> list[str]:
+    """A command that sends these lines, and would then wait for long."""
+    return ["sh", "-c", 'printf "%s\n" "$@" >> "$EXPREC_EVENTS"; echo sent; exec sleep 60', "sh", *lines]
+
+
+def _epoch(fields: str) -> str:
+    return f'{{"event_type": "epoch", {fields}}}'
+
+
+_BACKWARDS = [_epoch('"iteration": 2, "loss": 1'), _epoch('"iteration": 1, "loss": 1')]
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "said"),
+    [
+        ([_epoch('"loss": "low"')], "InvalidEvent", "line 1: event epoch: loss: "),
+        ([_epoch('"lost": 1')], "InvalidEvent", "line 1: event epoch: loss"),
+        (["", '{"event_type": "epoc"}'], "InvalidEvent", "line 2: event epoc: event_type: unknown event type; did you"),
+        ([_epoch('"loss": NaN')], "NotEncodable", "line 1: loss: nan is not a number that JSON has"),
+        ([_epoch('"loss": 1, "loss": 2')], "InvalidLine", "line 1: loss: this key stands twice"),
+        ([_epoch('"loss": 123456789012345678901234567890')], "NotEncodable", "line 1: loss: the integer 12345678"),
+        (_BACKWARDS, "InvalidEvent", "line 2: event epoch: iteration: iteration 1 comes after iteration 2"),
+        (
+            ["loss=0.3"],
+            "InvalidLine",
+            "line 1: is not JSON (Expecting value: line 1 column 1 (char 0)); a line must be",
+        ),
+        (["[1]"], "InvalidLine", "line 1: is a list; a line must be a JSON object such as {"),
+        (['{"loss": 1}'], "InvalidLine", "line 1: event_type: is missing"),
+        (['{"event_type": "run_end"}'], "InvalidLine", "line 1: event_type: 'run_end' is a type of exprec's own; name"),
+        ([_epoch('"iteration": true')], "InvalidLine", "line 1: iteration: must be an integer from 1, or 0 for none"),
+        ([_epoch('"seq": 4, "loss": 1')], "InvalidLine", "line 1: seq: is a field that exprec gives every event"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_an_event_that_cannot_be_recorded_stops_the_command(
+    lines: list[str], error: str, said: str, tmp_path: Path
+) -> None:
+    done = exprec("run", "--schemas", _schemas(tmp_path), "--", *_sends(*lines), cwd=tmp_path, code=3)
+    run = _only(tmp_path)
+    assert _failure(run)["error_type"] == error
+    assert _failure(run)["message"].startswith(said.replace(":", " of EXPREC_EVENTS:", 1))
+    assert f"exprec: the run failed: {_failure(run)['message']}\n" in done.stderr.decode()
+    assert _events(run)[-2]["signal"] == "SIGTERM", "it was stopped"
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+OVERWRITES = r"""
+import os, time
+for name in ("one", "two"):
+    with open(os.environ["EXPREC_EVENTS"], "w") as events:
+        events.write('{"event_type": "%s"}\n' % name)
+    time.sleep(0.3)
+"""
+REPLACES = r"""
+import os
+path = os.environ["EXPREC_EVENTS"]
+with open(path + ".new", "w") as events:
+    events.write('{"event_type": "one"}\n')
+os.replace(path + ".new", path)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (OVERWRITES, "what was read already was overwritten; open the file for appending"),
+        (REPLACES, "another file has taken its place; append to the one that was there"),
+    ],
+    ids=["overwritten", "replaced"],
+)
+def test_a_file_of_events_that_was_not_only_appended_to(program: str, said: str, tmp_path: Path) -> None:
+    done = exprec("run", "--", *_python(program), cwd=tmp_path, code=3)
+    assert said in done.stderr.decode()
+    exprec("verify", _only(tmp_path).name, cwd=tmp_path)
+
+
+def test_events_of_undeclared_types(tmp_path: Path) -> None:
+    line = '{"event_type": "other", "any": [1]}'
+    send = ["sh", "-c", 'echo "$1" >> "$EXPREC_EVENTS"', "sh", line]
+    exprec("run", "-q", "--schemas", _schemas(tmp_path), "--", *send, cwd=tmp_path, code=3)
+    exprec("run", "-q", "--strict", "--", *send, cwd=tmp_path, code=3)
+    exprec("run", "-q", "--no-strict", "--schemas", tmp_path / "schemas", "--", *send, cwd=tmp_path)
+    address = exprec("run", "-q", "--", *send, cwd=tmp_path).stdout.decode().strip()
+    assert _events(tmp_path / "runs" / address)[0]["any"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("program", "limit", "said"),
+    [
+        ("pass", "1MB", "the artifact 'made' cannot be kept: there is no"),
+        ("__import__('os').mkdir('made')", "1MB", "is no file"),
+        ("open('made', 'w').write('x' * 2001)", "2kB", "the artifact 'made' has 2001 bytes, and 2000 are the most"),
+    ],
+)
+def test_an_artifact_that_cannot_be_kept(program: str, limit: str, said: str, tmp_path: Path) -> None:
+    words = ["run", "--artifact", "made", "--artifact", "also", "--artifact-limit", limit, "--"]
+    done = exprec(*words, *_python(f"open('also', 'w').write('y'); {program}"), cwd=tmp_path, code=3)
+    run = _only(tmp_path)
+    assert _failure(run)["error_type"] == "Artifact"
+    assert said in _failure(run)["message"]
+    assert said in done.stderr.decode()
+    assert (run / "artifacts" / "also").read_bytes() == b"y", "what was made is kept"
+    exprec("verify", run.name, cwd=tmp_path)
+
+
+def test_an_artifact_that_lay_there_before_was_not_made(tmp_path: Path) -> None:
+    (tmp_path / "made").write_text("of yesterday")
+    done = exprec("run", "--artifact", "made", "--", "true", cwd=tmp_path, code=3)
+    assert b"the artifact 'made' was there before, and the command did not write it" in done.stderr
+    exprec("run", "--artifact", "made", "--", "sh", "-c", "printf 'of yesterday' > made", cwd=tmp_path)
+
+
+def test_how_a_command_ends_comes_before_its_artifacts(tmp_path: Path) -> None:
+    exprec("run", "--artifact", "made", "--", "false", cwd=tmp_path, code=1)
+    assert _failure(_only(tmp_path))["error_type"] == "ExitStatus"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--input", "none", "--", "true"], "the input 'none' is not there"),
+        (["--input", "folder", "--", "true"], "the input 'folder' is no file; name the files in it"),
+        (["--artifact", "../out", "--", "true"], "the artifact '../out' must be named by a relative path"),
+        (["--artifact-limit", "much", "--", "true"], "'much' is not a size such as 250MB"),
+        (["--schemas", "folder", "--", "true"], "has no file <type>.schema.json"),
+        (["--", "echo", "\udcff"], "is not UTF-8, and a run holds text"),
+        (["--"], "give the file of an EXPERIMENT, or a command behind --"),
+        ([], "give the file of an EXPERIMENT, or a command behind --"),
+        (["experiment.yaml", "--", "true"], "experiment.yaml stands before --, and a command behind it"),
+        (["python", "train.py"], "to record a command, put -- before it:\n  exprec run -- python train.py"),
+        (["-q", "--json", "--", "true"], "give one of them"),
+        (["--seed", "1", "--", "true"], "--seed is for the file of an experiment, not for a command"),
+        (["--model", "m", "--", "true"], "--model is for"),
+        (["--replay-exchanges", "3f5c", "--", "true"], "--replay-exchanges is for"),
+        (["--jobs", "1", "--", "true"], "--jobs is for"),
+        (["--dry-run", "--", "true"], "--dry-run is for"),
+        (["--name", "n", "e.yaml"], "--name is for a command (exprec run ... -- COMMAND)"),
+        (["--input", "n", "e.yaml"], "--input is for"),
+        (["--artifact", "n", "e.yaml"], "--artifact is for"),
+        (["--artifact-limit", "1", "e.yaml"], "--artifact-limit is for"),
+        (["--schemas", "folder", "e.yaml"], "--schemas is for"),
+        (["--no-strict", "e.yaml"], "--strict is for"),
+    ],
+    ids=lambda value: " ".join(value).encode("ascii", "replace").decode() if isinstance(value, list) else "",
+)
+def test_wrong_usage_leaves_no_trace(words: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    done = exprec("run", *words, cwd=tmp_path, code=2)
+    assert said in done.stderr.decode()
+    assert done.stdout == b""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_everything_behind_the_first_dashes_is_the_commands(tmp_path: Path) -> None:
+    done = exprec("run", "--name", "echoes", "--", "echo", "-q", "--", "--seed", "1", cwd=tmp_path)
+    assert done.stdout == b"-q -- --seed 1\n"
+    run = _only(tmp_path)
+    assert _config(run)["command"]["argv"] == ["echo", "-q", "--", "--seed", "1"]
+    assert _config(run)["name"] == json.loads((run / "run.json").read_bytes())["name"] == "echoes"
+
+
+def test_the_name_of_a_command_is_its_words_in_one_short_line(tmp_path: Path) -> None:
+    exprec("run", "--", "echo", "a b\n c", "x" * 100, cwd=tmp_path)
+    name = json.loads((_only(tmp_path) / "run.json").read_bytes())["name"]
+    assert name == f"echo 'a b c' {'x' * 46}…"
+    assert len(name) == 60
+
+
+def test_files_are_named_from_the_folder_whatever_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "in").write_text("1")
+    read = ["--input", str(tmp_path / "data" / "in"), "--input", "./data//in"]
+    made = ["--artifact", str(tmp_path / "data" / "out")]
+    exprec("run", *read, *made, "--", "cp", "data/in", "data/out", cwd=tmp_path)
+    command = _config(_only(tmp_path))["command"]
+    assert (list(command["inputs"]), command["artifacts"]) == (["data/in"], ["data/out"])
+
+
+SECRET = "sk-planted-0123456789"
+KEY = {"PLANTED_API_KEY": SECRET}
+
+
+def _holds(folder: Path, text: str) -> bool:
+    return any(text.encode() in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+PLANTED = r"""
+import json, os, time
+key = os.environ["PLANTED_API_KEY"]
+def send(event):
+    with open(os.environ["EXPREC_EVENTS"], "a") as events:
+        print(json.dumps(event), file=events)
+def pieces(size):
+    for n in range(0, len(key), size):
+        os.write(1, key[n : n + size].encode())
+        time.sleep(0.3 / size)
+def wait():
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("print('a'); print('the key is', key, flush=True); wait()", "line 2 of stdout"),
+        ("os.write(2, b'x' * 65530 + key.encode()); wait()", "line 1 of stderr"),
+        ("pieces(7); wait()", "line 1 of stdout"),
+        ("pieces(5); wait()", "line 1 of stdout"),
+        ("send({'event_type': 'note', 'text': key}); wait()", "line 1 of EXPREC_EVENTS"),
+        ("send({'event_type': 'BAD ' + key}); wait()", "line 1 of EXPREC_EVENTS"),
+        ("open('made', 'w').write('a' * 1048570 + key)", "the artifact 'made'"),
+    ],
+    ids=["line", "between two reads", "in pieces", "in small pieces", "event", "type of event", "artifact"],
+)
+def test_no_secret_gets_into_the_run(program: str, said: str, tmp_path: Path) -> None:
+    made: list[str] = ["--artifact", "made"] if "made" in program else []
+    done = exprec("run", *made, "--", *_python(PLANTED + program), cwd=tmp_path, env=KEY, code=3)
+    assert f"{said} contains the value of PLANTED_API_KEY; it was not written" in done.stderr.decode()
+    assert SECRET.encode() not in done.stdout + done.stderr
+    assert not _holds(tmp_path / "runs", SECRET[:6]), "not even the beginning of it"
+    exprec("verify", _only(tmp_path).name, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words", [["--", "echo", SECRET], ["--name", SECRET, "--", "true"], ["--input", SECRET, "--", "true"]]
+)
+def test_a_secret_in_the_command_itself_is_not_executed(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / SECRET).touch()
+    done = exprec("run", *words, cwd=tmp_path, env=KEY, code=3)
+    assert b"contains the value of PLANTED_API_KEY" in done.stderr
+    assert SECRET.encode() not in done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_only_begins_like_a_secret_is_kept_whole(tmp_path: Path) -> None:
+    program = "import os, sys, time\nfor each in sys.argv[1:]:\n    os.write(1, each.encode())\n    time.sleep(0.1)"
+    words = _python(program, SECRET[:15], "x", SECRET[:12])
+    done = exprec("run", "--", *words, cwd=tmp_path, env=KEY)
+    assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == f"{SECRET[:15]}x{SECRET[:12]}".encode()

@@ -1,0 +1,62 @@
+"""Which files can be artifacts, and under which names; that they are copied is tested with what records them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.store.artifacts import artifact_problem, name_problem
+
+
+@pytest.mark.parametrize("name", ["model.json", "out/model.json", "a b/ü.txt", "x" * 200, "gitignore", "..."])
+def test_names_that_an_artifact_can_have(name: str) -> None:
+    assert name_problem(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "must be named by a relative path"),
+        ("/etc/passwd", "must be named by a relative path"),
+        ("a//b", "must be named by a relative path"),
+        ("a/", "must be named by a relative path"),
+        ("./a", "must be named by a relative path"),
+        ("a/../../b", "must be named by a relative path"),
+        ("a\\b", "a character in its name"),
+        ("a\nb", "a character in its name"),
+        ("a\0b", "a character in its name"),
+        ("\x1b[31m", "a character in its name"),
+        ("\udcff", "a character in its name"),
+        ("x" * 201, "a part of more than 200 bytes"),
+        ("ü" * 101, "a part of more than 200 bytes"),
+        ("x/" * 500 + "x", "a name of more than 1000 bytes"),
+        (".git", "means something to git"),
+        ("a/.GitAttributes", "means something to git"),
+        (".gitignore/a", "means something to git"),
+    ],
+)
+def test_names_that_none_can_have(name: str, reason: str) -> None:
+    assert reason in (name_problem(name) or "")
+
+
+def test_a_file_is_taken_up_to_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"123")
+    assert artifact_problem("a", tmp_path / "a", 3) is None
+    assert artifact_problem("a", tmp_path / "a", 2) == (
+        "has 3 bytes, and 2 are the most; raise the limit, or record its SHA-256 instead"
+    )
+
+
+def test_only_a_file_is_taken(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "broken").symlink_to("missing")
+    for name, reason in (("missing", "there is no"), ("broken", "there is no"), ("pipe", "no file"), (".", "no file")):
+        assert reason in (artifact_problem("a", tmp_path / name, 100) or "")
+
+
+def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"123")
+    (tmp_path / "link").symlink_to("a")
+    assert artifact_problem("a", tmp_path / "link", 3) is None
