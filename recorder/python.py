@@ -162,8 +162,8 @@ class Run:
 
         It is named by its relative path, or by its last part if `path` is absolute, or by `name`, a relative path with
         slashes. Raises InvalidInput when there is no such file, when it is larger than the limit of the run, and for a
-        name that is taken or that no artifact can have; SecretFound for the name; StorageFailure and NotRecording as
-        `event` does.
+        name that is taken or that no artifact can have; SecretFound for its bytes or name; StorageFailure and
+        NotRecording as `event` does.
         """
         source = Path(path)
         named = name if name is not None else source.name if source.is_absolute() else source.as_posix()

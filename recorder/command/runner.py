@@ -17,7 +17,6 @@ from exprec.recorder.declared import EventTypes
 from exprec.recorder.errors import ExprecError, InvalidEvent, InvalidInput, NotEncodable, Problem
 from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.state.provider import Listener, LiveStateProvider
-from exprec.recorder.store.artifacts import artifact_problem
 from exprec.recorder.store.log import FileSource
 from exprec.recorder.store.recording import Recording, Sealed
 from exprec.recorder.store.rundir import work_events_path
@@ -193,7 +192,6 @@ class CommandRunner:
                 if before[name] is not None and _mark(source) == before[name]:
                     said = f"the artifact {show_value(name)} was there before, and the command did not write it"
                     raise InvalidInput([Problem((), said)])
-                _check_content(name, source, self._secrets, max_bytes)
                 recording.add_artifact(name, source, max_bytes)
             except (InvalidInput, SecretFound) as error:
                 problem = problem or error
@@ -230,18 +228,6 @@ def _mark(path: Path) -> tuple[int, int, int] | None:
         return None
     # The time of the last change of any kind, because a copy may bring the time of its content along.
     return found.st_ino, found.st_size, found.st_ctime_ns
-
-
-def _check_content(name: str, source: Path, secrets: SecretGuard, max_bytes: int) -> None:
-    """Let a file pass that can be an artifact. Raises InvalidInput, SecretFound, StorageFailure."""
-    problem = artifact_problem(name, source, max_bytes)
-    if problem is not None:
-        raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
-    scan = secrets.scan()
-    for piece in _pieces(source):
-        scan.passed(piece)
-        if scan.found is not None:
-            raise SecretFound(f"the artifact {show_value(name)}", scan.found)
 
 
 def _lines(path: Path) -> int:

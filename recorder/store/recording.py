@@ -14,12 +14,14 @@ from exprec.recorder import canonical, files, format
 from exprec.recorder.declared import EventTypes
 from exprec.recorder.errors import Damaged, InvalidInput, Problem, RunInProgress, RunNotFound, StorageFailure
 from exprec.recorder.events import LLM_CALL
-from exprec.recorder.secrets import SecretGuard
+from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.store.artifacts import artifact_problem
-from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog
+from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource
 from exprec.recorder.store.rundir import RunDirectory, work_head_path
 from exprec.recorder.store.tree import file_names, folder_id, sha256_of
 from exprec.recorder.validation import show_value
+
+_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class Recording:
         """Copy a file into the run, under a relative path with slashes as its name.
 
         Raises InvalidInput when there is no such file, when it has more than `max_bytes`, when the name is taken or
-        none that a file of a run can have; SecretFound for the name; StorageFailure.
+        none that a file of a run can have; SecretFound for what is in it or its name; StorageFailure.
         """
         problem = artifact_problem(name, source, max_bytes)
         path = self.folder / format.ARTIFACTS_FOLDER / name
@@ -163,6 +165,7 @@ class Recording:
         if problem is not None:
             raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
         self._secrets.check("the name of an artifact", canonical.encode(name), name)
+        self._check_content(name, source)
         try:
             files.create_folder(path.parent)
             files.copy_new(source, path)
@@ -170,6 +173,15 @@ class Recording:
             # Half a file is no artifact, and in git there are no empty folders.
             files.remove_upwards(path, self.folder)
             raise
+
+    def _check_content(self, name: str, source: Path) -> None:
+        """Let the bytes of an artifact pass. Raises SecretFound, before any of them is written."""
+        scan, reader, offset = self._secrets.scan(), FileSource(source), 0
+        while piece := reader.read(offset, _PIECE_BYTES):
+            scan.passed(piece)
+            if scan.found is not None:
+                raise SecretFound(f"the artifact {show_value(name)}", scan.found)
+            offset += len(piece)
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its address. The rename at the end is the only moment at which it becomes a run.

@@ -454,6 +454,14 @@ class TestArtifacts:
 
 
 class TestSecrets:
+    def test_an_artifact_with_one_in_it_is_refused_before_a_byte_is_written(self) -> None:
+        Path("model").write_bytes(b"x" * 1_048_570 + b"another-one-4711" + b"y" * 10)
+        with record("kept out", secrets={"MINE": "another-one-4711"}) as run:
+            with pytest.raises(SecretFound, match="the artifact 'model' contains the value of MINE"):
+                run.artifact("model")
+            assert not (run.path / "artifacts").exists()
+        assert not (run.path / "artifacts").exists()
+
     def test_those_of_the_environment_are_kept_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVICE_TOKEN", "s3cret-value-0815")
         with record("quiet") as run:
