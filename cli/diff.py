@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from exprec.cli.environment import store_path, wants_color, wants_progress
-from exprec.cli.options import complete_run, json_option, pager_option, store_option
+from exprec.cli.options import color_option, complete_run, json_option, pager_option, store_option
 from exprec.cli.render.text import visible
 from exprec.recorder.compare.comparison import Comparison
 from exprec.recorder.compare.runs import DEFAULT_LIMIT, compare_runs
@@ -42,13 +42,7 @@ _MARKDOWN_BYTES = 60_000
     default=True,
     help="Exit with 1 if the runs differ, or with 0 whenever they could be compared.  [default: --exit-code]",
 )
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour the output.",
-)
+@color_option
 @pager_option
 @click.pass_context
 def diff(

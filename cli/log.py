@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from exprec.cli.environment import store_path, wants_color
-from exprec.cli.options import json_option, opened_store, pager_option, store_option
+from exprec.cli.options import color_option, json_option, opened_store, pager_option, store_option
 from exprec.cli.render.text import visible
 from exprec.recorder.state.listing import ORDERS, Listed, in_order, list_runs, selected
 
@@ -26,13 +26,7 @@ _STATUSES = ("completed", "failed", "interrupted", "running")
 @click.option("--status", type=click.Choice(_STATUSES), help="Only runs of this status.")
 @click.option("--sort", type=click.Choice(ORDERS), default="recorded", show_default=True, help="The order of the runs.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N runs of the list.")
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour the output.",
-)
+@color_option
 @pager_option
 @json_option
 @click.pass_context

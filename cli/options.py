@@ -38,6 +38,14 @@ store_option = click.option(
     help="The store.  [default: EXPREC_STORE, or ./runs]",
 )
 
+color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour the output.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 pager_option = click.option("--no-pager", is_flag=True, help="Print it all at once, even if it is long.")
@@ -55,13 +63,7 @@ def display_options(command: _Command) -> _Command:
     command = click.option(
         "-v", "--verbose", is_flag=True, help="Show everything, except what a --no-... switch leaves out."
     )(command)
-    return click.option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        show_default=True,
-        help="Colour the output.",
-    )(command)
+    return color_option(command)
 
 
 def verbose_config(*, verbose: bool, switches: dict[str, bool | None]) -> VerboseConfig:

@@ -12,7 +12,7 @@ import click
 
 from exprec.cli.environment import known_secrets, store_path, wants_color, wants_progress
 from exprec.cli.git.branch import find_branch, review_of
-from exprec.cli.options import complete_revision, json_option, pager_option, store_option
+from exprec.cli.options import color_option, complete_revision, json_option, pager_option, store_option
 from exprec.cli.pager import paged
 from exprec.cli.render.review import Review
 from exprec.cli.render.text import visible
@@ -26,13 +26,7 @@ _NOT_VERIFIED = 1
 @store_option
 @click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a comment on a pull request.")
 @json_option
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour the output.",
-)
+@color_option
 @pager_option
 @click.pass_context
 def review(

@@ -1,14 +1,12 @@
 """`exprec run`: an experiment or a command run, displayed while it runs, and sealed.
 
-It connects the parts; what happens in an experiment is told in `recorder.optimize`, how a command is recorded in
-`run_command`.
+It parses, and decides which of the two is meant; how each is run is told in `run_experiment` and `run_command`.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,16 +14,11 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from exprec.cli.environment import known_secrets, processors, store_path
-from exprec.cli.execution import Execution, chosen_output, jobs_option, recorded_proposer
+from exprec.cli.environment import processors
+from exprec.cli.execution import chosen_output, jobs_option
 from exprec.cli.options import complete_run, display_options, json_option, store_option, verbose_config
 from exprec.cli.run_command import Asked, command_output, record_command
-from exprec.recorder import canonical
-from exprec.recorder.errors import InvalidInput, Problem
-from exprec.recorder.optimize.config import ExperimentConfig
-from exprec.recorder.optimize.loop import OptimizationLoop
-from exprec.recorder.secrets import SecretFound, SecretGuard
-from exprec.recorder.store.store import Store, find_run
+from exprec.cli.run_experiment import Request, describe, record_experiment
 
 _WORDS = "exprec.command"
 """Where the context has the words behind `--`."""
@@ -170,26 +163,11 @@ def run(
         _refuse_words(context, experiment, words)
     _refuse(context, _OF_COMMANDS, "is for a command (exprec run ... -- COMMAND), not for the file of an experiment")
     output = chosen_output(verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json)
-    config = ExperimentConfig.load(experiment, seed=seed, model=model)
-    for warning in config.warnings:
-        click.echo(f"exprec: warning: {warning}", err=True)
-    location = store_path(store, config.output_directory)
-    # What cannot begin is found out here, before there is a store.
-    secrets = _guard(config, experiment)
-    origin = {"folder": str(experiment.parent.absolute())}
-    proposer = None
-    if replayed is not None:
-        repeated = find_run(replayed, location)
-        origin["replayed"] = repeated.run_id
-        proposer = recorded_proposer(repeated, config)
-    OptimizationLoop(config, experiment.parent, proposer=proposer)
+    asked_for = Request(experiment, store, seed, model, replayed, jobs or processors())
     if dry_run:
-        _describe(config, location, as_json=as_json)
-        return
-    store_there = Store.open_or_create(location)
-    Execution(
-        config, experiment.parent, store_there, output, secrets, jobs or processors(), proposer, origin=origin
-    ).run()
+        describe(asked_for, as_json=as_json)
+    else:
+        record_experiment(asked_for, output)
 
 
 def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
@@ -207,27 +185,3 @@ def _refuse_words(context: click.Context, experiment: Path, words: tuple[str, ..
     command = shlex.join([str(experiment), *context.args])
     message = f"{experiment} is taken for an experiment, and no word may follow; to record a command, put -- before it"
     raise click.UsageError(f"{message}:\n  exprec run -- {command}", context)
-
-
-def _guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:
-    """The guard of the run. Raises InvalidInput when a secret stands in the experiment itself."""
-    secrets = SecretGuard(known_secrets())
-    resolved = config.resolved()
-    try:
-        secrets.check(str(experiment), canonical.encode(resolved), resolved)
-    except SecretFound as found:
-        raise InvalidInput([Problem((), str(found))]) from None
-    return secrets
-
-
-def _describe(config: ExperimentConfig, location: Path, *, as_json: bool) -> None:
-    """Say what would be run, and where it would be recorded."""
-    if as_json:
-        sys.stdout.buffer.write(canonical.encode(config.resolved()))
-        return
-    evaluation = config.evaluation
-    samples = f", {evaluation.num_samples} samples" if evaluation.mode == "bootstrap" else ""
-    click.echo(f"{config.name}: valid, nothing was run")
-    click.echo(f"  {evaluation.mode}{samples}, model {config.llm.display_name}, master seed {config.master_seed}")
-    click.echo(f"  agents {', '.join(config.optimized_agents)}, at most {config.convergence.max_iterations} iterations")
-    click.echo(f"  would be recorded in {location}")

@@ -314,11 +314,11 @@ def test_only_plain_files_are_artifacts(command: tuple[Path, str], mode: str, na
 
 
 def test_the_store_is_taken_from_the_top_of_its_repository(make: MakeRepository, tmp_path: Path) -> None:
-    folder = make(store="work/deep/runs")
-    assert len(_verify(folder / "work" / "deep", "--git", "HEAD")[0]) == 2
-    assert len(_verify(tmp_path, "--git", "HEAD", "--store", "repository/work/deep/runs")[0]) == 2
-    shutil.rmtree(folder / "work")
-    assert len(_verify(tmp_path, "--git", "HEAD", "--store", "repository/work/deep/runs")[0]) == 2
+    folder = make(store="project/deep/runs")
+    assert len(_verify(folder / "project" / "deep", "--git", "HEAD")[0]) == 2
+    assert len(_verify(tmp_path, "--git", "HEAD", "--store", "repository/project/deep/runs")[0]) == 2
+    shutil.rmtree(folder / "project")
+    assert len(_verify(tmp_path, "--git", "HEAD", "--store", "repository/project/deep/runs")[0]) == 2
 
 
 def test_the_only_other_store_is_used_and_named(make: MakeRepository) -> None:

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "cli.main",
         "cli.run",
         "cli.run_command",
+        "cli.run_experiment",
         "cli.resume",
         "cli.rerun",
         "cli.execution",
