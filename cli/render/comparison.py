@@ -5,20 +5,18 @@ It finds no differences; how a report looks on a terminal and in Markdown is tol
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
 
-from exprec.cli.render.events import short_number
+from exprec.cli.render.figures import change_text, figure_pair, tables
 from exprec.cli.render.report import (
     AGENT,
     DATA,
     KEY,
     NEW,
     OLD,
-    Figures,
     Items,
     Section,
     TextDiff,
@@ -26,7 +24,8 @@ from exprec.cli.render.report import (
     report_markdown,
 )
 from exprec.cli.render.text import Line, Span, visible
-from exprec.recorder import canonical, format
+from exprec.cli.render.values import cut, text_around, value_pair, value_text
+from exprec.recorder import format
 from exprec.recorder.compare.comparison import (
     Comparison,
     Divergence,
@@ -35,28 +34,21 @@ from exprec.recorder.compare.comparison import (
     Hunk,
     Listed,
     Place,
-    Point,
     PolicyChange,
     Range,
     Series,
     Side,
     TextChange,
 )
-from exprec.recorder.compare.series import is_number
-from exprec.recorder.compare.values import ABSENT, Difference
-from exprec.recorder.validation import key_name, show_value
+from exprec.recorder.compare.values import Difference
+from exprec.recorder.validation import key_name
 
-_WIDTH = 96
-"""Cells a table of figures may take; columns that do not fit stand in another table."""
-_LONGEST_VALUE = 60
-_BEFORE = 16
-"""Characters shown of a long text before the place from which on it differs."""
 _LONGEST_LINE = 160
+_LONGEST_RESULT = 120
+_LONGEST_NAME = 60
 _MOST_LINES = 12
 _MOST_FILE_LINES = 30
 _MOST_FIELDS = 3
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_SHORT_DIGEST = 12
 _COSTS = {"final_cost": "final cost", "best_cost": "best cost"}
 _RESULT_ORDER: Mapping[str | int, int] = {"status": 0, "failure": 1, "result": 2, "final_cost": 3, "best_cost": 4}
 _CUT = "*The rest of the comparison is left out: it is too long for a comment.*\n"
@@ -149,14 +141,14 @@ def _counts(comparison: Comparison) -> Items:
 def _heads(comparison: Comparison) -> Items:
     sides = (("A", comparison.old), ("B", comparison.new))
     width = max(cell_len(visible(side.short_id)) for _, side in sides)
-    names = max(cell_len(visible(_cut(side.name, _LONGEST_VALUE))) for _, side in sides)
+    names = max(cell_len(visible(cut(side.name, _LONGEST_NAME))) for _, side in sides)
     lines = [((f"{label}  ", "strong"), *_head(side, width, names)) for label, side in sides]
     verdict = _verdict(comparison.old.final_cost, comparison.new.final_cost)
     return Items((*lines, *([] if verdict is None else [(("B ends with ", ""), verdict)])))
 
 
 def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
-    name = _cut(side.name, _LONGEST_VALUE)
+    name = cut(side.name, _LONGEST_NAME)
     for text, width in ((side.short_id, id_width), (name, name_width)):
         yield text, DATA
         yield " " * (width - cell_len(visible(text)) + 2), ""
@@ -174,7 +166,7 @@ def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
 
 def _failure(failure: Mapping[str, Any]) -> str:
     text = f"{failure.get('error_type')}: {failure.get('message')}"
-    return _cut(text, 2 * _LONGEST_VALUE)
+    return cut(text, _LONGEST_RESULT)
 
 
 def _verdict(old: int | None, new: int | None) -> Span | None:
@@ -197,7 +189,7 @@ def _config(config: Listed[Difference]) -> Iterator[Section]:
 def _divergence(divergence: Divergence) -> Iterator[_Pieces]:
     old, new, difference = divergence.old, divergence.new, divergence.difference
     if old is not None and new is not None and difference is not None:
-        sides = _figure_pair(difference.old, difference.new)
+        sides = figure_pair(difference.old, difference.new)
         yield (*_event_place(old), (": ", ""), *_arrow(key_name(difference.path), *sides))
         return
     for label, place, other in (("A", old, new), ("B", new, old)):
@@ -254,76 +246,8 @@ def _series(title: _Pieces, series: Sequence[Series], name: Callable[[Series], s
     """A table of values by iteration, in several parts where the columns do not fit beside each other."""
     if not series:
         return
-    tables = [_figures(each, name) for each in _beside(series, name)]
     more = sum(each.points.more for each in series)
-    yield Section(title, tuple(tables), f"and {_count(more, 'more value')}" if more else "")
-
-
-def _beside(series: Sequence[Series], name: Callable[[Series], str]) -> Iterator[list[Series]]:
-    """The series in groups that fit into a table."""
-    group: list[Series] = []
-    width = 0
-    for each in series:
-        column = max(cell_len(text) for text in (visible(name(each)), *_column(each.points.items))) + 2
-        if group and width + column > _WIDTH - len("iteration"):
-            yield group
-            group, width = [], 0
-        group.append(each)
-        width += column
-    yield group
-
-
-def _figures(series: Sequence[Series], name: Callable[[Series], str]) -> Figures:
-    columns = [
-        {point[:2]: text for point, text in zip(each.points.items, _column(each.points.items), strict=True)}
-        for each in series
-    ]
-    places = sorted({place for column in columns for place in column})
-    cells = [tuple(column.get(place, "=") for column in columns) for place in places]
-    rows: list[tuple[tuple[int, int], int, tuple[str, ...]]] = []
-    for (iteration, ordinal), row in zip(places, cells, strict=True):
-        if rows and not ordinal and (iteration - 1, row) == rows[-1][1:] and not rows[-1][0][1]:
-            rows[-1] = (rows[-1][0], iteration, row)
-        else:
-            rows.append(((iteration, ordinal), iteration, row))
-    labelled = ((_place_label(*place, last), *row) for place, last, row in rows)
-    return Figures(("iteration", *map(name, series)), tuple(labelled))
-
-
-def _place_label(iteration: int, ordinal: int, last: int) -> str:
-    if last > iteration:
-        return f"{iteration} to {last}"
-    return f"{iteration} #{ordinal + 1}" if ordinal else str(iteration)
-
-
-def _column(points: Sequence[Point]) -> list[str]:
-    """The values of each point and the difference of numbers, below each other."""
-    cells = [(*_figure_pair(point.old, point.new), _change(point.old, point.new)) for point in points]
-    widths = [max(cell_len(cell[part]) for cell in cells) for part in range(3)]
-    return [
-        f"{_right(old, widths[0])} → {_right(new, widths[1])}{f'  {_right(change, widths[2])}' if widths[2] else ''}"
-        for old, new, change in cells
-    ]
-
-
-def _figure_pair(old: Any, new: Any) -> tuple[str, str]:
-    """Two values of a series, numbers with as many digits as tell something, or all if they would look equal."""
-    if is_number(old) and is_number(new):
-        before, after = (short_number(value) if isinstance(value, float) else str(value) for value in (old, new))
-        if before != after:
-            return before, after
-    return _values(old, new)
-
-
-def _right(text: str, width: int) -> str:
-    return " " * (width - cell_len(text)) + text
-
-
-def _change(old: Any, new: Any) -> str:
-    if not (is_number(old) and is_number(new)):
-        return ""
-    difference = new - old
-    return f"{difference:+}" if type(difference) is int else f"{difference:+.4g}"
+    yield Section(title, tables(series, name), f"and {_count(more, 'more value')}" if more else "")
 
 
 def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
@@ -373,25 +297,12 @@ def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]
 def _one_hunk(hunk: Hunk) -> Iterator[str]:
     moved = "" if hunk.old_line == hunk.new_line else f" → {hunk.new_line}"
     yield f"@@ line {hunk.old_line}{moved} @@"
-    yield from (f" {_cut(text, _LONGEST_LINE)}" for text in hunk.before)
+    yield from (f" {cut(text, _LONGEST_LINE)}" for text in hunk.before)
     for number, text in enumerate(hunk.old):
-        yield f"-{_around(text, hunk.new[number] if number < len(hunk.new) else '')}"
+        yield f"-{text_around(text, hunk.new[number] if number < len(hunk.new) else '')}"
     for number, text in enumerate(hunk.new):
-        yield f"+{_around(text, hunk.old[number] if number < len(hunk.old) else '')}"
-    yield from (f" {_cut(text, _LONGEST_LINE)}" for text in hunk.after)
-
-
-def _around(text: str, other: str, longest: int = _LONGEST_LINE) -> str:
-    """The text, or where it is long the part of it from which on it is another than `other`."""
-    if max(len(text), len(other)) <= longest:
-        return text
-    start = max(_shared(text, other) - _BEFORE, 0)
-    return f"{'…' if start else ''}{_cut(text[start:], longest)}"
-
-
-def _shared(text: str, other: str) -> int:
-    length = min(len(text), len(other))
-    return next((place for place in range(length) if text[place] != other[place]), length)
+        yield f"+{text_around(text, hunk.old[number] if number < len(hunk.old) else '')}"
+    yield from (f" {cut(text, _LONGEST_LINE)}" for text in hunk.after)
 
 
 def _files(title: str, changes: Listed[FileChange]) -> Iterator[Section]:
@@ -472,14 +383,14 @@ def _result(comparison: Comparison) -> Iterator[_Pieces]:
             sides = ("none" if side is None else _came_to(side) for side in (old, new))
             yield tuple(_arrow("result", *sides))
         else:
-            change = _change(old, new)
-            yield (*_arrow(name, *_figure_pair(old, new)), (f"  {change}" if change else "", ""))
+            change = change_text(old, new)
+            yield (*_arrow(name, *figure_pair(old, new)), (f"  {change}" if change else "", ""))
 
 
 def _came_to(result: Mapping[str, Any]) -> str:
     costs = [f"{_COSTS[key]} {result[key]}" for key in _COSTS if key in result]
-    shown = costs or [f"{key} {_value(value)}" for key, value in list(result.items())[:_MOST_FIELDS]]
-    return _cut(", ".join(shown), 2 * _LONGEST_VALUE)
+    shown = costs or [f"{key} {value_text(value)}" for key, value in list(result.items())[:_MOST_FIELDS]]
+    return cut(", ".join(shown), _LONGEST_RESULT)
 
 
 def _latency(comparison: Comparison) -> str:
@@ -496,7 +407,7 @@ def _bytes(comparison: Comparison) -> Iterator[Span]:
 
 def _difference(difference: Difference) -> Iterator[Span]:
     path, old, new = difference
-    return _arrow(key_name(path), *_values(old, new))
+    return _arrow(key_name(path), *value_pair(old, new))
 
 
 def _arrow(name: str, old: str, new: str) -> Iterator[Span]:
@@ -506,31 +417,6 @@ def _arrow(name: str, old: str, new: str) -> Iterator[Span]:
     yield old, OLD
     yield " → ", ""
     yield new, NEW
-
-
-def _values(old: Any, new: Any) -> tuple[str, str]:
-    """Two values as they are displayed; of long texts the part from which on they differ."""
-    if isinstance(old, str) and isinstance(new, str):
-        if _DIGEST.fullmatch(old) and _DIGEST.fullmatch(new) and old[:_SHORT_DIGEST] != new[:_SHORT_DIGEST]:
-            return f"{old[:_SHORT_DIGEST]}…", f"{new[:_SHORT_DIGEST]}…"
-        return _text(old, new), _text(new, old)
-    return _value(old), _value(new)
-
-
-def _text(text: str, other: str) -> str:
-    return visible(repr(_around(text, other, _LONGEST_VALUE)))
-
-
-def _value(value: Any) -> str:
-    if value is ABSENT:
-        return "absent"
-    if isinstance(value, dict | list):
-        return visible(_cut(canonical.encode(value).decode().rstrip("\n"), _LONGEST_VALUE))
-    return visible(show_value(value))
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _points(kind: Listed[Series]) -> int:

@@ -111,7 +111,8 @@ class LogComparison:
                 self._in_force = {}
         elif is_alone and record.iteration != OUTSIDE:
             self.iterations[0 if new is None else 1].add(record.iteration)
-        elif kind not in _ENDS:
+        elif kind not in _ENDS or ordinal:
+            # The result tells of one end; a second one, which no sound log has, is an event like any.
             self._add_event(_change(old, new, ordinal), [])
 
     def _compare(self, old: Record, new: Record, ordinal: int) -> None:
@@ -131,7 +132,7 @@ class LogComparison:
             found = [each for each in found if not self._add_number(old, ordinal, each)]
         if kind == events.POLICY_CHANGE:
             self._hold_proposal(old, new, ordinal, found)
-        elif found and kind not in _ENDS:
+        elif found and (kind not in _ENDS or ordinal):
             self._add_event(_change(old, new, ordinal), found)
 
     def _add_latency(self, difference: Difference) -> bool:
