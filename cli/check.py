@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from exprec.cli.render.text import counted
 from exprec.recorder.documents import Document, read_document
 from exprec.recorder.errors import InvalidInput, Problem
 
@@ -121,12 +122,8 @@ def _show_json(report: Report) -> None:
 def _show_summary(reports: Sequence[Report]) -> None:
     invalid = sum(1 for report in reports if report.problems)
     problems = sum(len(report.problems) for report in reports)
-    counted = f"{_count(problems, 'problem')} in {_count(invalid, 'file')}" if problems else "no problems"
-    click.echo(f"{_count(len(reports), 'file')} checked: {counted}", err=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    outcome = f"{counted(problems, 'problem')} in {counted(invalid, 'file')}" if problems else "no problems"
+    click.echo(f"{counted(len(reports), 'file')} checked: {outcome}", err=True)
 
 
 def _one_line(text: str) -> str:

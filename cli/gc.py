@@ -13,7 +13,7 @@ import click
 
 from exprec.cli.environment import can_ask, seconds_since, store_path
 from exprec.cli.options import complete_work, json_option, opened_store, store_option
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import counted, visible
 from exprec.recorder import format
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.store.leftovers import Leftover, interrupted, leftovers
@@ -155,4 +155,4 @@ def _as_dict(leftover: Leftover) -> dict[str, object]:
 def _counted(found: Sequence[Leftover]) -> str:
     runs = sum(each.is_run for each in found)
     parts = [(runs, "interrupted run"), (len(found) - runs, "file")]
-    return " and ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
+    return " and ".join(counted(count, noun) for count, noun in parts if count)

@@ -27,12 +27,12 @@ from exprec.cli.environment import (
 )
 from exprec.cli.execution import jobs_option
 from exprec.cli.options import complete_run, json_option, store_option
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import counted, visible
 from exprec.recorder import format
 from exprec.recorder.command.rerun import rerun as rerun_command
 from exprec.recorder.compare.values import ABSENT
 from exprec.recorder.compare.verdict import CANNOT_RUN, IDENTICAL, Verdict
-from exprec.recorder.compare.wording import difference_text, event_name
+from exprec.recorder.compare.wording import difference_lines, event_name
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem, StorageFailure
 from exprec.recorder.optimize.loop import EXPERIMENT_TYPE
 from exprec.recorder.optimize.rerun import rerun as rerun_experiment
@@ -44,7 +44,6 @@ from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.validation import key_name, show_value
 
 _NOT_IDENTICAL = 1
-_SHOWN = 8
 _WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
 
 
@@ -162,14 +161,12 @@ def _as_text(run: RunDirectory, verdict: Verdict) -> str:
     word = _WORDS.get(verdict.outcome, verdict.outcome)
     lines = [f"{word}  {run.run_id[:8]}  {visible(run.name)}  {_place(verdict)}"]
     lines += [f"  {visible(reason)}" for reason in verdict.reasons]
-    lines += [f"  {visible(difference_text(each))}" for each in verdict.found[:_SHOWN]]
-    if len(verdict.found) > _SHOWN:
-        lines.append(f"  and in {len(verdict.found) - _SHOWN} more places")
+    lines += map(visible, difference_lines(verdict.found))
     return "\n".join(lines)
 
 
 def _place(verdict: Verdict) -> str:
-    same = f"{verdict.identical_events} event{'' if verdict.identical_events == 1 else 's'}"
+    same = counted(verdict.identical_events, "event")
     if verdict.outcome == IDENTICAL:
         return f"{same}, the same address"
     if verdict.outcome == CANNOT_RUN:

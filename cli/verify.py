@@ -18,7 +18,7 @@ import click
 
 from exprec.cli.environment import known_secrets, store_path, wants_progress
 from exprec.cli.options import complete_revision, complete_run, json_option, store_option
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import counted, visible
 from exprec.recorder import format
 from exprec.recorder.errors import Problem
 from exprec.recorder.secrets import SecretGuard
@@ -102,7 +102,7 @@ def verify(
     """
     _check_usage(runs, every=every, revision=revision, staged=staged)
     guard = SecretGuard(known_secrets())
-    counted = _Counted()
+    tally = _Counted()
     with ExitStack() as resources:
         if staged:
             total, subjects = _in_index(store, resources, quick=quick)
@@ -116,11 +116,11 @@ def verify(
             if shows_progress:
                 click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
             number_of_problems = _show_json(subject, guard) if as_json else _show(subject, guard)
-            counted.runs += subject.name is not None
-            counted.failed += subject.name is not None and number_of_problems > 0
-            counted.problems += number_of_problems
-    _show_summary(counted)
-    if counted.problems:
+            tally.runs += subject.name is not None
+            tally.failed += subject.name is not None and number_of_problems > 0
+            tally.problems += number_of_problems
+    _show_summary(tally)
+    if tally.problems:
         context.exit(_NOT_VERIFIED)
 
 
@@ -262,7 +262,7 @@ def _show(subject: _Subject, guard: SecretGuard) -> int:
         click.echo(visible(guard.redacted(str(problem.within(subject.shown(problem))))))
     if not count and subject.run is not None:
         events = subject.run.head["counts"]["events"]
-        click.echo(f"ok {subject.run.run_id} ({_count(events, 'event')})")
+        click.echo(f"ok {subject.run.run_id} ({counted(events, 'event')})")
     return count
 
 
@@ -289,13 +289,9 @@ def _show_json(subject: _Subject, guard: SecretGuard) -> int:
     return len(listed)
 
 
-def _show_summary(counted: _Counted) -> None:
-    if counted.failed:
-        outcome = f"{_count(counted.failed, 'run')} with {_count(counted.problems, 'problem')}"
+def _show_summary(tally: _Counted) -> None:
+    if tally.failed:
+        outcome = f"{counted(tally.failed, 'run')} with {counted(tally.problems, 'problem')}"
     else:
-        outcome = _count(counted.problems, "problem") if counted.problems else "no problems"
-    click.echo(f"{_count(counted.runs, 'run')} verified: {outcome}", err=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        outcome = counted(tally.problems, "problem") if tally.problems else "no problems"
+    click.echo(f"{counted(tally.runs, 'run')} verified: {outcome}", err=True)

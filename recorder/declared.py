@@ -144,7 +144,7 @@ class EventTypes:
 def is_declared(name: str) -> bool:
     """Whether a schema of this name in a run is that of a declared type, and none of exprec's own."""
     match = _DECLARED.fullmatch(name)
-    return match is not None and match["type"] not in (*events.EVENT_TYPES, *events.OTHER_TYPES)
+    return match is not None and match["type"] not in events.OWN_TYPES
 
 
 def problems_of_sent(event_type: Any, fields: Mapping[str, Any]) -> list[Problem]:

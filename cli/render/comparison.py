@@ -23,7 +23,7 @@ from exprec.cli.render.report import (
     report_lines,
     report_markdown,
 )
-from exprec.cli.render.text import Line, Span, visible
+from exprec.cli.render.text import Line, Span, counted, visible
 from exprec.cli.render.values import cut, text_around, value_pair, value_text
 from exprec.recorder import format
 from exprec.recorder.compare.comparison import (
@@ -95,7 +95,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     yield from _texts(comparison.texts)
     yield from _events(comparison.events)
     yield from _files("Output", comparison.outputs)
-    yield from _files(f"Artifacts: {_count(comparison.artifacts.count, 'file')}", comparison.artifacts)
+    yield from _files(f"Artifacts: {counted(comparison.artifacts.count, 'file')}", comparison.artifacts)
     if comparison.result.count:
         yield Section(_title("Result"), (Items(tuple(_result(comparison))),), _more(comparison.result))
     if comparison.latency.calls:
@@ -124,7 +124,7 @@ def _counts(comparison: Comparison) -> Items:
         ("result", comparison.result.count, "value"),
         ("latency", comparison.latency.calls, "call"),
     )
-    rows += [(name, ((_count(number, noun), ""),)) for name, number, noun in plain if number]
+    rows += [(name, ((counted(number, noun), ""),)) for name, number, noun in plain if number]
     if comparison.divergence is not None:
         lines = list(_divergence(comparison.divergence))
         parted = tuple(piece for each in lines for piece in (("; ", ""), *each))[1:]
@@ -158,7 +158,7 @@ def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
         yield f"  final cost {side.final_cost}", ""
     if side.iterations is not None and side.result is not None:
         converged = "converged after" if side.result.get("converged") is True else "not converged after"
-        yield f", {converged} {_count(side.iterations, 'iteration')}", ""
+        yield f", {converged} {counted(side.iterations, 'iteration')}", ""
     if side.failure is not None:
         yield "  ", ""
         yield _failure(side.failure), DATA
@@ -177,13 +177,13 @@ def _verdict(old: int | None, new: int | None) -> Span | None:
         return "the same final cost", ""
     share = f" ({100 * (new - old) / abs(old):+.1f} %)" if old else ""
     more, verdict = ("less", "better") if new < old else ("more", "worse")
-    return f"{_count(abs(new - old), 'cent')} {more}{share}: {verdict}", "good" if new < old else "bad"
+    return f"{counted(abs(new - old), 'cent')} {more}{share}: {verdict}", "good" if new < old else "bad"
 
 
 def _config(config: Listed[Difference]) -> Iterator[Section]:
     if config.count:
         lines = tuple(tuple(_difference(each)) for each in config.items)
-        yield Section(_title(f"Config: {_count(config.count, 'change')}"), (Items(lines),), _more(config))
+        yield Section(_title(f"Config: {counted(config.count, 'change')}"), (Items(lines),), _more(config))
 
 
 def _divergence(divergence: Divergence) -> Iterator[_Pieces]:
@@ -216,7 +216,7 @@ def _only_in(comparison: Comparison) -> Iterator[Section]:
     lines = []
     for label, ranges, exchanges in sides:
         found = [_iterations(ranges)] if ranges.count else []
-        found += [_count(exchanges, "request") + " to a model"] if exchanges else []
+        found += [counted(exchanges, "request") + " to a model"] if exchanges else []
         if found:
             lines.append(((f"{label}: ", "strong"), (", ".join(found), "")))
     if lines:
@@ -247,7 +247,7 @@ def _series(title: _Pieces, series: Sequence[Series], name: Callable[[Series], s
     if not series:
         return
     more = sum(each.points.more for each in series)
-    yield Section(title, tables(series, name), f"and {_count(more, 'more value')}" if more else "")
+    yield Section(title, tables(series, name), f"and {counted(more, 'more value')}" if more else "")
 
 
 def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
@@ -257,7 +257,7 @@ def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
         ((change.agent, AGENT), ("  ", ""), *_difference(change.difference), (f"  {_span(change)}", "quiet"))
         for change in policies.items
     )
-    yield Section(_title(f"Policies in force: {_count(policies.count, 'change')}"), (Items(lines),), _more(policies))
+    yield Section(_title(f"Policies in force: {counted(policies.count, 'change')}"), (Items(lines),), _more(policies))
 
 
 def _span(change: PolicyChange) -> str:
@@ -271,12 +271,12 @@ def _texts(texts: Listed[TextChange]) -> Iterator[Section]:
         return
     blocks = tuple(TextDiff(_text_title(text), tuple(_hunk_lines(text.hunks))) for text in texts.items)
     more = texts.count - sum(1 + text.repeated for text in texts.items)
-    title = _title(f"What models were asked and answered: {_count(texts.count, 'text')}")
+    title = _title(f"What models were asked and answered: {counted(texts.count, 'text')}")
     yield Section(title, blocks, f"and {more} more" if more else "")
 
 
 def _text_title(text: TextChange) -> _Pieces:
-    repeated = f", and the same in {_count(text.repeated, 'later text')}" if text.repeated else ""
+    repeated = f", and the same in {counted(text.repeated, 'later text')}" if text.repeated else ""
     what = text.field if text.role is None else f"{text.field}, {text.role}"
     return (
         (f"iteration {text.iteration}, ", ""),
@@ -291,7 +291,7 @@ def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]
     lines = [each for hunk in hunks for each in _one_hunk(hunk)]
     yield from lines[:most]
     if len(lines) > most:
-        yield f"… {_count(len(lines) - most, 'more line')}"
+        yield f"… {counted(len(lines) - most, 'more line')}"
 
 
 def _one_hunk(hunk: Hunk) -> Iterator[str]:
@@ -323,13 +323,13 @@ def _file(change: FileChange) -> Iterator[Span]:
     yield "  ", ""
     if change.old_size is None or change.new_size is None:
         label, size = ("A", change.old_size) if change.new_size is None else ("B", change.new_size)
-        yield f"only in {label}, {_count(size or 0, 'byte')}", ""
+        yield f"only in {label}, {counted(size or 0, 'byte')}", ""
         return
     if change.old_size == change.new_size:
-        yield f"other content, {_count(change.new_size, 'byte')}", ""
+        yield f"other content, {counted(change.new_size, 'byte')}", ""
     else:
         difference = change.new_size - change.old_size
-        yield f"{change.old_size} → {_count(change.new_size, 'byte')}  {difference:+}", ""
+        yield f"{change.old_size} → {counted(change.new_size, 'byte')}  {difference:+}", ""
     if not change.is_text:
         yield ", no text", "quiet"
     elif change.is_large:
@@ -338,13 +338,13 @@ def _file(change: FileChange) -> Iterator[Span]:
 
 def _more_places(change: FileChange) -> Iterator[str]:
     if change.hunks.more:
-        yield f"… and {_count(change.hunks.more, 'more place')}"
+        yield f"… and {counted(change.hunks.more, 'more place')}"
 
 
 def _events(changes: Listed[EventChange]) -> Iterator[Section]:
     if changes.count:
         lines = tuple(tuple(_event(change)) for change in changes.items)
-        yield Section(_title(f"Other differences: {_count(changes.count, 'event')}"), (Items(lines),), _more(changes))
+        yield Section(_title(f"Other differences: {counted(changes.count, 'event')}"), (Items(lines),), _more(changes))
 
 
 def _event(change: EventChange) -> Iterator[Span]:
@@ -396,7 +396,7 @@ def _came_to(result: Mapping[str, Any]) -> str:
 def _latency(comparison: Comparison) -> str:
     latency = comparison.latency
     seconds = f"{latency.old_seconds} s → {latency.new_seconds} s in all"
-    return f": {_count(latency.calls, 'answer')} took another time, {seconds}"
+    return f": {counted(latency.calls, 'answer')} took another time, {seconds}"
 
 
 def _bytes(comparison: Comparison) -> Iterator[Span]:
@@ -425,7 +425,3 @@ def _points(kind: Listed[Series]) -> int:
 
 def _more(listed: Listed[Any]) -> str:
     return f"and {listed.more} more" if listed.more else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

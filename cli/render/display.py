@@ -14,12 +14,10 @@ from rich.console import Console
 from exprec.cli.render.console import make_console, print_line
 from exprec.cli.render.events import closing_lines, event_lines
 from exprec.recorder.declared import template_of
-from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES, Event
+from exprec.recorder.events import OWN_TYPES, Event
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.template import Template
 from exprec.recorder.verbosity import VerboseConfig
-
-_OWN_TYPES = frozenset((*EVENT_TYPES, *OTHER_TYPES))
 
 
 class EventDisplay:
@@ -49,7 +47,7 @@ class EventDisplay:
                 print_line(self._console, line)
 
     def _template(self, event_type: str) -> Template | None:
-        if event_type in _OWN_TYPES:
+        if event_type in OWN_TYPES:
             return None
         if event_type not in self._templates:
             # Looked up when the first of them comes: an experiment of exprec's own types needs no schema to be shown.

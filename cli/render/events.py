@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from exprec.cli.render.text import BLANK, Line, Span, line
+from exprec.cli.render.text import BLANK, Line, Span, counted, line
 from exprec.recorder import canonical, events
 from exprec.recorder.compare.values import ABSENT, differences
 from exprec.recorder.events import Event
@@ -59,7 +59,7 @@ def _experiment_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
     for text in description.split("\n") if description else ():
         yield line((text, "quiet"), indent=_INNER, hang=0)
     samples = f", {event['num_samples']} samples" if event["num_samples"] is not None else ""
-    limit = _count(event["max_iterations"], "iteration")
+    limit = counted(event["max_iterations"], "iteration")
     yield line(f"{event['evaluation_mode']}{samples}, model {event['model']}, at most {limit}", indent=_INNER)
     yield line(f"agents {', '.join(event['agents'])}; all costs in cents", indent=_INNER)
 
@@ -74,7 +74,7 @@ def _bootstrap_evaluation(event: Event, config: VerboseConfig) -> Iterator[Line]
     results = event["seed_results"]
     settled, total = (sum(result[key] for result in results) for key in ("settled", "total"))
     yield line(
-        f"{_count(len(results), 'sample')}  mean {event['mean_cost']}  deviation {event['std_cost']}  "
+        f"{counted(len(results), 'sample')}  mean {event['mean_cost']}  deviation {event['std_cost']}  "
         f"settled {settled} of {total}",
         indent=_INNER,
     )
@@ -141,7 +141,7 @@ def _convergence(found: Mapping[str, Any]) -> Line:
 
 
 def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
-    count = _count(event["num_iterations"], "iteration")
+    count = counted(event["num_iterations"], "iteration")
     yield BLANK
     outcome: Span = (
         (f"Converged after {count}", "good") if event["converged"] else (f"Stopped after {count}, not converged", "bad")
@@ -209,7 +209,7 @@ def _policy_differences(old: Any, new: Any, *, whole: bool) -> Iterator[Line]:
     for path, before, after in shown:
         yield line((key_name(path), "quiet"), f"  {_value(before, whole)} → {_value(after, whole)}", indent=_DETAIL)
     if len(shown) < len(found):
-        yield line((f"and {_count(len(found) - len(shown), 'other change')}", "quiet"), indent=_DETAIL)
+        yield line((f"and {counted(len(found) - len(shown), 'other change')}", "quiet"), indent=_DETAIL)
 
 
 def _costs(costs: Mapping[str, int]) -> Iterator[Span]:
@@ -252,7 +252,3 @@ def short_number(value: float) -> str:
     if len(text) <= _LONGEST_NUMBER:
         return text
     return f"{value:.1f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import counted, visible
 from exprec.recorder.store.leftovers import Leftover
 
 _HEADER = ("interrupted run", "experiment", "it", "events", "answers", "size", "last written")
@@ -44,7 +44,7 @@ def age_text(seconds: float) -> str:
     for unit, name in _AGES:
         count = int(seconds // unit)
         if count:
-            return f"{count} {name}{'' if count == 1 else 's'} ago"
+            return f"{counted(count, name)} ago"
     return "just now"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from exprec.cli.render.comparison import comparison_lines
 from exprec.cli.render.listing import SAME_INPUTS, listing_lines
-from exprec.cli.render.text import BLANK, Line, line, visible
+from exprec.cli.render.text import BLANK, Line, counted, line, visible
 from exprec.recorder.compare.comparison import Comparison
 from exprec.recorder.errors import Problem
 from exprec.recorder.state.listing import Listed
@@ -274,11 +274,6 @@ def executions(run: ReviewedRun) -> str:
 def cost(cents: int | None) -> str:
     """A cost, or a dash where there is none."""
     return _NONE if cents is None else str(cents)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(text: str, longest: int = LONGEST_NAME) -> str:

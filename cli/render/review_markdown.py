@@ -18,12 +18,12 @@ from exprec.cli.render.review import (
     ReviewedRun,
     TagChange,
     cost,
-    counted,
     executions,
     headline,
     shortened,
     verdict,
 )
+from exprec.cli.render.text import counted
 from exprec.recorder.errors import Problem
 
 MAX_BYTES = 60_000

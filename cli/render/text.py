@@ -34,6 +34,11 @@ def line(*parts: Span | str, indent: int = 0, hang: int = 2) -> Line:
     return Line(tuple((part, "") if isinstance(part, str) else part for part in parts), indent, hang)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def visible(text: str) -> str:
     """The text with every control, format and line-breaking character written out (`\\x1b`, `\\u202e`)."""
     if text.isascii() and text.isprintable():

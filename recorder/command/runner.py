@@ -5,7 +5,7 @@ The child itself is `process`, its events are `inbox`; this records what comes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,6 @@ NOT_STARTED = "NotStarted"
 """The error type of a command that could not be started."""
 
 _FAILED = 3
-_PIECE_BYTES = 1024 * 1024
 
 Reader = Callable[[str, bytes], None]
 """Called with each piece of what the command writes to a stream, right after it was recorded."""
@@ -232,11 +231,4 @@ def _mark(path: Path) -> tuple[int, int, int] | None:
 
 def _lines(path: Path) -> int:
     """How many newlines a file has. Raises StorageFailure."""
-    return sum(piece.count(b"\n") for piece in _pieces(path))
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    source, offset = FileSource(path), 0
-    while piece := source.read(offset, _PIECE_BYTES):
-        yield piece
-        offset += len(piece)
+    return sum(piece.count(b"\n") for piece in FileSource(path).pieces())

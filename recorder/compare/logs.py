@@ -29,7 +29,6 @@ _PER_AGENT = "costs_per_agent"
 _LATENCY = "latency_seconds"
 _IN_FORCE, _BEFORE, _PROPOSED = "policies", "old_policy", "new_policy"
 _ENDS = (events.EXPERIMENT_END, events.RUN_END, events.EXPERIMENT_FAILED)
-_OWN_TYPES = frozenset((*events.EVENT_TYPES, *events.OTHER_TYPES))
 _IGNORED = ("seq",)
 _IGNORED_IN_CALLS = ("seq", "exchange")
 _MOST_HELD = 64
@@ -128,7 +127,7 @@ class LogComparison:
             found = [each for each in found if not self._add_cost(old.iteration, ordinal, each)]
         elif kind == events.ITERATION_END:
             found = self._policies_in_force(old, new, self._without_costs(found))
-        elif kind not in _OWN_TYPES:
+        elif kind not in events.OWN_TYPES:
             found = [each for each in found if not self._add_number(old, ordinal, each)]
         if kind == events.POLICY_CHANGE:
             self._hold_proposal(old, new, ordinal, found)

@@ -5,7 +5,7 @@ What differs is found in `values`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exprec.recorder import canonical
@@ -37,12 +37,15 @@ def difference_text(difference: Difference) -> str:
 def line_difference_text(recorded: bytes, found: bytes) -> str:
     """What a line of a log says now in the place of the recorded one: which it is, and each field that differs."""
     old, new = (canonical.decode(line) for line in (recorded, found))
-    lines = [f"{event_name(old)}:"]
-    found_differences = list(differences(old, new))
-    lines += [f"  {difference_text(each)}" for each in found_differences[:_SHOWN_DIFFERENCES]]
-    if len(found_differences) > _SHOWN_DIFFERENCES:
-        lines.append(f"  and in {len(found_differences) - _SHOWN_DIFFERENCES} more places")
-    return "\n".join(lines)
+    return "\n".join([f"{event_name(old)}:", *difference_lines(list(differences(old, new)))])
+
+
+def difference_lines(found: Sequence[Difference]) -> list[str]:
+    """The first of these differences, an indented line each, and how many more there are."""
+    lines = [f"  {difference_text(each)}" for each in found[:_SHOWN_DIFFERENCES]]
+    if len(found) > _SHOWN_DIFFERENCES:
+        lines.append(f"  and in {len(found) - _SHOWN_DIFFERENCES} more places")
+    return lines
 
 
 def event_name(record: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from exprec.recorder.compare.values import Difference, differences
-from exprec.recorder.compare.wording import difference_text
+from exprec.recorder.compare.wording import difference_lines
 from exprec.recorder.errors import ExprecError
 from exprec.recorder.optimize.config import ModelConfig
 from exprec.recorder.optimize.proposers import model_settings
@@ -19,8 +19,6 @@ Exchange = Mapping[str, Any]
 
 _ASKED = ("agent_id", "iteration", "attempt", "model", "settings", "messages")
 """The fields of an exchange that say what was asked; the others say what came back."""
-
-_SHOWN_DIFFERENCES = 8
 
 
 class UnrecordedRequest(ExprecError):
@@ -40,9 +38,7 @@ class UnrecordedRequest(ExprecError):
             lines.append("no recorded exchange is left to compare it with")
         else:
             lines.append(f"the nearest recorded one is exchange {nearest}; it differs in:")
-            lines += [f"  {difference_text(each)}" for each in found[:_SHOWN_DIFFERENCES]]
-            if len(found) > _SHOWN_DIFFERENCES:
-                lines.append(f"  and in {len(found) - _SHOWN_DIFFERENCES} more places")
+            lines += difference_lines(found)
         super().__init__("\n".join(lines))
 
 

@@ -121,6 +121,13 @@ class FileSource:
         except OSError as error:
             raise StorageFailure(self.path, error) from error
 
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, in pieces that are not too large to be held. Raises StorageFailure."""
+        offset = 0
+        while piece := self.read(offset, _CHUNK_BYTES):
+            yield piece
+            offset += len(piece)
+
 
 class Entry(NamedTuple):
     """An event, the line it stands in (newline included) and the offset of that line in the log."""

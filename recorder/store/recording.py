@@ -21,8 +21,6 @@ from exprec.recorder.store.rundir import RunDirectory, work_head_path
 from exprec.recorder.store.tree import file_names, folder_id, sha256_of
 from exprec.recorder.validation import show_value
 
-_PIECE_BYTES = 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -176,12 +174,11 @@ class Recording:
 
     def _check_content(self, name: str, source: Path) -> None:
         """Let the bytes of an artifact pass. Raises SecretFound, before any of them is written."""
-        scan, reader, offset = self._secrets.scan(), FileSource(source), 0
-        while piece := reader.read(offset, _PIECE_BYTES):
+        scan = self._secrets.scan()
+        for piece in FileSource(source).pieces():
             scan.passed(piece)
             if scan.found is not None:
                 raise SecretFound(f"the artifact {show_value(name)}", scan.found)
-            offset += len(piece)
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its address. The rename at the end is the only moment at which it becomes a run.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -15,18 +14,8 @@ from exprec.recorder.store.store import Store
 from tests.experiments import experiment
 from tests.support import CASTRO, exprec, git
 
-GIT_SAYS_TO_HOOKS = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
+pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 GAME = CASTRO / "two-period.yaml"
-
-
-@pytest.fixture(autouse=True)
-def _git_as_it_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the configuration of this machine, nor a hook that runs the tests, nor a repository around has a say."""
-    for name in GIT_SAYS_TO_HOOKS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
 
 def _run(folder: Path, *arguments: str | Path, code: int = 0) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 import subprocess
@@ -19,18 +18,8 @@ from exprec.recorder.store.store import Store
 from tests.support import CASTRO, exprec, git
 from tests.unit.format.runs import record_command
 
-GIT_SAYS_TO_HOOKS = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX")
+pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 FORMATS = ("sha1", "sha256")
-
-
-@pytest.fixture(autouse=True)
-def _git_as_it_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the configuration of this machine, nor a hook that runs the tests, nor a repository around has a say."""
-    for name in GIT_SAYS_TO_HOOKS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
 
 @pytest.fixture(scope="module")
