@@ -16,7 +16,6 @@ from jsonschema.validators import extend
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.events import ENVELOPE
 from exprec.recorder.validation import (
-    EXACT_INTEGER,
     Schema,
     key_name,
     local_target,
@@ -99,15 +98,12 @@ def _words_found(error: Any, path: KeyPath, schema: Schema, value: Any) -> Itera
         case "required":
             yield (*path, about["property"]), "this key is required and missing"
         case "type":
-            yield path, _type_words([limit] if isinstance(limit, str) else limit, shown)
+            # From the error: that of an integer was found in a schema of `validation`, at no place in this one.
+            yield path, _type_words(sorted(about["types"], key=[*_TYPE_WORDS].index), shown)
         case "enum":
             yield path, f"must be one of {', '.join(map(show_value, limit))}, not {shown}{_hint(error.instance, limit)}"
         case "const":
             yield path, f"must be {show_value(limit)}, not {shown}"
-        case _ if keyword == EXACT_INTEGER:
-            # Beside the type, or in the last `then` of an `allOf` beside it.
-            kinds = part["type"] if isinstance(part, dict) else part_at(place[:-3], schema)["type"]
-            yield path, _type_words([kinds] if isinstance(kinds, str) else kinds, shown)
         case _:
             yield path, _bound_words(str(keyword), limit, shown, f"{shown} is not valid by '{keyword}' of its schema")
 

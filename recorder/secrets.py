@@ -44,6 +44,11 @@ class SecretGuard:
         }
         self._needles = {canonical.encode(form)[1:-2]: name for name, forms in self._secrets.items() for form in forms}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is a secret to look for."""
+        return bool(self._needles)
+
     def check(self, what: str, data: bytes, value: Any) -> None:
         """Let the canonical bytes of `value` pass. Raises SecretFound, naming `what` and the field in it."""
         found = None

@@ -11,9 +11,9 @@ gives the reason why a key that others may know is refused.
 from __future__ import annotations
 
 import difflib
-import operator
 from collections.abc import Sequence
 from functools import cache, reduce
+from itertools import combinations
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,7 +24,9 @@ from exprec.recorder.errors import KeyPath, Problem
 
 Schema = dict[str, Any]
 _LONGEST_VALUE = 60
-EXACT_INTEGER = "x-exprec-exact-integer"
+_DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+_EXACT = ("array", "boolean", "integer", "null", "object", "string")
+"""The types without `number`."""
 _MAPS_OF_SCHEMAS = frozenset(("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"))
 _NO_SCHEMAS = frozenset(("const", "enum", "default", "examples"))
 
@@ -42,8 +44,8 @@ class Validator:
         self._verdict = jsonschema_rs.validator_for(
             _with_exact_integers(schema),
             offline=True,
+            registry=_exact_types(),
             pattern_options=jsonschema_rs.RegexOptions(),
-            keywords={EXACT_INTEGER: _ExactInteger},  # type: ignore[dict-item] # for it, `validate` is a method
         )
 
     def is_valid(self, value: Any) -> bool:
@@ -70,17 +72,6 @@ class DeclaredValidator(Validator):
         from exprec.recorder.explanation import explain_found
 
         return explain_found(self._verdict.iter_errors(value), self._schema, value)
-
-
-class _ExactInteger(Exception):
-    """The keyword that stands beside a type `integer` in what is compiled; it is never in a schema that is kept.
-
-    The engine makes one for each place and asks it about each value there; it takes whatever is raised for a no.
-    Therefore nothing in it is Python that a signal could interrupt: Ctrl-C would be lost in the verdict. An exception
-    takes any arguments, and `operator.index` raises TypeError for a float.
-    """
-
-    validate = operator.index
 
 
 @cache
@@ -127,8 +118,22 @@ def unknown_word(kind: str, word: str, known: list[str]) -> str:
     return f"unknown {kind}{hint} (known: {', '.join(known) or 'none'})"
 
 
+@cache
+def _exact_types() -> jsonschema_rs.Registry:
+    """A schema for each type that may be an integer and no other number.
+
+    Draft 4 is the last one for which 1.0 is no integer, and a schema may refer to one of another draft. A keyword of
+    exprec's own could tell too, but the engine would call Python for every integer: three times the time.
+    """
+    kinds = [list(each) for count in range(1, 7) for each in combinations(_EXACT, count)]
+    addresses = {_exact_type(each): each for each in kinds}
+    return jsonschema_rs.Registry(
+        [(address, {"$schema": _DRAFT_4, "type": each}) for address, each in addresses.items() if address is not None]
+    )
+
+
 def _with_exact_integers(part: Any, *, is_map: bool = False) -> Any:
-    """A schema, or a mapping of names to schemas, in which each type `integer` has EXACT_INTEGER beside it."""
+    """A schema, or a mapping of names to schemas, in which each type with `integer` is one of `_exact_types`."""
     if isinstance(part, list):
         return [_with_exact_integers(each) for each in part]
     if not isinstance(part, dict):
@@ -139,15 +144,20 @@ def _with_exact_integers(part: Any, *, is_map: bool = False) -> Any:
         key: each if key in _NO_SCHEMAS else _with_exact_integers(each, is_map=key in _MAPS_OF_SCHEMAS)
         for key, each in part.items()
     }
-    kinds = part.get("type")
-    if kinds in ("integer", ["integer"]):
-        made[EXACT_INTEGER] = True
-    elif isinstance(kinds, list) and "integer" in kinds and "number" not in kinds:
-        exact = {"if": {"type": "integer"}, "then": {EXACT_INTEGER: True}}
-        beside = made.get("allOf", [])
-        # What is no list is for the engine to refuse.
-        made["allOf"] = [*beside, exact] if isinstance(beside, list) else beside
+    kinds, beside = part.get("type"), made.get("allOf", [])
+    address = _exact_type([kinds] if isinstance(kinds, str) else kinds)
+    if address is not None and isinstance(beside, list):
+        del made["type"]
+        made["allOf"] = [*beside, {"$ref": address}]
     return made
+
+
+def _exact_type(kinds: Any) -> str | None:
+    """The address of the schema for a list of types; None where it has `integer` not or `number` too, or is no such
+    list, which is for the engine to refuse."""
+    if not isinstance(kinds, list) or "integer" not in kinds or len({*map(str, kinds)}) < len(kinds):
+        return None
+    return f"exprec:type:{'-'.join(sorted(kinds))}" if all(kind in _EXACT for kind in kinds) else None
 
 
 def local_target(reference: str, root: Schema) -> Any:

@@ -13,6 +13,18 @@ from exprec.recorder import events
 from exprec.recorder.store.log import Entry
 from exprec.recorder.store.recording import Summary
 
+_MEANT = frozenset(
+    (
+        events.EXPERIMENT_START,
+        events.ITERATION_START,
+        events.ITERATION_END,
+        events.EXPERIMENT_END,
+        events.RUN_END,
+        events.EXPERIMENT_FAILED,
+    )
+)
+"""The types whose events say more of the state than that they are there."""
+
 
 @dataclass(slots=True)
 class Iteration:
@@ -36,20 +48,21 @@ class Fold:
         self.result: dict[str, Any] | None = None
         self.failure: dict[str, Any] | None = None
         self.counts: Counter[str] = Counter()
+        self._iteration = Iteration(0, 0, 0)
+        """That of the last event that was in one."""
 
     def apply(self, entry: Entry) -> None:
         """Take one more event into account. An event of an unknown type is counted and kept in its place."""
-        event = entry.event
-        kind = event["event_type"]
+        event, line, start = entry
+        kind, number = event["event_type"], event["iteration"]
         self.counts[kind] += 1
-        if event["iteration"] > 0:
-            self._apply_to_iteration(entry)
-        if kind == events.EXPERIMENT_START:
-            self.info = events.fields(event)
-        elif kind in (events.EXPERIMENT_END, events.RUN_END):
-            self.result = events.fields(event)
-        elif kind == events.EXPERIMENT_FAILED:
-            self.failure = events.fields(event)
+        if number > 0:
+            if number != self._iteration.number:
+                self._iteration = Iteration(number, start, start)
+                self.iterations.append(self._iteration)
+            self._iteration.end = start + len(line)
+        if kind in _MEANT:
+            self._take(kind, entry)
 
     def summary(self) -> Summary:
         """What the head of a sealed run says of its log."""
@@ -61,14 +74,18 @@ class Fold:
         status = "completed" if self.result is not None and self.failure is None else "failed"
         return Summary(status, counts, self.result if status == "completed" else None, self.failure)
 
-    def _apply_to_iteration(self, entry: Entry) -> None:
+    def _take(self, kind: str, entry: Entry) -> None:
+        """What an event of exprec's own says of the state."""
         event = entry.event
-        if not self.iterations or self.iterations[-1].number != event["iteration"]:
-            self.iterations.append(Iteration(event["iteration"], entry.start, entry.end))
-        iteration = self.iterations[-1]
-        iteration.end = entry.end
-        if event["event_type"] in (events.ITERATION_START, events.ITERATION_END):
+        if kind == events.EXPERIMENT_START:
+            self.info = events.fields(event)
+        elif kind in (events.EXPERIMENT_END, events.RUN_END):
+            self.result = events.fields(event)
+        elif kind == events.EXPERIMENT_FAILED:
+            self.failure = events.fields(event)
+        elif event["iteration"] > 0:
+            iteration = self._iteration
             iteration.costs = event["costs_per_agent"]
-        if event["event_type"] == events.ITERATION_END:
-            iteration.accepted = event["accepted_changes"]
-            iteration.closing = (entry.start, entry.end)
+            if kind == events.ITERATION_END:
+                iteration.accepted = event["accepted_changes"]
+                iteration.closing = (entry.start, entry.end)

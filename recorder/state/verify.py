@@ -11,7 +11,6 @@ from typing import Any
 from exprec.recorder import canonical
 from exprec.recorder.errors import Problem
 from exprec.recorder.state.order import Course
-from exprec.recorder.store.log import Entry
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.verify import RunVerification
 
@@ -23,11 +22,7 @@ def verify(run: RunDirectory, *, quick: bool = False) -> Iterator[Problem]:
     `quick` only sizes, digests and the address are checked. That a run is not sealed is a problem too.
     """
     course = Course()
-
-    def apply(entry: Entry, is_known: bool) -> list[Problem]:
-        return course.apply(entry.event, is_known=is_known)
-
-    check = RunVerification(run.path, quick=quick, listener=apply)
+    check = RunVerification(run.path, quick=quick, listener=course.apply)
     yield from check.problems()
     # After a line that is no event, what the others come to says nothing.
     if check.head is not None and check.is_complete:

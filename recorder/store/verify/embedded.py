@@ -13,6 +13,7 @@ from exprec import schemas
 from exprec.recorder import canonical, events, format, validation
 from exprec.recorder.declared import ANY_EVENT
 from exprec.recorder.errors import Problem
+from exprec.recorder.expansion import problem_of_expansion
 from exprec.recorder.store.verify.words import RESTORE, at
 
 EXCHANGE = "exchange"
@@ -77,10 +78,13 @@ class EmbeddedSchemas:
     def schema(self, kind: str, *, is_event: bool) -> Schema | None:
         """The schema by which records of a kind are checked, if there is one that can be used."""
         key = (is_event, kind)
-        if key not in self._found:
+        try:
+            return self._found[key]
+        except KeyError:
             used = self._key_of(key)
-            self._found[key] = self._usable.get(self._newest[used][1]) if used is not None else self._own(key)
-        return self._found[key]
+            found = self._usable.get(self._newest[used][1]) if used is not None else self._own(key)
+            self._found[key] = found
+            return found
 
     def problems_without(self, kind: str, line: int, *, is_event: bool) -> Iterator[Problem]:
         """What to say of a kind that has no schema; each kind once, at the first line that is of it."""
@@ -137,4 +141,7 @@ def is_released(name: str, schema: Any) -> bool:
 def _compiled(schema: Any) -> validation.Validator:
     if not isinstance(schema, dict):
         raise ValueError("a schema must be a JSON object")
+    problem = problem_of_expansion(schema)
+    if problem is not None:
+        raise ValueError(f"it {problem}")
     return validation.Validator(schema)

@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 
 from exprec.recorder import canonical, events, format, validation
 from exprec.recorder.errors import NotEncodable, Problem
-from exprec.recorder.store.log import Entry
+from exprec.recorder.store.log import Entry, new_entry
 from exprec.recorder.store.verify.documents import why_not_canonical
-from exprec.recorder.store.verify.embedded import EXCHANGE, EmbeddedSchemas, explained
+from exprec.recorder.store.verify.embedded import EXCHANGE, EmbeddedSchemas, Schema, explained
 from exprec.recorder.store.verify.words import at, to_restore, unreadable
 
-Listener = Callable[[Entry, bool], Iterable[Problem]]
+Listener = Callable[[events.Event, bool], Iterable[Problem]]
 """Given the events in order, up to the first line that is none; tells what is wrong with each beyond its schema.
 
 The second argument says whether this version of exprec knows the schema, and so what the event means.
@@ -38,14 +38,14 @@ def problems_in_lines(path: Path, check: Check) -> Iterator[Problem]:
         with path.open("rb") as stream:
             for number, line in enumerate(iter(partial(stream.readline, format.MAX_LINE_BYTES + 2), b""), 1):
                 problem, record = read_line(line)
-                found = check(Entry(record, line, start), number)
+                found = check(new_entry((record, line, start)), number)
+                start += len(line)
                 if problem is not None:
                     found = [problem, *found]
-                for each in found:
-                    yield each if each.source is not None else replace(to_restore(each), line=number)
-                if not line.endswith(b"\n"):
-                    return
-                start += len(line)
+                if found:
+                    yield from (each if each.source else replace(to_restore(each), line=number) for each in found)
+                    if not line.endswith(b"\n"):
+                        return
     except OSError as error:
         # The rest is lost, as after a torn line.
         check(Entry({}, b"", start), 0)
@@ -62,7 +62,7 @@ def read_line(line: bytes) -> tuple[Problem | None, dict[str, Any]]:
         value = canonical.decode(line)
     except ValueError as error:
         return Problem((), f"not JSON ({error})"), {}
-    if not isinstance(value, dict) or not value:
+    if type(value) is not dict or not value:
         return Problem((), "not a JSON object with fields"), {}
     if canonical.is_canonical(line, value):
         return None, value
@@ -84,8 +84,8 @@ class _Numbers:
     def problems(self, record: Mapping[str, Any]) -> list[Problem]:
         found, expected = record.get(self.key), self.expected
         self.count += 1
-        self.expected += 1
-        if (type(found) is int and found == expected) or not record:
+        self.expected = expected + 1
+        if (found == expected and type(found) is int) or not record:
             return []
         if type(found) is int:
             # Goes on from what is there: one lost line is one problem, not one for each line after it.
@@ -164,27 +164,29 @@ class Events:
 
     def check(self, entry: Entry, number: int) -> list[Problem]:
         """See `Check`."""
-        if not entry.line.endswith(b"\n"):
+        event = entry.event
+        if not event and not entry.line.endswith(b"\n"):
             self.is_whole = False
             return []
-        event = entry.event
         found = self._numbers.problems(event)
+        schema = None
         if event:
             found += self._iteration_problems(event.get("iteration"))
-            found += self._type_problems(event.get("event_type"), event, number)
+            kind = event.get("event_type")
+            if isinstance(kind, str):
+                self.counts[kind] += 1
+                schema = self._schemas.schema(kind, is_event=True)
+                found += self._type_problems(kind, schema, event, number)
+            else:
+                found.append(at(("event_type",), f"must be a string, not {validation.show_value(kind)}"))
         if found or not event:
             self.is_whole = False
         elif self.is_whole and self._listener is not None:
-            schema = self._schemas.schema(event["event_type"], is_event=True)
-            found.extend(self._listener(entry, schema is not None and schema.is_known))
+            found.extend(self._listener(event, schema is not None and schema.is_known))
         return found
 
-    def _type_problems(self, kind: Any, event: Mapping[str, Any], number: int) -> list[Problem]:
+    def _type_problems(self, kind: str, schema: Schema | None, event: Mapping[str, Any], number: int) -> list[Problem]:
         """What is wrong with an event by its type: by its schema, and with what it refers to."""
-        if not isinstance(kind, str):
-            return [at(("event_type",), f"must be a string, not {validation.show_value(kind)}")]
-        self.counts[kind] += 1
-        schema = self._schemas.schema(kind, is_event=True)
         if schema is not None:
             found = explained(schema, event)
         else:
@@ -193,13 +195,13 @@ class Events:
             found += self._reference_problems(event)
         return found
 
-    def _iteration_problems(self, iteration: Any) -> Iterator[Problem]:
+    def _iteration_problems(self, iteration: Any) -> list[Problem]:
         if type(iteration) is not int or iteration < 0:
-            yield at(("iteration",), f"must be an integer from 0 on, not {validation.show_value(iteration)}")
-        elif 0 < iteration < self._iteration:
-            yield at(("iteration",), f"{iteration} comes after iteration {self._iteration}")
-        elif iteration:
-            self._iteration = iteration
+            return [at(("iteration",), f"must be an integer from 0 on, not {validation.show_value(iteration)}")]
+        if 0 < iteration < self._iteration:
+            return [at(("iteration",), f"{iteration} comes after iteration {self._iteration}")]
+        self._iteration = iteration or self._iteration
+        return []
 
     def _reference_problems(self, event: Mapping[str, Any]) -> Iterator[Problem]:
         """The exchange that an `llm_call` names: there, and of the same call."""
