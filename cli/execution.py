@@ -125,6 +125,9 @@ class Execution:
             name = provider.run_id
         else:
             return
+        if name not in self.store.work_names():
+            # What failed came after the seal, or could not even begin.
+            return
         click.echo("exprec: not sealed; what was recorded is kept", err=True)
         click.echo(f"  to look at it  {command_line('show', name, self.store.path)}", err=True)
         click.echo(f"  to go on       {command_line('resume', name, self.store.path)}", err=True)

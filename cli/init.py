@@ -17,6 +17,7 @@ from exprec.cli.options import json_option, store_option
 from exprec.cli.render.text import visible
 from exprec.recorder import files, format
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
+from exprec.recorder.store.reading import read_whole
 from exprec.recorder.store.store import Store
 
 _STORE = {
@@ -86,7 +87,7 @@ def _create(path: Path) -> str:
 def _complete_attributes(path: Path) -> bool:
     """Add the lines that stores have by now and this file has not; returns whether there were any."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = read_whole(path).decode("utf-8", "surrogateescape")
     except OSError as error:
         raise StorageFailure(path, error) from error
     lines = text.splitlines()

@@ -14,7 +14,7 @@ from exprec.cli.execution import Execution, chosen_output, jobs_option, recorded
 from exprec.cli.options import complete_work, display_options, json_option, store_option, verbose_config
 from exprec.recorder import format
 from exprec.recorder.compare.wording import line_difference_text
-from exprec.recorder.errors import InvalidInput, NotAsRecorded, Problem, RunInProgress
+from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.optimize.config import ExperimentConfig
 from exprec.recorder.optimize.recorded import RecordedProposer
 from exprec.recorder.secrets import SecretGuard
@@ -62,9 +62,18 @@ def resume(
     """
     output = chosen_output(verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json)
     opened = Store(store_path(store))
-    directory = _interrupted(opened, run)
-    folder = files or Path(directory.work_head.get("folder") or ".")
-    config = ExperimentConfig.from_mapping(directory.config, folder)
+    directory = opened.resolve(run)
+    try:
+        _check(directory)
+        folder = files or Path(directory.work_head.get("folder") or ".")
+        config = ExperimentConfig.from_mapping(directory.config, folder)
+    except Damaged:
+        if directory.is_sealed or _has_events(directory):
+            raise
+        if not directory.path.is_dir():
+            # Another process went on with it meanwhile, or removed it.
+            raise RunNotFound(run, opened.path) from None
+        raise _not_begun(directory) from None
     click.echo(f"exprec: going on with {directory.run_id}, {_recorded(directory)}", err=True)
     proposer = _replayed(opened, directory, config)
     execution = Execution(
@@ -84,10 +93,9 @@ def resume(
         raise
 
 
-def _interrupted(store: Store, reference: str) -> RunDirectory:
-    """The run to go on with. Raises InvalidInput for one that is sealed, or of no experiment; RunInProgress,
-    RunNotFound."""
-    found = store.resolve(reference)
+def _check(found: RunDirectory) -> None:
+    """That this is a run to go on with. Raises InvalidInput for one that is sealed, or of no experiment; RunInProgress,
+    Damaged."""
     if found.is_sealed:
         message = f"the run {found.run_id} is sealed: there is nothing to go on with; `exprec rerun` executes it again"
         raise InvalidInput([Problem((), message)])
@@ -100,7 +108,20 @@ def _interrupted(store: Store, reference: str) -> RunDirectory:
             f"run {what} again (`exprec show` prints what was recorded, `exprec gc` removes it)"
         )
         raise InvalidInput([Problem((), message)])
-    return found
+
+
+def _has_events(run: RunDirectory) -> bool:
+    """Whether anything was recorded. Raises Damaged when the first line is no event."""
+    return any(True for _ in run.reader().entries())
+
+
+def _not_begun(run: RunDirectory) -> InvalidInput:
+    # Killed between the first two files, or before they were on the disk when power was lost.
+    message = (
+        f"the run {run.run_id} was cut off before it began, and nothing of it is recorded: "
+        "run the experiment again (`exprec gc` removes what is left of this one)"
+    )
+    return InvalidInput([Problem((), message)])
 
 
 def _recorded(run: RunDirectory) -> str:

@@ -150,7 +150,7 @@ class CommandOutput:
             self._say(f"the run failed: {outcome.failure.message}")
 
     def _display(self, runner: CommandRunner, selection: VerboseConfig) -> None:
-        # Imported here because a command whose events nobody wants to see shall not wait for rich.
+        # Imported here because a command whose events nobody wants to see shall not wait for it.
         from exprec.cli.render.console import make_console
         from exprec.cli.render.display import display_events
 

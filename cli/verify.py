@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,10 +148,12 @@ def _beside_the_runs(store: Store) -> Iterator[_Subject]:
 
 
 def _stored(run: RunDirectory, *, quick: bool) -> _Subject:
+    # There may be many problems of one file.
+    named = cache(lambda source: str(_file(run, source)))
     return _Subject(
         str(run.path),
         problems_of(run, quick=quick),
-        lambda problem: str(_file(run, problem)),
+        lambda problem: named(problem.source or "."),
         run,
         run.path.resolve().name,
     )
@@ -159,8 +162,10 @@ def _stored(run: RunDirectory, *, quick: bool) -> _Subject:
 def _find(reference: str, store: Path) -> RunDirectory:
     """The run of that name. A folder named like an address is a run even if all that told so was lost."""
     path = Path(reference)
-    if path.is_dir() and (is_run_id(path.resolve().name) or (path / format.SCHEMAS_FILE).is_file()):
-        return RunDirectory(path)
+    # Of what cannot be looked at, `find_run` says why.
+    with suppress(OSError):
+        if path.is_dir() and (is_run_id(path.resolve().name) or (path / format.SCHEMAS_FILE).is_file()):
+            return RunDirectory(path)
     return find_run(reference, store)
 
 
@@ -177,9 +182,9 @@ def _all_runs(store: Store) -> list[RunDirectory]:
     return [RunDirectory(path) for path in [*(store.path / name for name in sorted([*known, *renamed])), *work]]
 
 
-def _file(run: RunDirectory, problem: Problem) -> Path:
+def _file(run: RunDirectory, source: str) -> Path:
     """The file of a problem as it can be opened from here."""
-    parts: Sequence[str] = Path(problem.source or ".").parts
+    parts: Sequence[str] = Path(source).parts
     if parts and parts[0] == format.ATTESTATIONS_FOLDER:
         return run.path.resolve().parent.joinpath(*parts)
     name = run.path.resolve().name

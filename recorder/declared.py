@@ -14,6 +14,7 @@ from typing import Any
 from exprec import schemas
 from exprec.recorder import canonical, events
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem
+from exprec.recorder.expansion import problem_of_expansion
 from exprec.recorder.template import Template
 from exprec.recorder.validation import (
     DeclaredValidator,
@@ -181,10 +182,11 @@ def _located(problem: Problem, paths: Mapping[str, Path]) -> Problem:
 
 def _without_envelope(whole: Any) -> Any:
     """The schema of the fields of a type, from that of its whole events."""
-    if not isinstance(whole, dict) or not isinstance(whole.get("properties"), dict):
+    properties, required = (whole.get(key) if isinstance(whole, dict) else None for key in ("properties", "required"))
+    if not isinstance(properties, dict) or not isinstance(required, list):
         return whole
-    properties = {name: part for name, part in whole["properties"].items() if name not in events.ENVELOPE}
-    required = [name for name in whole.get("required", ()) if name not in events.ENVELOPE]
+    properties = {name: part for name, part in properties.items() if name not in events.ENVELOPE}
+    required = [name for name in required if name not in events.ENVELOPE]
     return {**whole, "properties": properties, "required": required}
 
 
@@ -202,6 +204,9 @@ def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
     except NotEncodable as error:
         raise ValueError(f"cannot be kept: {error}") from None
     _check_references(fields, fields)
+    problem = problem_of_expansion(fields)
+    if problem is not None:
+        raise ValueError(f"{problem}; write it out, or leave it to your program to check")
     _check_fields(fields)
     _check_display(fields)
     whole = {

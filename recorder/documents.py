@@ -5,7 +5,9 @@ It holds no rule of any format of exprec: what a document must contain is its re
 
 from __future__ import annotations
 
+import errno
 import math
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +27,9 @@ from exprec.recorder.readers import (
     read_yaml,
 )
 from exprec.recorder.validation import key_name
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Largest file that is read as a whole: far more than people write, and than YAML is read in a minute."""
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
@@ -101,7 +106,7 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark. Raises InvalidInput when there is none to read."""
     source = str(path)
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_plain(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise _unreadable(source, "there is no such file; check the spelling and the folder") from None
     except IsADirectoryError:
@@ -113,6 +118,16 @@ def read_text(path: Path) -> str:
     except ValueError as error:
         # A NUL in the path.
         raise _unreadable(repr(source), f"cannot be read: {error}") from None
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a plain file that people write. Raises OSError, for a pipe, a device and too large a file too."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no plain file; copy what it gives into one")
+    if found.st_size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and {MOST_BYTES} are the most")
+    return path.read_bytes()
 
 
 def parse_document(text: str, source: str, kind: str) -> Document:

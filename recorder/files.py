@@ -17,6 +17,8 @@ from pathlib import Path
 from exprec.recorder.errors import StorageFailure
 
 _CHUNK_BYTES = 1024 * 1024
+_TO_LOCK = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""Nobody is waited for, if somebody put a pipe there."""
 
 
 @contextmanager
@@ -88,9 +90,11 @@ class AppendOnlyFile:
             self._is_named = True
 
     def close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        """Close it; nothing happens the second time. Raises StorageFailure."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            with _failures_of(self.path):
+                os.close(handle)
 
     def _create(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -101,34 +105,43 @@ class AppendOnlyFile:
         # A short write is what a disk that is nearly full gives. The rest may fit, or fail with the
         # real reason; then the half record is taken back, so that the log stays whole.
         try:
-            while rest:
-                rest = rest[os.write(handle, rest) :]
+            _write_all(handle, rest)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(handle, self.size)
             raise
 
 
+def _write_all(handle: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(handle, data) :]
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[int]:
+    """A file that was not there, open for writing; what was written is on the disk when this ends."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        yield handle
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_new(path: Path, data: bytes) -> None:
     """Create a file with this content, on the disk when this returns. Raises StorageFailure if it exists."""
-    with _failures_of(path):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    with _failures_of(path), _new_file(path) as handle:
+        _write_all(handle, data)
 
 
 def copy_new(source: Path, path: Path) -> None:
     """Create a file with the content of another one, on the disk when this returns. Raises StorageFailure."""
     with _failures_of(source):
         origin = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    with os.fdopen(origin, "rb") as reader, _failures_of(path):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        with os.fdopen(handle, "wb") as writer:
-            shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
-            writer.flush()
-            os.fsync(writer.fileno())
+    with os.fdopen(origin, "rb", 0) as reader, _failures_of(path), _new_file(path) as handle:
+        while data := reader.read(_CHUNK_BYTES):
+            _write_all(handle, data)
+    sync_folder(path.parent)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -138,9 +151,10 @@ def replace(path: Path, data: bytes) -> None:
         write_new(draft, data)
         with _failures_of(path):
             os.rename(draft, path)
-    finally:
+    except BaseException:
         with suppress(OSError):
             draft.unlink()
+        raise
     sync_folder(path.parent)
 
 
@@ -159,7 +173,10 @@ def create_folder(path: Path) -> None:
 
 
 def create_unique_folder(parent: Path) -> Path:
-    """Create a folder with a new random name, which is part of no content, and return it."""
+    """Create a folder with a new random name, which is part of no content, and return it.
+
+    The name is on the disk once `parent` is synced.
+    """
     with _failures_of(parent):
         while True:
             path = parent / secrets.token_hex(8)
@@ -167,9 +184,7 @@ def create_unique_folder(parent: Path) -> Path:
                 path.mkdir()
             except FileExistsError:
                 continue
-            break
-    sync_folder(parent)
-    return path
+            return path
 
 
 def publish_folder(draft: Path, final: Path) -> bool:
@@ -225,7 +240,7 @@ class Lock:
         """Take the lock of an existing file. Raises StorageFailure when another process has it."""
         self._handle: int | None = None
         with _failures_of(path):
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(path, _TO_LOCK)
             try:
                 while not _is_taken(handle):
                     # Somebody in `is_locked` had it, for a moment. Nobody else may share it: of a holder this raises.
@@ -251,15 +266,18 @@ def _is_taken(handle: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock of this file; False when there is no such file."""
+    """Whether some process holds the lock of this file; False when there is no such file, or it cannot be told: who
+    then wants to change something takes the lock, and is told why it cannot be had."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, _TO_LOCK)
     except OSError:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
     else:
         return False
     finally:

@@ -145,6 +145,9 @@ def _scan_toml(text: str, reading: Reading) -> None:
         names = [_toml_name(word) for word in words if word not in (".", "[", "]")]
         if not names:
             continue
+        if len(names) > MAX_DEPTH:
+            # tomllib takes memory with the square of them.
+            raise RecursionError
         if not is_header:
             note((*table, *names), line)
             continue

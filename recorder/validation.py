@@ -59,7 +59,10 @@ class Validator:
         # Imported here because only a failure needs it and it takes longer than a short command.
         from exprec.recorder.explanation import explain
 
-        return explain(self._schema, value)
+        try:
+            return explain(self._schema, value)
+        except RecursionError:
+            return [Problem((), "is not valid, and is nested too deeply to say why")]
 
 
 class DeclaredValidator(Validator):

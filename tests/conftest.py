@@ -1,8 +1,38 @@
-"""What holds for all tests: a slow or busy machine is no reason to fail."""
+"""What holds for all tests: a slow or busy machine is no reason to fail, and how many faults were injected is told."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("exprec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("exprec")
+
+_FAULTS = "faults: "
+
+
+@pytest.fixture
+def count_faults(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Called with a kind of fault and how many of it a test injected: the summary of the tests lists the sums."""
+
+    def count(kind: str, number: int) -> None:
+        record_property(_FAULTS + kind, number)
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counted: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.when == "call":
+                for name, value in report.user_properties:
+                    if name.startswith(_FAULTS) and isinstance(value, int):
+                        counted[name.removeprefix(_FAULTS)] += value
+    if counted:
+        terminalreporter.section("faults injected")
+        for kind, number in sorted(counted.items()):
+            terminalreporter.line(f"{number:>8,}  {kind}")

@@ -76,21 +76,22 @@ def _serve() -> None:
     """Fork for each line of stdin. In a fork it returns with everything as it would be at the start of the command."""
     # Ctrl-C is for the tests to hear; they close our stdin.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _load()
+    load()
     # What is loaded by now is no garbage: a fork that looked for some would first have to copy it all.
     gc.freeze()
     for line in sys.stdin.buffer:
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGINT, before)
-            _become(*json.loads(line))
+            become(*json.loads(line))
             return
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
     sys.exit()
 
 
-def _load() -> None:
+def load() -> None:
+    """Import all that the command may need."""
     from exprec.cli.main import cli
 
     context = click.Context(cli)
@@ -102,7 +103,8 @@ def _load() -> None:
             load()
 
 
-def _become(arguments: list[str], streams: list[str], folder: str, environment: dict[str, str]) -> None:
+def become(arguments: list[str], streams: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Let all that belongs to the process be as at the start of the command."""
     os.environ.clear()
     os.environ.update(environment)
     for number, name in enumerate(streams):

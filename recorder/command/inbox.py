@@ -65,11 +65,6 @@ class Inbox:
     def close(self) -> None:
         os.close(self._handle)
 
-    def remove(self) -> None:
-        """Close and remove the file."""
-        self.close()
-        files.remove(self.path)
-
     def received(self) -> Iterator[Sent]:
         """The events whose lines are whole by now and were not given yet.
 

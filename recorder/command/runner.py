@@ -140,7 +140,7 @@ class CommandRunner:
             provider.record_event(0, events.EXPERIMENT_FAILED, said)
         sealed = provider.seal()
         assert sealed is not None, "a run in a store has an address"
-        inbox.remove()
+        inbox.close()
         return Outcome(sealed, failure, left_open, signals.any())
 
     def _follow(self, child: Child, inbox: Inbox, recording: Recording, provider: LiveStateProvider) -> None:

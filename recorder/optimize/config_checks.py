@@ -15,7 +15,7 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder import validation
-from exprec.recorder.documents import Document, read_document, read_text
+from exprec.recorder.documents import Document, read_document, read_plain, read_text
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.optimize.constraints import TREES
 from exprec.recorder.optimize.usercode import NotImportable, UserFunction, load_function, split_name
@@ -185,7 +185,7 @@ class _Check:
             return Script(folder / name[: recorded.start()], recorded[1])
         script = folder / name
         try:
-            return Script(script, hashlib.sha256(script.read_bytes()).hexdigest())
+            return Script(script, hashlib.sha256(read_plain(script)).hexdigest())
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             self._add(("llm", "model"), f"cannot read the script {script}: {reason}; it is looked for there")

@@ -226,7 +226,7 @@ class OptimizationLoop:
                 "new_cost": decision.new_cost,
                 "accepted": decision.accepted,
                 "acceptance_reason": decision.reason,
-                "deltas": decision.deltas,
+                "deltas": list(decision.deltas),
             },
         )
         if decision.accepted:
@@ -260,7 +260,7 @@ class OptimizationLoop:
                 "agent_id": agent,
                 "proposed_policy": verdict.policy,
                 "rejection_reason": verdict.outcome,
-                "validation_errors": verdict.errors,
+                "validation_errors": list(verdict.errors),
             },
         )
         return Attempt(iteration, verdict.policy, None, False, f"{verdict.outcome}: {'; '.join(verdict.errors)}")

@@ -75,7 +75,11 @@ class GenericExperimentRunner:
         """
         recording = self._recording()
         if self._resumed is not None and recording is not None:
-            ended = self._sealed_late(self._resumed, recording)
+            try:
+                ended = self._sealed_late(self._resumed, recording)
+            except BaseException:
+                recording.close()
+                raise
             if ended is not None:
                 return ended
         try:

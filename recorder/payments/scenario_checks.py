@@ -14,6 +14,9 @@ from exprec.recorder.payments.distributions import add_up
 from exprec.recorder.payments.policy_checks import Finding, check_policy, encoding_problems
 from exprec.recorder.validation import key_name, problems, unknown_word
 
+MAX_TICKS = 1_000_000
+"""The longest day: eleven days have fewer seconds."""
+
 
 def check_scenario(scenario: Any) -> list[Problem]:
     """Everything wrong with a scenario, each problem at its key; empty when it is valid."""
@@ -24,6 +27,7 @@ def check_scenario(scenario: Any) -> list[Problem]:
     agents = sound.items("agents")
     ids = _ids(sound, agents)
     findings = [
+        *_length_findings(sound),
         *_rate_findings(sound),
         *_id_findings(sound, agents),
         *(finding for path, _ in agents for finding in _arrival_findings(sound, path, ids)),
@@ -68,6 +72,15 @@ def _ids(sound: _SoundParts, agents: Sequence[tuple[KeyPath, Any]]) -> list[str]
     """The ids of all agents; none while one is faulty, as it cannot be said then which ids are unknown."""
     ids = [sound.at(*path, "id") for path, _ in agents]
     return [] if None in ids else ids
+
+
+def _length_findings(sound: _SoundParts) -> Iterator[Finding]:
+    ticks = sound.at("simulation", "ticks_per_day")
+    if ticks is not None and ticks > MAX_TICKS:
+        yield (
+            ("simulation", "ticks_per_day"),
+            f"must be at most {MAX_TICKS}, not {ticks}: all of a day is kept in memory",
+        )
 
 
 def _rate_findings(sound: _SoundParts) -> Iterator[Finding]:
@@ -129,7 +142,8 @@ def _priority_findings(path: KeyPath, sound: _SoundParts) -> Iterator[Finding]:
 def _event_findings(sound: _SoundParts, event: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
     for key in ("from_agent", "to_agent", "agent"):
         agent = sound.at(*event, key)
-        if ids and agent is not None and agent not in ids:
+        # Of an event whose type is unknown, its schema says nothing of the agents.
+        if ids and isinstance(agent, str) and agent not in ids:
             yield (*event, key), f"'{agent}' is an {unknown_word('agent', agent, list(ids))}"
     receiver = sound.at(*event, "to_agent")
     if receiver is not None and receiver == sound.at(*event, "from_agent"):

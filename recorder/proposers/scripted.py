@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder import canonical, validation
-from exprec.recorder.documents import parse_document
+from exprec.recorder.documents import parse_document, read_plain
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
 
@@ -55,7 +55,7 @@ class ScriptedProposer:
 
 def _read(script: Path, digest: str | None) -> list[dict[str, Any]]:
     try:
-        data = script.read_bytes()
+        data = read_plain(script)
     except (OSError, ValueError) as error:
         # ValueError: a NUL in the path.
         reason = error.strerror if isinstance(error, OSError) else error

@@ -85,7 +85,12 @@ class Fold:
             self.failure = events.fields(event)
         elif event["iteration"] > 0:
             iteration = self._iteration
-            iteration.costs = event["costs_per_agent"]
+            # A later version may have given the type other fields.
+            iteration.costs = _object(event.get("costs_per_agent"))
             if kind == events.ITERATION_END:
-                iteration.accepted = event["accepted_changes"]
+                iteration.accepted = _object(event.get("accepted_changes"))
                 iteration.closing = (entry.start, entry.end)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -119,7 +119,6 @@ class Course:
         self._last = _Total(event["total_cost"], self._line)
         if self._best is None or self._last.cost < self._best.cost:
             self._best = self._last
-        self._iteration.is_opened = True
 
     def _bootstrap_evaluation(self, event: Event) -> None:
         self._opened(event)
@@ -139,7 +138,7 @@ class Course:
 
     def _opened(self, event: Event) -> None:
         """In a log with `iteration_start`, every iteration begins with it."""
-        if self._starts and not self._iteration.is_opened and self._iteration.first_line == self._line:
+        if self._starts and self._iteration.first_line == self._line:
             self._say("event_type", f"iteration {event['iteration']} must begin with iteration_start")
 
     def _turn(self, agent: str) -> None:
@@ -198,13 +197,12 @@ class Course:
 class _Iteration:
     """One iteration: its number, the line of its first event, and how far it came."""
 
-    __slots__ = ("asked", "end_line", "first_line", "is_opened", "number", "turn")
+    __slots__ = ("asked", "end_line", "first_line", "number", "turn")
 
     def __init__(self, number: int, first_line: int) -> None:
         self.number = number
         self.first_line = first_line
         self.end_line = 0
-        self.is_opened = False
         self.turn = 0
         """The position of the agent whose decision is next."""
         self.asked: str | None = None
@@ -219,4 +217,3 @@ class _Total:
     def __init__(self, cost: int, line: int) -> None:
         self.cost = cost
         self.line = line
-

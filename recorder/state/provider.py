@@ -47,8 +47,8 @@ class _FoldedState:
         closing = self._iteration(index).closing
         if closing is None:
             return {}
-        policies: dict[str, Any] = next(self._log.entries(*closing)).event["policies"]
-        return policies
+        policies = next(self._log.entries(*closing)).event.get("policies")
+        return policies if isinstance(policies, dict) else {}
 
     def get_iteration_costs(self, index: int) -> dict[str, int]:
         return dict(self._iteration(index).costs)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from exprec.recorder import files, format
 from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.store.recording import remove_work
 from exprec.recorder.store.rundir import RunDirectory, is_run_id, work_events_path, work_head_path
 from exprec.recorder.store.store import Store
 
@@ -67,11 +68,7 @@ class Leftover:
     def _remove_unchanged(self) -> bool:
         if (_run_extent if self.is_run else _extent)(self.path) != (self.size, self.changed):
             return False
-        files.remove(self.path)
-        if self.is_run:
-            beside = (work_events_path(self.path), work_head_path(self.path))
-            for path in filter(Path.exists, beside):
-                files.remove(path)
+        (remove_work if self.is_run else files.remove)(self.path)
         return True
 
 

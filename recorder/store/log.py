@@ -245,11 +245,13 @@ class ExchangeLog:
 class _LineReader:
     """The lines of a file of records; what follows the last newline is a torn line, not a record."""
 
-    def __init__(self, source: Source, path: Path) -> None:
+    def __init__(self, source: Source, path: Path, *, may_have_zeros: bool = False) -> None:
+        """With `may_have_zeros`, of a run that is not sealed, the records end before a line with a zero byte too."""
         self._source = source
         self._path = path
+        self._may_have_zeros = may_have_zeros
         self.torn_bytes = 0
-        """Bytes after the last newline, known once the records were read to the end."""
+        """Bytes after the last record, known once the records were read to the end."""
 
     def _batches(self, start: int, stop: int | None) -> Iterator[tuple[int, list[bytes]]]:
         """The whole lines between two offsets, a piece of the file at a time: the offset of the first, and all."""
@@ -263,13 +265,20 @@ class _LineReader:
                     self.torn_bytes = position - offset
                 return
             position += len(piece)
-            end = piece.rfind(b"\n") + 1
+            # No record has such a byte: where power was lost a disk may have the length of a file and not its bytes.
+            zero = piece.find(0) if self._may_have_zeros else -1
+            end = piece.rfind(b"\n", 0, len(piece) if zero < 0 else zero) + 1
             if end:
                 whole = b"".join((*pieces, piece[:end]))
                 # Not `splitlines`, which takes more than "\n" for the end of a line.
                 yield offset, io.BytesIO(whole).readlines()
                 offset += len(whole)
                 pieces.clear()
+            if zero >= 0:
+                while piece := self._source.read(position, _CHUNK_BYTES):
+                    position += len(piece)
+                self.torn_bytes = position - offset
+                return
             pieces.append(piece[end:])
             if position - offset > format.MAX_LINE_BYTES:
                 raise Damaged(self._path, f"a line of more than {format.MAX_LINE_BYTES} bytes")
@@ -296,8 +305,8 @@ class ExchangeReader(_LineReader):
 class LogReader(_LineReader):
     """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
 
-    def __init__(self, source: Source, path: Path = Path(format.EVENTS_FILE)) -> None:
-        super().__init__(source, path)
+    def __init__(self, source: Source, path: Path = Path(format.EVENTS_FILE), *, may_have_zeros: bool = False) -> None:
+        super().__init__(source, path, may_have_zeros=may_have_zeros)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""

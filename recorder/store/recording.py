@@ -6,6 +6,7 @@ It records whatever it is given; what the events mean is not its business.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from exprec.recorder.events import LLM_CALL
 from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.store.artifacts import artifact_problem
 from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource
-from exprec.recorder.store.rundir import RunDirectory, work_head_path
+from exprec.recorder.store.rundir import RunDirectory, work_events_path, work_head_path
 from exprec.recorder.store.tree import file_names, folder_id, sha256_of
 from exprec.recorder.validation import show_value
 
@@ -95,11 +96,23 @@ class Recording:
         secrets.check(format.CONFIG_FILE, config_bytes, config)
         secrets.check(format.RUN_FILE, head_bytes, work_head)
         folder = files.create_unique_folder(store / format.WORK_FOLDER)
-        files.write_new(work_head_path(folder), head_bytes)
-        lock = files.Lock(work_head_path(folder))
-        files.write_new(folder / format.CONFIG_FILE, config_bytes)
-        files.write_new(folder / format.EVENTS_FILE, b"")
-        return cls(folder, head, lock, secrets, types)
+        lock: files.Lock | None = None
+        try:
+            files.write_new(work_head_path(folder), head_bytes)
+            # Before there is anything to go on with: without this file nobody knows how.
+            files.sync_folder(folder.parent)
+            lock = files.Lock(work_head_path(folder))
+            files.write_new(folder / format.CONFIG_FILE, config_bytes)
+            files.sync_folder(folder)
+            files.write_new(folder / format.EVENTS_FILE, b"")
+            return cls(folder, head, lock, secrets, types)
+        except BaseException:
+            # What cannot begin leaves no trace, as far as the disk lets it.
+            with suppress(StorageFailure):
+                remove_work(folder)
+            if lock is not None:
+                lock.release()
+            raise
 
     @classmethod
     def resume(cls, folder: Path, name: str, experiment_type: str, secrets: SecretGuard) -> Recording:
@@ -117,10 +130,13 @@ class Recording:
         except StorageFailure as error:
             if isinstance(error.error, BlockingIOError):
                 raise RunInProgress(folder.name) from None
+            if isinstance(error.error, FileNotFoundError) and not folder.is_dir():
+                raise RunNotFound(folder.name, folder.parent.parent) from None
             raise
         try:
             if not folder.is_dir():
-                # Removed between the moment it was found and the lock.
+                # Sealed or removed between the moment it was found and the lock.
+                files.remove(work_head)
                 raise RunNotFound(folder.name, folder.parent.parent)
             for leftover in (format.SCHEMAS_FILE, format.RUN_FILE):
                 # Of a seal that was cut off.
@@ -184,8 +200,15 @@ class Recording:
         """Give the run its address. The rename at the end is the only moment at which it becomes a run.
 
         When the store has the run already, this execution proved it again: the work folder is dropped.
-        Raises StorageFailure, or Damaged when the run in the store is not what its address says; SecretFound.
+        Raises StorageFailure, or Damaged when the run in the store is not what its address says; SecretFound. Then
+        the run is an interrupted one.
         """
+        try:
+            return self._sealed(summary)
+        finally:
+            self._lock.release()
+
+    def _sealed(self, summary: Summary) -> Sealed:
         # Without the digests of the files: any secret of hex digits is in one of them, given enough runs.
         said = asdict(summary)
         self._secrets.check(format.RUN_FILE, canonical.encode(said), said)
@@ -195,12 +218,11 @@ class Recording:
         run_id = folder_id(self.folder)
         final = self._store / run_id
         is_new = files.publish_folder(self.folder, final)
-        if not is_new:
-            if not _is_run(final, run_id):
-                raise Damaged(final, f"is not what its address says; this execution of it is kept in {self.folder}")
-            files.remove(self.folder)
-        files.remove(work_head_path(self.folder))
-        self._lock.release()
+        if not is_new and not _is_run(final, run_id):
+            raise Damaged(final, f"is not what its address says; this execution of it is kept in {self.folder}")
+        # The run has its address; what cannot be removed now is left for `gc`.
+        with suppress(StorageFailure):
+            remove_work(self.folder)
         return Sealed(run_id, final, is_new)
 
     def close(self) -> None:
@@ -213,16 +235,16 @@ class Recording:
     def discard(self) -> None:
         """Remove the run, with whatever it recorded."""
         self.close()
-        files.remove(self.folder)
-        files.remove(work_head_path(self.folder))
+        remove_work(self.folder)
 
     def _sync_and_close(self) -> None:
-        for stream in self._streams.values():
-            stream.sync()
-            stream.close()
-        for log in (self.exchanges, self.events):
-            log.sync()
-            log.close()
+        appended: list[files.AppendOnlyFile | ExchangeLog | EventLog]
+        appended = [*self._streams.values(), self.exchanges, self.events]
+        with ExitStack() as ended:
+            for each in appended:
+                ended.callback(each.close)
+            for each in appended:
+                each.sync()
 
     def _schemas(self) -> dict[str, Any]:
         """The schemas this log was checked against, by name: those of the types that occur, no others,
@@ -239,6 +261,16 @@ class Recording:
         }
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": described}
+
+
+def remove_work(folder: Path) -> None:
+    """Remove a work folder and the files beside it, as far as they are there. Raises StorageFailure."""
+    if folder.is_dir():
+        # The log first: where this is cut off, what is left is nothing to go on with.
+        files.remove(folder / format.EVENTS_FILE)
+        files.sync_folder(folder)
+    for path in filter(Path.exists, (folder, work_events_path(folder), work_head_path(folder))):
+        files.remove(path)
 
 
 def _head(name: str, experiment_type: str) -> dict[str, Any]:
@@ -271,5 +303,5 @@ def _is_run(folder: Path, run_id: str) -> bool:
     """Whether the content of a folder has this address; what cannot be read as a run has none."""
     try:
         return folder_id(folder) == run_id
-    except OSError:
+    except (OSError, Damaged):
         return False

@@ -5,6 +5,7 @@ It reads only. How a directory comes to be is told in `recording`, how one is fo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.files import is_locked
 from exprec.recorder.store.artifacts import name_problem
 from exprec.recorder.store.log import ExchangeReader, FileSource, LogReader, MemorySink, Source
+from exprec.recorder.store.reading import plain_size, read_whole
 from exprec.recorder.store.tree import file_names, folder_id
 
 
@@ -27,7 +29,7 @@ class RunDirectory:
     @cached_property
     def is_sealed(self) -> bool:
         """Whether the run is complete. A head inside the work folder is a seal that was cut off."""
-        return (self.path / format.RUN_FILE).is_file() and self.path.resolve().parent.name != format.WORK_FOLDER
+        return os.path.lexists(self.path / format.RUN_FILE) and self.path.resolve().parent.name != format.WORK_FOLDER
 
     @cached_property
     def run_id(self) -> str:
@@ -97,9 +99,8 @@ class RunDirectory:
 
     def _checked(self, names: Iterable[str]) -> dict[str, Path]:
         found = {name: self.path / name for name in names}
-        if self.is_sealed:
-            for name in found:
-                self._check_size(name)
+        for name in found:
+            self._check_size(name)
         return found
 
     @cached_property
@@ -107,7 +108,9 @@ class RunDirectory:
         """What is known of a run that is not sealed beside its log; empty when nothing is."""
         path = work_head_path(self.path)
         head = self._json(path) if path.is_file() else {}
-        return head if isinstance(head, dict) else {}
+        # All that is ever written there are names and a number.
+        known = head.items() if isinstance(head, dict) else ()
+        return {key: value for key, value in known if isinstance(value, str | int)}
 
     @property
     def status(self) -> str:
@@ -129,7 +132,7 @@ class RunDirectory:
     def reader(self) -> LogReader:
         """The log. Raises Damaged when a sealed log is not of the recorded size or ends in a torn line."""
         path = self.path / format.EVENTS_FILE
-        return LogReader(self._source(path), path)
+        return LogReader(self._source(path), path, may_have_zeros=not self.is_sealed)
 
     def exchanges(self) -> list[dict[str, Any]]:
         """The requests to models with their answers, in order; none when no model was asked.
@@ -142,25 +145,39 @@ class RunDirectory:
         """The same, one by one."""
         path = self.path / format.EXCHANGES_FILE
         was_asked = not self.is_sealed or path.exists() or format.EXCHANGES_FILE in self.head["files"]
-        return ExchangeReader(self._source(path) if was_asked else MemorySink(), path)
+        source = self._source(path) if was_asked else MemorySink()
+        return ExchangeReader(source, path, may_have_zeros=not self.is_sealed)
 
     def _source(self, path: Path) -> Source:
         """A file of records: if the run is sealed, of the recorded size and without a torn line."""
-        if not self.is_sealed:
-            return FileSource(path) if path.exists() else MemorySink()
         size = self._check_size(path.name)
-        source = FileSource(path)
-        if size and source.read(size - 1, 1) != b"\n":
+        if size is None:
+            return MemorySink()
+        try:
+            source = FileSource(path)
+        except StorageFailure as failure:
+            # Sealed or removed by another process since it was looked at.
+            if not self.is_sealed and isinstance(failure.error, FileNotFoundError):
+                return MemorySink()
+            raise
+        if self.is_sealed and size and source.read(size - 1, 1) != b"\n":
             raise Damaged(path, "the last line is torn")
         return source
 
-    def _check_size(self, name: str) -> int:
-        """The size of a file of a sealed run, which must be the recorded one. Raises Damaged."""
+    def _check_size(self, name: str) -> int | None:
+        """The size of a file, which in a sealed run must be the recorded one; None for a file that an unsealed run has
+        not. Raises Damaged, for what is no plain file too; StorageFailure."""
         path = self.path / name
         try:
-            size = path.stat().st_size
-        except OSError as error:
+            size = plain_size(path, self.path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if not self.is_sealed:
+                return None
             raise Damaged(path, error.strerror or str(error)) from error
+        except OSError as error:
+            raise StorageFailure(path, error) from error
+        if not self.is_sealed:
+            return size
         recorded = self.head["files"].get(name, {}).get("size")
         if size != recorded:
             raise Damaged(path, f"has {size} bytes where {format.RUN_FILE} records {recorded}")
@@ -168,7 +185,7 @@ class RunDirectory:
 
     def _json(self, path: Path) -> Any:
         try:
-            data = path.read_bytes()
+            data = read_whole(path)
         except FileNotFoundError as error:
             raise Damaged(path, "the file is missing") from error
         except OSError as error:

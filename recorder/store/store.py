@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from exprec.recorder.errors import (
     StorageFailure,
 )
 from exprec.recorder.secrets import SecretGuard
+from exprec.recorder.store.reading import read_whole
 from exprec.recorder.store.recording import Recording
 from exprec.recorder.store.rundir import RunDirectory, is_run_id
 
@@ -41,7 +43,7 @@ class Store:
         self.path = path
         mark = path / format.STORE_FILE
         try:
-            content = canonical.decode(mark.read_bytes())
+            content = canonical.decode(read_whole(mark))
         except FileNotFoundError:
             raise NotAStore(path, f"no exprec store here ({format.STORE_FILE} is missing)") from None
         except ValueError:
@@ -191,7 +193,12 @@ class Store:
         """
         folder = self.path / format.ATTESTATIONS_FOLDER / run_id
         found = [_attestation(folder / name) for name in _names_in(folder)]
-        return sorted(found, key=lambda attestation: (attestation["started_at"], attestation["duration_seconds"]))
+        return sorted(found, key=in_order_of_time)
+
+
+def in_order_of_time(attestation: Mapping[str, Any]) -> tuple[str, float]:
+    """What attestations are sorted by: when the execution began, and how long it took, in seconds."""
+    return attestation["started_at"], attestation["duration_seconds"]
 
 
 def find_run(reference: str, store: Path) -> RunDirectory:
@@ -243,7 +250,7 @@ def _attestation(path: Path) -> dict[str, Any]:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         raise StorageFailure(path, error) from error
 
@@ -251,7 +258,8 @@ def _bytes_of(path: Path) -> bytes:
 def _names_in(folder: Path) -> list[str]:
     """The names in a folder that are not drafts; none when there is no such folder."""
     try:
-        return [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -7,8 +7,10 @@ format: an object's id is the hash of "<kind> <size>\\0" and its bytes, and a tr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+from exprec.recorder.store.reading import plain_size
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -19,7 +21,8 @@ def blob_id(data: bytes) -> bytes:
 
 
 def file_blob_id(path: Path) -> bytes:
-    """The git id of a file, read in pieces: 32 raw bytes. Raises OSError."""
+    """The git id of a file, read in pieces: 32 raw bytes. Raises OSError, Damaged for what is no plain file."""
+    plain_size(path)
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -31,19 +34,24 @@ def file_blob_id(path: Path) -> bytes:
 
 def tree_id(blobs: Mapping[str, bytes]) -> str:
     """The git id of a folder, given the raw ids of its files by their paths (`a/b`) in it: 64 hex digits."""
-    return _tree(blobs).hex()
-
-
-def _tree(blobs: Mapping[str, bytes]) -> bytes:
-    entries: list[tuple[bytes, bytes, bytes]] = []
-    folders: dict[str, dict[str, bytes]] = {}
+    entries: dict[str, list[tuple[bytes, bytes, bytes]]] = {"": []}
     for path, blob in blobs.items():
-        name, slash, rest = path.partition("/")
-        if slash:
-            folders.setdefault(name, {})[rest] = blob
-        else:
-            entries.append((b"100644", name.encode(), blob))
-    entries += [(b"40000", name.encode(), _tree(inside)) for name, inside in folders.items()]
+        folder, _, name = path.rpartition("/")
+        parent = folder
+        while parent not in entries:
+            entries[parent] = []
+            parent = parent.rpartition("/")[0]
+        entries[folder].append((b"100644", name.encode(), blob))
+    # Backwards, so that a folder comes before the one that it is in. Without recursion: folders within folders may
+    # be deeper than Python's stack.
+    for path in sorted(entries.keys() - {""}, reverse=True):
+        folder, _, name = path.rpartition("/")
+        entries[folder].append((b"40000", name.encode(), _tree(entries[path])))
+    return _tree(entries[""]).hex()
+
+
+def _tree(entries: list[tuple[bytes, bytes, bytes]]) -> bytes:
+    """The git id of a folder, given mode, name and id of all that is right in it."""
     # git sorts a folder as if its name ended in a slash.
     entries.sort(key=lambda entry: entry[1] + (b"/" if entry[0] == b"40000" else b""))
     body = b"".join(b"%s %s\0%s" % entry for entry in entries)
@@ -51,21 +59,23 @@ def _tree(blobs: Mapping[str, bytes]) -> bytes:
 
 
 def folder_id(folder: Path) -> str:
-    """The git id of a folder on disk, with those in it: 64 hex digits. Raises OSError."""
+    """The git id of a folder on disk, with those in it: 64 hex digits. Raises as `file_blob_id` does."""
     return tree_id({name: file_blob_id(folder / name) for name in file_names(folder)})
 
 
 def file_names(folder: Path) -> list[str]:
     """The paths (`a/b`) of all files in a folder and those in it, sorted. Raises OSError."""
-    return sorted(_file_names(folder, ""))
-
-
-def _file_names(folder: Path, prefix: str) -> Iterator[str]:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            yield from _file_names(path, f"{prefix}{path.name}/")
-        else:
-            yield f"{prefix}{path.name}"
+    # Without recursion: folders within folders may be deeper than Python's stack.
+    found: list[str] = []
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        for path in (folder / prefix).iterdir():
+            if path.is_dir() and not path.is_symlink():
+                pending.append(f"{prefix}{path.name}/")
+            else:
+                found.append(f"{prefix}{path.name}")
+    return sorted(found)
 
 
 def sha256_of(path: Path) -> str:

@@ -17,7 +17,7 @@ import pytest
 from exprec.recorder.store.store import Store
 from tests.support import CASTRO, exprec
 
-MOMENTS = 20
+MOMENTS = 4
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "recorder.documents",
         "recorder.errors",
         "recorder.events",
+        "recorder.expansion",
         "recorder.explanation",
         "recorder.files",
         "recorder.format",
@@ -58,6 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "recorder.template",
         "recorder.validation",
         "recorder.verbosity",
+        "recorder.version",
     ),
     ("schemas",),
 )

@@ -442,11 +442,14 @@ class TestArtifacts:
     def test_one_that_cannot_be_written_whole_leaves_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("model").write_bytes(b"x" * 100)
 
-        def full(reader: Any, writer: Any, size: int) -> None:
-            writer.write(reader.read(10))
-            raise OSError(errno.ENOSPC, "No space left on device")
+        original = os.write
 
-        monkeypatch.setattr("exprec.recorder.files.shutil.copyfileobj", full)
+        def full(handle: int, data: bytes) -> int:
+            if data == b"x" * 90:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return original(handle, data[:10] if data == b"x" * 100 else data)
+
+        monkeypatch.setattr("exprec.recorder.files.os.write", full)
         with pytest.raises(StorageFailure, match="No space left"), record("artifacts") as run:
             run.artifact("model", name="a/b/model")
         assert not (run.path / "artifacts").exists()
@@ -722,7 +725,7 @@ class TestInterruptions:
         display = Shown()
 
         def write(handle: int, data: bytes) -> int:
-            if b"fatal" in data:
+            if b'"event_type":"fatal"' in data:
                 if place == "after":
                     original(handle, data)
                 raise KeyboardInterrupt
@@ -744,7 +747,7 @@ class TestInterruptions:
         original = os.write
 
         def write(handle: int, data: bytes) -> int:
-            if b"fatal" in data:
+            if b'"event_type":"fatal"' in data:
                 original(handle, data[:10])
                 raise KeyboardInterrupt
             return original(handle, data)
@@ -769,7 +772,7 @@ class TestInterruptions:
                 refused.append(str(error))
 
         def write(handle: int, data: bytes) -> int:
-            if b"epoch" in data:
+            if b'"event_type":"epoch"' in data:
                 handler()
             return original(handle, data)
 

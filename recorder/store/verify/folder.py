@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exprec.recorder import canonical, format, validation
-from exprec.recorder.errors import Problem
+from exprec.recorder.errors import Damaged, Problem
+from exprec.recorder.store.reading import read_whole
 from exprec.recorder.store.rundir import is_run_id
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.verify.words import RESTORE, kind_of, unreadable
@@ -137,9 +138,12 @@ def _visible_names(folder: Path) -> list[str]:
 
 def _read(path: Path) -> bytes | OSError:
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         return error
+    except Damaged as error:
+        # Of the files of a store, what stands in their place was told already.
+        return OSError(error.reason)
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +19,10 @@ from exprec.recorder.store.log import Entry, new_entry
 from exprec.recorder.store.verify.documents import why_not_canonical
 from exprec.recorder.store.verify.embedded import EXCHANGE, EmbeddedSchemas, Schema, explained
 from exprec.recorder.store.verify.words import at, to_restore, unreadable
+
+_PIECE_BYTES = 1024 * 1024
+_MOST_TOLD = 1000
+"""So many problems of a file are told. With more it is the file that is lost, and telling them has no end."""
 
 Listener = Callable[[events.Event, bool], Iterable[Problem]]
 """Given the events in order, up to the first line that is none; tells what is wrong with each beyond its schema.
@@ -33,10 +36,10 @@ Check = Callable[[Entry, int], list[Problem]]
 
 def problems_in_lines(path: Path, check: Check) -> Iterator[Problem]:
     """What is wrong with every line of a file of records; a problem without a source is of this file."""
-    start = 0
+    start = number = told = 0
     try:
         with path.open("rb") as stream:
-            for number, line in enumerate(iter(partial(stream.readline, format.MAX_LINE_BYTES + 2), b""), 1):
+            for number, line in enumerate(_lines(stream), 1):
                 problem, record = read_line(line)
                 found = check(new_entry((record, line, start)), number)
                 start += len(line)
@@ -46,10 +49,40 @@ def problems_in_lines(path: Path, check: Check) -> Iterator[Problem]:
                     yield from (each if each.source else replace(to_restore(each), line=number) for each in found)
                     if not line.endswith(b"\n"):
                         return
+                    told += len(found)
+                    if told > _MOST_TOLD:
+                        check(Entry({}, b"", start), 0)
+                        message = f"more than {_MOST_TOLD} problems up to here; no line after this one was looked at"
+                        yield Problem((), message, line=number)
+                        return
+    except _TooLong as error:
+        check(Entry({}, b"", start), 0)
+        yield replace(to_restore(Problem((), str(error))), line=number + 1)
     except OSError as error:
         # The rest is lost, as after a torn line.
         check(Entry({}, b"", start), 0)
         yield Problem((), unreadable(error))
+
+
+class _TooLong(Exception):
+    """A line is longer than any may be."""
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file. Raises _TooLong, of which never more is held than a line may have."""
+    while line := stream.readline(_PIECE_BYTES):
+        yield line if line.endswith(b"\n") else _whole(stream, line)
+
+
+def _whole(stream: BinaryIO, first: bytes) -> bytes:
+    """The line that begins so."""
+    pieces, size = [first], len(first)
+    while not pieces[-1].endswith(b"\n") and (piece := stream.readline(_PIECE_BYTES)):
+        pieces.append(piece)
+        size += len(piece)
+        if size > format.MAX_LINE_BYTES + 1:
+            raise _TooLong(f"a line of more than {format.MAX_LINE_BYTES} bytes")
+    return b"".join(pieces)
 
 
 def read_line(line: bytes) -> tuple[Problem | None, dict[str, Any]]:

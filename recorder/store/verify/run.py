@@ -123,31 +123,36 @@ class RunVerification:
         else:
             yield self._problem(name, f"must be a file, and is {kind_of(mode)}; {RESTORE}")
 
-    def _check_artifacts(self, folder: str) -> Iterator[Problem]:
-        """The files in a folder of artifacts, and in those within it. A link is never followed."""
+    def _check_artifacts(self, top: str) -> Iterator[Problem]:
+        """The files in the folder of artifacts, and in those within it. A link is never followed."""
+        # Without recursion: names may be of more folders than Python's stack has room for.
+        pending = [top]
+        while pending:
+            for name in (yield from self._names_of_artifacts(pending.pop())):
+                problem = name_problem(name.partition("/")[2])
+                if problem is not None:
+                    # Neither read nor entered: the rest of its name may be too long or no text.
+                    yield self._problem(name, f"{problem}; it is no artifact of the run: move it elsewhere")
+                elif _is_folder(self._path(name)):
+                    pending.append(name)
+                else:
+                    yield from self._check_file(name)
+
+    def _names_of_artifacts(self, folder: str) -> Generator[Problem, None, list[str]]:
+        """What is in a folder of artifacts, by the names in the run, sorted."""
         try:
             mode = self._path(folder).lstat().st_mode
-            names = sorted(entry.name for entry in self._path(folder).iterdir()) if stat.S_ISDIR(mode) else None
+            if not stat.S_ISDIR(mode):
+                yield self._problem(folder, f"must be a folder, and is {kind_of(mode)}; {RESTORE}")
+                return []
+            names = sorted(entry.name for entry in self._path(folder).iterdir())
         except OSError as error:
             self._is_readable = False
             yield self._problem(folder, unreadable(error, a="a folder"))
-            return
-        if names is None:
-            yield self._problem(folder, f"must be a folder, and is {kind_of(mode)}; {RESTORE}")
-        elif not names:
+            return []
+        if not names:
             yield self._problem(folder, "is empty, and git keeps no empty folder; remove it")
-        for name in (f"{folder}/{name}" for name in names or ()):
-            yield from self._check_artifact(name)
-
-    def _check_artifact(self, name: str) -> Iterator[Problem]:
-        problem = name_problem(name.partition("/")[2])
-        if problem is not None:
-            # Neither read nor entered: the rest of its name may be too long or no text.
-            yield self._problem(name, f"{problem}; it is no artifact of the run: move it elsewhere")
-        elif _is_folder(self._path(name)):
-            yield from self._check_artifacts(name)
-        else:
-            yield from self._check_file(name)
+        return [f"{folder}/{name}" for name in names]
 
     def _read(self, name: str) -> Iterator[Problem]:
         """Read a file once for its digests; one that cannot be read is left out of all further checks."""

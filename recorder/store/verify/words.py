@@ -5,10 +5,10 @@ It checks nothing.
 
 from __future__ import annotations
 
-import stat
 from dataclasses import replace
 
 from exprec.recorder.errors import KeyPath, Problem
+from exprec.recorder.store.reading import kind_of as kind_of
 
 RESTORE = "restore it from version control or from another copy of the run"
 
@@ -26,10 +26,3 @@ def to_restore(problem: Problem) -> Problem:
 def unreadable(error: OSError, *, a: str = "") -> str:
     """What to say of a file that the system did not read; `a` is what it should have been read as, such as a folder."""
     return f"cannot be read{f' as {a}' if a else ''} ({error.strerror or error}); make it readable, or {RESTORE}"
-
-
-def kind_of(mode: int) -> str:
-    """What stands in the place of a file, by its mode."""
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"

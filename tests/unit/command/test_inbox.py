@@ -105,4 +105,4 @@ def test_a_file_that_was_removed_was_read_all_the_same(inbox: Inbox) -> None:
     _append(inbox, b'{"event_type": "a"}\n')
     inbox.path.unlink()
     assert [each.event_type for each in inbox.rest()] == ["a"]
-    inbox.remove()
+    inbox.close()

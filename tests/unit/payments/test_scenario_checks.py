@@ -63,6 +63,7 @@ _REFUSED: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     # Values out of range or of a wrong type.
     (("simulation", "ticks_per_day"), 0, "simulation.ticks_per_day", "must be at least 1, not 0"),
     (("simulation", "ticks_per_day"), True, "simulation.ticks_per_day", "must be an integer, not true"),
+    (("simulation", "ticks_per_day"), 1_000_001, "simulation.ticks_per_day", "must be at most 1000000, not 1000001"),
     (("simulation", "ticks_per_day"), 5.0, "simulation.ticks_per_day", "must be an integer, not 5.0"),
     (("simulation", "num_days"), 2, "simulation.num_days", "must be 1, not 2"),
     (("simulation", "rng_seed"), -1, "simulation.rng_seed", "must be at least 0, not -1"),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder import files
+from exprec.recorder.errors import StorageFailure
+from exprec.recorder.store import leftovers as leftovers_module
 from exprec.recorder.store.leftovers import Leftover, interrupted, leftovers
 from exprec.recorder.store.store import Store
 from tests.event_examples import EXCHANGE
@@ -99,7 +101,7 @@ def test_the_lock_is_held_while_a_run_is_removed(store: Store, monkeypatch: pyte
 
     monkeypatch.setattr(files, "remove", watched)
     assert _only(store).remove()
-    assert removed == [(work, True), (head, True)]
+    assert removed == [(work / "events.jsonl", True), (work, True), (head, True)]
 
 
 def test_half_of_a_beginning_or_of_a_seal_is_found(store: Store) -> None:
@@ -127,6 +129,7 @@ def test_drafts_of_files_are_found(store: Store) -> None:
     drafts = [
         store.path / ".store.json.0123abcd",
         store.path / "..gitattributes.0123abcd",
+        store.path / "..gitignore.0123abcd",
         store.path / "tags" / ".best.0123abcd",
         store.path / ".work" / f".{'0' * 16}.json.0123abcd",
         attestations / f".{'f' * 64}.json.0123abcd",
@@ -152,6 +155,49 @@ def test_a_link_in_the_work_folder_is_removed_and_not_what_it_leads_to(store: St
     assert _only(store).remove()
     assert (tmp_path / "elsewhere" / "thesis.tex").exists()
     assert leftovers(store) == []
+
+
+def test_a_link_has_its_own_size(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "file").write_bytes(b"x" * 100_000)
+    link = store.path / ".work" / "link"
+    link.symlink_to(tmp_path / "large")
+    found = _only(store)
+    assert (found.size, found.changed) == (link.lstat().st_size, link.lstat().st_mtime)
+
+
+def test_iterations_are_counted_and_what_is_damaged_has_no_name(store: Store) -> None:
+    provider = runs.begin(store)
+    for number in (1, 1, 4, 9):
+        provider.record_iteration(number, {}, {}, {})
+    provider.close()
+    work = runs.work_folder(provider, store)
+    assert (_only(store).iterations, _only(store).events) == (3, 4)
+    work.with_name(f"{work.name}.json").write_text("{")
+    found = _only(store)
+    assert (found.experiment, found.iterations, found.events, found.exchanges) == ("", 0, 0, 0)
+
+
+def test_what_has_gone_since_it_was_listed_is_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = store.path / ".store.json.0123abcd"
+    draft.write_text("half")
+    found = _only(store)
+    draft.unlink()
+    assert not found.remove()
+    monkeypatch.setattr(leftovers_module, "_drafts", lambda _: iter([draft]))
+    assert leftovers(store) == []
+
+
+def test_what_cannot_be_looked_at_is_a_failure_of_storage(store: Store) -> None:
+    long = store.path / ("x" * 300)
+    with pytest.raises(StorageFailure) as unnamed:
+        Leftover(long, 0, 0.0).remove()
+    assert unnamed.value.path == long
+    tags = store.path / "tags"
+    tags.symlink_to(tags)
+    with pytest.raises(StorageFailure) as loop:
+        leftovers(store)
+    assert loop.value.path == tags
 
 
 def test_without_a_work_folder_there_is_nothing(store: Store) -> None:

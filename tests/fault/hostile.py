@@ -1,0 +1,184 @@
+"""Runs for somebody to harm us with: a store with a run of each kind, copies of it, and the commands that read them.
+
+What is done to them is told by the tests.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exprec.recorder import canonical
+from exprec.recorder.store.store import Store
+from exprec.recorder.store.tree import folder_id
+from tests.event_examples import OBSERVATION
+from tests.unit.format import runs
+
+CONTROLS = "\x1b[31m\x1b]8;;http://x\x1b\\\x1b]52;c;AA==\x07\x7f\r\x9b1m\x85\u202e\u2066\u200f\u2028\u2029\ufeff\x00\t\n\b\U000e0041"
+"""Colours, a link, the clipboard, the bell, C1, directions and tags: all that a terminal may obey or hide."""
+TAG = "tagged"
+Words = list[str]
+Json = Any
+
+
+class Victim(NamedTuple):
+    """A store that a test may change, in a folder of its own."""
+
+    store: Path
+    experiment: Path
+    """A sealed run with every type of event and an exchange."""
+    command: Path
+    """A sealed run of a command, with artifacts and a declared type of events."""
+    other: Path
+    """Another run of the experiment, to be compared with."""
+    work: Path
+    """An interrupted run."""
+
+    @property
+    def folder(self) -> Path:
+        return self.store.parent
+
+    def copied(self, folder: Path) -> Victim:
+        """The same in a new folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Victim(*(folder / path.relative_to(self.folder) for path in self))
+
+    def commands(self, run: Path, *more: str | Path) -> list[Words]:
+        """Every command that reads, asked about a run of this store in every form that it has."""
+        names = [run.name if run.parent in (self.store, self.work.parent) else str(run), *map(str, more)]
+        found: list[Words] = []
+        for name in names:
+            for options in ([], ["-v"], ["--json"], ["--event", "note"], ["--agent", "BANK_A"], ["--iteration", "1"]):
+                found.append(["show", "--no-pager", name, *options])
+            for options in ([], ["--json"], ["--md"], ["--stat"]):
+                found.append(["diff", "--no-pager", name, self.other.name, *options])
+            found += [["verify", name, *options] for options in ([], ["--json"], ["--quick"])]
+            found += [["rerun", name], ["rerun", "--json", name], ["tag", "again", name], ["tag", "--delete", "again"]]
+        found += [["log", "--no-pager"], ["log", "--json"], ["log", "--tag", "*", "--sort", "cost"]]
+        found += [["verify", "--all"], ["verify", "--all", "--json"], ["tag"], ["tag", "--json"]]
+        found += [["gc", "--dry-run"], ["gc", "--dry-run", "--json"], ["gc", "--dry-run", self.work.name]]
+        found += [["resume", self.work.name], ["schema", "run"], ["check", str(run / "config.json")]]
+        found += [["check", "--json", str(run / "config.json")], ["simulate", str(run / "config.json")]]
+        return found
+
+    def snapshot(self) -> dict[str, tuple[int, str]]:
+        """Everything in the folder but what a store may get: the mode and the digest of each file."""
+        inside = (self.store / "attestations", self.store / "tags", self.work.parent, self.work)
+        return {
+            str(path): (path.lstat().st_mode, _content(path))
+            for path in _everything(self.folder)
+            if not any(path == each or each in path.parents for each in inside)
+        }
+
+
+def _everything(folder: Path) -> Iterator[Path]:
+    for where, folders, files in os.walk(folder):
+        yield from (Path(where) / name for name in (*folders, *files))
+
+
+def _content(path: Path) -> str:
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        return os.readlink(path)
+    # A file that large is sparse, and whoever wrote to it would not have kept its size.
+    return (
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        if found.st_size < 2**20 and path.is_file()
+        else str(found.st_size)
+    )
+
+
+def made(folder: Path) -> Victim:
+    """Record the runs, all through the library."""
+    folder.mkdir()
+    store = Store.open_or_create(folder / "runs")
+    experiment, command = runs.record(store).path, runs.record_command(store).path
+    other = runs.record(store, {"name": "another"}, latency=0.5).path
+    victim = Victim(store.path, experiment, command, other, runs.interrupted(store))
+    for run in (experiment, command, other):
+        store.attest(run.name, OBSERVATION)
+    store.tag(TAG, experiment.name)
+    return victim
+
+
+def resealed(run: Path) -> Path:
+    """Make the digests and the name right again, as somebody who forges a run would; returns the folder."""
+    path = run / "run.json"
+    head = runs.load(path)
+    for name in head["files"]:
+        data = (run / name).read_bytes()
+        head["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    head["inputs"] = head["files"]["config.json"]["sha256"]
+    path.write_bytes(canonical.encode(head, indent=True))
+    return readdressed(run)
+
+
+def readdressed_with_size(run: Path, path: Path) -> Path:
+    """Let the head record the size of a file that is too large to be hashed in a test, and nothing else of it."""
+    head = runs.load(run / "run.json")
+    head["files"][path.name]["size"] = path.stat().st_size
+    (run / "run.json").write_bytes(canonical.encode(head, indent=True))
+    return run
+
+
+def readdressed(run: Path) -> Path:
+    """Give a run the address of its content, whatever that says."""
+    return run.rename(run.with_name(folder_id(run)))
+
+
+class Place(NamedTuple):
+    """A string in a file of a run: its record, the path in it, and whether it is the key at the end of the path."""
+
+    record: int
+    path: tuple[str | int, ...]
+    is_key: bool
+
+
+def records(path: Path) -> list[Json]:
+    """The values in a file of JSON."""
+    return runs.lines(path) if path.suffix == ".jsonl" else [runs.load(path)]
+
+
+def write(path: Path, values: list[Json]) -> None:
+    """The same values as exprec would write them."""
+    path.write_bytes(b"".join(canonical.encode(each, indent=path.suffix == ".json") for each in values))
+
+
+def places(values: list[Json]) -> list[Place]:
+    """Each kind of string in some records, where it stands first."""
+    found: dict[tuple[object, ...], Place] = {}
+    for number, value in enumerate(values):
+        for path, is_key in _strings(value, ()):
+            kind = tuple("#" if isinstance(part, int) else part for part in path)
+            found.setdefault((value.get("event_type"), is_key, kind), Place(number, path, is_key))
+    return list(found.values())
+
+
+def _strings(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], bool]]:
+    if isinstance(value, str):
+        yield path, False
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if isinstance(key, str):
+            yield (*path, key), True
+        yield from _strings(part, (*path, key))
+
+
+def with_controls(values: list[Json], place: Place) -> list[Json]:
+    """The records with something at the end of one of their strings that a terminal would obey."""
+    changed = list(values)
+    changed[place.record] = copy.deepcopy(values[place.record])
+    part = changed[place.record]
+    for key in place.path[:-1]:
+        part = part[key]
+    last = place.path[-1]
+    if place.is_key:
+        part[f"{last}{CONTROLS}"] = part.pop(last)
+    else:
+        part[last] += CONTROLS
+    return changed

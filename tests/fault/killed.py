@@ -1,0 +1,141 @@
+"""Calls of the command that are killed with SIGKILL right before a system call, or in the middle of a write.
+
+A process that has loaded the command forks for each. What must hold afterwards is told by the tests.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill: before the call of this number (from 0) of those that count, or in it."""
+
+    number: int
+    written: float | None = None
+    """In it: only writes count, and this part of the bytes is written."""
+    counts_all: bool = False
+    """Whether calls count too after which the disk is as it was."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a call."""
+
+    code: int
+    """As `subprocess` has it: -9 where it was killed."""
+    stdout: bytes
+    stderr: bytes
+
+
+def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> Ended:
+    """Call the command in a folder, and kill it at a moment, unless it ends before."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        streams = [f"{name}/{stream}" for stream in ("in", "out", "err")]
+        for stream in streams:
+            Path(stream).touch()
+        asked = {"words": words, "folder": str(folder), "streams": streams, "moment": vars(moment)}
+        code = _server().ask(asked)
+        return Ended(code, *(Path(stream).read_bytes() for stream in streams[1:]))
+
+
+class _Server:
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        atexit.register(self._process.communicate)
+
+    def ask(self, asked: dict[str, Any]) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+@cache
+def _server() -> _Server:
+    return _Server()
+
+
+def _serve() -> None:
+    from tests.fault.stages import STAGES, memory, staged
+    from tests.forking import load
+
+    load()
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        # What a command finds out once in its life a fork shall find there.
+        staged(STAGES[0], Path(name))
+    # What is loaded by now is no garbage: a fork that looked for some would first have to copy it all.
+    gc.disable()
+    gc.freeze()
+    for line in sys.stdin.buffer:
+        child = os.fork()
+        if child == 0:
+            _work(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _work(asked: dict[str, Any]) -> None:
+    from exprec.cli.main import main
+    from tests.fault.stages import apart_from_the_machine
+    from tests.fault.syscalls import watched
+    from tests.forking import become
+
+    become(list(asked["words"]), asked["streams"], asked["folder"], {**os.environ})
+    code: Any = 1
+    with apart_from_the_machine(), watched(Path(asked["folder"]), _Countdown(Moment(**asked["moment"]))):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code or 0)
+
+
+class _Countdown:
+    """Kills this process when its moment has come."""
+
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+        self._left = moment.number
+
+    def __call__(self, call: Any) -> None:
+        from tests.fault.syscalls import CHANGING, Half
+
+        moment = self._moment
+        counts = call.name == "write" if moment.written is not None else moment.counts_all or call.name in CHANGING
+        if not counts:
+            return
+        if self._left:
+            self._left -= 1
+        elif moment.written is None:
+            _die()
+        else:
+            raise Half(int(len(call.data) * moment.written), _die)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _serve()

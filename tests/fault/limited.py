@@ -1,0 +1,203 @@
+"""Calls of the command in a process that may use only so much time and memory, and what came of each of them.
+
+What they are called with, and what must come, is told by the tests.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+CPU_SECONDS = 20
+"""What all calls of a batch may take together, many times what they need."""
+MEMORY_BYTES = 400_000_000
+"""How much the process may hold at once, the interpreter and all modules included."""
+_WAIT_SECONDS = 60
+"""After so long a call waits for something that never comes."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """What came of one call."""
+
+    words: tuple[str, ...]
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def said(self) -> str:
+        """All of it, for the message of a test that fails."""
+        return f"{self.words} ended with {self.code}\n{self.stdout[:3000]!r}\n{self.stderr[:3000]!r}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What came of calls in one process, its largest size in bytes and its CPU time in seconds."""
+
+    calls: tuple[Called, ...]
+    peak_bytes: int
+    seconds: float
+
+
+def called(
+    *calls: Sequence[str | Path],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    first: str = "",
+    cpu: int = CPU_SECONDS,
+    memory: int = MEMORY_BYTES,
+) -> Batch:
+    """Call the command with each of these arguments, one after the other; fails where one uses too much or hangs.
+
+    `first` is Python that runs in the process before.
+    """
+    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "EXPREC_STORE", "NO_COLOR")}
+    listed = [tuple(map(str, call)) for call in calls]
+    with tempfile.TemporaryDirectory(prefix="exprec-calls-") as name:
+        folder = Path(name)
+        # Whoever the process becomes writes here.
+        folder.chmod(0o777)
+        (folder / "in").write_bytes(stdin)
+        for number in range(len(listed)):
+            for stream in ("out", "err"):
+                (folder / f"{number}.{stream}").write_bytes(b"")
+        asked = {
+            "calls": listed,
+            "streams": name,
+            "folder": str(cwd or Path.cwd()),
+            "environment": {**kept, **(env or {})},
+            "first": first,
+            "cpu": cpu,
+        }
+        ended = _server().ask(asked)
+        codes: list[int] = ended["codes"]
+        streams = [
+            [(folder / f"{number}.{each}").read_bytes() for each in ("out", "err")] for number in range(len(listed))
+        ]
+    done = tuple(Called(words, code, *each) for words, code, each in zip(listed, codes, streams, strict=False))
+    if len(codes) < len(listed):
+        words, (_, errors) = listed[len(codes)], streams[len(codes)]
+        raise AssertionError(f"{words} did not end by itself: {ended['status']}\n{errors!r}")
+    assert ended["peak_bytes"] < memory, (ended["peak_bytes"], listed)
+    return Batch(done, ended["peak_bytes"], ended["seconds"])
+
+
+def harmless(done: Called) -> None:
+    """That a call ended as it says it may, without a traceback, and wrote nothing that a terminal would obey."""
+    assert b"Traceback" not in done.stderr, done.said
+    assert done.code in (0, 1, 2, 3, 4, 5, 6), done.said
+    if done.code not in (0, 1):
+        assert done.stderr.strip() or done.stdout.strip(), done.said
+    for stream in (done.stdout, done.stderr):
+        obeyed = {char for char in stream.decode("utf-8") if _is_obeyed(char)}
+        assert not obeyed, f"{obeyed!a} in what {done.said}"
+
+
+def _is_obeyed(char: str) -> bool:
+    return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+class _Server:
+    """The process that has loaded the command, and forks for each batch."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        atexit.register(self._process.communicate)
+
+    def ask(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+@cache
+def _server() -> _Server:
+    return _Server()
+
+
+def _serve() -> None:
+    from tests.forking import load
+
+    load()
+    gc.freeze()
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        reads, writes = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reads)
+            _work(asked, writes)
+        os.close(writes)
+        with os.fdopen(reads, "rb") as pipe:
+            codes = [int(each) for each in pipe.read().split()]
+        _, status, used = os.wait4(child, 0)
+        answer = {
+            "codes": codes,
+            "status": os.waitstatus_to_exitcode(status),
+            "peak_bytes": used.ru_maxrss * 1024,
+            "seconds": used.ru_utime + used.ru_stime,
+        }
+        print(json.dumps(answer), flush=True)
+
+
+def _work(asked: Mapping[str, Any], writes: int) -> None:
+    """Make the calls; tell the exit code of each on the pipe, and end."""
+    from exprec.cli.main import main
+    from tests.forking import become
+
+    os.set_inheritable(writes, False)
+    resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu"], asked["cpu"]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit = _virtual_bytes() + 4 * MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for number, words in enumerate(asked["calls"]):
+        streams = [f"{asked['streams']}/{name}" for name in ("in", f"{number}.out", f"{number}.err")]
+        become(words, streams, asked["folder"], asked["environment"])
+        signal.alarm(_WAIT_SECONDS)
+        code: Any = 1
+        try:
+            if not number:
+                exec(asked["first"], {})
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        except BaseException:
+            traceback.print_exc()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os.write(writes, b"%d\n" % (code or 0))
+    os._exit(0)
+
+
+def _virtual_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    _serve()

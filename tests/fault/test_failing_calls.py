@@ -1,0 +1,116 @@
+"""A disk that refuses any one system call, or all that need room from then on: said clearly, and nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.store.rundir import is_run_id
+from tests.fault.stages import ALL, INTERRUPTED, STAGES, Stage, called, memory, recovers, staged
+from tests.fault.syscalls import SPACE, Call, Half, watched
+
+Count = Callable[[str, int], None]
+REASONS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+STORAGE = 6
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        yield Path(name)
+
+
+class _Failing:
+    """Lets one call fail, and with `is_full` also those after it that need room."""
+
+    def __init__(self, number: int, reason: int, *, is_full: bool) -> None:
+        self._left, self._reason, self._is_full = number, reason, is_full
+        self.failed: Call | None = None
+        self._is_sealed = False
+        self._is_looked_at = False
+        self.goes_unsaid = False
+        """Whether all is done without the call that failed."""
+
+    def __call__(self, call: Call) -> None:
+        self._note(call)
+        self._fail(call)
+
+    def _note(self, call: Call) -> None:
+        if self.failed is None:
+            # What a sealed run leaves behind may stay, and a lock that is looked at may be unknown.
+            is_removal = self._is_sealed and call.path.startswith("runs/.work/")
+            is_look = call.name in ("open", "flock") and call.path == f"runs/.work/{INTERRUPTED}.json"
+            self.goes_unsaid = is_removal or (is_look and not self._is_looked_at)
+            self._is_looked_at = self._is_looked_at or (is_look and call.name == "flock")
+        if call.name == "rename" and is_run_id(Path(call.to).name):
+            self._is_sealed = True
+
+    def _fail(self, call: Call) -> None:
+        if self.failed is None and (not self._is_full or call.name in SPACE):
+            if self._left:
+                self._left -= 1
+                return
+            self.failed = call
+            if self._is_full and len(call.data) > 1:
+                # What is nearly full takes some of it.
+                raise Half(len(call.data) // 2, lambda: None)
+            raise OSError(self._reason, os.strerror(self._reason))
+        if self._is_full and self.failed is not None and call.name in SPACE:
+            raise OSError(self._reason, os.strerror(self._reason))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_any_call_that_fails_is_told_and_costs_nothing(name: str, place: Path, count_faults: Count) -> None:
+    stage = staged(name, place)
+    points = 0
+    for number in count():
+        for reason in REASONS if ALL else (REASONS[number % len(REASONS)],):
+            failed = _fails(stage, place / "here", _Failing(number, reason, is_full=False), reason)
+            points += failed is not None
+        if failed is None:
+            break
+    count_faults("system calls that failed", points)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_disk_that_is_full_from_any_call_on_is_told_and_costs_nothing(
+    name: str, place: Path, count_faults: Count
+) -> None:
+    stage = staged(name, place)
+    for number in count():
+        failing = _Failing(number, errno.ENOSPC, is_full=True)
+        if _fails(stage, place / "here", failing, errno.ENOSPC) is None:
+            break
+    count_faults("disks full from a system call on", number)
+
+
+def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call | None:
+    """Call the command of a stage while a call fails, and see that all goes on; which call that was."""
+    stage.copied(folder)
+    try:
+        with watched(folder, failing):
+            done = called(*stage.words, cwd=folder)
+        try:
+            if failing.failed is None or failing.goes_unsaid:
+                assert done.code == 0, done.said
+                assert stage.address is None or (folder / "runs" / stage.address).is_dir()
+            else:
+                # Of a rerun the verdict is what was asked for.
+                is_verdict = stage.name == "rerun" and b"the attestation could not be written" in done.stderr
+                assert done.code == (0 if is_verdict else STORAGE), done.said
+                assert os.strerror(reason).encode() in done.stderr, done.said
+            shown = done.stdout[: done.stdout.rfind(b"\n") + 1] if stage.log else b""
+            recovers(folder, stage, shown)
+        except BaseException as error:
+            error.add_note(f"{stage.name}, failed at {failing.failed}: {done.said}")
+            raise
+    finally:
+        shutil.rmtree(folder)
+    return failing.failed

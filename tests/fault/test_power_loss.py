@@ -1,0 +1,59 @@
+"""Power lost at any moment, with any of what was not synced: at most the iteration in progress is lost."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault.power import is_sealed, losses, promise
+from tests.fault.stages import ALL, STAGES, called, memory, recovers, staged
+from tests.fault.syscalls import Call, watched
+
+Count = Callable[[str, int], None]
+WATCHED = STAGES if ALL else ("an experiment", "resume", "a command", "a tag", "init")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_power_that_is_lost_costs_at_most_one_iteration(name: str, place: Path, count_faults: Count) -> None:
+    stage = staged(name, place)
+    calls: list[Call] = []
+    folder = stage.copied(place / "traced")
+    with watched(folder, calls.append):
+        done = called(*stage.words, cwd=folder)
+    assert done.code == 0, done.said
+    shutil.rmtree(folder)
+    ends = [b"".join(lines) for lines in _iterations(stage.log)]
+    disks = 0
+    for lost in losses(stage.folder, calls, every_step=ALL):
+        disks += 1
+        lost.write(place / "here")
+        synced = int(promise(calls[: lost.calls]).split()[0])
+        try:
+            if stage.address is not None and is_sealed(calls[: lost.calls]):
+                assert (place / "here" / "runs" / stage.address).is_dir()
+            recovers(place / "here", stage, kept=ends[synced - 1] if synced else b"")
+        except BaseException as error:
+            last = calls[lost.calls - 1] if lost.calls else None
+            error.add_note(f"{stage.name}, after {lost.calls} calls, the last of them {last}: {lost.how}")
+            raise
+        finally:
+            shutil.rmtree(place / "here")
+    count_faults("disks after a loss of power", disks)
+
+
+def _iterations(log: bytes) -> Iterator[list[bytes]]:
+    """The lines up to the end of each iteration."""
+    lines = log.splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        if b'"event_type":"iteration_end"' in line:
+            yield lines[:number]

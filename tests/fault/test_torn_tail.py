@@ -1,0 +1,98 @@
+"""Logs that end at any byte of a line, or in zeros from there on: all whole lines are shown, and the run goes on."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder import format
+from exprec.recorder.store.rundir import RunDirectory
+from tests.fault.stages import ALL, INTERRUPTED, Stage, called, memory, recovers, staged
+
+TAIL = 4096
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        yield Path(name)
+
+
+class _Torn:
+    """An interrupted run of which one log ends too early, and the whole of both logs."""
+
+    def __init__(self, place: Path, name: str) -> None:
+        self.stage: Stage = staged("resume", place)
+        whole = staged("an experiment once more", place)
+        assert whole.address is not None
+        run = whole.folder / "runs" / whole.address
+        self._whole = {each: (run / each).read_bytes() for each in (format.EVENTS_FILE, format.EXCHANGES_FILE)}
+        self._name = name
+        self.data = self._whole[name]
+
+    def place(self, here: Path) -> Path:
+        """The run, with both logs whole, in a new folder; returns its own."""
+        self.stage.copied(here)
+        work = here / "runs" / format.WORK_FOLDER / INTERRUPTED
+        for name, data in self._whole.items():
+            (work / name).write_bytes(data)
+        return work
+
+    def write(self, work: Path, cut: int, *, has_zeros: bool) -> None:
+        """Let the log end at this byte, or have zeros from there on."""
+        rest = bytes(len(self.data) - cut) if has_zeros else b""
+        (work / self._name).write_bytes(self.data[:cut] + rest)
+
+    def lines(self, cut: int) -> bytes:
+        """The whole lines before this byte."""
+        return self.data[: self.data.rfind(b"\n", 0, cut) + 1]
+
+
+@pytest.mark.parametrize("name", [format.EVENTS_FILE, format.EXCHANGES_FILE])
+def test_every_whole_line_is_read_wherever_a_log_ends(
+    name: str, place: Path, count_faults: Callable[[str, int], None]
+) -> None:
+    torn = _Torn(place, name)
+    work = torn.place(place / "here")
+    cuts = range(max(0, len(torn.data) - TAIL), len(torn.data) + 1)
+    for cut in cuts:
+        for has_zeros in (False, True):
+            torn.write(work, cut, has_zeros=has_zeros)
+            run = RunDirectory(work)
+            kept = torn.lines(cut)
+            if name == format.EVENTS_FILE:
+                events = run.reader()
+                assert b"".join(entry.line for entry in events.entries()) == kept
+                torn_bytes = events.torn_bytes
+            else:
+                exchanges = run.exchange_reader()
+                assert sum(1 for _ in exchanges.exchanges()) == kept.count(b"\n")
+                torn_bytes = exchanges.torn_bytes
+            assert torn_bytes == (len(torn.data) if has_zeros else cut) - len(kept)
+    count_faults("logs that end anywhere, read", 2 * len(cuts))
+
+
+@pytest.mark.parametrize("name", [format.EVENTS_FILE, format.EXCHANGES_FILE])
+def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults: Callable[[str, int], None]) -> None:
+    torn = _Torn(place, name)
+    size = len(torn.data)
+    ends = [place for place in range(size) if torn.data[place : place + 1] == b"\n"]
+    near = {cut for end in ends for cut in (end - 40, end - 1, end, end + 1, end + 2)}
+    cuts = [cut for cut in range(size - min(size, TAIL), size + 1) if ALL or cut in near]
+    for cut in cuts:
+        for has_zeros in (False, True):
+            here = place / "here"
+            torn.write(torn.place(here), cut, has_zeros=has_zeros)
+            shown = called("show", "--json", INTERRUPTED, cwd=here)
+            assert shown.code == 0, shown.said
+            if name == format.EVENTS_FILE:
+                assert shown.stdout == torn.lines(cut)
+                rest = (size if has_zeros else cut) - len(shown.stdout)
+                assert (f"last line of {rest} bytes was cut off".encode() in shown.stderr) == (rest > 0), shown.said
+            recovers(here, torn.stage)
+            shutil.rmtree(here)
+    count_faults("logs that end anywhere, gone on with", 2 * len(cuts))
