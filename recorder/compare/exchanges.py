@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.compare.comparison import EventChange, Listed, TextChange
 from exprec.recorder.compare.kept import Kept, weight
-from exprec.recorder.compare.pairing import Pair, Parting, Record, paired
+from exprec.recorder.compare.pairing import paired
 from exprec.recorder.compare.texts import hunks
 from exprec.recorder.compare.values import Difference, differences
+from exprec.recorder.compare.waiting import Pair, Record
 
 EXCHANGE = "exchange"
 """Stands for the type of event of an exchange."""
@@ -49,7 +50,7 @@ class ExchangeComparison:
     def run(self, old: Iterable[Exchange], new: Iterable[Exchange]) -> None:
         """Read the exchanges of both to their ends. Raises what reading them raises."""
         for found in paired(_records(old), _records(new)):
-            if not isinstance(found, Parting):
+            if isinstance(found, Pair):
                 self._take(found)
 
     def texts(self) -> Listed[TextChange]:

@@ -5,19 +5,19 @@ Which events belong together is told in `pairing`; how differences look, in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exprec.recorder import events
+from exprec.recorder import canonical, events
 from exprec.recorder.compare.comparison import Divergence, EventChange, Latency, Place, Point
 from exprec.recorder.compare.kept import Kept, weight
-from exprec.recorder.compare.pairing import OUTSIDE, Pair, Parting, Record, paired
+from exprec.recorder.compare.pairing import Parting, Stretch
 from exprec.recorder.compare.policies import PolicyChanges, parameter_of, policy_differences
 from exprec.recorder.compare.series import Ranges, SeriesTable, is_number
 from exprec.recorder.compare.values import ABSENT, Difference, differences, most_telling_first
+from exprec.recorder.compare.waiting import OUTSIDE, Pair, Record
 from exprec.recorder.events import Event
-from exprec.recorder.store.log import Entry
 
 COSTS = "costs"
 """Stands for the type of event of series of costs."""
@@ -68,19 +68,37 @@ class LogComparison:
         self._held: list[_Held] = []
         self._in_force: Mapping[str, list[Difference]] | None = None
 
-    def run(self, old: Iterable[Entry], new: Iterable[Entry]) -> None:
-        """Read both logs to their ends. Raises what reading them raises."""
-        for found in paired(_records(old), _records(new)):
-            if isinstance(found, Parting):
-                self._part(found)
-            else:
+    def run(self, pairs: Iterable[Pair | Parting | Stretch]) -> None:
+        """Take all that both logs have, to their ends. Raises what reading them raises."""
+        for found in pairs:
+            if isinstance(found, Pair):
                 self._take(found)
+            elif isinstance(found, Stretch):
+                self._pass_over(found)
+            else:
+                self._part(found)
         self._release({})
 
     @property
     def latency(self) -> Latency:
         calls, old, new = self._latency
         return Latency(int(calls), round(old, 6), round(new, 6))
+
+    def _pass_over(self, stretch: Stretch) -> None:
+        """Be where taking each of these, which are equal in both logs, would have led."""
+        types = {key[0] for key in stretch.keys}
+        if not types.isdisjoint(_ENDS):
+            for key, line in zip(stretch.keys, stretch.lines, strict=True):
+                for ends in self.ends if key[0] in _ENDS else ():
+                    ends[str(key[0])] = canonical.decode(line)
+        others = set(stretch.iterations) - {OUTSIDE, self._iteration}
+        if others:
+            self._release({})
+            self._iteration = next(number for number in reversed(stretch.iterations) if number != OUTSIDE)
+            self._cost_differences.clear()
+        if events.ITERATION_END in types:
+            self._release({})
+            self._in_force = {}
 
     def _part(self, parting: Parting) -> None:
         if not self._has_parted:
@@ -227,13 +245,6 @@ class LogComparison:
         for each in most_telling_first(found):
             fields.add(each, weight(each))
         self.events.add(replace(change, fields=fields.listed()), sum(map(weight, fields.items)))
-
-
-def _records(entries: Iterable[Entry]) -> Iterator[Record]:
-    for event, line, _ in entries:
-        agent = event.get("agent_id")
-        key = (event["event_type"], agent if isinstance(agent, str) else None)
-        yield Record(event["iteration"], key, event["seq"], event, len(line), line)
 
 
 def _are_equal(old: Record, new: Record) -> bool:

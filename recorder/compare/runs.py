@@ -16,7 +16,10 @@ from exprec.recorder.compare.exchanges import ExchangeComparison
 from exprec.recorder.compare.files import compare_files
 from exprec.recorder.compare.kept import Kept, weight
 from exprec.recorder.compare.logs import LogComparison
+from exprec.recorder.compare.pairing import paired
+from exprec.recorder.compare.sidebyside import SideBySide
 from exprec.recorder.compare.values import Difference, differences
+from exprec.recorder.errors import Damaged
 from exprec.recorder.events import Event
 from exprec.recorder.state.listing import short_ids
 from exprec.recorder.store.rundir import RunDirectory
@@ -35,9 +38,18 @@ def compare_runs(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_L
     if _is_same(old, new):
         before, after = (_side(run, {}, short) for run, short in zip((old, new), _short_ids(old, new), strict=True))
         return Comparison(before, after, limit, is_same_address=True)
+    try:
+        return _compared(old, new, limit)
+    except RecursionError:
+        message = f"this run, or {old.path}, has a value nested more deeply than exprec ever writes"
+        raise Damaged(new.path, message) from None
+
+
+def _compared(old: RunDirectory, new: RunDirectory, limit: int) -> Comparison:
     config = _listed(config_differences(old.config, new.config), limit)
     log = LogComparison(limit, has_other_config=config.count > 0)
-    log.run(*(run.reader().entries() for run in (old, new)))
+    logs = SideBySide(old, new)
+    log.run(paired(logs.old(), logs.new(), logs))
     exchanges = ExchangeComparison(limit, has_other_config=config.count > 0)
     exchanges.run(*(run.exchange_reader().exchanges() for run in (old, new)))
     files = compare_files(old, new, limit)
@@ -92,7 +104,8 @@ def _side(run: RunDirectory, ends: Mapping[str, Event], short_id: str) -> Side:
         result, failure = (
             events.fields(ends[kind]) if kind in ends else None for kind in (_end(ends), events.EXPERIMENT_FAILED)
         )
-    name = run.name or str(run.config.get("name", ""))
+    asked = run.config.get("name")
+    name = run.name or (asked if isinstance(asked, str) else "")
     return Side(run.run_id, short_id, run.is_sealed, name, run.type, run.status, result, failure)
 
 

@@ -35,17 +35,27 @@ def differences(
 
     Two objects that `are_others` calls different things differ as a whole, not in their parts.
     """
-    if isinstance(old, dict) and isinstance(new, dict) and not (are_others and are_others(old, new)):
+    return iter(_found(old, new, path, are_others, []))
+
+
+def _found(
+    old: Any, new: Any, path: KeyPath, are_others: Callable[[Any, Any], bool] | None, found: list[Difference]
+) -> list[Difference]:
+    kind = type(old)
+    if kind is not type(new):
+        # 1 and 1.0, or 1 and true, are other bytes: they differ although Python calls them equal.
+        found.append(Difference(path, old, new))
+    elif kind is dict and not (are_others and are_others(old, new)):
         for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key), are_others=are_others)
-    elif isinstance(old, list) and isinstance(new, list):
+            _found(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key), are_others, found)
+    elif kind is list:
         for position in range(max(len(old), len(new))):
             left = old[position] if position < len(old) else ABSENT
             right = new[position] if position < len(new) else ABSENT
-            yield from differences(left, right, (*path, position), are_others=are_others)
-    elif type(old) is not type(new) or old != new:
-        # 1 and 1.0, or 1 and true, are other bytes: they differ although Python calls them equal.
-        yield Difference(path, old, new)
+            _found(left, right, (*path, position), are_others, found)
+    elif old != new:
+        found.append(Difference(path, old, new))
+    return found
 
 
 def most_telling_first(found: Iterable[Difference]) -> list[Difference]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from exprec.recorder import canonical
 from exprec.recorder.compare.comparison import Comparison
-from exprec.recorder.compare.pairing import Pair, Record, paired
+from exprec.recorder.compare.pairing import paired
 from exprec.recorder.compare.texts import hunks
+from exprec.recorder.compare.waiting import Pair, Record
 from tests.unit.compare.recorded import Json, Recorded, asked, compared, event, kinds, mirrored, policy
 
 # A deadline would measure the disk.

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from exprec.recorder.compare import pairing
-from exprec.recorder.compare.pairing import Pair, Parting, Record, paired
+from exprec.recorder.compare import waiting
+from exprec.recorder.compare.pairing import Parting, Stretch, paired
+from exprec.recorder.compare.waiting import Pair, Record
 
 
 def _stream(text: str, *, reads: list[int] | None = None) -> Iterator[Record]:
@@ -21,6 +22,7 @@ def _stream(text: str, *, reads: list[int] | None = None) -> Iterator[Record]:
 def _shown(old: str, new: str) -> list[str]:
     shown = []
     for found in paired(_stream(old), _stream(new)):
+        assert not isinstance(found, Stretch)
         sides = ["-" if side is None else f"{side.iteration}{side.key[0]}@{side.position}" for side in found[:2]]
         marks = "parting" if isinstance(found, Parting) else f"#{found.ordinal}{' alone' if found.is_alone else ''}"
         shown.append(f"{sides[0]} {sides[1]} {marks}")
@@ -80,7 +82,7 @@ def test_streams_are_read_in_step() -> None:
 
 
 def test_what_waits_too_long_is_taken_to_have_no_partner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairing, "MOST_WAITING_BYTES", 2)
+    monkeypatch.setattr(waiting, "MOST_WAITING_BYTES", 2)
     shown = _shown("1a 1b 1c 1d", "1w 1x 1y 1a")
     assert "1a@0 - #0" in shown
     assert "- 1a@3 #0" in shown
