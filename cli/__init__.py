@@ -16,7 +16,7 @@ def live_display(
 
     It shows what the commands show by default, or what `verbose_config` selects, on stdout or another stream.
     """
-    # Imported here because every command imports this package, and not every one needs rich.
+    # Imported here because every command imports this package, and not every one displays events.
     from exprec.cli.render import display
 
     return display.live_display(verbose_config, stream, color=color)

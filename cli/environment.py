@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-from exprec.recorder.observation import exprec_version as exprec_version
 from exprec.recorder.observation import known_secrets as known_secrets
 from exprec.recorder.observation import start_observing as start_observing
 from exprec.recorder.observation import store_path as store_path

@@ -6,6 +6,7 @@ It selects and prints; what a row says is told in `recorder.state.listing`, how 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,9 +64,9 @@ def log(
     rows = [] if opened is None else list_runs(opened)
     shown = in_order(selected(rows, name=name, tag=tag, status=status), sort)[:limit]
     if as_json:
-        for row in shown:
-            # ASCII, so that a tag with a file name that is not text can be written to any terminal.
-            click.echo(json.dumps(row.as_dict(), sort_keys=True))
+        # ASCII, so that a tag with a file name that is not text can be written to any terminal.
+        encoded = json.JSONEncoder(sort_keys=True).encode
+        sys.stdout.write("".join([f"{encoded(row.as_dict())}\n" for row in shown]))
     elif shown:
         _print_table(shown, color, no_pager=no_pager)
     _comment(path, rows, shown, as_json)
@@ -75,15 +76,13 @@ def log(
 
 
 def _print_table(rows: Sequence[Listed], color: str, *, no_pager: bool) -> None:
-    # Imported here because programs that read JSON shall not wait for rich.
+    # Imported here because programs that read JSON shall not wait for it.
     from exprec.cli.pager import paged
-    from exprec.cli.render.console import make_console, print_line
+    from exprec.cli.render.console import make_console, print_lines
     from exprec.cli.render.listing import listing_lines
 
     with paged(not no_pager) as stream:
-        console = make_console(stream, color=wants_color(color))
-        for line in listing_lines(rows):
-            print_line(console, line)
+        print_lines(make_console(stream, color=wants_color(color)), listing_lines(rows))
 
 
 def _comment(path: Path, rows: Sequence[Listed], shown: Sequence[Listed], as_json: bool) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from exprec.cli.environment import exprec_version, known_secrets
-from exprec.recorder.errors import ExprecError, InvalidInput
-from exprec.recorder.secrets import SecretGuard
+from exprec.cli.environment import known_secrets
+from exprec.recorder.errors import Damaged, ExprecError, InvalidInput
+from exprec.recorder.version import VERSION
 
 _COMMANDS = {
     "init": "Create a store, and set up git to show and verify runs.",
@@ -60,13 +60,22 @@ class CommandGroup(click.Group):
             # Problems in files stand as compilers write them, so that editors can jump there.
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
-            # It may quote what somebody wrote into a file.
-            click.echo(SecretGuard(known_secrets()).redacted(message), err=True)
+            # It may quote what somebody wrote into a file. Imported here because few commands end so.
+            from exprec.cli.render.text import visible
+            from exprec.recorder.secrets import SecretGuard
+
+            lines = SecretGuard(known_secrets()).redacted(message).split("\n")
+            click.echo("\n".join(map(visible, lines)), err=True)
             ctx.exit(error.exit_code)
+        except RecursionError:
+            # Nothing that exprec wrote: it refuses such values.
+            message = "a value in these files is nested too deeply; `exprec verify` names the line of a run"
+            click.echo(f"exprec: {message}", err=True)
+            ctx.exit(Damaged.exit_code)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(exprec_version(), prog_name="exprec", message="%(prog)s %(version)s")
+@click.version_option(VERSION, prog_name="exprec", message="%(prog)s %(version)s")
 def cli() -> None:
     """Run iterative experiments, record every event, and show, compare and prove what was recorded.
 
@@ -80,6 +89,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command of this process and exit with its code."""
     # The display is UTF-8 with plain newlines in every locale.
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -91,10 +101,19 @@ def main() -> None:
         # Whoever read our output has gone, as `head` does: nothing is left to say to it.
         _forget_stdout()
     except OSError as error:
-        click.echo(f"exprec: cannot write the output: {error.strerror or error}", err=True)
+        what = "cannot write the output" if error.filename is None else ascii(error.filename)
+        click.echo(f"exprec: {what}: {error.strerror or error}", err=True)
         _forget_stdout()
         code = _WRITE_FAILED
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Let a stream that is closed be empty or lead nowhere: else the next file that is opened would be taken for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 def _forget_stdout() -> None:

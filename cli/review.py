@@ -90,10 +90,8 @@ def _print_markdown(found: Review) -> None:
 
 
 def _print_lines(found: Review, color: str, *, no_pager: bool) -> None:
-    from exprec.cli.render.console import make_console, print_line
+    from exprec.cli.render.console import make_console, print_lines
     from exprec.cli.render.review import review_lines
 
     with paged(not no_pager) as stream:
-        console = make_console(stream, color=wants_color(color))
-        for line in review_lines(found):
-            print_line(console, line)
+        print_lines(make_console(stream, color=wants_color(color)), review_lines(found))

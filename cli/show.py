@@ -5,6 +5,7 @@ It parses and selects; how events look is told in `render`.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -163,7 +164,12 @@ def show(
 def _find(reference: str, store: Path) -> RunDirectory | Path:
     """The run of that name, or the log file at that path."""
     path = Path(reference)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError:
+        # A name too long for a file may still be wrong in a way that `find_run` tells.
+        is_file = False
+    if not is_file:
         return find_run(reference, store)
     if path.name != reference:
         return path
@@ -180,10 +186,18 @@ def _reader(found: RunDirectory | Path) -> LogReader:
 def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
     """Print the selected lines of the log; returns the bytes of a torn last line."""
     reader = _reader(found)
+    is_terminal = sys.stdout.isatty()
     for entry in reader.entries():
         if selection.selects(entry.event):
-            sys.stdout.buffer.write(entry.line)
+            sys.stdout.buffer.write(_harmless(entry.line) if is_terminal else entry.line)
     return reader.torn_bytes
+
+
+def _harmless(line: bytes) -> bytes:
+    """A line of a log as equal JSON that no terminal obeys: JSON itself escapes the characters below U+0020 alone."""
+    text = line.decode()[:-1]
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return f"{shown}\n".encode()
 
 
 def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:
@@ -224,9 +238,7 @@ def _print_display(
         display = EventDisplay(console, config)
         if isinstance(found, RunDirectory):
             display.open(StoredStateProvider(found))
-        for entry in reader.entries():
-            if selection.selects(entry.event):
-                display.show(entry.event)
+        display.show_all(entry.event for entry in reader.entries() if selection.selects(entry.event))
     return reader.torn_bytes
 
 

@@ -5,24 +5,18 @@ What it returns are plain values, passed on as arguments; none of them ever ente
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 import re
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from exprec import schemas
 from exprec.recorder.format import DEFAULT_STORE
+from exprec.recorder.version import VERSION
+
+# What only some functions need is imported in them: every command begins here, and most need none of it.
 
 _NAMES_A_SECRET = re.compile(r"(?:^|_)[A-Z0-9]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_|$)")
 _NAMES_A_URL = re.compile(r"(?:^|_)(?:URL|URI|DSN|PROXY|ENDPOINT)S?$")
@@ -30,12 +24,6 @@ _WORDS = re.compile(r"[A-Za-z]+(?:[_. -][A-Za-z]+)*")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _SAID_BY_ANYBODY = {"anonymous", "changeme", "disabled", "localhost", "password", "required", "undefined", "username"}
 _GIT_SECONDS = 10
-
-
-@cache
-def exprec_version() -> str:
-    """The installed version."""
-    return version("exprec")
 
 
 def store_path(option: Path | None, configured: str | None = None) -> Path:
@@ -52,6 +40,10 @@ def program_folder() -> Path:
 
 def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     """Begin to observe an execution of an experiment that lies in `folder`; call the result at its end."""
+    import platform
+    import socket
+    from datetime import UTC, datetime
+
     started_at, started = datetime.now(UTC), time.monotonic()
 
     def finish() -> dict[str, Any]:
@@ -61,7 +53,7 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
             "duration_seconds": round(time.monotonic() - started, 3),
             "user": _user(),
             "host": socket.gethostname() or None,
-            "exprec": exprec_version(),
+            "exprec": VERSION,
             "python": platform.python_version(),
             "platform": f"{platform.system()} {platform.machine()}",
             "git_commit": commit,
@@ -92,6 +84,8 @@ def known_secrets() -> dict[str, str]:
     nothing: words such as `password` and those of exprec's own formats (`payment_tree`), numbers of at most
     15 digits, and the paths of files and folders that exist.
     """
+    from urllib.parse import unquote
+
     found: dict[str, str] = {}
     for name, value in os.environ.items():
         if _NAMES_A_SECRET.search(name.upper()):
@@ -103,6 +97,8 @@ def known_secrets() -> dict[str, str]:
 
 
 def _url_secret(value: str) -> str | None:
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(value.strip())
         return parts.password or parts.username
@@ -112,6 +108,8 @@ def _url_secret(value: str) -> str | None:
 
 def _is_ordinary(value: str) -> bool:
     """Whether a value tells nothing, even if its variable is named like that of a secret."""
+    from exprec import schemas
+
     if _WORDS.fullmatch(value):
         return value.lower() in _SAID_BY_ANYBODY or any(
             value.encode() in schemas.text(name) for name in schemas.names()
@@ -123,6 +121,8 @@ def _is_ordinary(value: str) -> bool:
 
 
 def _user() -> str | None:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -130,6 +130,8 @@ def _user() -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False

@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console
-
-from exprec.cli.render.console import make_console, print_line
-from exprec.cli.render.events import closing_lines, event_lines
+from exprec.cli.render.console import Console, make_console, print_line, print_texts, rendered
+from exprec.cli.render.events import NO_LINES, closing_lines, event_lines, unknown_lines
 from exprec.recorder.declared import template_of
 from exprec.recorder.events import OWN_TYPES, Event
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.template import Template
 from exprec.recorder.verbosity import VerboseConfig
+
+if TYPE_CHECKING:
+    import rich.console
 
 
 class EventDisplay:
@@ -36,15 +37,28 @@ class EventDisplay:
 
     def show(self, event: Event) -> None:
         """Print an event if it is selected. Raises Damaged when a stored experiment has lost its schemas."""
-        if self._verbose_config.selects(event):
-            for line in event_lines(event, self._verbose_config, self._template(event["event_type"])):
-                print_line(self._console, line)
+        self._console.file.write(self._text(event))
+
+    def show_all(self, events: Iterable[Event]) -> None:
+        """Print those of many events that are selected, and flush them. Raises as `show` does."""
+        print_texts(self._console, map(self._text, events))
+
+    def _text(self, event: Event) -> str:
+        config, console = self._verbose_config, self._console
+        if not config.selects(event):
+            return ""
+        lines = event_lines(event, config, self._template(event["event_type"]))
+        try:
+            return rendered(lines, console.width, color=console.color)
+        except NO_LINES:
+            return rendered(unknown_lines(event), console.width, color=console.color)
 
     def close(self, provider: ExperimentStateProvider) -> None:
         """Print the last line, which a run has once it is sealed."""
         if provider.is_sealed and provider.run_id is not None:
             for line in closing_lines(provider.run_id):
                 print_line(self._console, line)
+        self._console.file.flush()
 
     def _template(self, event_type: str) -> Template | None:
         if event_type in OWN_TYPES:
@@ -62,10 +76,6 @@ class _LiveDisplay(EventDisplay):
         super().show(event)
         self._console.file.flush()
 
-    def close(self, provider: ExperimentStateProvider) -> None:
-        super().close(provider)
-        self._console.file.flush()
-
 
 def live_display(
     verbose_config: VerboseConfig | None = None, stream: TextIO | None = None, *, color: bool = False
@@ -76,16 +86,34 @@ def live_display(
 
 
 def display_experiment_output(
-    provider: ExperimentStateProvider, console: Console, verbose_config: VerboseConfig | None = None
+    provider: ExperimentStateProvider,
+    console: Console | rich.console.Console,
+    verbose_config: VerboseConfig | None = None,
 ) -> None:
-    """Print an experiment, whether it just ran or was read from a store: the bytes are the same."""
-    display_events(provider, console, verbose_config or VerboseConfig()).close(provider)
+    """Print an experiment, whether it just ran or was read from a store: the bytes are the same.
+
+    A console of rich, which a program may have, gets the text alone.
+    """
+    ours = console if isinstance(console, Console) else Console(_RichStream(console), console.width, color=False)
+    display_events(provider, ours, verbose_config or VerboseConfig()).close(provider)
+
+
+class _RichStream:
+    """The text of a console of rich, of which it may keep a record."""
+
+    def __init__(self, console: rich.console.Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> None:
+        self._console.out(text, end="", highlight=False)
+
+    def flush(self) -> None:
+        """Nothing to do: it flushes what it prints."""
 
 
 def display_events(provider: ExperimentStateProvider, console: Console, verbose_config: VerboseConfig) -> EventDisplay:
     """Print the events of an experiment, without the last line; returns what they were printed with."""
     display = EventDisplay(console, verbose_config)
     display.open(provider)
-    for event in provider.get_all_events():
-        display.show(event)
+    display.show_all(provider.get_all_events())
     return display

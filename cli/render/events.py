@@ -6,12 +6,14 @@ How lines are wrapped and coloured is told in `console`; which events are shown,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from exprec.cli.render.text import BLANK, Line, Span, counted, line
 from exprec.recorder import canonical, events
 from exprec.recorder.compare.values import ABSENT, differences
+from exprec.recorder.errors import NotEncodable
 from exprec.recorder.events import Event
 from exprec.recorder.template import Template
 from exprec.recorder.validation import key_name
@@ -23,6 +25,12 @@ _LONGEST_VALUE = 60
 _MOST_DIFFERENCES = 8
 _LONGEST_NUMBER = 8
 _SIMPLE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,39}")
+_NUMBERS = frozenset((int, float))
+"""The types that Python writes as JSON does, except with an exponent."""
+_DEEP = "…"
+"""For a value that is nested too deeply to be written."""
+NO_LINES = (TypeError, ValueError)
+"""What it raises to print the lines of an event whose fields are of other types than its type has."""
 _FIGURES = {
     "relative_change": "change",
     "stable_changes": "stable changes",
@@ -35,17 +43,21 @@ _FIGURES = {
 """The figures of convergence as they are displayed, in this order."""
 
 
-def event_lines(event: Event, config: VerboseConfig, template: Template | None = None) -> Iterator[Line]:
+def event_lines(event: Event, config: VerboseConfig, template: Template | None = None) -> list[Line]:
     """The lines of an event; one of a type that is not exprec's own is shown by its template, or in a generic form."""
     lines = _LINES.get(event["event_type"])
     if lines is None:
-        yield from _other(event, template)
-        return
+        return list(_other(event, template))
     try:
-        yield from list(lines(event, config))
-    except (KeyError, TypeError, AttributeError, ValueError):
-        # A known type with other fields: written by a later version. Shown, not dropped and not fatal.
-        yield from _unknown(event, config)
+        return list(lines(event, config))
+    except (*NO_LINES, KeyError, AttributeError, NotEncodable, RecursionError):
+        return list(unknown_lines(event))
+
+
+def unknown_lines(event: Event) -> Iterator[Line]:
+    """The lines of a known type with other fields: written by a later version. Shown, not dropped and not fatal."""
+    described = "  ".join(f"{key} {_value(value)}" for key, value in events.fields(event).items())
+    yield line((str(event["event_type"]), "strong"), f"  {described}", indent=_INNER if event["iteration"] else 0)
 
 
 def closing_lines(run_id: str) -> Iterator[Line]:
@@ -101,25 +113,25 @@ def _llm_call(event: Event, _: VerboseConfig) -> Iterator[Line]:
     )
 
 
-def _policy_change(event: Event, config: VerboseConfig) -> Iterator[Line]:
-    verdict: Span = ("accepted", "good") if event["accepted"] else ("rejected", "bad")
-    yield line(
+def _policy_change(event: Event, config: VerboseConfig) -> list[Line]:
+    spans = (
         (event["agent_id"], "agent"),
-        "  ",
-        verdict,
-        f"  {event['old_cost']} → {event['new_cost']}  ",
+        ("  ", ""),
+        ("accepted", "good") if event["accepted"] else ("rejected", "bad"),
+        (f"  {event['old_cost']} → {event['new_cost']}  ", ""),
         (event["acceptance_reason"], "quiet"),
-        indent=_INNER,
     )
-    yield from _policy_differences(event["old_policy"], event["new_policy"], whole=config.metrics)
+    lines = [Line(spans, _INNER)]
+    lines += _policy_differences(event["old_policy"], event["new_policy"], whole=config.metrics)
     if config.metrics:
-        yield line(f"deltas {' '.join(f'{delta:+}' for delta in event['deltas'])}", indent=_DETAIL)
+        lines.append(line(f"deltas {' '.join(f'{delta:+}' for delta in event['deltas'])}", indent=_DETAIL))
+    return lines
 
 
 def _policy_rejected(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield line((event["agent_id"], "agent"), "  ", ("unusable", "bad"), f"  {event['rejection_reason']}", indent=_INNER)
     for error in event["validation_errors"]:
-        yield line(error, indent=_DETAIL)
+        yield line((error, ""), indent=_DETAIL)
 
 
 def _iteration_end(event: Event, config: VerboseConfig) -> Iterator[Line]:
@@ -183,12 +195,7 @@ def _fields(event: Event) -> Iterator[Span]:
         yield f" {short_value(value)}", ""
 
 
-def _unknown(event: Event, _: VerboseConfig) -> Iterator[Line]:
-    described = "  ".join(f"{key} {_value(value)}" for key, value in events.fields(event).items())
-    yield line((str(event["event_type"]), "strong"), f"  {described}", indent=_INNER if event["iteration"] else 0)
-
-
-_LINES: dict[str, Callable[[Event, VerboseConfig], Iterator[Line]]] = {
+_LINES: dict[str, Callable[[Event, VerboseConfig], Iterable[Line]]] = {
     events.EXPERIMENT_START: _experiment_start,
     events.ITERATION_START: _iteration_start,
     events.BOOTSTRAP_EVALUATION: _bootstrap_evaluation,
@@ -203,13 +210,20 @@ _LINES: dict[str, Callable[[Event, VerboseConfig], Iterator[Line]]] = {
 }
 
 
-def _policy_differences(old: Any, new: Any, *, whole: bool) -> Iterator[Line]:
+def _policy_differences(old: Any, new: Any, *, whole: bool) -> list[Line]:
     found = list(differences(old, new))
     shown = found if whole else found[:_MOST_DIFFERENCES]
+    lines = []
     for path, before, after in shown:
-        yield line((key_name(path), "quiet"), f"  {_value(before, whole)} → {_value(after, whole)}", indent=_DETAIL)
+        values = f"  {_value(before, whole)} → {_value(after, whole)}"
+        lines.append(Line(((_place(path), "quiet"), (values, "")), _DETAIL))
     if len(shown) < len(found):
-        yield line((f"and {counted(len(found) - len(shown), 'other change')}", "quiet"), indent=_DETAIL)
+        lines.append(line((f"and {counted(len(found) - len(shown), 'other change')}", "quiet"), indent=_DETAIL))
+    return lines
+
+
+_place = lru_cache(maxsize=1024)(key_name)
+"""The name of a path in a policy: of one experiment, always the same few."""
 
 
 def _costs(costs: Mapping[str, int]) -> Iterator[Span]:
@@ -220,9 +234,15 @@ def _costs(costs: Mapping[str, int]) -> Iterator[Span]:
 
 
 def _value(value: Any, whole: bool = False) -> str:
+    if type(value) in _NUMBERS and "e" not in (number := repr(value)):
+        return number
     if value is ABSENT:
         return "absent"
-    text = canonical.encode(value).decode().rstrip("\n")
+    try:
+        text = canonical.encode(value).decode().rstrip("\n")
+    except NotEncodable:
+        # What is read may be nested more deeply than what is ever written.
+        return _DEEP
     return text if whole or len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
@@ -232,7 +252,10 @@ def short_value(value: Any) -> str:
     if isinstance(value, float):
         return short_number(value)
     if isinstance(value, dict | list):
-        return _value(_rounded(value))
+        try:
+            return _value(_rounded(value))
+        except RecursionError:
+            return _DEEP
     if isinstance(value, str) and _SIMPLE_WORD.fullmatch(value) and value not in ("true", "false", "null"):
         return value
     return _value(value)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rich.cells import cell_len
-
+from exprec.cli.render.cells import cell_len
 from exprec.cli.render.events import short_number
 from exprec.cli.render.report import Figures
 from exprec.cli.render.text import visible

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rich.cells import cell_len
-
+from exprec.cli.render.cells import cell_len
 from exprec.cli.render.text import counted, visible
 from exprec.recorder.store.leftovers import Leftover
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.cells import cell_len, set_cell_size
-
+from exprec.cli.render.cells import cell_len, cropped
 from exprec.cli.render.text import Line, Span, visible
 from exprec.recorder.state.listing import DAMAGED, Listed
 
@@ -41,13 +40,14 @@ def listing_lines(rows: Sequence[Listed], *, with_tags: bool = True) -> Iterator
     """
     header, *lines = table = [list(_HEADER), *map(_cells, rows)]
     columns = [each for each in range(len(header)) if _is_shown(each, lines, with_tags=with_tags)]
-    widths = {column: max(cell_len(cells[column]) for cells in table) for column in columns}
+    measured = [[cell_len(cell) for cell in cells] for cells in table]
+    widths = {column: max([cells[column] for cells in measured]) for column in columns}
     others = sum(widths.values()) - widths[_NAME] + len(_GAP) * (len(columns) - 1)
     others -= max(0, widths.get(_TAGS, 0) - _SHORT_TAGS)
     widths[_NAME] = min(widths[_NAME], _LONGEST_NAME, max(_WIDTH - others, _SHORTEST_NAME))
-    yield _line(header, widths, dict.fromkeys(columns, "quiet"))
-    for row, line in zip(rows, lines, strict=True):
-        yield _line(line, widths, {**_STYLES, _STATUS: _STATUS_STYLES.get(row.status, "")})
+    yield _line(header, measured[0], widths, dict.fromkeys(columns, "quiet"))
+    for row, line, cells in zip(rows, lines, measured[1:], strict=True):
+        yield _line(line, cells, widths, {**_STYLES, _STATUS: _STATUS_STYLES.get(row.status, "")})
 
 
 def _is_shown(column: int, lines: Sequence[Sequence[str]], *, with_tags: bool) -> bool:
@@ -86,15 +86,19 @@ def _ending(row: Listed) -> str | None:
     return visible(row.signal) if row.signal is not None else None
 
 
-def _line(cells: Sequence[str], widths: Mapping[int, int], styles: Mapping[int, str]) -> Line:
+def _line(cells: Sequence[str], measured: Sequence[int], widths: Mapping[int, int], styles: Mapping[int, str]) -> Line:
     spans: list[Span] = []
+    gap = ""
     for column, width in widths.items():
-        if spans:
-            spans.append((_GAP, ""))
-        text = (_cut(cells[column], width), styles.get(column, ""))
-        space = (" " * (width - cell_len(text[0])), "")
-        spans.extend([space, text] if column in _FIGURES else [text, space])
-    return Line(tuple(span for span in spans if span[0]), whole=True)
+        text, used = cells[column], measured[column]
+        if used > width:
+            text = _cut(text, width)
+            used = cell_len(text)
+        space = " " * (width - used)
+        before, after = (space, "") if column in _FIGURES else ("", space)
+        spans += ((gap + before, ""), (text, styles.get(column, "")))
+        gap = after + _GAP
+    return Line(tuple(spans), whole=True)
 
 
 def _shown(value: int | str | None) -> str:
@@ -103,7 +107,7 @@ def _shown(value: int | str | None) -> str:
 
 def _cut(text: str, cells: int) -> str:
     """The text, with an ellipsis for what does not fit into so many cells."""
-    return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1).rstrip()}…"
+    return text if cell_len(text) <= cells else f"{cropped(text, cells - 1).rstrip()}…"
 
 
 def tag_table(tags: Mapping[str, str]) -> str:

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-
 from exprec.cli.render import markdown
+from exprec.cli.render.cells import cell_len
 from exprec.cli.render.text import BLANK, Line, Span, line, visible
 
 WORDS, DATA, AGENT, KEY, OLD, NEW = "", "data", "agent", "key", "old", "new"

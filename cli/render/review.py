@@ -6,7 +6,7 @@ It reads nothing and decides nothing; the same as Markdown is in `review_markdow
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from exprec.cli.render.comparison import comparison_lines
@@ -263,7 +263,7 @@ def _removed_lines(runs: Iterable[NamedRun]) -> Iterator[Line]:
 
 
 def _deeper(each: Line) -> Line:
-    return replace(each, indent=each.indent + 2) if each.spans else each
+    return each._replace(indent=each.indent + 2) if each.spans else each
 
 
 def executions(run: ReviewedRun) -> str:

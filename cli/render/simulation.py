@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 
-from rich.cells import cell_len
-
+from exprec.cli.render.cells import cell_len
 from exprec.cli.render.text import visible
 from exprec.recorder.payments import AgentOutcome, Outcome
 

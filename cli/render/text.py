@@ -6,7 +6,7 @@ It knows nothing of events, and nothing here prints.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Span = tuple[str, str]
 """A piece of text and the name of its style; the empty name is plain."""
@@ -15,8 +15,7 @@ _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a display. Where it is too wide it goes on `hang` cells deeper than it began, unless it is
     `whole`: a line that people copy is never broken."""
 
@@ -31,7 +30,7 @@ BLANK = Line(())
 
 def line(*parts: Span | str, indent: int = 0, hang: int = 2) -> Line:
     """A line of parts, plain where they are bare text."""
-    return Line(tuple((part, "") if isinstance(part, str) else part for part in parts), indent, hang)
+    return Line(tuple([(part, "") if isinstance(part, str) else part for part in parts]), indent, hang)
 
 
 def counted(number: int, noun: str) -> str:
@@ -41,7 +40,8 @@ def counted(number: int, noun: str) -> str:
 
 def visible(text: str) -> str:
     """The text with every control, format and line-breaking character written out (`\\x1b`, `\\u202e`)."""
-    if text.isascii() and text.isprintable():
+    # None of these can be printed.
+    if text.isprintable():
         return text
     return "".join(_written_out(char) if _is_invisible(char) else char for char in text)
 

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from exprec.recorder import canonical, events, format
 from exprec.recorder.errors import Damaged, ExprecError, StorageFailure
 from exprec.recorder.events import Event
+from exprec.recorder.store.glimpse import HEAD_BYTES, TAIL_BYTES, NotGlimpsed, glimpse
 from exprec.recorder.store.log import Entry, FileSource
 from exprec.recorder.store.rundir import RunDirectory
-from exprec.recorder.store.store import Store
+from exprec.recorder.store.store import Store, in_order_of_time
 
 SHORT_DIGITS = 8
 """Fewest digits of a short id, though fewer would do: those of today shall still be unique tomorrow."""
 
 DAMAGED = "damaged"
 """In the place of the status of a run that cannot be read."""
-
-_HEAD_BYTES = 16 * 1024
-_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +97,23 @@ def list_runs(store: Store) -> list[Listed]:
     tags: dict[str, list[str]] = {}
     for tag, run_id in store.tags().items():
         tags.setdefault(run_id, []).append(tag)
-    rows = [_sealed(store, run_id, tuple(tags.get(run_id, ()))) for run_id in run_ids]
-    addresses = Counter(row.inputs for row in rows if row.inputs is not None)
+    found = [{"run_id": run_id, "is_sealed": True, **_sealed(store, run_id)} for run_id in run_ids]
     sealed = set(run_ids)
     for name in work_names:
         row = _unsealed(RunDirectory(store.path / format.WORK_FOLDER / name))
         # One that was sealed while the list was made has left its work folder.
         if row is not None and name not in sealed:
-            rows.append(row)
-    shorts = short_ids(row.run_id for row in rows)
+            found.append({"run_id": name, "is_sealed": False, **row})
+    addresses = Counter(row.get("inputs") for row in found)
+    shorts = short_ids(row["run_id"] for row in found)
     return [
-        replace(row, short_id=shorts[row.run_id], shares_inputs=row.inputs is not None and addresses[row.inputs] > 1)
-        for row in rows
+        Listed(
+            **row,
+            short_id=shorts[row["run_id"]],
+            tags=tuple(tags.get(row["run_id"], ())) if row["is_sealed"] else (),
+            shares_inputs="inputs" in row and addresses[row["inputs"]] > 1,
+        )
+        for row in found
     ]
 
 
@@ -177,45 +181,72 @@ ORDERS: Sequence[str] = tuple(_ORDERS)
 """The orders that `in_order` knows."""
 
 
-def _sealed(store: Store, run_id: str, tags: tuple[str, ...]) -> Listed:
-    row = Listed(run_id, is_sealed=True, tags=tags)
+_Row = dict[str, Any]
+"""Some fields of `Listed`."""
+
+
+def _sealed(store: Store, run_id: str) -> _Row:
     try:
-        attestations = store.attestations(run_id)
+        quick = glimpse(str(store.path), run_id)
+        attested = _attested(sorted(quick.attestations, key=in_order_of_time))
+        return attested | _of_head(quick.head) | _outcome(quick.head, quick.entries(), lambda: quick.ending)
+    except (NotGlimpsed, Damaged):
+        return _read_with_care(store, run_id)
+
+
+def _read_with_care(store: Store, run_id: str) -> _Row:
+    """The same, with the problem where there is one."""
+    row: _Row = {}
+    try:
+        row |= _attested(store.attestations(run_id))
     except (Damaged, StorageFailure) as error:
-        row = replace(row, problem=error)
-    else:
-        first = attestations[0]["started_at"] if attestations else None
-        row = replace(row, recorded_at=first, executions=len(attestations))
+        row["problem"] = error
     run = RunDirectory(store.path / run_id)
     try:
-        head = run.head
-        row = replace(row, name=head["name"], type=head["type"], inputs=head["inputs"])
-        mode, first_cost = _beginning(run)
-        row = replace(row, **_command_end(run))
+        row |= _of_head(run.head)
+        reader = run.reader()
+        entries = _from_the_head(reader.entries(0, HEAD_BYTES), reader.entries)
+        row |= _outcome(run.head, entries, partial(_tail, run))
     except (Damaged, StorageFailure) as error:
-        return replace(row, problem=error)
+        row["problem"] = error
+    return row
+
+
+def _attested(attestations: Sequence[Mapping[str, Any]]) -> _Row:
+    first = attestations[0]["started_at"] if attestations else None
+    return {"recorded_at": first, "executions": len(attestations)}
+
+
+def _of_head(head: Mapping[str, Any]) -> _Row:
+    """What the run is."""
+    return {"name": head["name"], "type": head["type"], "inputs": head["inputs"]}
+
+
+def _outcome(head: Mapping[str, Any], entries: Iterator[Entry], tail: Callable[[], bytes]) -> _Row:
+    """What the run came to, from its head, as little of its log as has it, and the end of its log."""
+    mode, first_cost = _beginning(head, entries)
+    ended = _command_end(tail()) if head["type"] == format.COMMAND_RUN else {}
     result = head["result"] or {}
     converged = result.get("converged")
-    return replace(
-        row,
-        status=head["status"],
-        mode=mode,
-        iterations=head["counts"]["iterations"],
-        first_cost=first_cost,
-        best_cost=_integer(result.get("best_cost")),
-        final_cost=_integer(result.get("final_cost")),
-        converged=converged if isinstance(converged, bool) else None,
-    )
+    return {
+        **ended,
+        "status": head["status"],
+        "mode": mode,
+        "iterations": head["counts"]["iterations"],
+        "first_cost": first_cost,
+        "best_cost": _integer(result.get("best_cost")),
+        "final_cost": _integer(result.get("final_cost")),
+        "converged": converged if isinstance(converged, bool) else None,
+    }
 
 
-def _beginning(run: RunDirectory) -> tuple[str | None, int | None]:
-    """The mode and the first cost of a run, from as little of its log as has them."""
-    reader = run.reader()
+def _beginning(head: Mapping[str, Any], entries: Iterator[Entry]) -> tuple[str | None, int | None]:
+    """The mode and the first cost of a run."""
     mode = None
-    if not run.head["counts"]["by_type"].keys() & {events.EXPERIMENT_START, events.ITERATION_START}:
+    if not head["counts"]["by_type"].keys() & {events.EXPERIMENT_START, events.ITERATION_START}:
         # Nothing of its log would tell; it may be long.
         return None, None
-    for entry in _from_the_head(reader.entries(0, _HEAD_BYTES), reader.entries):
+    for entry in entries:
         event = entry.event
         if event["event_type"] == events.EXPERIMENT_START:
             mode = _text(event.get("evaluation_mode"))
@@ -233,12 +264,13 @@ def _from_the_head(head: Iterator[Entry], rest_from: Callable[[int], Iterator[En
     yield from rest_from(end)
 
 
-def _command_end(run: RunDirectory) -> dict[str, Any]:
-    """How the command of a run ended, from the end of its log; nothing for a run of another type."""
-    if run.type != format.COMMAND_RUN:
-        return {}
+def _tail(run: RunDirectory) -> bytes:
     size = run.head["files"][format.EVENTS_FILE]["size"]
-    tail = FileSource(run.path / format.EVENTS_FILE).read(max(size - _TAIL_BYTES, 0), _TAIL_BYTES)
+    return FileSource(run.path / format.EVENTS_FILE).read(max(size - TAIL_BYTES, 0), TAIL_BYTES)
+
+
+def _command_end(tail: bytes) -> _Row:
+    """How a command ended, from the end of its log."""
     for line in reversed(tail.splitlines()):
         try:
             event = canonical.decode(line)
@@ -250,13 +282,13 @@ def _command_end(run: RunDirectory) -> dict[str, Any]:
     return {}
 
 
-def _unsealed(run: RunDirectory) -> Listed | None:
+def _unsealed(run: RunDirectory) -> _Row | None:
     """The row of a work folder, or None when it is gone."""
-    row = Listed(run.run_id, is_sealed=False)
+    row: _Row = {}
     numbers: set[int] = set()
     mode = first_cost = None
     try:
-        row = replace(row, name=run.name, type=run.type)
+        row |= {"name": run.name, "type": run.type}
         status = run.status
         for entry in run.reader().entries():
             event: Event = entry.event
@@ -267,8 +299,9 @@ def _unsealed(run: RunDirectory) -> Listed | None:
             elif event["event_type"] == events.ITERATION_START and first_cost is None:
                 first_cost = _integer(event.get("total_cost"))
     except (Damaged, StorageFailure) as error:
-        return replace(row, problem=error) if run.path.is_dir() else None
-    row = replace(row, status=status, mode=mode, iterations=len(numbers), first_cost=first_cost)
+        row["problem"] = error
+    else:
+        row |= {"status": status, "mode": mode, "iterations": len(numbers), "first_cost": first_cost}
     return row if run.path.is_dir() else None
 
 

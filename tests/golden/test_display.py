@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console as RichConsole
 from syrupy.assertion import SnapshotAssertion
 
 from exprec.cli.render.console import make_console
@@ -110,6 +111,16 @@ def test_the_end_of_a_command(snapshot: SnapshotAssertion, end: tuple[int | None
     else:
         provider.record_event(0, "experiment_failed", {"error_type": "ExitStatus", "message": "how it ended"})
     assert _displayed(provider, VerboseConfig(), color=False, width=80) == snapshot
+
+
+def test_a_console_of_rich_gets_the_text_and_keeps_it() -> None:
+    provider = _ran("every_event.yaml")
+    console = RichConsole(file=io.StringIO(), width=60, record=True, force_terminal=True)
+    display_experiment_output(provider, console, VerboseConfig.all_enabled())
+    shown = _displayed(provider, VerboseConfig.all_enabled(), color=False, width=60)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == shown
+    assert console.export_text() == shown
 
 
 def test_the_live_display_of_a_program(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from importlib import import_module
+from importlib.metadata import version
 
 from exprec import schemas
 from tests.support import ROOT
@@ -28,6 +30,12 @@ def test_every_folder_with_a_module_is_a_package() -> None:
 def test_every_schema_file_is_installed() -> None:
     files = {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.json")}
     assert files == set(schemas.names())
+
+
+def test_the_version_is_that_of_the_build() -> None:
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    module, _, name = PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
+    assert getattr(import_module(f"exprec.{module}"), name) == version("exprec")
 
 
 def test_the_public_names_are_there() -> None:
