@@ -1,0 +1,259 @@
+"""Runs that each version recorded: this version has the same address for them, verifies them and shows the same bytes.
+
+How the archive is laid out and how a version is added to it is told in the README beside this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec import schemas
+from exprec.recorder import events, format
+from exprec.recorder.compare.runs import compare_runs
+from exprec.recorder.optimize.config import ExperimentConfig
+from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.state.verify import verify
+from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.store.tree import folder_id
+from tests.support import ROOT, exprec, git, git_tree_id
+from tests.unit.format.test_versions import RECORDED
+
+HERE = Path(__file__).parent
+VERSIONS = sorted(path.name for path in HERE.glob("v*") if path.is_dir())
+LARGEST = 300_000
+"""Bytes of a version of the archive: it is in every clone for ever."""
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A run of the archive: its name, and its version in a copy that a test may write to."""
+
+    name: str
+    version: Path
+
+    @property
+    def store(self) -> Path:
+        return self.version / "store"
+
+    @property
+    def is_sealed(self) -> bool:
+        return (self.store / "tags" / self.name).is_file()
+
+    @property
+    def directory(self) -> RunDirectory:
+        return find_run(self.name, self.store)
+
+    def shown(self, file: str) -> bytes:
+        path = self.version / "shown" / self.name / file
+        return path.read_bytes() if path.exists() else b""
+
+
+def _names(version: Path) -> tuple[list[str], list[str]]:
+    """The names of sealed runs and of interrupted ones."""
+    work = (path.name for path in (version / "work").iterdir() if path.is_dir())
+    return sorted(path.name for path in (version / "store" / "tags").iterdir()), sorted(work)
+
+
+SEALED = [(version, name) for version in VERSIONS for name in _names(HERE / version)[0]]
+INTERRUPTED = [(version, name) for version in VERSIONS for name in _names(HERE / version)[1]]
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All versions as they were in their stores: with what git does not keep."""
+    folder = tmp_path_factory.mktemp("archive")
+    for version in VERSIONS:
+        copy = Path(shutil.copytree(HERE / version, folder / version))
+        (copy / "work").rename(copy / "store" / format.WORK_FOLDER)
+    return folder
+
+
+@pytest.fixture
+def archived(copies: Path, request: pytest.FixtureRequest) -> Archived:
+    version, name = request.param
+    return Archived(name, copies / version)
+
+
+def _each(runs: list[tuple[str, str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("archived", runs, indirect=True, ids=["-".join(each) for each in runs])
+
+
+def _calls(run: Archived) -> Iterator[tuple[str, int, list[str]]]:
+    """The file with what a call printed, the columns of the terminal, and the words of the call."""
+    for line in (run.version / "commands").read_text("utf-8").splitlines():
+        file, columns, *words = line.split()
+        yield file, int(columns), [run.name if word == "NAME" else word for word in words]
+
+
+@_each([*SEALED, *INTERRUPTED])
+@pytest.mark.fact("F87", "F88")
+def test_it_is_shown_with_the_same_bytes(archived: Archived) -> None:
+    calls = [call for call in _calls(archived) if archived.is_sealed or call[2][0] == "show"]
+    assert len(calls) >= 3
+    for file, columns, words in calls:
+        environment = {"COLUMNS": str(columns), "EXPREC_STORE": "store"}
+        done = exprec(*words, cwd=archived.version, env=environment)
+        assert done.stdout == archived.shown(f"{file}.out"), words
+        if archived.is_sealed and words[0] == "show":
+            assert done.stderr == archived.shown(f"{file}.err"), words
+
+
+@_each(SEALED)
+@pytest.mark.fact("F87")
+def test_it_has_the_same_address_and_verifies(archived: Archived, tmp_path: Path) -> None:
+    address = (archived.store / "tags" / archived.name).read_text("ascii").strip()
+    # Where its name says nothing.
+    copy = Path(shutil.copytree(archived.directory.path, tmp_path / "copy"))
+    assert folder_id(copy) == RunDirectory(copy).run_id == address
+    assert archived.directory.path.name == address
+    assert list(verify(archived.directory)) == list(verify(archived.directory, quick=True)) == []
+
+
+@_each(SEALED)
+@pytest.mark.fact("F87")
+def test_its_log_comes_to_what_its_head_says(archived: Archived) -> None:
+    head = json.loads((archived.directory.path / "run.json").read_bytes())
+    provider = StoredStateProvider(archived.directory)
+    assert provider.get_final_result() == head["result"]
+    said = {key: head["counts"][key] for key in ("events", "iterations", "by_type")} | {"failure": head["failure"]}
+    assert {key: provider.get_run_metadata()[key] for key in said} == said
+    assert provider.get_total_iterations() == head["counts"]["iterations"]
+
+
+@_each([*SEALED, *INTERRUPTED])
+@pytest.mark.fact("F87", "F88")
+def test_it_differs_from_itself_in_nothing(archived: Archived, tmp_path: Path) -> None:
+    done = exprec("diff", archived.name, archived.name, cwd=archived.version, env={"EXPREC_STORE": "store"})
+    assert done.stdout == b""
+    # Of one address, nothing would be read: let the copy go by another.
+    copy = RunDirectory(Path(shutil.copytree(archived.directory.path, tmp_path / "copy")))
+    copy.__dict__["run_id"] = "0" * 64
+    if archived.is_sealed:
+        comparison = compare_runs(archived.directory, copy)
+        assert not comparison.is_same_address
+        assert not comparison.has_differences
+        assert comparison.files == ()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.fact("F89")
+def test_a_next_version_of_every_schema_changes_no_run_that_there_is(
+    version: str, copies: Path, tmp_path: Path
+) -> None:
+    """An exprec in which each type of event has a schema of the next version that asks for one more field."""
+    folder = Path(shutil.copytree(ROOT / "schemas", tmp_path / "schemas"))
+    for name in (name for name in schemas.names() if name.startswith("event.") and name != "event.v1"):
+        following = f"{name[:-1]}{int(name[-1]) + 1}"
+        asks: dict[str, Any] = {"$id": f"exprec:{following}", "required": ["of the next version"]}
+        (folder / f"{following}.schema.json").write_text(json.dumps(asks))
+    later = f"import pathlib; from exprec import schemas; schemas.files = lambda _: pathlib.Path({str(folder)!r})"
+    sealed, _ = _names(HERE / version)
+    options = {"cwd": copies / version, "env": {"EXPREC_STORE": "store", "COLUMNS": "80"}}
+    exprec("verify", *sealed, first=later, **options)  # type: ignore[arg-type]
+    shown = exprec("show", sealed[0], "-v", first=later, **options)  # type: ignore[arg-type]
+    assert shown.stdout == Archived(sealed[0], copies / version).shown("verbose.out")
+    # Such a schema is what that exprec records by: of its own events it asks for the field.
+    failed = exprec("run", "--store", tmp_path / "runs", "--", "true", first=later, code=3)
+    assert b"of the next version" in failed.stderr
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nobody_edits_the_archive(version: str) -> None:
+    lines = (HERE / version / "MANIFEST").read_text("utf-8").splitlines()
+    said = {name.removeprefix("./"): digest for digest, name in (line.split("  ", 1) for line in lines)}
+    found = {
+        path.relative_to(HERE / version).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (HERE / version).rglob("*")
+        if path.is_file() and path.name != "MANIFEST"
+    }
+    assert found == said
+    assert sum(path.stat().st_size for path in (HERE / version).rglob("*") if path.is_file()) < LARGEST
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_git_keeps_every_byte_of_the_archive(version: str, tmp_path: Path) -> None:
+    """In a clone whose owner lets git convert the ends of lines, nothing of it is ignored or converted."""
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    shutil.copytree(HERE / version, tmp_path / "tests" / "archive" / version)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "core.autocrlf", "true")
+    git(tmp_path, "add", "-A")
+    shutil.rmtree(tmp_path / "tests")
+    git(tmp_path, "checkout", "-q", "--", "tests")
+    for path in (HERE / version).rglob("*"):
+        if path.is_file():
+            assert (tmp_path / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path
+
+
+def _heads() -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(HERE.glob("v*/store/*/run.json")):
+        yield path.parent, json.loads(path.read_bytes())
+
+
+def test_the_schemas_that_were_released_are_those_that_runs_embed() -> None:
+    embedded: dict[str, Any] = {}
+    for folder, head in _heads():
+        for name, schema in json.loads((folder / "schemas.json").read_bytes()).items():
+            if head["type"] == "generic" or name in schemas.names():
+                embedded.setdefault(name, schema)
+                assert schema == embedded[name] == json.loads((ROOT / "schemas" / f"{name}.schema.json").read_bytes())
+    # The others are of files that embed none.
+    of_lines = {name for name in schemas.names() if RECORDED.fullmatch(name) and name.startswith(("event", "exchange"))}
+    assert set(embedded) == of_lines, "a schema has no archived run: add a version to the archive"
+
+
+def test_every_kind_of_event_file_and_end_is_archived() -> None:
+    """What is new in exprec needs an archived run: the README tells how to add a version."""
+    types = {kind for _, head in _heads() for kind in head["counts"]["by_type"]}
+    assert types >= events.OWN_TYPES
+    assert types - events.OWN_TYPES, "events of types that are not exprec's own"
+    names = {part for version in VERSIONS for path in (HERE / version).rglob("*") for part in path.parts}
+    kinds = {value for name, value in vars(format).items() if name.endswith(("_FILE", "_FOLDER"))}
+    assert len(kinds) >= 9
+    assert names >= (kinds - {format.WORK_FOLDER}) | {*format.STREAMS, "work", ".gitattributes", ".gitignore"}
+    assert {suffix for name in names for suffix in (format.WORK_HEAD_SUFFIX, format.WORK_EVENTS_SUFFIX)} == {
+        Path(name).suffix for name in names if (HERE / VERSIONS[-1] / "work" / name).is_file()
+    }
+    ends = {(head["type"], head["status"]) for _, head in _heads()}
+    all_types = ("generic", format.PYTHON_RUN, format.COMMAND_RUN)
+    assert ends == {(kind, status) for kind in all_types for status in ("completed", "failed")}
+    results = [head["result"] for _, head in _heads() if head["type"] == "generic" and head["result"]]
+    assert {result["converged"] for result in results} == {True, False}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_stands_beside_the_runs_can_be_read(version: str, copies: Path) -> None:
+    store = Store(copies / version / "store")
+    assert {*store.tags().values()} == {*store.run_ids()}
+    attested = {run_id: len(store.attestations(run_id)) for run_id in store.run_ids()}
+    assert min(attested.values()) >= 1
+    assert max(attested.values()) >= 2
+    exprec("log", "--json", "--store", store.path)
+    problems = exprec("verify", "--all", "--json", "--store", store.path, code=1).stdout.splitlines()
+    assert {json.loads(line)["run"] for line in problems if not json.loads(line)["ok"]} == {*store.work_names()}
+
+
+@_each(SEALED)
+def test_the_config_of_an_experiment_is_still_an_experiment(archived: Archived) -> None:
+    run = archived.directory
+    if run.type == "generic":
+        config = run.config
+        # A script of answers does not lie beside it here.
+        config["llm"]["model"] = "search"
+        assert ExperimentConfig.from_mapping(config, run.path).resolved() == config
+
+
+def test_git_agrees_with_the_address() -> None:
+    for version in VERSIONS:
+        address = (HERE / version / "store" / "tags" / "command").read_text("ascii").strip()
+        assert git_tree_id(HERE / version / "store" / address) == address

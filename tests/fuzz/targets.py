@@ -1,0 +1,514 @@
+"""What is fuzzed: each reader of exprec, as a function of any bytes that raises nothing unless exprec is at fault.
+
+Which bytes come is up to others: `mutations`, a corpus, or a fuzzer that looks for new branches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from exprec.cli.main import cli
+from exprec.cli.render.console import make_console
+from exprec.cli.render.display import EventDisplay, display_experiment_output
+from exprec.cli.render.text import visible
+from exprec.recorder import canonical, format
+from exprec.recorder.command.inbox import Inbox
+from exprec.recorder.compare.runs import compare_runs
+from exprec.recorder.declared import EventTypes, template_of
+from exprec.recorder.documents import Document, parse_document
+from exprec.recorder.errors import ExprecError, InvalidInput
+from exprec.recorder.optimize.config import ExperimentConfig, ModelConfig
+from exprec.recorder.optimize.proposal import judge
+from exprec.recorder.optimize.recorded import RecordedProposer
+from exprec.recorder.payments import PaymentSimulator, check_policy, check_scenario
+from exprec.recorder.payments.policy import compile_policy
+from exprec.recorder.payments.scenario import compile_scenario
+from exprec.recorder.proposers.scripted import ScriptedProposer
+from exprec.recorder.secrets import SecretGuard
+from exprec.recorder.state.fold import Fold
+from exprec.recorder.state.listing import list_runs
+from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.state.verify import verify
+from exprec.recorder.store.leftovers import leftovers
+from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader, MemorySink
+from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.store import Store
+from exprec.recorder.store.verify import verify_store
+from exprec.recorder.template import Template
+from exprec.recorder.verbosity import VerboseConfig
+from tests.experiments import GAME
+from tests.support import ROOT
+
+ARCHIVE = ROOT / "tests" / "archive" / "v1"
+LARGEST = 64 * 1024
+"""Bytes of an input: more shows nothing that fewer do not."""
+
+_EVENT = {"seq": 0, "event_type": "epoch", "iteration": 1, "loss": 0.5, "text": "é", "part": {"n": [1, None]}}
+_WIDE = VerboseConfig.all_enabled()
+_STYLE = re.compile(r"\x1b\[\d*m")
+
+
+def call(name: str, data: bytes) -> bool:
+    """Give a target some bytes; returns whether they were refused. Whatever is raised is a fault of exprec."""
+    try:
+        TARGETS[name](data[:LARGEST])
+    except ExprecError as error:
+        refusal = error
+    else:
+        return False
+    assert str(refusal), "an error without a message"
+    assert refusal.exit_code in range(1, 7)
+    return True
+
+
+@cache
+def _scratch() -> Path:
+    """A folder in memory where there is one: the disk is not what is tested."""
+    memory = Path("/dev/shm")
+    folder = tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
+    _kept.append(folder)
+    return Path(folder.name)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _written(name: str, data: bytes) -> Path:
+    path = _scratch() / name
+    path.write_bytes(data)
+    return path
+
+
+def _shown(show: Callable[[EventDisplay], object]) -> None:
+    """Call it with a display, plain and in colour; what is displayed must be text that a terminal does not obey."""
+    texts = []
+    for color in (False, True):
+        stream = io.StringIO()
+        show(EventDisplay(make_console(stream, color=color, width=60), _WIDE))
+        texts.append(_STYLE.sub("", stream.getvalue()))
+    _check_shown(texts[0])
+    assert texts[0] == texts[1], "colour changes the text"
+
+
+def _check_shown(text: str) -> None:
+    assert visible(text.replace("\n", "")) == text.replace("\n", ""), "a terminal would obey what is shown"
+
+
+# --- files that people write --------------------------------------------------------------------------
+
+
+def _document(kind: str) -> Callable[[bytes], None]:
+    def target(data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
+        document = parse_document(text, f"input.{kind}", kind)
+        _check_document(document)
+        if kind != "yaml":
+            other = json.loads(text) if kind == "json" else tomllib.loads(text)
+            assert _same(document.value, other), "another value than that of Python's own reader"
+
+    return target
+
+
+def _check_document(document: Document) -> None:
+    """What is kept can be recorded, and every line is one of the text."""
+    canonical.encode({"value": document.value})
+    assert all(line >= 1 for line in document.lines.values())
+    for path in list(document.lines)[:50]:
+        assert document.line(path) is not None
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and (one == other or math.isnan(one))
+
+
+def config(data: bytes) -> None:
+    """An experiment file of any kind, by its first byte; what it comes to can be loaded again."""
+    suffix = (".yaml", ".json", ".toml")[data[0] % 3] if data else ".yaml"
+    path = _written(f"experiment{suffix}", data[1:])
+    loaded = ExperimentConfig.load(path)
+    resolved = loaded.resolved()
+    canonical.encode(resolved)
+    again = ExperimentConfig.from_mapping(resolved, path.parent)
+    assert again.resolved() == resolved
+
+
+def _json(data: bytes) -> Any:
+    return parse_document(data.decode("utf-8", "replace"), "input.json", "json").value
+
+
+def policy(data: bytes) -> None:
+    """A policy: what is found valid compiles, and simulates."""
+    value = _json(data)
+    problems = check_policy(value)
+    if problems:
+        raise InvalidInput(problems)
+    compile_policy(value)
+    _simulator().simulate({"A": value})
+
+
+@cache
+def _simulator() -> PaymentSimulator:
+    return PaymentSimulator(GAME)
+
+
+def scenario(data: bytes) -> None:
+    """A scenario: what is found valid compiles."""
+    value = _json(data)
+    problems = check_scenario(value)
+    if problems:
+        raise InvalidInput(problems)
+    compile_scenario(value)
+
+
+def script(data: bytes) -> None:
+    """A script of answers."""
+    ScriptedProposer(_written("answers.jsonl", data))
+
+
+def answer(data: bytes) -> None:
+    """The answer of a model."""
+    text = data.decode("utf-8", "surrogateescape")
+    verdict = judge(text, lambda value: [str(each) for each in check_policy(value)], lambda _: [])
+    if verdict.policy is not None:
+        canonical.encode({"policy": verdict.policy})
+    canonical.encode({"errors": list(verdict.errors)})
+
+
+# --- types of events that somebody declares -----------------------------------------------------------
+
+
+def schema(data: bytes) -> None:
+    """A declared schema: one that can be used checks any event, and is read back from the run."""
+    value = _json(data)
+    types = EventTypes({"epoch": value})
+    EventTypes.recorded(types.schemas, strict=True)
+    log = EventLog(types=types)
+    for fields in ({}, {key: _EVENT[key] for key in ("loss", "text", "part")}, {"loss": "x" * 300}):
+        with suppress(ExprecError):
+            log.append("epoch", 1, fields)
+    line = template_of(types.schemas["event.epoch.v1"])
+    if line is not None:
+        _check_shown(visible(line.filled(_EVENT)))
+
+
+def template(data: bytes) -> None:
+    """The line by which events are shown; never raises for an event, whatever is in it."""
+    text, _, event = data.partition(b"\n")
+    try:
+        line = Template(text.decode("utf-8", "replace"))
+    except ValueError:
+        return
+    line.filled(_EVENT)
+    with suppress(ValueError):
+        value = canonical.decode(event)
+        if isinstance(value, dict):
+            line.filled(value)
+    assert len(line.fields) <= 500
+
+
+def inbox(data: bytes) -> None:
+    """What a command appends to the file of its events."""
+    path = _scratch() / "events"
+    path.unlink(missing_ok=True)
+    opened = Inbox(path, SecretGuard({"A_KEY": "s3cret-value"}))
+    try:
+        log = EventLog(types=EventTypes(strict=False))
+        half = len(data) // 2
+        for part in (data[:half], data[half:]):
+            with path.open("ab") as file:
+                file.write(part)
+            for sent in opened.received():
+                log.append(sent.event_type, sent.iteration, sent.fields)
+        for sent in opened.rest():
+            log.append(sent.event_type, sent.iteration, sent.fields)
+    finally:
+        opened.close()
+
+
+# --- what exprec recorded -----------------------------------------------------------------------------
+
+
+def event(data: bytes) -> None:
+    """A log: every line that is an event is folded and shown."""
+    sink = MemorySink()
+    sink.append(data)
+
+    def show(display: EventDisplay) -> None:
+        fold = Fold()
+        for entry in LogReader(sink).entries():
+            fold.apply(entry)
+            display.show(entry.event)
+        fold.summary()
+
+    _shown(show)
+
+
+def exchanges(data: bytes) -> None:
+    """The exchanges of a run, which answer again."""
+    sink = MemorySink()
+    sink.append(data)
+    found = list(ExchangeReader(sink, Path("exchanges.jsonl")).exchanges())
+    RecordedProposer(found, ModelConfig("search"))
+    assert [each["index"] for each in found] == list(range(len(found)))
+
+
+RUNS = ("asked", "program", "command", "failed")
+FILES = (
+    format.RUN_FILE,
+    format.CONFIG_FILE,
+    format.EVENTS_FILE,
+    format.EXCHANGES_FILE,
+    format.SCHEMAS_FILE,
+    "stdout",
+)
+
+
+@cache
+def _base() -> Path:
+    """A store to change, in which every run has its own address."""
+    store = _scratch() / "store"
+    shutil.copytree(ARCHIVE / "store", store)
+    shutil.copytree(ARCHIVE / "work", store / format.WORK_FOLDER)
+    return store
+
+
+@cache
+def _archived(name: str) -> str:
+    return (ARCHIVE / "store" / format.TAGS_FOLDER / name).read_text("ascii").strip()
+
+
+def replaced(data: bytes) -> tuple[str, str, bytes, bool]:
+    """Which file of which run some bytes replace, by the first of them, and with what; and whether the head of the
+    run then says that this is right, as one would that somebody forged."""
+    choice = data[0] if data else 0
+    run_number, file_number = choice % len(RUNS), choice // len(RUNS) % len(FILES)
+    return RUNS[run_number], FILES[file_number], data[1:], choice >= FORGED
+
+
+FORGED = 128
+"""The first byte of an input from which on the head is forged too."""
+
+
+@contextmanager
+def _other_run(data: bytes) -> Iterator[Path]:
+    """The folder of a run in which, for a while, a file has other bytes."""
+    name, file, content, is_forged = replaced(data)
+    folder = _base() / _archived(name)
+    with _Changed(folder / file, content):
+        if is_forged and file != format.RUN_FILE:
+            head = json.loads((folder / format.RUN_FILE).read_bytes())
+            digest = hashlib.sha256(content).hexdigest()
+            head["files"][file] = {"sha256": digest, "size": len(content)}
+            head["inputs"] = digest if file == format.CONFIG_FILE else head["inputs"]
+            with _Changed(folder / format.RUN_FILE, canonical.encode(head, indent=True)):
+                yield folder
+        else:
+            yield folder
+
+
+class _Changed:
+    """A store in which one file has other bytes for a while."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self._path = path
+        self._before = path.read_bytes() if path.exists() else None
+        path.write_bytes(data)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            self._path.unlink()
+        else:
+            self._path.write_bytes(self._before)
+
+
+def run(data: bytes) -> None:
+    """A run with another file: it is verified, shown, compared and listed."""
+    with _other_run(data) as folder:
+        for quick in (True, False):
+            for problem in verify(RunDirectory(folder), quick=quick):
+                assert str(problem)
+        refusals = [_refusal(each, folder) for each in (_show_run, _ask_run, _compare_run)]
+        for row in list_runs(Store(_base())):
+            json.dumps(row.as_dict())
+    for refusal in refusals:
+        if refusal is not None:
+            raise refusal
+
+
+def _refusal(ask: Callable[[Path], None], folder: Path) -> ExprecError | None:
+    try:
+        ask(folder)
+    except ExprecError as error:
+        return error
+    return None
+
+
+def _show_run(folder: Path) -> None:
+    provider = StoredStateProvider(RunDirectory(folder))
+    stream = io.StringIO()
+    display_experiment_output(provider, make_console(stream, color=False, width=60), _WIDE)
+    _check_shown(stream.getvalue())
+
+
+def _ask_run(folder: Path) -> None:
+    directory = RunDirectory(folder)
+    provider = StoredStateProvider(directory)
+    provider.get_experiment_info()
+    provider.get_run_metadata()
+    provider.get_final_result()
+    for index in range(min(5, provider.get_total_iterations())):
+        provider.get_iteration_costs(index)
+        provider.get_iteration_accepted_changes(index)
+        provider.get_iteration_policies(index)
+        provider.get_iteration_events(index)
+    directory.exchanges()
+    directory.other_files()
+    EventTypes.recorded(directory.schemas, strict=True)
+
+
+def _compare_run(folder: Path) -> None:
+    directory = RunDirectory(folder)
+    # Of the address that its folder claims, nothing would be read.
+    directory.__dict__["run_id"] = "0" * 64
+    json.dumps(compare_runs(RunDirectory(ARCHIVE / "store" / folder.name), directory).as_dict())
+
+
+def _in_store(place: Callable[[bytes], str]) -> Callable[[bytes], None]:
+    """A store with another file at a place; it is opened, listed, verified, and asked for what is there."""
+
+    def target(data: bytes) -> None:
+        path = _base() / place(data)
+        path.parent.mkdir(exist_ok=True)
+        with _Changed(path, data):
+            store = Store(_base())
+            for problem in verify_store(store):
+                assert str(problem)
+            for row in list_runs(store):
+                json.dumps(row.as_dict())
+            for reference in ("fuzz", *store.tags()):
+                with suppress(ExprecError):
+                    store.resolve(reference)
+            for left in leftovers(store):
+                assert left.size >= 0
+            for run_id in store.run_ids():
+                store.attestations(run_id)
+
+    return target
+
+
+def work(data: bytes) -> None:
+    """An interrupted run: what is beside it up to the first zero byte, and its log."""
+    head, _, log = data.partition(b"\0")
+    folder = _base() / format.WORK_FOLDER / "0123456789abcdef"
+    folder.mkdir(exist_ok=True)
+    with _Changed(folder.with_name(f"{folder.name}.json"), head), _Changed(folder / format.EVENTS_FILE, log):
+        (folder / format.CONFIG_FILE).write_bytes(b"{}\n")
+        list_runs(Store(_base()))
+        leftovers(Store(_base()))
+        assert list(verify(RunDirectory(folder)))
+        _show_run(folder)
+        _ask_run(folder)
+
+
+# --- the command --------------------------------------------------------------------------------------
+
+CALLS: tuple[tuple[str, ...], ...] = (
+    ("show", "RUN", "-v"),
+    ("show", "RUN", "--json", "--iteration", "1-2"),
+    ("show", "RUN", "--event", "epoch", "--color", "always"),
+    ("verify", "RUN"),
+    ("verify", "RUN", "--json", "--quick"),
+    ("diff", "RUN", "OTHER"),
+    ("diff", "OTHER", "RUN", "--json"),
+    ("diff", "RUN", "OTHER", "--md"),
+    ("log",),
+    ("log", "--json", "--sort", "cost"),
+    ("rerun", "RUN"),
+    ("gc",),
+)
+
+
+def command(data: bytes) -> None:
+    """The command on a run with another file, by the first two bytes: it ends with a code, and no traceback."""
+    words = CALLS[data[0] % len(CALLS)] if data else CALLS[0]
+    if words[0] == "rerun" and (b"argv" in data or replaced(data[1:])[0] == "command"):
+        # It would execute whatever came.
+        return
+    with _other_run(data[1:]) as folder:
+        # Of one address, nothing would be compared.
+        other = _base() / _archived("failed" if folder.name == _archived("asked") else "asked")
+        places = {"RUN": str(folder), "OTHER": str(other)}
+        _invoke([*(places.get(word, word) for word in words), "--store", str(_base())])
+
+
+def check(data: bytes) -> None:
+    """`exprec check` and `exprec simulate` of any file, whose kind the first byte tells."""
+    suffix = (".yaml", ".json", ".toml", ".txt")[data[0] % 4] if data else ".yaml"
+    path = _written(f"input{suffix}", data[1:])
+    _invoke(["check", str(path)])
+    _invoke(["check", "--json", str(path)])
+
+
+def arguments(data: bytes) -> None:
+    """Words of a command line, each ended by a zero byte, after one of the commands that change nothing."""
+    names = ("show", "log", "verify", "diff", "check", "schema", "tag", "review")
+    words = [word.decode("utf-8", "surrogateescape") for word in data[1:].split(b"\0")]
+    if any(word.startswith("/") for word in words):
+        # Some files of the system never end.
+        return
+    _invoke([names[data[0] % len(names) if data else 0], *words])
+
+
+def _invoke(words: list[str]) -> None:
+    done = CliRunner().invoke(cli, words, env={"EXPREC_STORE": str(_base())})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code in range(7), done.exit_code
+    assert "Traceback" not in done.stderr
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "json": _document("json"),
+    "toml": _document("toml"),
+    "yaml": _document("yaml"),
+    "config": config,
+    "policy": policy,
+    "scenario": scenario,
+    "script": script,
+    "answer": answer,
+    "schema": schema,
+    "template": template,
+    "inbox": inbox,
+    "event": event,
+    "exchanges": exchanges,
+    "run": run,
+    "store": _in_store(lambda _: format.STORE_FILE),
+    "tag": _in_store(lambda _: f"{format.TAGS_FOLDER}/fuzz"),
+    "attestation": _in_store(lambda _: f"{format.ATTESTATIONS_FOLDER}/{_archived('asked')}/{'f' * 64}.json"),
+    "work": work,
+    "command": command,
+    "check": check,
+    "arguments": arguments,
+}
