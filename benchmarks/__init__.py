@@ -1,1 +1,1 @@
-"""Measurements of speed, each against something that is run beside it on the same machine."""
+"""Measurements of exprec beside its references, on the same work and in one run: `python -m benchmarks`."""

@@ -1,0 +1,39 @@
+"""Reading a log into the state that it comes to, and reading its lines as JSON alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.store.rundir import RunDirectory
+
+
+def folded(run: str) -> dict[str, Any]:
+    """Open a stored run and ask what only the whole log can tell: its result, its counts, each iteration."""
+    began = time.perf_counter()
+    provider = StoredStateProvider(RunDirectory(Path(run)))
+    result = provider.get_final_result()
+    events = provider.get_run_metadata()["events"]
+    iterations = provider.get_total_iterations()
+    for index in range(iterations):
+        provider.get_iteration_costs(index)
+        provider.get_iteration_accepted_changes(index)
+    provider.get_iteration_policies(iterations - 1)
+    seconds = time.perf_counter() - began
+    assert result is not None
+    return {"seconds": seconds, "count": events}
+
+
+def decoded(log: str) -> dict[str, Any]:
+    """Decode each line of a log, and forget it."""
+    count = 0
+    began = time.perf_counter()
+    with Path(log).open("rb") as file:
+        for line in file:
+            orjson.loads(line)
+            count += 1
+    return {"seconds": time.perf_counter() - began, "count": count}
