@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -146,7 +145,7 @@ def copy_new(source: Path, path: Path) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Give a file this content at one moment: a reader sees all of the old or all of the new."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         write_new(draft, data)
         with _failures_of(path):
@@ -179,7 +178,7 @@ def create_unique_folder(parent: Path) -> Path:
     """
     with _failures_of(parent):
         while True:
-            path = parent / secrets.token_hex(8)
+            path = parent / os.urandom(8).hex()
             try:
                 path.mkdir()
             except FileExistsError:

@@ -34,18 +34,18 @@ class VerboseConfig:
 
     def selects(self, event: Event) -> bool:
         """Whether this event is shown."""
-        match event["event_type"]:
-            case events.ITERATION_START:
-                return self.iterations
-            case events.BOOTSTRAP_EVALUATION:
-                return self.bootstrap
-            case events.LLM_CALL:
-                return self.llm
-            case events.POLICY_CHANGE:
-                return self.policy if event.get("accepted") else self.rejections
-            case events.POLICY_REJECTED:
-                return self.rejections
-            case events.ITERATION_END:
-                return self.metrics
-            case _:
-                return True
+        kind = event["event_type"]
+        if kind == events.POLICY_CHANGE:
+            return self.policy if event.get("accepted") else self.rejections
+        switch = _SWITCHES.get(kind)
+        return switch is None or getattr(self, switch) is True
+
+
+_SWITCHES = {
+    events.ITERATION_START: "iterations",
+    events.BOOTSTRAP_EVALUATION: "bootstrap",
+    events.LLM_CALL: "llm",
+    events.POLICY_REJECTED: "rejections",
+    events.ITERATION_END: "metrics",
+}
+"""The switch of each type that has one of its own."""

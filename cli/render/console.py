@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Protocol, TextIO
 
 from exprec.cli.render.cells import cell_len
@@ -21,6 +22,7 @@ _STYLES = {"strong": "\x1b[1m", "quiet": "\x1b[2m", "good": "\x1b[32m", "bad": "
 """How a style begins: only the sixteen colours that every terminal with colours has, so that no terminal gives other
 bytes."""
 _END_OF_STYLE = "\x1b[0m"
+_text_of = itemgetter(0)
 
 
 class Writable(Protocol):
@@ -73,10 +75,11 @@ def rendered(lines: Iterable[Line], width: int, *, color: bool) -> str:
     printed = ""
     for line in lines:
         spans, indent, _, whole = line
-        text = "".join([part for part, _ in spans])
+        text = "".join(map(_text_of, spans))
         # Most lines are plain and fit, which is seen at once: no character takes more cells than it has bytes.
         if not color and text.isprintable() and (whole or indent + len(text.encode()) <= width):
-            printed += _row(indent, text.rstrip())
+            text = text.rstrip()
+            printed += f"{' ' * indent}{text}\n" if text else "\n"
         else:
             printed += _rendered_with_care(line, width, color=color)
     return printed

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from exprec.cli.render.text import BLANK, Line, Span, counted, line
+from exprec.cli.render.text import BLANK, Line, Span, counted, line, new_line
 from exprec.recorder import canonical, events
 from exprec.recorder.compare.values import ABSENT, differences
 from exprec.recorder.errors import NotEncodable
@@ -20,6 +20,7 @@ from exprec.recorder.validation import key_name
 from exprec.recorder.verbosity import VerboseConfig
 
 _INNER = 2
+_HANG = 2
 _DETAIL = 6
 _LONGEST_VALUE = 60
 _MOST_DIFFERENCES = 8
@@ -121,7 +122,7 @@ def _policy_change(event: Event, config: VerboseConfig) -> list[Line]:
         (f"  {event['old_cost']} → {event['new_cost']}  ", ""),
         (event["acceptance_reason"], "quiet"),
     )
-    lines = [Line(spans, _INNER)]
+    lines = [new_line((spans, _INNER, _HANG, False))]
     lines += _policy_differences(event["old_policy"], event["new_policy"], whole=config.metrics)
     if config.metrics:
         lines.append(line(f"deltas {' '.join(f'{delta:+}' for delta in event['deltas'])}", indent=_DETAIL))
@@ -211,12 +212,12 @@ _LINES: dict[str, Callable[[Event, VerboseConfig], Iterable[Line]]] = {
 
 
 def _policy_differences(old: Any, new: Any, *, whole: bool) -> list[Line]:
-    found = list(differences(old, new))
+    found = differences(old, new)
     shown = found if whole else found[:_MOST_DIFFERENCES]
     lines = []
     for path, before, after in shown:
         values = f"  {_value(before, whole)} → {_value(after, whole)}"
-        lines.append(Line(((_place(path), "quiet"), (values, "")), _DETAIL))
+        lines.append(new_line((((_place(path), "quiet"), (values, "")), _DETAIL, _HANG, False)))
     if len(shown) < len(found):
         lines.append(line((f"and {counted(len(found) - len(shown), 'other change')}", "quiet"), indent=_DETAIL))
     return lines

@@ -6,7 +6,9 @@ It knows nothing of events, and nothing here prints.
 from __future__ import annotations
 
 import unicodedata
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, cast
 
 Span = tuple[str, str]
 """A piece of text and the name of its style; the empty name is plain."""
@@ -25,12 +27,15 @@ class Line(NamedTuple):
     whole: bool = False
 
 
+new_line = cast(Callable[[tuple[tuple[Span, ...], int, int, bool]], Line], partial(tuple.__new__, Line))
+"""A line of all its parts, in half the time that `Line` takes, because that is a function in Python."""
+
 BLANK = Line(())
 
 
 def line(*parts: Span | str, indent: int = 0, hang: int = 2) -> Line:
     """A line of parts, plain where they are bare text."""
-    return Line(tuple([(part, "") if isinstance(part, str) else part for part in parts]), indent, hang)
+    return new_line((tuple([(part, "") if isinstance(part, str) else part for part in parts]), indent, hang, False))
 
 
 def counted(number: int, noun: str) -> str:

@@ -58,7 +58,7 @@ def _shared_end(old: list[Any], new: list[Any]) -> int:
     """How many items at the end are equal; those at the beginning stay out of it."""
     count = 0
     for left, right in zip(reversed(old), reversed(new), strict=False):
-        if next(differences(left, right), None) is not None:
+        if differences(left, right):
             break
         count += 1
     return count

@@ -136,7 +136,7 @@ class LogComparison:
         kind = str(old.key[0])
         if kind == events.EXPERIMENT_START and self._has_other_config:
             return
-        found = list(differences(_compared(old), _compared(new)))
+        found = differences(_compared(old), _compared(new))
         if kind == events.LLM_CALL:
             found = [each for each in found if not self._add_latency(each)]
         if found and not self._has_parted:

@@ -17,7 +17,7 @@ _NODE_KINDS = ("type", "op")
 
 def policy_differences(old: Any, new: Any) -> list[Difference]:
     """The differences of two policies, each at its deepest place; a node of another kind differs as a whole."""
-    return list(differences(old, new, are_others=_are_other_nodes))
+    return differences(old, new, are_others=_are_other_nodes)
 
 
 def parameter_of(difference: Difference) -> str | None:

@@ -5,8 +5,9 @@ It knows nothing of what the values mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from exprec.recorder.errors import KeyPath
 
@@ -28,14 +29,19 @@ class Difference(NamedTuple):
     new: Any
 
 
+_new_difference = cast(Callable[[tuple[KeyPath, Any, Any]], Difference], partial(tuple.__new__, Difference))
+"""A difference of its parts, in half the time that `Difference` takes, because that is a function in Python."""
+_NESTED = (dict, list)
+
+
 def differences(
     old: Any, new: Any, path: KeyPath = (), *, are_others: Callable[[Any, Any], bool] | None = None
-) -> Iterator[Difference]:
+) -> list[Difference]:
     """Every difference between two JSON values, in the order of sorted keys and of positions.
 
     Two objects that `are_others` calls different things differ as a whole, not in their parts.
     """
-    return iter(_found(old, new, path, are_others, []))
+    return _found(old, new, path, are_others, [])
 
 
 def _found(
@@ -44,17 +50,23 @@ def _found(
     kind = type(old)
     if kind is not type(new):
         # 1 and 1.0, or 1 and true, are other bytes: they differ although Python calls them equal.
-        found.append(Difference(path, old, new))
+        found.append(_new_difference((path, old, new)))
     elif kind is dict and not (are_others and are_others(old, new)):
-        for key in sorted(old.keys() | new.keys()):
-            _found(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key), are_others, found)
+        keys = sorted(old if old.keys() == new.keys() else old.keys() | new.keys())
+        for key in keys:
+            left, right = old.get(key, ABSENT), new.get(key, ABSENT)
+            # Without a call for what has no parts, as nearly all of a policy.
+            if type(left) in _NESTED or type(left) is not type(right):
+                _found(left, right, (*path, key), are_others, found)
+            elif left != right:
+                found.append(_new_difference(((*path, key), left, right)))
     elif kind is list:
         for position in range(max(len(old), len(new))):
             left = old[position] if position < len(old) else ABSENT
             right = new[position] if position < len(new) else ABSENT
             _found(left, right, (*path, position), are_others, found)
     elif old != new:
-        found.append(Difference(path, old, new))
+        found.append(_new_difference((path, old, new)))
     return found
 
 
@@ -72,4 +84,5 @@ def _tells_little(difference: Difference) -> tuple[int, int]:
 
 def first_difference(old: Any, new: Any) -> Difference | None:
     """The first of `differences`, None between equal values; of two events nothing is ignored, `seq` neither."""
-    return next(differences(old, new), None)
+    found = differences(old, new)
+    return found[0] if found else None

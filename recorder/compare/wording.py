@@ -37,7 +37,7 @@ def difference_text(difference: Difference) -> str:
 def line_difference_text(recorded: bytes, found: bytes) -> str:
     """What a line of a log says now in the place of the recorded one: which it is, and each field that differs."""
     old, new = (canonical.decode(line) for line in (recorded, found))
-    return "\n".join([f"{event_name(old)}:", *difference_lines(list(differences(old, new)))])
+    return "\n".join([f"{event_name(old)}:", *difference_lines(differences(old, new))])
 
 
 def difference_lines(found: Sequence[Difference]) -> list[str]:

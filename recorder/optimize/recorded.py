@@ -91,7 +91,7 @@ class RecordedProposer:
         if not self._left:
             return UnrecordedRequest(asked, None, [])
         nearest = min(self._left.values(), key=lambda exchange: _distance(_question(exchange), asked))
-        return UnrecordedRequest(asked, nearest["index"], list(differences(_question(nearest), asked)))
+        return UnrecordedRequest(asked, nearest["index"], differences(_question(nearest), asked))
 
 
 def _question(exchange: Exchange) -> dict[str, Any]:
@@ -104,5 +104,5 @@ def _distance(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[bo
         recorded["agent_id"] != asked["agent_id"],
         abs(recorded["iteration"] - asked["iteration"]),
         recorded["attempt"] != asked["attempt"],
-        sum(1 for _ in differences(recorded, asked)),
+        len(differences(recorded, asked)),
     )

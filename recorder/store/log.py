@@ -21,7 +21,8 @@ from exprec.recorder.files import AppendOnlyFile
 from exprec.recorder.secrets import SecretGuard
 from exprec.recorder.validation import Validator
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+"""Read at a time. For more, memory is mapped and cleared anew each time, which takes longer than the reading."""
 
 
 class Source(Protocol):
