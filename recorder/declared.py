@@ -13,8 +13,9 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder import canonical, events
+from exprec.recorder.bounded import declared_validator
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem
-from exprec.recorder.expansion import problem_of_expansion
+from exprec.recorder.expansion import Unbounded, growth_of
 from exprec.recorder.template import Template
 from exprec.recorder.validation import (
     DeclaredValidator,
@@ -204,9 +205,10 @@ def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
     except NotEncodable as error:
         raise ValueError(f"cannot be kept: {error}") from None
     _check_references(fields, fields)
-    problem = problem_of_expansion(fields)
-    if problem is not None:
-        raise ValueError(f"{problem}; write it out, or leave it to your program to check")
+    try:
+        growth = growth_of(fields)
+    except Unbounded as error:
+        raise ValueError(f"{error}; write it out, or leave it to your program to check") from None
     _check_fields(fields)
     _check_display(fields)
     whole = {
@@ -215,7 +217,7 @@ def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
         "properties": {**fields.get("properties", {}), **_ENVELOPE, "event_type": {"const": kind}},
         "required": sorted({*fields.get("required", ()), *events.ENVELOPE}),
     }
-    return whole, DeclaredValidator(whole)
+    return whole, declared_validator(whole, growth)
 
 
 def _check_fields(fields: Schema) -> None:

@@ -14,6 +14,10 @@ settings.load_profile("exprec")
 _FAULTS = "faults: "
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fact(*ids): the facts of schemas/FORMAT.md that the test checks")
+
+
 @pytest.fixture
 def count_faults(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
     """Called with a kind of fault and how many of it a test injected: the summary of the tests lists the sums."""

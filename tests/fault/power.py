@@ -144,6 +144,7 @@ def losses(before: Path, calls: Sequence[Call], *, every_step: bool) -> Iterator
                 now.make(step)
                 steps.append(step)
         pending = [step for step in steps if step.number not in synced]
+        promised = promise(calls[:number])
         for how, kept in _kept(pending, every_step):
             tree = start.copy()
             chosen = {step.number: step for step in kept}
@@ -154,7 +155,6 @@ def losses(before: Path, calls: Sequence[Call], *, every_step: bool) -> Iterator
                     tree.make(chosen[step.number])
             content = tree.content()
             mark = _digest(content)
-            promised = promise(calls[:number])
             if (mark, promised) not in seen:
                 seen.add((mark, promised))
                 yield Lost(number, content, how)

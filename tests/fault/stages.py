@@ -13,10 +13,11 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from unittest import mock
 
@@ -26,6 +27,7 @@ from exprec.recorder.store.rundir import RunDirectory, is_run_id
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.tree import folder_id
 from tests.experiments import answer, experiment
+from tests.fault.syscalls import Call, watched
 
 ALL = os.environ.get("EXPREC_FAULTS") == "all"
 """Whether the faults are injected too that take minutes; see CONTRIBUTING."""
@@ -125,6 +127,34 @@ class Stage:
     def copied(self, folder: Path) -> Path:
         """A folder like this one, for one call; `folder` has nothing else."""
         return shutil.copytree(self.folder, folder, copy_function=shutil.copy)
+
+
+def calls_of(stage: Stage, folder: Path) -> list[Call]:
+    """The system calls of the command of a stage, which is called in `folder`, a new one that is removed."""
+    calls: list[Call] = []
+    stage.copied(folder)
+    with watched(folder, calls.append):
+        done = called(*stage.words, cwd=folder)
+    assert done.code == 0, done.said
+    shutil.rmtree(folder)
+    return calls
+
+
+def numbers(stage: Stage, calls: Sequence[Call]) -> Iterable[int]:
+    """At which of the calls of a stage the faults are injected, by their number from 0, the end behind them included.
+
+    Of the experiment at all, however many there are; of the others by default at the first and the last of each kind.
+    """
+    if ALL or stage.name == "an experiment":
+        return count()
+    kinds = [kind_of(call) for call in calls]
+    last = {kind: number for number, kind in enumerate(kinds)}
+    return sorted({*map(kinds.index, kinds), *last.values(), len(calls)})
+
+
+def kind_of(call: Call) -> tuple[str, str]:
+    """The name of a call and its file, whatever random names or addresses that has."""
+    return call.name, re.sub(r"[0-9a-f]{8,}", "*", call.path)
 
 
 def sealed_files(folder: Path) -> dict[str, str]:

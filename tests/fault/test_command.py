@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
+from tests.fault.stages import ALL
 from tests.support import exprec
 from tests.terminal import on_terminal
 
 SECONDS = 30
-MOMENTS = 12
+MOMENTS = 12 if ALL else 4
 
 # Says that it is there, and which signals reach it, once for each.
 TELLS = r"""

@@ -7,13 +7,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from exprec.recorder.store.rundir import is_run_id
-from tests.fault.stages import ALL, INTERRUPTED, STAGES, Stage, called, memory, recovers, staged
+from tests.fault.stages import (
+    ALL,
+    INTERRUPTED,
+    STAGES,
+    Stage,
+    called,
+    calls_of,
+    memory,
+    numbers,
+    recovers,
+    staged,
+)
 from tests.fault.syscalls import SPACE, Call, Half, watched
 
 Count = Callable[[str, int], None]
@@ -70,7 +80,7 @@ class _Failing:
 def test_any_call_that_fails_is_told_and_costs_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
-    for number in count():
+    for number in numbers(stage, calls_of(stage, place / "here")):
         for reason in REASONS if ALL else (REASONS[number % len(REASONS)],):
             failed = _fails(stage, place / "here", _Failing(number, reason, is_full=False), reason)
             points += failed is not None
@@ -84,11 +94,13 @@ def test_a_disk_that_is_full_from_any_call_on_is_told_and_costs_nothing(
     name: str, place: Path, count_faults: Count
 ) -> None:
     stage = staged(name, place)
-    for number in count():
+    points = 0
+    for number in numbers(stage, [call for call in calls_of(stage, place / "here") if call.name in SPACE]):
         failing = _Failing(number, errno.ENOSPC, is_full=True)
         if _fails(stage, place / "here", failing, errno.ENOSPC) is None:
             break
-    count_faults("disks full from a system call on", number)
+        points += 1
+    count_faults("disks full from a system call on", points)
 
 
 def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call | None:

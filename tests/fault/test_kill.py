@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.store.store import Store
+from tests.fault.stages import ALL
 from tests.support import CASTRO, exprec
 
-MOMENTS = 4
+MOMENTS = 8 if ALL else 2
+"""Every point is tried in `test_kill_points`; here it is wherever the machine stands."""
 
 
 @pytest.fixture(scope="module")

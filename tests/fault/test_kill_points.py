@@ -10,13 +10,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.fault.killed import Moment, killed
-from tests.fault.stages import ALL, STAGES, Stage, called, memory, recovers, staged
+from tests.fault.stages import ALL, STAGES, Stage, called, calls_of, memory, numbers, recovers, staged
 from tests.fault.syscalls import CHANGING, Call, watched
 
 Count = Callable[[str, int], None]
@@ -37,23 +36,26 @@ def place() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.fact("F44")
 @pytest.mark.parametrize("name", STAGES)
 def test_a_command_that_is_killed_before_any_call_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
-    for points in count():
-        if not _is_killed(stage, place / "here", Moment(points, counts_all=ALL)):
+    for number in numbers(stage, [call for call in calls_of(stage, place / "here") if call.name in CHANGING]):
+        if not _is_killed(stage, place / "here", Moment(number, counts_all=ALL)):
             break
+        points += 1
     assert points > 0
     count_faults("processes killed between two system calls", points)
 
 
+@pytest.mark.fact("F44")
 @pytest.mark.parametrize("name", STAGES)
 def test_a_command_that_is_killed_in_any_write_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
     for part in PARTS:
-        for number in count():
+        for number in numbers(stage, [call for call in calls_of(stage, place / "here") if call.name == "write"]):
             if not _is_killed(stage, place / "here", Moment(number, written=part)):
                 break
             points += 1

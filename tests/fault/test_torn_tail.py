@@ -52,6 +52,7 @@ class _Torn:
         return self.data[: self.data.rfind(b"\n", 0, cut) + 1]
 
 
+@pytest.mark.fact("F46")
 @pytest.mark.parametrize("name", [format.EVENTS_FILE, format.EXCHANGES_FILE])
 def test_every_whole_line_is_read_wherever_a_log_ends(
     name: str, place: Path, count_faults: Callable[[str, int], None]

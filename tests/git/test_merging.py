@@ -86,7 +86,7 @@ def merge(repository: Path) -> set[str]:
     Work(tags={"best": 1, "fig-1": 1, "mine": 1}),
     Work(tags={"best": 2, "fig-1": 1, "yours": 0}),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_branches_merge(base: Work, one: Work, two: Work) -> None:
     with tempfile.TemporaryDirectory() as name:
         repository = Path(name)

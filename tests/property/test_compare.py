@@ -19,7 +19,7 @@ from exprec.recorder.compare.waiting import Pair, Record
 from tests.unit.compare.recorded import Json, Recorded, asked, compared, event, kinds, mirrored, policy
 
 # A deadline would measure the disk.
-_settings = settings(max_examples=150, deadline=None)
+_settings = settings(max_examples=80, deadline=None)
 
 _numbers = st.sampled_from([0, 1, 1.0, 2, -3, 0.5, True, None, "1", "a b"])
 _agents = st.sampled_from(["A", "B"])

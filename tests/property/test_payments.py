@@ -187,7 +187,7 @@ def test_both_schema_engines_give_the_same_verdict(case: tuple[Json, dict[str, J
         assert validator(name).is_valid(document) == (explain(schemas.load(name), document) == [])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_days(), st.data())
 def test_a_mutilated_document_is_refused_or_simulated_but_never_a_crash(
     case: tuple[Json, dict[str, Json]], data: st.DataObject

@@ -22,7 +22,7 @@ from exprec.recorder.store.rundir import RunDirectory
 from tests.unit.compare.recorded import event
 
 # A deadline would measure the disk.
-_settings = settings(max_examples=300, deadline=None)
+_settings = settings(max_examples=150, deadline=None)
 
 Json = dict[str, Any]
 

@@ -44,6 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("recorder.state",),
     ("recorder.store",),
     (
+        "recorder.bounded",
         "recorder.canonical",
         "recorder.declared",
         "recorder.documents",

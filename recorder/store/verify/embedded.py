@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from exprec import schemas
 from exprec.recorder import canonical, events, format, validation
+from exprec.recorder.bounded import BoundedValidator, declared_validator
 from exprec.recorder.declared import ANY_EVENT
 from exprec.recorder.errors import Problem
-from exprec.recorder.expansion import problem_of_expansion
+from exprec.recorder.expansion import Unbounded, growth_of
 from exprec.recorder.store.verify.words import RESTORE, at
 
 EXCHANGE = "exchange"
@@ -117,9 +118,12 @@ class EmbeddedSchemas:
 
 def explained(schema: Schema, value: Any) -> list[Problem]:
     """What is wrong with a value, or [] when it is valid; of a schema that this version does not know in one
-    sentence."""
+    sentence, which says if the value is refused without asking it."""
     if schema.is_valid(value):
         return []
+    refusal = schema.validator.refusal(value) if isinstance(schema.validator, BoundedValidator) else None
+    if refusal is not None:
+        return [refusal]
     try:
         found = schema.validator.problems(value) if schema.is_known else []
     except Exception as error:
@@ -141,7 +145,7 @@ def is_released(name: str, schema: Any) -> bool:
 def _compiled(schema: Any) -> validation.Validator:
     if not isinstance(schema, dict):
         raise ValueError("a schema must be a JSON object")
-    problem = problem_of_expansion(schema)
-    if problem is not None:
-        raise ValueError(f"it {problem}")
-    return validation.Validator(schema)
+    try:
+        return declared_validator(schema, growth_of(schema))
+    except Unbounded as error:
+        raise ValueError(f"it {error}") from None

@@ -1,4 +1,4 @@
-"""The marker that ties a test to facts of schemas/FORMAT.md, and the runs that several tests look at."""
+"""The runs that several tests look at."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.unit.format.runs import ANSWERS, Run, experiment, run_command, write_script
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "fact(*ids): the facts of schemas/FORMAT.md that the test checks")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -31,7 +31,7 @@ def _marked(path: Path) -> Iterator[str]:
 
 
 def test_every_fact_is_tested_and_every_tested_fact_is_written() -> None:
-    folders = (Path(__file__).parent, ROOT / "tests" / "archive")
+    folders = (Path(__file__).parent, ROOT / "tests" / "archive", ROOT / "tests" / "fault")
     tested = {fact for folder in folders for path in folder.glob("test_*.py") for fact in _marked(path)}
     assert sorted(tested ^ set(_facts())) == []
 

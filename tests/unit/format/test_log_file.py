@@ -232,6 +232,26 @@ def test_a_torn_line_is_no_event(store: Store) -> None:
         list(RunDirectory(folder).reader().entries())
 
 
+@pytest.mark.fact("F46")
+def test_zeros_are_torn_too_but_in_a_sealed_run(store: Store, searched: Run, tmp_path: Path) -> None:
+    folder = interrupted(store)
+    log = folder / "events.jsonl"
+    whole = exprec("show", folder)
+    tail = b'{"event_type":"iteration' + bytes(3) + b'_end","seq":2}\n' + log.read_bytes()
+    with log.open("ab") as file:
+        file.write(tail)
+    torn = exprec("show", folder)
+    assert torn.stdout == whole.stdout
+    assert f"a last line of {len(tail)} bytes was cut off".encode() in torn.stderr
+    copy = searched.copied(tmp_path)
+    sealed = copy.folder / "events.jsonl"
+    data = sealed.read_bytes()
+    # As many bytes as are recorded, and a newline at the end.
+    sealed.write_bytes(data[:-10] + bytes(9) + b"\n")
+    with pytest.raises(Damaged):
+        list(RunDirectory(copy.folder).reader().entries())
+
+
 @pytest.mark.fact("F47")
 def test_a_sealed_log_must_be_whole(searched: Run, tmp_path: Path) -> None:
     copy = searched.copied(tmp_path)
@@ -265,6 +285,17 @@ def test_a_line_beyond_the_limit_is_damage(store: Store, monkeypatch: pytest.Mon
         else:
             with pytest.raises(Damaged, match="more than 4000 bytes"):
                 list(reader.entries())
+
+
+@pytest.mark.fact("F47")
+def test_another_file_beyond_the_limit_is_damage(searched: Run, tmp_path: Path) -> None:
+    for name in ("run.json", "config.json", "schemas.json"):
+        copy = searched.copied(tmp_path / name)
+        with (copy.folder / name).open("ab") as file:
+            file.truncate(format.MAX_LINE_BYTES + 1)
+        run = RunDirectory(copy.folder)
+        with pytest.raises(Damaged, match=f"more than {format.MAX_LINE_BYTES}"):
+            _ = run.head, run.config, run.schemas
 
 
 @pytest.mark.fact("F48")

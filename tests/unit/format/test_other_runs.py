@@ -204,6 +204,23 @@ def test_names_that_no_declared_type_can_have(kind: str) -> None:
         EventTypes({kind: {}})
 
 
+@pytest.mark.fact("F79")
+def test_an_event_is_nested_only_so_deep_where_its_schema_multiplies() -> None:
+    tree = {"anyOf": [{"additionalProperties": {"$ref": "#/$defs/tree"}}] * 10}
+    log = EventLog(types=EventTypes({"x": {"$defs": {"tree": tree}, "properties": {"a": {"$ref": "#/$defs/tree"}}}}))
+    value: Any = {"b": 1}
+    # The value on level n is asked about 10 ** (n - 1) times by each of the parts.
+    for _ in range(4):
+        value = {"b": value}
+    assert log.append("x", 0, {"a": value}).event["a"] == value
+    with pytest.raises(InvalidEvent, match="a: is nested 7 levels deep, and its schema can be asked about 6"):
+        log.append("x", 0, {"a": {"b": value}})
+    wide = {str(n): 1 for n in range(10_000)}
+    assert log.append("x", 0, {"a": {"b": wide}})
+    with pytest.raises(InvalidEvent, match="has too many values on 5 levels"):
+        log.append("x", 0, {"a": {"b": {"b": {"b": wide}}}})
+
+
 @pytest.mark.fact("F80")
 def test_undeclared_types_need_the_envelope_alone(command: RunDirectory) -> None:
     assert command.schemas["event.v1"] == schemas.load("event.v1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from exprec.recorder import validation
+from exprec.recorder.errors import Damaged
+from exprec.recorder.state.verify import verify
+from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.support import exprec
-from tests.unit.format.runs import Run, experiment, interrupted, load, run_command
+from tests.unit.format.runs import Run, experiment, interrupted, load, record_command, run_command
 
 ENVELOPE = {"seq", "event_type", "iteration"}
 
@@ -95,6 +99,47 @@ def test_a_run_has_no_other_file(every_run: tuple[Run, ...]) -> None:
             names.add("exchanges.jsonl")
         assert {path.name for path in run.folder.iterdir()} == names
         assert all(path.is_file() for path in run.folder.iterdir())
+
+
+@pytest.mark.fact("F15")
+@pytest.mark.parametrize("name", ["config.json", "events.jsonl", "exchanges.jsonl", "run.json", "schemas.json"])
+def test_a_file_of_a_run_is_a_plain_file(asked: Run, tmp_path: Path, name: str) -> None:
+    copy = asked.copied(tmp_path)
+    path = copy.folder / name
+    path.rename(tmp_path / "the same bytes")
+    for make, kind in ((_link, "a symbolic link"), (os.mkfifo, "no plain file")):
+        make(path)
+        run = RunDirectory(copy.folder)
+        with pytest.raises(Damaged, match=f"must be a file, and is {kind}"):
+            _ = run.head, run.config, run.schemas, run.reader(), run.exchange_reader()
+        assert f"{copy.run_id}/{name}" in {problem.source for problem in verify(RunDirectory(copy.folder))}
+        path.unlink()
+
+
+def _link(path: Path) -> None:
+    path.symlink_to(path.parent.parent.parent / "the same bytes")
+
+
+@pytest.mark.fact("F15")
+@pytest.mark.parametrize("name", ["config.json", "events.jsonl", "exchanges.jsonl"])
+def test_so_is_one_of_a_run_that_is_not_sealed(store: Store, name: str) -> None:
+    folder = interrupted(store)
+    path = folder / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    run = RunDirectory(folder)
+    with pytest.raises(Damaged, match="no plain file"):
+        _ = run.config, run.reader(), run.exchange_reader()
+
+
+@pytest.mark.fact("F15")
+def test_no_link_is_followed_to_a_folder_of_artifacts(store: Store, tmp_path: Path) -> None:
+    run = RunDirectory(record_command(store).path)
+    (run.path / "artifacts").rename(tmp_path / "moved")
+    (run.path / "artifacts").symlink_to(tmp_path / "moved")
+    with pytest.raises(Damaged, match="must be a folder, and is a symbolic link"):
+        run.other_files()
+    assert f"{run.path.name}/artifacts" in {problem.source for problem in verify(run)}
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events, validation
-from exprec.recorder.errors import StorageFailure
+from exprec.recorder.errors import InvalidEvent, StorageFailure
+from exprec.recorder.python import record as record_program
 from exprec.recorder.store.store import Store, find_run
 from tests.event_examples import EXAMPLES, EXCHANGE
 from tests.support import exprec, git
@@ -44,6 +45,34 @@ class _Steps:
 
 def _tree(folder: Path) -> dict[Path, tuple[bytes, int]]:
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.fact("F45")
+def test_what_a_run_is_about_is_on_the_disk_before_its_first_event(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store.path / ".work").mkdir(exist_ok=True)
+    steps = _Steps(store.path, monkeypatch)
+    provider = begin(store)
+    monkeypatch.undo()
+    name = work_folder(provider, store).name
+    assert steps.names[:4] == [f"fsync {name}.json", "fsync .work", "fsync config.json", f"fsync {name}"]
+    provider.close()
+
+
+@pytest.mark.fact("F45")
+def test_the_events_of_a_program_are_on_the_disk_from_the_seal_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = record_program("train", store=store.path)
+    steps = _Steps(store.path, monkeypatch)
+    for iteration in (1, 2):
+        run.event("epoch", iteration=iteration)
+    with pytest.raises(InvalidEvent, match="a type of exprec's own"):
+        run.event(events.ITERATION_END, iteration=2)
+    assert steps.names == []
+    run.close()
+    assert "fsync events.jsonl" in steps.names
 
 
 @pytest.mark.fact("F45", "F62")
