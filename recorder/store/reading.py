@@ -36,7 +36,9 @@ def read_whole(path: Path) -> bytes:
 
 
 def kind_of(mode: int) -> str:
-    """What stands in the place of a file, by its mode."""
+    """What stands in the place of something else, by its mode."""
     if stat.S_ISDIR(mode):
         return "a folder"
+    if stat.S_ISREG(mode):
+        return "a file"
     return "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"

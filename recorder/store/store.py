@@ -213,9 +213,6 @@ def find_run(reference: str, store: Path) -> RunDirectory:
         if not store.exists():
             raise RunNotFound(reference, store)
         return Store(store).resolve(reference)
-    except ValueError:
-        # A name that no file can have: with a NUL, or with characters that no encoding of names has.
-        raise RunNotFound(reference, store) from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise RunNotFound(reference, store) from None

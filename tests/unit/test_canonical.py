@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from datetime import date
 from enum import Enum
 from typing import Any
@@ -92,6 +93,23 @@ def test_what_nests_too_deeply_is_refused() -> None:
         canonical.encode(value)
 
 
+@pytest.mark.parametrize("wrap", [lambda inner: (inner,), lambda inner: {"a": inner}], ids=["arrays", "objects"])
+def test_what_must_be_looked_at_may_nest_250_deep(wrap: Callable[[Any], Any]) -> None:
+    value: Any = ()
+    for _ in range(250):
+        value = wrap(value)
+    assert canonical.decode(canonical.encode(value)) == canonical.encode_checked(value)[1]
+    with pytest.raises(NotEncodable, match="nested too deeply"):
+        canonical.encode(wrap(value))
+
+
+def test_only_what_json_cannot_keep_is_accused() -> None:
+    kept = [2**64 - 1, -(2**63), 0.5, "ü", True, None, (1,), {"b": []}]
+    with pytest.raises(NotEncodable) as raised:
+        canonical.encode({"a": kept, "z": math.nan})
+    assert raised.value.field == "z"
+
+
 def test_a_tuple_is_an_array() -> None:
     assert canonical.encode_checked({"a": (1, 2)}) == (b'{"a":[1,2]}\n', {"a": [1, 2]})
 
@@ -105,7 +123,9 @@ def test_a_tuple_is_an_array() -> None:
         b'{"a":1}',
         b'{"a":18446744073709551616}\n',
         b'{"a":1e0}\n',
+        b"[" * 300 + b"]" * 300 + b"\n",
     ],
+    ids=lambda line: line[:24].decode().strip(),
 )
 def test_other_spellings_of_a_value_are_not_canonical(line: bytes) -> None:
     assert not canonical.is_canonical(line, canonical.decode(line))

@@ -56,7 +56,7 @@ def _entry_problems(store: Path, name: str) -> Iterator[Problem]:
     if name in _FILES and not stat.S_ISREG(mode):
         yield Problem((), f"must be a file, and is {kind_of(mode)}; {RESTORE}", source=name)
     elif name in _FOLDERS and not stat.S_ISDIR(mode):
-        yield Problem((), f"must be a folder, and is {_kind(mode)}; {_MOVE}", source=name)
+        yield Problem((), f"must be a folder, and is {kind_of(mode)}; {_MOVE}", source=name)
     elif name in (*_FILES, *_FOLDERS, _GIT) or is_run_id(name) or _is_run(store / name):
         return
     elif _DRAFT.fullmatch(name):
@@ -98,7 +98,8 @@ def _tag_problems(store: Store) -> Iterator[Problem]:
         if isinstance(data, OSError):
             yield Problem((), unreadable(data), source=source)
             continue
-        address = data.decode("utf-8", "replace").removesuffix("\n")
+        # More than a message shows of it is never a tag.
+        address = data[:1000].decode("utf-8", "replace").removesuffix("\n")
         again = "give the tag again with exprec tag --force, or remove it with exprec tag --delete"
         if not is_run_id(address) or not data.endswith(b"\n"):
             message = f"is not one line with the address of a run, but {validation.show_value(address)}; {again}"
@@ -146,11 +147,9 @@ def _read(path: Path) -> bytes | OSError:
         return OSError(error.reason)
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of a file; none when there is no such file."""
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file that are not empty; none when there is no such file."""
     data = _read(path)
-    return data.decode("utf-8", "replace").splitlines() if isinstance(data, bytes) else []
-
-
-def _kind(mode: int) -> str:
-    return "a file" if stat.S_ISREG(mode) else kind_of(mode)
+    if isinstance(data, bytes):
+        # One at a time: a list of millions of lines would take ten times the file.
+        yield from (line[0].decode("utf-8", "replace") for line in re.finditer(rb"[^\n]+", data))

@@ -48,7 +48,8 @@ class RunVerification:
         self._head_file: IndentedFile | None = None
         self._digests: dict[str, Digest] = {}
         """Of the files that could be read."""
-        self._is_readable = True
+        self._unread: set[str] = set()
+        """What could not be read, and was told of: of what should be in it nothing more is said."""
 
     def problems(self) -> Iterator[Problem]:
         """Everything wrong with the run, file by file. Memory does not grow with the events."""
@@ -116,6 +117,7 @@ class RunVerification:
         try:
             mode = self._path(name).lstat().st_mode
         except OSError as error:
+            self._unread.add(name)
             yield self._problem(name, unreadable(error))
             return
         if stat.S_ISREG(mode):
@@ -147,7 +149,7 @@ class RunVerification:
                 return []
             names = sorted(entry.name for entry in self._path(folder).iterdir())
         except OSError as error:
-            self._is_readable = False
+            self._unread.add(folder)
             yield self._problem(folder, unreadable(error, a="a folder"))
             return []
         if not names:
@@ -159,7 +161,7 @@ class RunVerification:
         try:
             self._digests[name] = digest_of(self._path(name))
         except OSError as error:
-            self._is_readable = False
+            self._unread.add(name)
             yield self._problem(name, unreadable(error))
 
     def _check_head(self) -> Iterator[Problem]:
@@ -220,7 +222,7 @@ class RunVerification:
     def _check_address(self) -> Iterator[Problem]:
         """The name of the folder against its content; a copy outside of a store may have any name."""
         name = self._place.folder.name
-        if not self._is_readable or (not is_run_id(name) and self._place.store is None):
+        if self._unread or (not is_run_id(name) and self._place.store is None):
             return
         address = tree_id({file: digest.blob for file, digest in self._digests.items()})
         if address == name:
@@ -262,6 +264,8 @@ class RunVerification:
             log = Events(schemas, exchanges, exchanges.open(stack), self._listener)
             yield from self._check_lines(format.EVENTS_FILE, log.check)
         self.is_complete = format.EVENTS_FILE in self._digests and log.is_whole
+        if self._unread & {format.EVENTS_FILE, format.EXCHANGES_FILE}:
+            return
         if embedded is not None:
             yield from embedded.located(schemas.unneeded(log.counts, has_exchanges=bool(exchanges.count)))
         yield from self._check_counts(log, exchanges)

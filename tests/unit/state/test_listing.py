@@ -285,3 +285,29 @@ def test_of_a_long_log_without_costs_only_the_head_is_read(store: Store, monkeyp
     monkeypatch.setattr(LogReader, "entries", lambda *_: pytest.fail("the log was read"))
     (found,) = list_runs(store)
     assert (found.iterations, found.first_cost, found.final_cost, found.problem) == (99, None, None, None)
+
+
+def test_an_interrupted_run_is_a_row_with_what_came_so_far(store: Store) -> None:
+    provider = begin(store, "i", 800, evaluation_mode="bootstrap")
+    costs = {"total_cost": 700, "costs_per_agent": {"A": 700}}
+    provider.record_event(5, events.ITERATION_START, {**EXAMPLES[events.ITERATION_START][1], **costs})
+    provider.close()
+    (found,) = list_runs(store)
+    assert (found.run_id, found.is_sealed, found.status) == (provider.run_id, False, "interrupted")
+    assert (found.mode, found.iterations, found.first_cost, found.tags) == ("bootstrap", 2, 800, ())
+
+
+def test_figures_of_another_kind_are_none(store: Store) -> None:
+    provider = LiveStateProvider("training", recording=store.begin("training", "python", {}))
+    provider.record_end({"best_cost": 1.5, "final_cost": True, "converged": 1})
+    provider.seal()
+    (found,) = list_runs(store)
+    assert (found.status, found.best_cost, found.final_cost, found.converged) == ("completed", None, None, None)
+
+
+def test_a_problem_is_told_to_programs_in_words(store: Store) -> None:
+    (store.path / record(store) / "run.json").write_text("{")
+    (found,) = list_runs(store)
+    assert found.problem is not None
+    assert found.as_dict()["problem"] == str(found.problem)
+    assert "run.json: not JSON" in str(found.problem)

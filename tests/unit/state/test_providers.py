@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events
+from exprec.recorder.declared import EventTypes
 from exprec.recorder.events import Event
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
@@ -92,6 +93,92 @@ def test_an_iteration_that_runs_has_costs_and_no_policies_yet() -> None:
     assert provider.run_id == "work"
 
 
+def test_the_answers_are_what_was_recorded(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    live = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
+    _record(live)
+    kinds = {events.ITERATION_START: 3, events.POLICY_CHANGE: 3, events.ITERATION_END: 3}
+    expected = {
+        "run_id": live.run_id,
+        "status": "completed",
+        "failure": None,
+        "events": 11,
+        "iterations": 3,
+        "by_type": dict(sorted({**kinds, events.EXPERIMENT_START: 1, events.EXPERIMENT_END: 1}.items())),
+    }
+    result = {
+        "final_cost": 295,
+        "best_cost": 95,
+        "converged": True,
+        "convergence_reason": "cost_stability",
+        "num_iterations": 3,
+    }
+    info = {"experiment_type": "generic", **EXAMPLES[events.EXPERIMENT_START][1]}
+    assert live.get_run_metadata() == expected
+    sealed = live.seal()
+    assert sealed is not None
+    for provider in (live, StoredStateProvider(RunDirectory(sealed.path))):
+        assert provider.get_run_metadata() == {**expected, "run_id": sealed.run_id}
+        assert provider.get_final_result() == result
+        assert provider.get_experiment_info() == info
+
+
+def test_what_the_log_does_not_say_of_the_experiment_its_folder_does(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    live = LiveStateProvider("a", "b", recording=store.begin("a", "b", {}))
+    stored = StoredStateProvider(RunDirectory(store.path / ".work" / str(live.run_id)))
+    for provider in (live, stored, LiveStateProvider("a", "b")):
+        assert provider.get_experiment_info() == {"experiment_name": "a", "experiment_type": "b"}
+        assert provider.get_total_iterations() == 0
+        assert provider.get_run_metadata()["status"] == "running"
+    assert stored.get_run_metadata()["run_id"] == live.run_id
+    assert LiveStateProvider("a").get_run_metadata()["run_id"] == ""
+    live.close()
+
+
+def test_an_iteration_shows_its_convergence_where_there_is_a_criterion() -> None:
+    provider = LiveStateProvider("two banks")
+    shown = {"criterion": "cost_stability", "met": False}
+    provider.record_iteration(1, {"A": 3}, {}, {}, shown)
+    provider.record_iteration(2, {"A": 3}, {}, {})
+    first, second = provider.get_all_events()
+    assert first["convergence"] == shown
+    assert "convergence" not in second
+
+
+def test_a_run_that_is_no_optimisation_ends_with_its_result_or_its_failure() -> None:
+    done, failed = LiveStateProvider("training"), LiveStateProvider("training")
+    done.record_end({"accuracy": 0.9})
+    failed.record_failure("ValueError", "no data")
+    (end,), (failure,) = done.get_all_events(), failed.get_all_events()
+    assert end == {"seq": 0, "event_type": events.RUN_END, "iteration": 0, "accuracy": 0.9}
+    assert events.fields(failure) == {"error_type": "ValueError", "message": "no data"}
+    assert (failure["event_type"], failure["iteration"]) == (events.EXPERIMENT_FAILED, 0)
+    assert (done.get_final_result(), done.get_run_metadata()["status"]) == ({"accuracy": 0.9}, "completed")
+    assert (failed.get_final_result(), failed.get_run_metadata()["status"]) == (None, "failed")
+    assert failed.get_run_metadata()["failure"] == {"error_type": "ValueError", "message": "no data"}
+
+
+def test_a_run_in_memory_is_not_sealed_and_may_be_closed() -> None:
+    provider = LiveStateProvider("two banks")
+    assert provider.seal() is None
+    provider.close()
+    assert provider.is_sealed is False
+
+
+def test_only_declared_types_have_schemas_to_ask_for(tmp_path: Path) -> None:
+    own = {"type": "object", "properties": {"loss": {"type": "number"}}}
+    store = Store.open_or_create(tmp_path / "runs")
+    recording = store.begin("training", "python", {}, types=EventTypes({"epoch": own}))
+    live = LiveStateProvider("training", recording=recording)
+    live.record_event(1, "epoch", {"loss": 0.5})
+    live.record_end({})
+    sealed = live.seal()
+    assert sealed is not None
+    stored = StoredStateProvider(RunDirectory(sealed.path))
+    assert list(stored.get_event_schemas()) == list(live.get_event_schemas()) == ["event.epoch.v1"]
+
+
 def test_the_listener_gets_what_was_decoded_from_the_log_after_it_is_there(tmp_path: Path) -> None:
     heard: list[Event] = []
     on_disk: list[bytes] = []
@@ -138,3 +225,10 @@ def test_a_torn_tail_of_an_unsealed_run_is_reported(tmp_path: Path) -> None:
     assert stored.torn_bytes == 12
     stored.get_iteration_events(0)
     assert stored.torn_bytes == 12
+
+
+def test_policies_of_another_kind_than_today_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / ".work" / "run"
+    folder.mkdir(parents=True)
+    (folder / "events.jsonl").write_bytes(b'{"event_type":"iteration_end","iteration":1,"policies":[1],"seq":0}\n')
+    assert StoredStateProvider(RunDirectory(folder)).get_iteration_policies(0) == {}

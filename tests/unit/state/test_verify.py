@@ -225,6 +225,37 @@ def test_a_failure_is_compared(tmp_path: Path) -> None:
     assert _forge_head(run, "failure", message="another") == ["failure.message"]
 
 
+@pytest.mark.parametrize(
+    ("is_whole", "key", "value", "message"),
+    [
+        (True, "counts", {"iterations": 4}, "is 4, but the files of the run come to 3"),
+        (True, "status", "failed", "is 'failed', but the files of the run come to 'completed'"),
+        (False, "status", "completed", "is 'completed', but the files of the run come to 'failed'"),
+        (True, "failure", {"error_type": "x", "message": "y"}, "is a mapping, but the files of the run come to null"),
+        (True, "result", None, "is null, but the files of the run come to a mapping"),
+        (True, "result", {"final_cost": 801}, "is 801, but the files of the run come to 800"),
+        (True, "result", {"more": 1}, "is 1, but the files of the run come to null"),
+        (False, "result", {"final_cost": 1}, "is a mapping, but the files of the run come to null"),
+        (False, "failure", None, "is null, but the files of the run come to a mapping"),
+    ],
+)
+def test_what_the_head_says_is_held_to_the_log(
+    tmp_path: Path, is_whole: bool, key: str, value: Any, message: str
+) -> None:
+    run = _recorded(tmp_path, _whole() if is_whole else [_step(START), _step(FAILED)])
+    path = run.path / "run.json"
+    head = json.loads(path.read_bytes())
+    is_part = isinstance(head[key], dict) and isinstance(value, dict)
+    head[key] = {**head[key], **value} if is_part else value
+    path.write_bytes(canonical.encode(head, indent=True))
+    problems = [problem for problem in verify(RunDirectory(run.path)) if problem.key.startswith(key)]
+    (found,) = problems
+    assert found.path == ((key, *value) if is_part else (key,))
+    assert found.message.partition(";")[0] == message
+    # Whoever looks at digests alone does not read the log.
+    assert [problem.key for problem in verify(RunDirectory(run.path), quick=True)] == [""]
+
+
 def test_a_number_in_an_exchange_is_compared_with_its_type(tmp_path: Path) -> None:
     run = _recorded(tmp_path, _whole())
     path = run.path / "exchanges.jsonl"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from exprec.recorder.errors import StorageFailure
 from exprec.recorder.store.artifacts import artifact_problem, name_problem
 
 
-@pytest.mark.parametrize("name", ["model.json", "out/model.json", "a b/ü.txt", "x" * 200, "gitignore", "..."])
+@pytest.mark.parametrize(
+    "name", ["model.json", "out/model.json", "a b/ü.txt", "x" * 200, "x/" * 499 + "xx", "gitignore", "..."]
+)
 def test_names_that_an_artifact_can_have(name: str) -> None:
     assert name_problem(name) is None
 
@@ -60,3 +63,20 @@ def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"123")
     (tmp_path / "link").symlink_to("a")
     assert artifact_problem("a", tmp_path / "link", 3) is None
+
+
+def test_a_name_is_looked_at_before_the_file(tmp_path: Path) -> None:
+    assert (artifact_problem("../a", tmp_path / "missing", 3) or "").startswith("must be named by a relative path")
+
+
+def test_what_cannot_be_looked_at_is_a_failure_of_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "file"
+    source.write_bytes(b"123")
+
+    def refused(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(StorageFailure, match="Permission denied") as raised:
+        artifact_problem("a", source, 3)
+    assert raised.value.path == source

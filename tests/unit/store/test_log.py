@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from exprec.recorder import canonical, events, format
 from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, StorageFailure
 from exprec.recorder.files import AppendOnlyFile
+from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.store import log as log_module
-from exprec.recorder.store.log import EventLog, ExchangeLog, FileSource, LogReader
+from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, FileSource, LogReader
+from exprec.recorder.validation import Validator
 from tests.event_examples import EXAMPLES, EXCHANGE
 
 
@@ -174,3 +177,198 @@ def test_exchanges_are_numbered_and_checked(tmp_path: Path) -> None:
     with pytest.raises(InvalidEvent, match=r"messages\[0\]\.role"):
         log.append({**EXCHANGE, "messages": [{"role": "robot", "content": ""}]})
     assert log.count == 2
+
+
+def test_what_is_refused_is_named() -> None:
+    log = EventLog()
+    kind = events.ITERATION_START
+    _, fields = EXAMPLES[kind]
+    log.append(kind, 2, fields)
+    with pytest.raises(InvalidEvent) as wrong:
+        log.append(kind, 2, {**fields, "total_cost": "much"})
+    with pytest.raises(InvalidEvent) as early:
+        log.append(kind, 1, fields)
+    with pytest.raises(InvalidEvent) as unknown:
+        log.append("measurement", 2, {})
+    with pytest.raises(InvalidEvent) as exchange:
+        ExchangeLog().append({})
+    found = [(raised.value.event_type, raised.value.problems[0]) for raised in (wrong, early, unknown)]
+    assert [(type_, problem.path, problem.key) for type_, problem in found] == [
+        (kind, ("total_cost",), "total_cost"),
+        (kind, ("iteration",), "iteration"),
+        ("measurement", ("event_type",), "event_type"),
+    ]
+    assert found[2][1].message.startswith("unknown event type")
+    assert exchange.value.event_type == "exchange"
+    assert log.schema_names == {f"event.{kind}.v1"}
+
+
+def test_an_event_may_be_in_any_iteration_that_is_not_over() -> None:
+    log = EventLog()
+    _, fields = EXAMPLES[events.ITERATION_START]
+    seqs = [log.append(events.ITERATION_START, number, fields).event["seq"] for number in (1, 1, 3, 3)]
+    assert seqs == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("secret", ["tellnobody", "12345678"])
+def test_no_secret_gets_into_the_log(secret: str) -> None:
+    guard = SecretGuard({"KEY": secret})
+    log, exchanges = EventLog(secrets=guard), ExchangeLog(secrets=guard)
+    _, fields = EXAMPLES[events.EXPERIMENT_FAILED]
+    with pytest.raises(SecretFound, match="event experiment_failed: message"):
+        log.append(events.EXPERIMENT_FAILED, 0, {**fields, "message": f"no access with {secret}"})
+    with pytest.raises(SecretFound, match="exchange: answer"):
+        exchanges.append({**EXCHANGE, "answer": secret})
+    assert list(log.entries()) == []
+    assert (exchanges.count, exchanges.append(EXCHANGE)) == (0, 0)
+    assert log.append(events.EXPERIMENT_FAILED, 0, fields).event["seq"] == 0
+
+
+def test_a_schema_is_looked_up_once_for_each_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog()
+    asked: list[str] = []
+    real = log.types.check
+
+    def check(kind: str) -> tuple[str, Validator] | None:
+        asked.append(kind)
+        return real(kind)
+
+    monkeypatch.setattr(log.types, "check", check)
+    for _ in range(3):
+        log.append(events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
+        log.append(events.LLM_CALL, *EXAMPLES[events.LLM_CALL])
+    assert asked == [events.EXPERIMENT_FAILED, events.LLM_CALL]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 1024 * 1024])
+@pytest.mark.parametrize(
+    "rest", [b"\0", b"\0" * 300, b'{"seq\0\0\0', b"\0\n", b'\0\n{"seq":9}\n\0\n', b"half a line", b""]
+)
+@pytest.mark.parametrize("kept", [0, 1, 4])
+def test_where_power_was_lost_the_records_end_before_a_line_with_a_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, rest: bytes, chunk: int
+) -> None:
+    monkeypatch.setattr(log_module, "_CHUNK_BYTES", chunk)
+    path = tmp_path / "events.jsonl"
+    lines = _fill(EventLog())[:kept]
+    path.write_bytes(b"".join(lines) + rest)
+    reader = LogReader(FileSource(path), path, may_have_zeros=True)
+    assert reader.torn_bytes == 0
+    assert [entry.line for entry in reader.entries()] == lines
+    assert reader.torn_bytes == len(rest)
+    if b"\0" in rest and b"\n" in rest:
+        # That a run which is sealed has none, its digests say.
+        with pytest.raises(Damaged, match="not JSON"):
+            list(LogReader(FileSource(path), path).entries())
+
+
+@pytest.mark.parametrize("chunk", [1, 50, 60])
+def test_the_limit_is_that_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(format, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(log_module, "_CHUNK_BYTES", chunk)
+    path = tmp_path / "events.jsonl"
+    lines = [b'{"event_type":"x","iteration":0,"seq":%d}\n' % seq for seq in range(9)]
+    path.write_bytes(b"".join(lines) + b"x" * 100)
+    reader = LogReader(FileSource(path), path)
+    assert [entry.line for entry in reader.entries()] == lines
+    assert reader.torn_bytes == 100
+    path.write_bytes(b"".join(lines) + b"x" * (101 + chunk))
+    with pytest.raises(Damaged) as raised:
+        list(LogReader(FileSource(path), path).entries())
+    assert raised.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{]\n", "not JSON"),
+        (b'{"index":1}\n', "agent_id: this key is required and missing"),
+        (canonical.encode({**EXCHANGE, "index": 2}), "index must be 1, not 2"),
+    ],
+)
+def test_what_is_no_exchange_is_damage_with_its_line(tmp_path: Path, line: bytes, reason: str) -> None:
+    path = tmp_path / "exchanges.jsonl"
+    first = canonical.encode({**EXCHANGE, "index": 0})
+    path.write_bytes(first + line)
+    found = ExchangeReader(FileSource(path), path).exchanges()
+    assert next(found) == canonical.decode(first)
+    with pytest.raises(Damaged) as raised:
+        next(found)
+    assert (raised.value.path, raised.value.line) == (path, 2)
+    assert raised.value.reason.startswith(reason)
+
+
+def test_a_log_begins_with_its_first_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event_type":"x","iteration":0,"seq":1}\n')
+    with pytest.raises(Damaged, match="seq must be 0, not 1") as raised:
+        list(LogReader(FileSource(path), path).entries())
+    assert raised.value.line == 1
+
+
+def test_exchanges_have_no_zeros_unless_power_may_have_been_lost(tmp_path: Path) -> None:
+    path = tmp_path / "exchanges.jsonl"
+    path.write_bytes(b"\0\n")
+    assert list(ExchangeReader(FileSource(path), path, may_have_zeros=True).exchanges()) == []
+    with pytest.raises(Damaged):
+        list(ExchangeReader(FileSource(path), path).exchanges())
+
+
+def test_what_cannot_be_read_is_a_failure_of_storage_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(StorageFailure) as missing:
+        FileSource(tmp_path / "missing")
+    assert missing.value.path == tmp_path / "missing"
+    assert isinstance(missing.value.error, FileNotFoundError)
+    folder = FileSource(tmp_path)
+    with pytest.raises(StorageFailure) as no_file:
+        folder.read(0, 1)
+    assert no_file.value.path == tmp_path
+    assert isinstance(no_file.value.error, IsADirectoryError)
+
+
+def test_a_file_is_closed_with_whoever_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"123")
+    opened: list[int] = []
+    real = os.open
+
+    def opening(name: Path, flags: int) -> int:
+        opened.append(real(name, flags))
+        return opened[-1]
+
+    monkeypatch.setattr("os.open", opening)
+    source = FileSource(path)
+    monkeypatch.undo()
+    assert source.read(0, 3) == b"123"
+    del source
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 9, 10])
+def test_a_file_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(log_module, "_CHUNK_BYTES", 4)
+    path = tmp_path / "file"
+    data = bytes(range(size))
+    path.write_bytes(data)
+    pieces = list(FileSource(path).pieces())
+    assert b"".join(pieces) == data
+    assert [len(piece) for piece in pieces[:-1]] == [4] * (max(size - 1, 0) // 4)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"event_type":"x","iteration":0,"seq":"1"}\n', "seq must be an integer, not '1'"),
+        (b"[1]\n", "an event must be a JSON object"),
+        (b'{"event_type":1,"iteration":0,"seq":7}\n', "an event needs event_type and iteration"),
+    ],
+)
+def test_in_the_middle_of_a_log_damage_has_no_line(tmp_path: Path, line: bytes, reason: str) -> None:
+    path = tmp_path / "events.jsonl"
+    first = b'{"event_type":"x","iteration":0,"seq":0}\n'
+    path.write_bytes(first + line)
+    with pytest.raises(Damaged) as raised:
+        list(LogReader(FileSource(path), path).entries(len(first)))
+    assert (raised.value.reason, raised.value.line) == (reason, None)

@@ -11,14 +11,26 @@ from typing import Any
 import pytest
 
 from exprec.recorder import canonical, events, format, validation
-from exprec.recorder.errors import AmbiguousRun, Damaged, InvalidEvent, NotAStore, RunNotFound, StorageFailure
+from exprec.recorder.errors import (
+    AmbiguousRun,
+    Damaged,
+    InvalidEvent,
+    InvalidInput,
+    NotAStore,
+    RunNotFound,
+    StorageFailure,
+)
+from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store.recording import Sealed
+from exprec.recorder.store import store as store_module
+from exprec.recorder.store.recording import Sealed, Summary
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.tree import folder_id
 from tests.event_examples import EXAMPLES, EXCHANGE, OBSERVATION
 from tests.support import git_tree_id
+
+FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
 
 
 def record(store: Store, *, name: str = "two banks", config: dict[str, Any] | None = None, ask: bool = False) -> Sealed:
@@ -269,3 +281,155 @@ def test_a_run_without_events_can_be_sealed_and_read(store: Store) -> None:
     sealed = empty.seal()
     assert sealed is not None
     assert list(RunDirectory(sealed.path).reader().entries()) == []
+
+
+def test_an_empty_folder_becomes_a_store_and_a_file_does_not(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert Store.open_or_create(tmp_path / "empty").run_ids() == []
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotAStore, match="is not an exprec store and is not empty; name another folder") as raised:
+        Store.open_or_create(tmp_path / "file")
+    assert raised.value.path == tmp_path / "file"
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_of_the_file"),
+    [(None, False), ('{"format": 2}', True), ("{", True), ("[]", True), ('{"format": true}', True)],
+)
+def test_a_refusal_of_a_store_names_what_is_wrong(tmp_path: Path, mark: str | None, is_of_the_file: bool) -> None:
+    exact = {None: "no exprec store here (store.json is missing)", "{": "not JSON; restore it from version control"}
+    if mark is not None:
+        (tmp_path / "store.json").write_text(mark)
+    with pytest.raises(NotAStore) as raised:
+        Store(tmp_path)
+    assert raised.value.path == (tmp_path / "store.json" if is_of_the_file else tmp_path)
+    assert raised.value.reason == exact.get(mark, raised.value.reason)
+
+
+def test_a_store_that_cannot_be_read_is_a_failure_of_storage(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for path, error in (
+        (tmp_path / "file", errno.ENOTDIR),
+        (loop, errno.ELOOP),
+        (tmp_path / ("x" * 300), errno.ENAMETOOLONG),
+    ):
+        with pytest.raises(StorageFailure) as raised:
+            Store(path)
+        assert (raised.value.path, raised.value.error.errno) == (path / "store.json", error)
+
+
+def test_names_in_a_folder_that_cannot_be_read_are_a_failure_of_storage(store: Store) -> None:
+    for name, ask in (("tags", store.tags), (".work", store.work_names)):
+        path = store.path / name
+        if path.exists():
+            path.rmdir()
+        path.symlink_to(path)
+        with pytest.raises(StorageFailure) as raised:
+            ask()
+        assert raised.value.path == path
+
+
+def test_what_is_not_found_is_named_with_the_store(store: Store) -> None:
+    run_id = record(store).run_id
+    gone = "0" * 64
+    (store.path / "tags").mkdir()
+    (store.path / "tags" / "lost").write_text(gone)
+    for reference in ("nothing", "lost", "ffff" if not run_id.startswith("ffff") else "eeee"):
+        for ask in (store.resolve, lambda reference: find_run(reference, store.path)):
+            with pytest.raises(RunNotFound) as raised:
+                ask(reference)
+            assert (raised.value.reference, raised.value.store) == (reference, store.path)
+    with pytest.raises(RunNotFound) as untagged:
+        store.tag("best", gone)
+    assert (untagged.value.reference, untagged.value.store) == (gone, store.path)
+    for reference in ("a\0b", "x" * 300):
+        with pytest.raises(RunNotFound) as unnamed:
+            find_run(reference, store.path)
+        assert (unnamed.value.reference, unnamed.value.store) == (reference, store.path)
+    with pytest.raises(RunNotFound) as nowhere:
+        find_run("best", store.path / "none")
+    assert (nowhere.value.reference, nowhere.value.store) == ("best", store.path / "none")
+
+
+def test_a_tag_that_is_no_text_stands_for_no_run(store: Store) -> None:
+    (store.path / "tags").mkdir()
+    (store.path / "tags" / "best").write_bytes(b"\xff\n")
+    assert store.tags() == {"best": "\ufffd"}
+    with pytest.raises(RunNotFound):
+        store.resolve("best")
+
+
+def test_an_ambiguous_name_is_named(store: Store) -> None:
+    first, second = record(store).run_id, "0" * 64
+    (store.path / second).mkdir()
+    store.tag("both", first)
+    (store.path / ".work" / "both-of-them").mkdir()
+    with pytest.raises(AmbiguousRun) as raised:
+        store.resolve("both")
+    assert raised.value.reference == "both"
+    assert raised.value.candidates == tuple(sorted([first, "both-of-them"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x" * 201, "'%s' cannot be a tag: it has 201 characters, and "),
+        ("-x", "'%s' cannot be a tag: a tag has letters (A to Z), digits, '.', '_' and '-', and begins with neither"),
+        ("abcd", "'%s' cannot be a tag: 4 or more hex digits are the beginning of a run id, and some run"),
+    ],
+)
+def test_a_name_that_no_tag_can_have_is_told_with_the_reason(store: Store, name: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        store.tag(name, record(store).run_id)
+    assert str(raised.value).startswith(said % name)
+    assert [problem.path for problem in raised.value.problems] == [()]
+
+
+def test_an_attestation_is_indented_and_named_by_its_digest(store: Store) -> None:
+    run_id = record(store).run_id
+    path = store.attest(run_id, OBSERVATION)
+    data = path.read_bytes()
+    assert data == canonical.encode({**OBSERVATION, "format": 1, "run": run_id}, indent=True)
+    assert path == store.path / "attestations" / run_id / f"{hashlib.sha256(data).hexdigest()}.json"
+    with pytest.raises(InvalidEvent) as raised:
+        store.attest(run_id, {})
+    assert raised.value.event_type == "attestation"
+    for content, reason in ((b"{", "not JSON"), (b"{}", "this key is required and missing")):
+        path.write_bytes(content)
+        with pytest.raises(Damaged) as damaged:
+            store.attestations(run_id)
+        assert damaged.value.path == path
+        assert reason in damaged.value.reason
+
+
+def test_a_run_goes_on_in_its_store(store: Store) -> None:
+    recording = store.begin("two banks", "generic", {}, origin={"file": "banks.yaml"})
+    recording.events.append(*FAILURE)
+    recording.close()
+    run = store.resolve(recording.folder.name)
+    assert run.work_head["file"] == "banks.yaml"
+    guard = SecretGuard({"KEY": "tell-nobody-of-this"})
+    again = store.resume(run, "two banks", "generic", guard)
+    again.events.append(*FAILURE)
+    with pytest.raises(SecretFound):
+        again.events.append(FAILURE[0], 0, {**FAILURE[2], "message": "tell-nobody-of-this"})
+    again.close()
+    again = store.resume(store.resolve(recording.folder.name), "two banks", "generic")
+    again.events.append(*FAILURE)
+    counts = {"events": 1, "iterations": 0, "by_type": {FAILURE[0]: 1}}
+    head = RunDirectory(again.seal(Summary("failed", counts, None, FAILURE[2])).path).head
+    assert (head["name"], head["type"]) == ("two banks", "generic")
+
+
+def test_a_tag_that_cannot_be_read_is_a_failure_of_storage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.tag("best", record(store).run_id)
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store_module, "read_whole", refused)
+    with pytest.raises(StorageFailure, match="Permission denied") as raised:
+        store.tags()
+    assert raised.value.path == store.path / "tags" / "best"

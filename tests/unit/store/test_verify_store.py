@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from exprec.recorder import format
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.verify import verify_store
+from exprec.recorder.store.verify.words import RESTORE
 from tests.event_examples import OBSERVATION
 from tests.unit.format import runs
 
@@ -146,3 +148,60 @@ def test_a_folder_in_the_place_of_a_file_is_found(store: Store, name: str) -> No
 def test_the_mark_has_one_form(store: Store) -> None:
     (store.path / "store.json").write_bytes(b'{"format": 1}\r\n')
     assert _found(Store(store.path)) == [("store.json", 1)]
+
+
+def test_everything_wrong_with_a_store_in_words(store: Store, tmp_path: Path) -> None:
+    (run_id,) = store.run_ids()
+    path = store.path
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(f"{run_id}\n")
+    (path / ".gitattributes").unlink()
+    (path / ".gitattributes").symlink_to(elsewhere)
+    (path / ".gitignore").write_text("nothing\n")
+    (path / "store.json").write_text('{ "format": 1 }')
+    (path / ".store.json.0123abcd").write_text("half")
+    os.mkfifo(path / "pipe")
+    (path / "notes.txt").write_text("mine")
+    shutil.rmtree(path / ".work")
+    (path / ".work").write_text("no folder")
+    (path / "tags" / "link").symlink_to(elsewhere)
+    (path / "tags" / "lost").write_text(f"{NOWHERE}\n")
+    (path / "tags" / "words").write_text("of a kind\n")
+    (path / "attestations" / NOWHERE).mkdir()
+    (path / "attestations" / "folder").mkdir()
+    (path / "attestations" / ("1" * 64)).write_text("no folder")
+    again = "give the tag again with exprec tag --force, or remove it with exprec tag --delete"
+    said = [(problem.source, problem.path, problem.line, problem.message) for problem in verify_store(store)]
+    no_text = "so git may convert line ends in runs; add it"
+    assert said == [
+        (".gitattributes", (), None, f"must be a file, and is a symbolic link; {RESTORE}"),
+        (".store.json.0123abcd", (), None, "was being written when its process died; remove it with exprec gc"),
+        (".work", (), None, "must be a folder, and is a file; move it elsewhere"),
+        ("pipe", (), None, "is no part of a store; move it elsewhere"),
+        ("store.json", (), 1, f"is not in the form that exprec writes; {RESTORE}"),
+        (".gitattributes", (), None, f"has no line '{format.GIT_ATTRIBUTES.splitlines()[0]}', {no_text}"),
+        (".gitignore", (), None, "has no line '/.work/', so git sees unsealed runs; add it"),
+        ("tags/link", (), None, "is no plain file, so it is no tag; move it elsewhere"),
+        ("tags/lost", (), 1, f"stands for the run {NOWHERE}, which is not in the store; {again}"),
+        ("tags/words", (), 1, f"is not one line with the address of a run, but 'of a kind'; {again}"),
+        (
+            f"attestations/{NOWHERE}",
+            (),
+            None,
+            "is of a run that is not in the store; restore the run, or remove this folder",
+        ),
+        (
+            f"attestations/{'1' * 64}",
+            (),
+            None,
+            "is no folder named by the address of a run; move it elsewhere",
+        ),
+        ("attestations/folder", (), None, "is no folder named by the address of a run; move it elsewhere"),
+    ]
+
+
+def test_a_pipe_in_the_place_of_a_folder_is_told(store: Store) -> None:
+    shutil.rmtree(store.path / ".work")
+    os.mkfifo(store.path / ".work")
+    (problem,) = verify_store(store)
+    assert problem.message == "must be a folder, and is no plain file; move it elsewhere"
