@@ -13,9 +13,7 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder import canonical, events
-from exprec.recorder.bounded import declared_validator
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem
-from exprec.recorder.expansion import Unbounded, growth_of
 from exprec.recorder.template import Template
 from exprec.recorder.validation import (
     DeclaredValidator,
@@ -205,6 +203,10 @@ def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
     except NotEncodable as error:
         raise ValueError(f"cannot be kept: {error}") from None
     _check_references(fields, fields)
+    # Imported here because a command that only shows a run compiles no schema.
+    from exprec.recorder.bounded import declared_validator
+    from exprec.recorder.expansion import Unbounded, growth_of
+
     try:
         growth = growth_of(fields)
     except Unbounded as error:

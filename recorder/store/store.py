@@ -6,7 +6,6 @@ It knows nothing of what runs contain beyond their files.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from exprec.recorder.secrets import SecretGuard
 from exprec.recorder.store.reading import read_whole
 from exprec.recorder.store.recording import Recording
 from exprec.recorder.store.rundir import RunDirectory, is_run_id
+from exprec.recorder.store.tree import digest
 
 _LONGEST_TAG = 100
 _TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -182,7 +182,7 @@ class Store:
         data = canonical.encode(attestation, indent=True)
         folder = self.path / format.ATTESTATIONS_FOLDER / run_id
         files.create_folder(folder)
-        path = folder / f"{hashlib.sha256(data).hexdigest()}.json"
+        path = folder / f"{digest(data)}.json"
         files.replace(path, data)
         return path
 

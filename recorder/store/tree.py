@@ -6,18 +6,21 @@ format: an object's id is the hash of "<kind> <size>\\0" and its bytes, and a tr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exprec.recorder.store.reading import plain_size
 
-_CHUNK_BYTES = 1024 * 1024
+if TYPE_CHECKING:
+    import hashlib
+
+_CHUNK_BYTES = 64 * 1024
 
 
 def blob_id(data: bytes) -> bytes:
     """The git id of a file's bytes: 32 raw bytes."""
-    return hashlib.sha256(b"blob %d\0" % len(data) + data).digest()
+    return _sha256(b"blob %d\0" % len(data) + data).digest()
 
 
 def file_blob_id(path: Path) -> bytes:
@@ -26,10 +29,10 @@ def file_blob_id(path: Path) -> bytes:
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
-        digest = hashlib.sha256(b"blob %d\0" % size)
+        hashed = _sha256(b"blob %d\0" % size)
         while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.digest()
+            hashed.update(chunk)
+    return hashed.digest()
 
 
 def tree_id(blobs: Mapping[str, bytes]) -> str:
@@ -55,7 +58,7 @@ def _tree(entries: list[tuple[bytes, bytes, bytes]]) -> bytes:
     # git sorts a folder as if its name ended in a slash.
     entries.sort(key=lambda entry: entry[1] + (b"/" if entry[0] == b"40000" else b""))
     body = b"".join(b"%s %s\0%s" % entry for entry in entries)
-    return hashlib.sha256(b"tree %d\0" % len(body) + body).digest()
+    return _sha256(b"tree %d\0" % len(body) + body).digest()
 
 
 def folder_id(folder: Path) -> str:
@@ -80,5 +83,20 @@ def file_names(folder: Path) -> list[str]:
 
 def sha256_of(path: Path) -> str:
     """The plain SHA-256 of a file: 64 hex digits. Raises OSError."""
+    hashed = _sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(_CHUNK_BYTES):
+            hashed.update(chunk)
+    return hashed.hexdigest()
+
+
+def digest(data: bytes) -> str:
+    """The plain SHA-256 of some bytes: 64 hex digits."""
+    return _sha256(data).hexdigest()
+
+
+def _sha256(data: bytes = b"") -> hashlib._Hash:
+    # Imported here because it takes longer than all else of this module, and to show a run nothing is hashed.
+    import hashlib
+
+    return hashlib.sha256(data)

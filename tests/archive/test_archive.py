@@ -155,7 +155,7 @@ def test_a_next_version_of_every_schema_changes_no_run_that_there_is(
         following = f"{name[:-1]}{int(name[-1]) + 1}"
         asks: dict[str, Any] = {"$id": f"exprec:{following}", "required": ["of the next version"]}
         (folder / f"{following}.schema.json").write_text(json.dumps(asks))
-    later = f"import pathlib; from exprec import schemas; schemas.files = lambda _: pathlib.Path({str(folder)!r})"
+    later = f"import pathlib; from exprec import schemas; schemas._FOLDER = pathlib.Path({str(folder)!r})"
     sealed, _ = _names(HERE / version)
     options = {"cwd": copies / version, "env": {"EXPREC_STORE": "store", "COLUMNS": "80"}}
     exprec("verify", *sealed, first=later, **options)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from tests.support import ROOT
 # apart in the tuple are strangers to each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
+        "cli.start",
         "cli.main",
         "cli.run",
         "cli.run_command",
