@@ -17,7 +17,7 @@ from exprec.recorder.errors import Damaged, InvalidInput, Problem, RunInProgress
 from exprec.recorder.events import LLM_CALL
 from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.store.artifacts import artifact_problem
-from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource
+from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource, Sink
 from exprec.recorder.store.rundir import RunDirectory, work_events_path, work_head_path
 from exprec.recorder.store.tree import file_names, folder_id, sha256_of
 from exprec.recorder.validation import show_value
@@ -156,8 +156,9 @@ class Recording:
         recording.is_resumed = True
         return recording
 
-    def _sink(self, name: str, size: int) -> ContinuedSink:
-        return ContinuedSink(files.AppendOnlyFile(self.folder / name, size))
+    def _sink(self, name: str, size: int) -> Sink:
+        file = files.AppendOnlyFile(self.folder / name, size)
+        return ContinuedSink(file) if size else file
 
     def write_output(self, stream: str, data: bytes) -> None:
         """Append what a command wrote to a stream (`stdout` or `stderr`). Raises StorageFailure."""

@@ -5,6 +5,7 @@ What the events come to is the listener's business.
 
 from __future__ import annotations
 
+import io
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from exprec.recorder.store.verify.documents import why_not_canonical
 from exprec.recorder.store.verify.embedded import EXCHANGE, EmbeddedSchemas, Schema, explained
 from exprec.recorder.store.verify.words import at, to_restore, unreadable
 
-_PIECE_BYTES = 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 _MOST_TOLD = 1000
 """So many problems of a file are told. With more it is the file that is lost, and telling them has no end."""
 
@@ -69,20 +70,21 @@ class _TooLong(Exception):
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file. Raises _TooLong, of which never more is held than a line may have."""
-    while line := stream.readline(_PIECE_BYTES):
-        yield line if line.endswith(b"\n") else _whole(stream, line)
-
-
-def _whole(stream: BinaryIO, first: bytes) -> bytes:
-    """The line that begins so."""
-    pieces, size = [first], len(first)
-    while not pieces[-1].endswith(b"\n") and (piece := stream.readline(_PIECE_BYTES)):
-        pieces.append(piece)
-        size += len(piece)
+    """The lines of a file. Raises _TooLong, of which hardly more is held than a line may have."""
+    begun: list[bytes] = []
+    size = 0
+    while piece := stream.read(_PIECE_BYTES):
+        end = piece.rfind(b"\n") + 1
+        size += piece.find(b"\n") + 1 if end else len(piece)
         if size > format.MAX_LINE_BYTES + 1:
             raise _TooLong(f"a line of more than {format.MAX_LINE_BYTES} bytes")
-    return b"".join(pieces)
+        if end:
+            yield from io.BytesIO(b"".join((*begun, piece[:end]))).readlines()
+            begun.clear()
+            size = len(piece) - end
+        begun.append(piece[end:])
+    if size:
+        yield b"".join(begun)
 
 
 def read_line(line: bytes) -> tuple[Problem | None, dict[str, Any]]:
@@ -204,12 +206,14 @@ class Events:
         found = self._numbers.problems(event)
         schema = None
         if event:
-            found += self._iteration_problems(event.get("iteration"))
-            kind = event.get("event_type")
+            iteration, kind = event.get("iteration"), event.get("event_type")
+            if iteration != self._iteration or type(iteration) is not int:
+                found += self._iteration_problems(iteration)
             if isinstance(kind, str):
                 self.counts[kind] += 1
                 schema = self._schemas.schema(kind, is_event=True)
-                found += self._type_problems(kind, schema, event, number)
+                if schema is None or kind == events.LLM_CALL or not schema.is_valid(event):
+                    found += self._type_problems(kind, schema, event, number)
             else:
                 found.append(at(("event_type",), f"must be a string, not {validation.show_value(kind)}"))
         if found or not event:
