@@ -43,7 +43,7 @@ def encode_checked(value: Any, *, indent: bool = False) -> tuple[bytes, Any]:
     NaN as null and an enum as its value.
     """
     try:
-        data = orjson.dumps(value, option=_INDENTED if indent else _COMPACT)
+        data = orjson.dumps(value, None, _INDENTED if indent else _COMPACT)
     except TypeError as error:
         _refuse(value)
         raise NotEncodable("", str(error)) from error

@@ -62,13 +62,13 @@ class AppendOnlyFile:
             if self._has_rest:
                 os.ftruncate(handle, self.size)
                 self._has_rest = False
-            written = os.write(handle, data)
-            if written != len(data):
+            written, size = os.write(handle, data), len(data)
+            if written != size:
                 self._write_rest(handle, data[written:])
         except OSError as error:
             raise StorageFailure(self.path, error) from error
         offset = self.size
-        self.size += len(data)
+        self.size = offset + size
         return offset
 
     def read(self, offset: int, size: int) -> bytes:

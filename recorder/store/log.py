@@ -177,7 +177,8 @@ class EventLog:
         StorageFailure.
         Whatever is raised, the log is as it was.
         """
-        event = {**fields, "seq": self._seq, "event_type": event_type, "iteration": iteration}
+        seq = self._seq
+        event = {**fields, "seq": seq, "event_type": event_type, "iteration": iteration}
         line, decoded = canonical.encode_checked(event)
         schema_name, validator = self._checks.get(event_type) or self._check_of(event_type)
         if not validator.is_valid(decoded):
@@ -188,7 +189,7 @@ class EventLog:
         if self._secrets is not None:
             self._secrets.check(f"event {event_type}", line, decoded)
         start = self._sink.append(line)
-        self._seq += 1
+        self._seq = seq + 1
         if iteration:
             self._iteration = iteration
         self.schema_names.add(schema_name)
