@@ -6,6 +6,7 @@ It parses nothing, and imports nothing that takes time: click alone takes longer
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from exprec.recorder.version import VERSION
@@ -15,7 +16,8 @@ def main() -> None:
     """Run the command of this process and exit with its code."""
     if sys.argv[1:] == ["--version"]:
         try:
-            print(f"exprec {VERSION}", flush=True)
+            # Not through a buffer, in which it would stay when it cannot be written.
+            os.write(1, f"exprec {VERSION}\n".encode())
         except OSError:
             # What cannot be written is told by the other way, which tries again.
             pass
