@@ -26,10 +26,11 @@ MOMENTS = 12 if ALL else 4
 
 # Says that it is there, and which signals reach it, once for each.
 TELLS = r"""
-import signal, sys, time
+import os, signal, sys, time
 came = []
 def hear(number, frame):
-    print("heard", signal.Signals(number).name, flush=True)
+    # Not by print, which may just be at work on "ready".
+    os.write(1, f"heard {signal.Signals(number).name}\n".encode())
     came.append(number)
 for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(each, hear)

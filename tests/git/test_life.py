@@ -201,7 +201,8 @@ def as_another(*arguments: str) -> str:
     if os.getuid() != 0:
         return ""
     return (
-        "import os, unicodedata; from click.testing import CliRunner; from exprec.cli.main import cli\n"
+        "import os; import exprec.cli.render.text, exprec.recorder.secrets\n"
+        "from click.testing import CliRunner; from exprec.cli.main import cli\n"
         f"assert CliRunner().invoke(cli, {arguments!r}).exit_code == 0\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
     )
