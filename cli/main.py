@@ -61,11 +61,10 @@ class CommandGroup(click.Group):
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
             # It may quote what somebody wrote into a file. Imported here because few commands end so.
-            from exprec.cli.render.text import visible
+            from exprec.cli.render.text import visible_lines
             from exprec.recorder.secrets import SecretGuard
 
-            lines = SecretGuard(known_secrets()).redacted(message).split("\n")
-            click.echo("\n".join(map(visible, lines)), err=True)
+            click.echo(visible_lines(SecretGuard(known_secrets()).redacted(message)), err=True)
             ctx.exit(error.exit_code)
         except RecursionError:
             # Nothing that exprec wrote: it refuses such values.

@@ -19,7 +19,7 @@ import click
 from exprec.cli.environment import child_environment, known_secrets, start_observing, store_path, wants_color
 from exprec.cli.execution import command_line
 from exprec.cli.render.output import address_line
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import visible_lines
 from exprec.recorder import canonical, format
 from exprec.recorder.command.command import Command
 from exprec.recorder.command.runner import CommandRunner, Outcome
@@ -162,8 +162,7 @@ class CommandOutput:
     def _say(self, text: str) -> None:
         """Print a comment on stderr, in lines of its own."""
         self._begin_line(_STDERR)
-        lines = "\n".join(map(visible, text.split("\n")))
-        self._write(_STDERR, f"exprec: {lines}\n".encode("utf-8", "backslashreplace"))
+        self._write(_STDERR, f"exprec: {visible_lines(text)}\n".encode("utf-8", "backslashreplace"))
 
     def _begin_line(self, stream: str) -> None:
         if self._last[stream] not in (b"", b"\n"):

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import click
 
 from exprec.cli.options import json_option
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import visible_lines
 from exprec.recorder.canonical import decode, encode
 from exprec.recorder.documents import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
@@ -104,7 +104,7 @@ def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
         simulator = simulator_of(encode(given["scenario"]))
         return encode(simulator.simulate(given.get("policies", {}), given.get("seed")).as_dict())
     except ExprecError as error:
-        return encode({"error": "\n".join(map(visible, str(error).split("\n")))})
+        return encode({"error": visible_lines(str(error))})
 
 
 def _read_line(line: bytes) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from exprec.cli.render.text import visible
+from exprec.cli.render.text import visible_lines
 from exprec.recorder.errors import StorageFailure
 
 _CHUNK_BYTES = 1024 * 1024
@@ -55,8 +55,7 @@ def failure_comment(failure: Mapping[str, Any] | None) -> str:
     """The lines on stderr that say why a command failed that may know nothing of it itself; "" for any other."""
     if failure is None or failure["error_type"] in _KNOWN_TO_THE_COMMAND:
         return ""
-    lines = "\n".join(map(visible, f"the run failed: {failure['message']}".split("\n")))
-    return f"exprec: {lines}\n"
+    return visible_lines(f"exprec: the run failed: {failure['message']}\n")
 
 
 def address_line(run_id: str) -> str:

@@ -51,6 +51,11 @@ def visible(text: str) -> str:
     return "".join(_written_out(char) if _is_invisible(char) else char for char in text)
 
 
+def visible_lines(text: str) -> str:
+    """The same of a text that may have several lines, which stay apart."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def _is_invisible(char: str) -> bool:
     return unicodedata.category(char) in _INVISIBLE
 

@@ -19,7 +19,6 @@ from exprec.recorder.compare.pairing import Stretch
 from exprec.recorder.compare.waiting import Record
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import Event
-from exprec.recorder.store.log import FileSource, MemorySink
 from exprec.recorder.store.rundir import RunDirectory
 
 CHUNK_BYTES = 64 * 1024
@@ -83,7 +82,6 @@ class _Lines:
     def __init__(self, run: RunDirectory) -> None:
         self._reader = run.reader()
         self._path = run.path / format.EVENTS_FILE
-        self._source = FileSource(self._path) if self._path.exists() else MemorySink()
         self._offset = 0
         self._lines: list[bytes] = []
         self._next = 0
@@ -101,7 +99,7 @@ class _Lines:
     def read(self) -> bytes:
         """The next chunk; empty at the end."""
         # Twice as much each time, lest a line much longer than a chunk be copied with each.
-        chunk = self._source.read(self._offset, max(CHUNK_BYTES, len(self.torn)))
+        chunk = self._reader.source.read(self._offset, max(CHUNK_BYTES, len(self.torn)))
         self._offset += len(chunk)
         return chunk
 

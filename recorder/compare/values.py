@@ -80,9 +80,3 @@ def _tells_little(difference: Difference) -> tuple[int, int]:
     is_decision = all(type(side) is bool for side in sides)
     is_sentence = all(type(side) is str for side in sides) and any(" " in side for side in sides)
     return 0 if is_decision else 2 if is_sentence else 1, len(difference.path)
-
-
-def first_difference(old: Any, new: Any) -> Difference | None:
-    """The first of `differences`, None between equal values; of two events nothing is ignored, `seq` neither."""
-    found = differences(old, new)
-    return found[0] if found else None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from exprec.recorder import canonical, format, validation
 from exprec.recorder.store.log import Entry, LogReader, MemorySink
+from exprec.recorder.store.reading import names_in
 
 HEAD_BYTES = 16 * 1024
 TAIL_BYTES = 64 * 1024
@@ -50,7 +51,7 @@ def glimpse(store: str, run_id: str) -> Glimpse:
     try:
         head = _document(f"{store}/{run_id}/{format.RUN_FILE}", "run.v1")
         folder = f"{store}/{format.ATTESTATIONS_FOLDER}/{run_id}"
-        attestations = [_document(f"{folder}/{name}", "attestation.v1") for name in _names_in(folder)]
+        attestations = [_document(f"{folder}/{name}", "attestation.v1") for name in names_in(folder)]
         size = head["files"][format.EVENTS_FILE]["size"]
         handle = os.open(f"{store}/{run_id}/{format.EVENTS_FILE}", _PLAINLY)
         try:
@@ -88,12 +89,3 @@ def _size_of(handle: int) -> int:
     if not stat.S_ISREG(found.st_mode):
         raise NotGlimpsed
     return found.st_size
-
-
-def _names_in(folder: str) -> list[str]:
-    """The names in a folder that are not drafts; none when there is no such folder. Raises OSError."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if not entry.name.startswith(".")]
-    except FileNotFoundError:
-        return []

@@ -249,7 +249,8 @@ class _LineReader:
 
     def __init__(self, source: Source, path: Path, *, may_have_zeros: bool = False) -> None:
         """With `may_have_zeros`, of a run that is not sealed, the records end before a line with a zero byte too."""
-        self._source = source
+        self.source = source
+        """What is read, for those who read it in another way too."""
         self._path = path
         self._may_have_zeros = may_have_zeros
         self.torn_bytes = 0
@@ -261,7 +262,7 @@ class _LineReader:
         pieces: list[bytes] = []
         while True:
             size = _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - position)
-            piece = self._source.read(position, size) if size > 0 else b""
+            piece = self.source.read(position, size) if size > 0 else b""
             if not piece:
                 if stop is None:
                     self.torn_bytes = position - offset
@@ -277,7 +278,7 @@ class _LineReader:
                 offset += len(whole)
                 pieces.clear()
             if zero >= 0:
-                while piece := self._source.read(position, _CHUNK_BYTES):
+                while piece := self.source.read(position, _CHUNK_BYTES):
                     position += len(piece)
                 self.torn_bytes = position - offset
                 return

@@ -6,6 +6,7 @@ ever, and a link lead out of the store. What the bytes mean is told elsewhere.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def read_whole(path: Path) -> bytes:
     if size > format.MAX_LINE_BYTES:
         raise Damaged(path, f"has {size} bytes, more than {format.MAX_LINE_BYTES}")
     return path.read_bytes()
+
+
+def names_in(folder: str | Path) -> list[str]:
+    """The names in a folder that are not drafts; none when there is no such folder. Raises OSError."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
 
 
 def kind_of(mode: int) -> str:

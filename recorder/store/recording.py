@@ -17,9 +17,10 @@ from exprec.recorder.errors import Damaged, InvalidInput, Problem, RunInProgress
 from exprec.recorder.events import LLM_CALL
 from exprec.recorder.secrets import SecretFound, SecretGuard
 from exprec.recorder.store.artifacts import artifact_problem
+from exprec.recorder.store.digests import Digest, digest_of
 from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource, Sink
 from exprec.recorder.store.rundir import RunDirectory, work_events_path, work_head_path
-from exprec.recorder.store.tree import file_names, folder_id, sha256_of
+from exprec.recorder.store.tree import blob_id, file_names, folder_id, sha256_of, tree_id
 from exprec.recorder.validation import show_value
 
 
@@ -215,8 +216,10 @@ class Recording:
         self._secrets.check(format.RUN_FILE, canonical.encode(said), said)
         self._sync_and_close()
         files.write_new(self.folder / format.SCHEMAS_FILE, canonical.encode(self._schemas(), indent=True))
-        files.write_new(self.folder / format.RUN_FILE, canonical.encode(self._run_head(summary), indent=True))
-        run_id = folder_id(self.folder)
+        digests = {name: digest_of(self.folder / name) for name in file_names(self.folder)}
+        head = canonical.encode(self._run_head(summary, digests), indent=True)
+        files.write_new(self.folder / format.RUN_FILE, head)
+        run_id = tree_id({format.RUN_FILE: blob_id(head), **{name: each.blob for name, each in digests.items()}})
         final = self._store / run_id
         is_new = files.publish_folder(self.folder, final)
         if not is_new and not _is_run(final, run_id):
@@ -255,11 +258,8 @@ class Recording:
             names.add("exchange.v1")
         return {name: self._types.schema(name) for name in sorted(names)}
 
-    def _run_head(self, summary: Summary) -> dict[str, Any]:
-        described = {
-            name: {"sha256": sha256_of(self.folder / name), "size": (self.folder / name).stat().st_size}
-            for name in file_names(self.folder)
-        }
+    def _run_head(self, summary: Summary, digests: Mapping[str, Digest]) -> dict[str, Any]:
+        described = {name: {"sha256": each.sha256, "size": each.size} for name, each in digests.items()}
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": described}
 

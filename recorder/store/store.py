@@ -6,7 +6,6 @@ It knows nothing of what runs contain beyond their files.
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from exprec.recorder.errors import (
     StorageFailure,
 )
 from exprec.recorder.secrets import SecretGuard
-from exprec.recorder.store.reading import read_whole
+from exprec.recorder.store.reading import names_in, read_whole
 from exprec.recorder.store.recording import Recording
 from exprec.recorder.store.rundir import RunDirectory, is_run_id
 from exprec.recorder.store.tree import digest
@@ -255,9 +254,6 @@ def _bytes_of(path: Path) -> bytes:
 def _names_in(folder: Path) -> list[str]:
     """The names in a folder that are not drafts; none when there is no such folder."""
     try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if not entry.name.startswith(".")]
-    except FileNotFoundError:
-        return []
+        return names_in(folder)
     except OSError as error:
         raise StorageFailure(folder, error) from error

@@ -83,11 +83,10 @@ def file_names(folder: Path) -> list[str]:
 
 def sha256_of(path: Path) -> str:
     """The plain SHA-256 of a file: 64 hex digits. Raises OSError."""
-    hashed = _sha256()
+    import hashlib  # here for the reason that `_sha256` gives
+
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            hashed.update(chunk)
-    return hashed.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(data: bytes) -> str:
@@ -95,7 +94,7 @@ def digest(data: bytes) -> str:
     return _sha256(data).hexdigest()
 
 
-def _sha256(data: bytes = b"") -> hashlib._Hash:
+def _sha256(data: bytes) -> hashlib._Hash:
     # Imported here because it takes longer than all else of this module, and to show a run nothing is hashed.
     import hashlib
 

@@ -22,9 +22,9 @@ from exprec.recorder.errors import Problem
 from exprec.recorder.state.verify import verify
 from exprec.recorder.store.rundir import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.tree import folder_id
 from exprec.recorder.store.verify.embedded import is_released
 from exprec.recorder.store.verify.words import RESTORE
+from tests.fault.hostile import readdressed, resealed
 from tests.support import CASTRO, ROOT, exprec
 from tests.unit.format import runs
 
@@ -358,7 +358,7 @@ def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None
     head = runs.load(command / "run.json")
     del head["files"][name]
     (command / "run.json").write_bytes(canonical.encode(head, indent=True))
-    (problem,) = _problems(_resealed(command))
+    (problem,) = _problems(resealed(command))
     assert problem["file"].endswith(f"/{name}")
     assert "the run of a command has it" in problem["message"]
 
@@ -367,7 +367,7 @@ def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
     head = runs.load(command / "run.json")
     head["files"]["artifacts/../stdout"] = head["files"]["stdout"]
     (command / "run.json").write_bytes(canonical.encode(head, indent=True))
-    command = _resealed(command)
+    command = resealed(command)
     (problem,) = _problems(command)
     assert "no file that can be listed here" in problem["message"]
     line = (command / "run.json").read_text("utf-8").splitlines()[problem["line"] - 1]
@@ -376,7 +376,7 @@ def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
 
 def test_an_event_of_a_declared_type_is_held_to_its_schema(command: Path) -> None:
     line = _change_event(command, "epoch", loss="low")
-    (problem,) = _problems(_resealed(command))
+    (problem,) = _problems(resealed(command))
     assert (problem["line"], problem["message"]) == (line, f"is not valid by its schema event.epoch.v1; {RESTORE}")
 
 
@@ -385,13 +385,13 @@ def test_a_schema_that_is_gone_is_found_at_the_first_line_that_needs_it(command:
     value = runs.load(path)
     del value["event.v1"]
     path.write_bytes(canonical.encode(value, indent=True))
-    found = [problem["message"].partition(" of the records")[0] for problem in _problems(_resealed(command))]
+    found = [problem["message"].partition(" of the records")[0] for problem in _problems(resealed(command))]
     assert found == ["has no schema of 'setup', which line 1", "has no schema of 'note', which line 3"]
 
 
 def test_a_command_that_failed_has_no_run_that_completed(command: Path) -> None:
     line = _change_event(command, "command_end", exit_status=3)
-    (problem,) = _problems(_resealed(command))
+    (problem,) = _problems(resealed(command))
     assert problem["line"] == line + 1
     assert "the command exited with 3" in problem["message"]
 
@@ -401,7 +401,7 @@ def test_nothing_but_the_end_comes_after_that_of_the_command(command: Path) -> N
     log = runs.lines(path)
     log[-3], log[-2] = {**log[-2], "seq": log[-3]["seq"]}, {**log[-3], "seq": log[-2]["seq"]}
     path.write_bytes(b"".join(map(canonical.encode, log)))
-    (problem,) = _problems(_resealed(command))
+    (problem,) = _problems(resealed(command))
     assert problem["line"] == len(log) - 1
     assert "stands after command_end" in problem["message"]
 
@@ -436,18 +436,6 @@ def test_another_name_is_found(run: Path, name: str) -> None:
     assert name in done.stdout
 
 
-def _resealed(run: Path) -> Path:
-    """Make the digests and the name right again, as somebody who forges a run would."""
-    path = run / "run.json"
-    head = runs.load(path)
-    for name in head["files"]:
-        data = (run / name).read_bytes()
-        head["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    head["inputs"] = head["files"]["config.json"]["sha256"]
-    path.write_bytes(canonical.encode(head, indent=True))
-    return run.rename(run.with_name(folder_id(run)))
-
-
 def _change_event(run: Path, kind: str, /, **changed: Any) -> int:
     """Change fields of the first event of a type; returns its line."""
     path = run / "events.jsonl"
@@ -460,7 +448,7 @@ def _change_event(run: Path, kind: str, /, **changed: Any) -> int:
 
 def test_a_forged_final_cost_is_found_in_the_log_and_in_the_head(run: Path) -> None:
     line = _change_event(run, "experiment_end", final_cost=1)
-    in_log, in_head = _problems(_resealed(run))
+    in_log, in_head = _problems(resealed(run))
     assert (in_log["file"].split("/")[1], in_log["line"], in_log["key"]) == ("events.jsonl", line, "final_cost")
     assert (in_head["file"].split("/")[1], in_head["key"]) == ("run.json", "result.final_cost")
     assert "come to 1" in in_head["message"]
@@ -484,7 +472,7 @@ def test_a_forged_final_cost_is_found_in_the_log_and_in_the_head(run: Path) -> N
 )
 def test_a_forged_event_is_found_with_its_line(run: Path, event_type: str, changed: dict[str, Any], key: str) -> None:
     line = _change_event(run, event_type, **changed)
-    found = {(problem["file"].split("/")[1], problem["line"], problem["key"]) for problem in _problems(_resealed(run))}
+    found = {(problem["file"].split("/")[1], problem["line"], problem["key"]) for problem in _problems(resealed(run))}
     assert ("events.jsonl", line, key) in found
 
 
@@ -519,7 +507,7 @@ def test_a_forged_head_is_found_with_its_key(run: Path, key: tuple[str, ...], va
     part[key[-1]] = value
     path.write_bytes(canonical.encode(head, indent=True))
     lines = path.read_bytes().decode().splitlines()
-    problems = _problems(run.rename(run.with_name(folder_id(run))))
+    problems = _problems(readdressed(run))
     found = [problem for problem in problems if problem["file"].endswith("/run.json") and key[0] in problem["key"]]
     assert found, problems
     for problem in found:
@@ -604,7 +592,7 @@ def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: 
             forged = _forged(values, line, leaf)
             path = run / name
             path.write_bytes(b"".join(canonical.encode(value, indent=path.suffix == ".json") for value in forged))
-            run = run.rename(run.with_name(folder_id(run))) if name == "run.json" else _resealed(run)
+            run = readdressed(run) if name == "run.json" else resealed(run)
             problems = list(verify(RunDirectory(run)))
             is_other = re.fullmatch(OTHER_RUNS.get(name, ""), pattern, re.VERBOSE)
             if is_other or (pattern == "iteration_start.total_cost" and not _follows(values, line)):
@@ -650,7 +638,7 @@ HOSTILE: dict[str, Any] = {
 def test_a_hostile_schema_does_no_harm(run: Path, name: str, schema: Any) -> None:
     path = run / "schemas.json"
     path.write_bytes(canonical.encode({**runs.load(path), name: schema}, indent=True))
-    problems = _problems(_resealed(run))
+    problems = _problems(resealed(run))
     assert any(problem["file"].endswith("/schemas.json") and problem["key"] == name for problem in problems) or (
         name.endswith("v7")
     )
@@ -662,7 +650,7 @@ def test_a_schema_that_is_missing_and_one_too_many_are_found(run: Path) -> None:
     embedded["event.experiment_failed.v1"] = {}
     del embedded["event.llm_call.v1"], embedded["exchange.v1"]
     path.write_bytes(canonical.encode(embedded, indent=True))
-    found = [problem["message"] for problem in _problems(_resealed(run)) if problem["file"].endswith("/schemas.json")]
+    found = [problem["message"] for problem in _problems(resealed(run)) if problem["file"].endswith("/schemas.json")]
     assert sum("has no schema of" in message for message in found) == 2
     assert sum("is needed by no line" in message for message in found) == 1
 
@@ -683,7 +671,7 @@ def test_damage_in_several_files_is_found_at_once(run: Path) -> None:
 
 def test_iterations_that_go_down_are_found(run: Path) -> None:
     line = _change_event(run, "iteration_start", iteration=2**63)
-    found = [(problem["line"], problem["message"]) for problem in _problems(_resealed(run))]
+    found = [(problem["line"], problem["message"]) for problem in _problems(resealed(run))]
     assert any(number == line + 1 and "comes after iteration" in message for number, message in found)
 
 
@@ -738,7 +726,7 @@ def test_wrong_fields_of_an_attestation_have_their_line(run: Path) -> None:
 def test_wrong_schemas_have_their_line(run: Path) -> None:
     path = run / "schemas.json"
     path.write_bytes(canonical.encode({**runs.load(path), "event.llm_call.v1": {}, "other": {}}, indent=True))
-    run = _resealed(run)
+    run = resealed(run)
     found = _problems(run)
     assert {problem["key"] for problem in found} == {"event.llm_call.v1", "other"}
     assert all(_has_line_of_key(problem, run / path.name) for problem in found)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from tests.fault.stages import (
     Stage,
     called,
     calls_of,
-    memory,
     numbers,
     recovers,
     staged,
@@ -29,12 +27,6 @@ from tests.fault.syscalls import SPACE, Call, Half, watched
 Count = Callable[[str, int], None]
 REASONS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 STORAGE = 6
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=memory()) as name:
-        yield Path(name)
 
 
 class _Failing:

@@ -8,14 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fault.killed import Moment, killed
-from tests.fault.stages import ALL, STAGES, Stage, called, calls_of, memory, numbers, recovers, staged
+from tests.fault.stages import ALL, STAGES, Stage, called, calls_of, numbers, recovers, staged
 from tests.fault.syscalls import CHANGING, Call, watched
 
 Count = Callable[[str, int], None]
@@ -28,12 +27,6 @@ TRACED = (
 )
 """All calls by which Linux lets a process change files or folders."""
 PARTS = (0.01, 0.5, 0.99) if ALL else (0.5,)
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=memory()) as name:
-        yield Path(name)
 
 
 @pytest.mark.fact("F44")

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.fault.power import Lost, is_sealed, losses, promise
-from tests.fault.stages import ALL, STAGES, calls_of, kind_of, memory, recovers, staged
+from tests.fault.stages import ALL, STAGES, calls_of, kind_of, recovers, staged
 from tests.fault.syscalls import Call
 
 Count = Callable[[str, int], None]
 WATCHED = STAGES if ALL else ("an experiment", "resume", "a command", "a tag", "init")
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=memory()) as name:
-        yield Path(name)
 
 
 @pytest.mark.fact("F45")

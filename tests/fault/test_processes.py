@@ -219,15 +219,19 @@ def test_gc_removes_nothing_that_is_alive_at_any_step_of_a_run(tmp_path: Path, c
 
         came = _interrupting(folder, run, collect, at)
         assert set(done) == {0}
-        store = Store(folder / "runs")
-        (run_id,) = store.run_ids()
-        assert list(verify(RunDirectory(folder / "runs" / run_id))) == []
-        assert not list((folder / "runs" / ".work").iterdir())
+        _check_one_whole_run(folder)
         shutil.rmtree(folder)
         if not came:
             break
     assert at > 40, "a run has more calls"
     count_faults("calls of gc between two calls of a run", at if WIDE else at // 9)
+
+
+def _check_one_whole_run(folder: Path) -> None:
+    """That the store in a folder has one run, which verifies, and nothing else."""
+    (run_id,) = Store(folder / "runs").run_ids()
+    assert list(verify(RunDirectory(folder / "runs" / run_id))) == []
+    assert not list((folder / "runs" / ".work").iterdir())
 
 
 def _left(tmp_path: Path) -> Path:
@@ -252,10 +256,7 @@ def test_gc_beside_gc(tmp_path: Path, count_faults: Count) -> None:
 
         came = _interrupting(folder, collect, collect, at)
         assert set(done) == {0}
-        store = Store(folder / "runs")
-        (run_id,) = store.run_ids()
-        assert list(verify(RunDirectory(folder / "runs" / run_id))) == []
-        assert not list((folder / "runs" / ".work").iterdir())
+        _check_one_whole_run(folder)
         shutil.rmtree(folder)
         if not came:
             break
@@ -312,10 +313,7 @@ def test_one_of_two_resumes_a_run(tmp_path: Path, count_faults: Count) -> None:
         codes = sorted(code for code, _ in done)
         assert codes in ([0], [0, 2], [0, 4]), done
         assert all(b"is in progress" in said or b"no run" in said for code, said in done if code), done
-        store = Store(folder / "runs")
-        (run_id,) = store.run_ids()
-        assert list(verify(RunDirectory(folder / "runs" / run_id))) == []
-        assert not list((folder / "runs" / ".work").iterdir())
+        _check_one_whole_run(folder)
         shutil.rmtree(folder)
         if not came:
             break

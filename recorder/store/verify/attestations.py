@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exprec.recorder import format, validation
 from exprec.recorder.errors import Problem
-from exprec.recorder.store.verify.digests import digest_of
+from exprec.recorder.store.digests import digest_of
 from exprec.recorder.store.verify.documents import read_indented
 from exprec.recorder.store.verify.embedded import explained, released
 from exprec.recorder.store.verify.words import RESTORE, at, kind_of, to_restore, unreadable

@@ -17,10 +17,10 @@ from exprec.recorder import format, validation
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.files import is_locked
 from exprec.recorder.store.artifacts import name_problem
+from exprec.recorder.store.digests import Digest, digest_of
 from exprec.recorder.store.rundir import is_run_id, work_head_path
 from exprec.recorder.store.tree import tree_id
 from exprec.recorder.store.verify.attestations import problems_in_attestations
-from exprec.recorder.store.verify.digests import Digest, digest_of
 from exprec.recorder.store.verify.documents import IndentedFile, newer_format, read_indented
 from exprec.recorder.store.verify.embedded import EmbeddedSchemas, explained, released
 from exprec.recorder.store.verify.lines import Check, Events, Exchanges, Listener, problems_in_lines
