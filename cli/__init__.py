@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from exprec.cli.render.display import EventDisplay
-    from exprec.recorder.verbosity import VerboseConfig
+    from exprec.recorder.display.display import EventDisplay
+    from exprec.recorder.display.options import VerboseConfig
 
 
 def live_display(
@@ -17,6 +17,6 @@ def live_display(
     It shows what the commands show by default, or what `verbose_config` selects, on stdout or another stream.
     """
     # Imported here because every command imports this package, and not every one displays events.
-    from exprec.cli.render import display
+    from exprec.recorder.display import display
 
     return display.live_display(verbose_config, stream, color=color)

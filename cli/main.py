@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from exprec.cli.environment import known_secrets
+from exprec.cli.terminal import known_secrets
 from exprec.recorder.errors import Damaged, ExprecError, InvalidInput
 from exprec.recorder.version import VERSION
 
@@ -45,7 +45,7 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"exprec.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"exprec.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -61,8 +61,8 @@ class CommandGroup(click.Group):
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
             # It may quote what somebody wrote into a file. Imported here because few commands end so.
-            from exprec.cli.render.text import visible_lines
-            from exprec.recorder.secrets import SecretGuard
+            from exprec.recorder.diagnostics.secret_guard import SecretGuard
+            from exprec.recorder.display.text import visible_lines
 
             click.echo(visible_lines(SecretGuard(known_secrets()).redacted(message)), err=True)
             ctx.exit(error.exit_code)

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from exprec.cli.environment import store_path
+from exprec.cli.terminal import store_path
+from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.verbosity import VerboseConfig
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -91,7 +91,7 @@ def complete_run(context: click.Context, _: click.Parameter, incomplete: str) ->
     try:
         store = _store_of(context)
         # Imported here because a command that completes nothing shall not wait for it.
-        from exprec.recorder.state.listing import short_ids
+        from exprec.recorder.query.listing import short_ids
 
         shorts = short_ids(store.run_ids() + store.work_names())
         # What is typed already stays, even where fewer digits would do.
@@ -154,7 +154,7 @@ def complete_revision(_context: click.Context, _: click.Parameter, incomplete: s
     """The branches and tags of the repository that begin like `incomplete`. It never prints or raises."""
     try:
         # Imported here because a command that completes nothing shall not wait for it.
-        from exprec.cli.git.repository import Repository
+        from exprec.recorder.git.repository import Repository
 
         names = ["HEAD", *Repository(Path()).names()]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]

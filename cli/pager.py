@@ -16,7 +16,7 @@ from typing import TextIO
 
 import click
 
-from exprec.cli.environment import pager_command, pager_environment
+from exprec.cli.terminal import pager_command, pager_environment
 
 _SYNTAX = frozenset("|&;<>()$`*?[]#~=%!{}\n")
 """Characters that mean something to a shell and not only to the splitting into words."""

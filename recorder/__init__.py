@@ -5,53 +5,49 @@ These are its public names; each is imported from its module when it is first us
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from exprec.recorder.declared import EventTypes as EventTypes
+    from exprec.recorder.diagnostics.secret_guard import SecretGuard as SecretGuard
+    from exprec.recorder.display.options import VerboseConfig as VerboseConfig
     from exprec.recorder.errors import ExprecError as ExprecError
-    from exprec.recorder.optimize.config import ExperimentConfig as ExperimentConfig
-    from exprec.recorder.optimize.loop import ExperimentResult as ExperimentResult
-    from exprec.recorder.optimize.loop import OptimizationLoop as OptimizationLoop
-    from exprec.recorder.optimize.recorded import RecordedProposer as RecordedProposer
-    from exprec.recorder.optimize.runner import GenericExperimentRunner as GenericExperimentRunner
-    from exprec.recorder.python import Run as Run
-    from exprec.recorder.python import record as record
-    from exprec.recorder.secrets import SecretGuard as SecretGuard
+    from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig
+    from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
+    from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
+    from exprec.recorder.experiment.recorded import RecordedProposer as RecordedProposer
+    from exprec.recorder.experiment.runner import GenericExperimentRunner as GenericExperimentRunner
+    from exprec.recorder.schema.event_types import EventTypes as EventTypes
+    from exprec.recorder.sessions.python import Run as Run
+    from exprec.recorder.sessions.python import record as record
     from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
     from exprec.recorder.state.provider import LiveStateProvider as LiveStateProvider
     from exprec.recorder.state.provider import StoredStateProvider as StoredStateProvider
-    from exprec.recorder.store.rundir import RunDirectory as RunDirectory
+    from exprec.recorder.store.run_directory import RunDirectory as RunDirectory
     from exprec.recorder.store.store import Store as Store
     from exprec.recorder.store.store import find_run as find_run
-    from exprec.recorder.verbosity import VerboseConfig as VerboseConfig
 
 _MODULES = {
-    "EventTypes": "declared",
-    "ExperimentConfig": "optimize.config",
-    "ExperimentResult": "optimize.loop",
+    "EventTypes": "schema.event_types",
+    "ExperimentConfig": "experiment.config",
+    "ExperimentResult": "experiment.loop",
     "ExperimentStateProvider": "state.protocol",
     "ExprecError": "errors",
-    "GenericExperimentRunner": "optimize.runner",
+    "GenericExperimentRunner": "experiment.runner",
     "LiveStateProvider": "state.provider",
-    "OptimizationLoop": "optimize.loop",
-    "RecordedProposer": "optimize.recorded",
-    "Run": "python",
-    "RunDirectory": "store.rundir",
-    "SecretGuard": "secrets",
+    "OptimizationLoop": "experiment.loop",
+    "RecordedProposer": "experiment.recorded",
+    "Run": "sessions.python",
+    "RunDirectory": "store.run_directory",
+    "SecretGuard": "diagnostics.secret_guard",
     "Store": "store.store",
     "StoredStateProvider": "state.provider",
-    "VerboseConfig": "verbosity",
+    "VerboseConfig": "display.options",
     "find_run": "store.store",
-    "record": "python",
+    "record": "sessions.python",
 }
 
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
+if not TYPE_CHECKING:
     # Lazily, so that a command that only reads logs does not import the simulator.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    __getattr__, __dir__, __all__ = lazy_exports(__name__, _MODULES)

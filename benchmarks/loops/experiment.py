@@ -13,14 +13,14 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.timing import ROOT
-from exprec.recorder import observation
-from exprec.recorder.documents import load_document
+from exprec.recorder.documents.loader import load_document
 from exprec.recorder.events import Event
-from exprec.recorder.optimize import loop
-from exprec.recorder.optimize.config import ExperimentConfig
-from exprec.recorder.optimize.runner import GenericExperimentRunner
-from exprec.recorder.optimize.seeds import sample_seed
+from exprec.recorder.experiment import loop
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.evaluation.seeds import sample_seed
+from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.payments import PaymentSimulator
+from exprec.recorder.sessions import provenance
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 
@@ -60,7 +60,7 @@ def recorded(folder: str) -> dict[str, Any]:
         used = _Used()
         with watch:
             store = Store.open_or_create(Path(folder) / "store")
-            finish = observation.start_observing(CASTRO)
+            finish = provenance.start_observing(CASTRO)
         with watch.on(Store, "begin"):
             runner = GenericExperimentRunner(config, config_dir=CASTRO, store=store)
             result = asyncio.run(runner.run())

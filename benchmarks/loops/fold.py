@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 
 
 def folded(run: str) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from exprec.recorder.errors import SimulationError
-from exprec.recorder.payments.events import Transfer
-from exprec.recorder.payments.fields import View
-from exprec.recorder.payments.offsetting import offset_queue
-from exprec.recorder.payments.outcome import AgentOutcome, Outcome
+from exprec.recorder.payments.lsm import offset_queue
 from exprec.recorder.payments.payment import Payment, split_payment
-from exprec.recorder.payments.policy import HOLD, RELEASE, Policy
-from exprec.recorder.payments.scenario import Scenario
-from exprec.recorder.payments.settlement import SettlementSystem
+from exprec.recorder.payments.policy.fields import View
+from exprec.recorder.payments.policy.tree import HOLD, RELEASE, Policy
+from exprec.recorder.payments.result import AgentOutcome, Outcome
+from exprec.recorder.payments.rtgs import SettlementSystem
+from exprec.recorder.payments.scenario.scenario import Scenario
+from exprec.recorder.payments.scenario.schedule import Transfer
 
 
 def run_day(scenario: Scenario, policies: Sequence[Policy], arrivals: Sequence[Sequence[Payment]]) -> Outcome:

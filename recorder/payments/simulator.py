@@ -12,19 +12,19 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from exprec.recorder.canonical import decode, encode
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
-from exprec.recorder.payments.arrivals import draw_day
-from exprec.recorder.payments.distributions import add_up
+from exprec.recorder.format.canonical_json import decode, encode
 from exprec.recorder.payments.engine import run_day
-from exprec.recorder.payments.outcome import Outcome
 from exprec.recorder.payments.payment import Payment
-from exprec.recorder.payments.policy import Policy, compile_policy, fifo_policy, start_document
-from exprec.recorder.payments.policy_checks import check_policy
+from exprec.recorder.payments.policy.checks import check_policy
+from exprec.recorder.payments.policy.tree import Policy, compile_policy, fifo_policy, start_document
+from exprec.recorder.payments.result import Outcome
 from exprec.recorder.payments.rng import MAX_SEED
-from exprec.recorder.payments.scenario import Scenario, compile_scenario
-from exprec.recorder.payments.scenario_checks import check_scenario
-from exprec.recorder.validation import unknown_word
+from exprec.recorder.payments.scenario.arrivals import draw_day
+from exprec.recorder.payments.scenario.checks import check_scenario
+from exprec.recorder.payments.scenario.distributions import add_up
+from exprec.recorder.payments.scenario.scenario import Scenario, compile_scenario
+from exprec.recorder.schema.engine import unknown_word
 
 _CACHED_PAYMENTS = 200_000
 _CACHED_POLICIES = 256

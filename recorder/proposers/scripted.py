@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder import canonical, validation
-from exprec.recorder.documents import parse_document, read_plain
+from exprec.recorder.documents.loader import parse_document, read_plain
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
+from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
+from exprec.recorder.schema import engine
 
 
 class ScriptExhausted(ExprecError):
@@ -43,7 +44,7 @@ class ScriptedProposer:
         if "error" in line:
             raise ModelFailure(line["error"], latency)
         answer = line["answer"]
-        text = answer if isinstance(answer, str) else canonical.encode(answer).decode()
+        text = answer if isinstance(answer, str) else canonical_json.encode(answer).decode()
         return Answer(text, line.get("prompt_tokens"), line.get("completion_tokens"), latency)
 
     def _take(self, agent_id: str) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _read(script: Path, digest: str | None) -> list[dict[str, Any]]:
         except InvalidInput as error:
             problems += [replace(problem, line=number) for problem in error.problems]
             continue
-        for problem in validation.problems(line, "scripted_answer.v1"):
+        for problem in engine.problems(line, "scripted_answer.v1"):
             problems.append(replace(problem, source=str(script), line=number))
         lines.append(line)
     if problems:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from exprec.recorder import canonical
+from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, Parameter, ProposalRequest
 
 LIQUIDITY = Parameter("initial_liquidity_fraction", "float", 0.0, 1.0)
@@ -39,7 +39,7 @@ class SearchProposer:
         trial = _trial(request)
         if trial:
             policy["parameters"] = {**values, **trial}
-        return Answer(canonical.encode(policy).decode())
+        return Answer(canonical_json.encode(policy).decode())
 
 
 def _trial(request: ProposalRequest) -> _Values | None:

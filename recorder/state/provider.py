@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from exprec.recorder import events
-from exprec.recorder.declared import is_declared
 from exprec.recorder.events import Event
-from exprec.recorder.state.fold import Fold, Iteration
+from exprec.recorder.schema.event_types import is_declared
+from exprec.recorder.state.reducer import Fold, Iteration
 from exprec.recorder.store.log import EventLog, ExchangeLog, LogReader
-from exprec.recorder.store.recording import Recording, Sealed
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.work_run import Recording, Sealed
 
 Listener = Callable[[Event], None]
 """Called with every event right after it was appended, as decoded from the bytes in the log."""

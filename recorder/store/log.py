@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
-from exprec.recorder import canonical, format, validation
-from exprec.recorder.declared import EventTypes
+from exprec.recorder.diagnostics.secret_guard import SecretGuard
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem, StorageFailure
 from exprec.recorder.events import Event
-from exprec.recorder.files import AppendOnlyFile
-from exprec.recorder.secrets import SecretGuard
-from exprec.recorder.validation import Validator
+from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.fs.durable import AppendOnlyFile
+from exprec.recorder.schema import engine
+from exprec.recorder.schema.engine import Validator
+from exprec.recorder.schema.event_types import EventTypes
 
 _CHUNK_BYTES = 64 * 1024
 """Read at a time. For more, memory is mapped and cleared anew each time, which takes longer than the reading."""
@@ -179,7 +180,7 @@ class EventLog:
         """
         seq = self._seq
         event = {**fields, "seq": seq, "event_type": event_type, "iteration": iteration}
-        line, decoded = canonical.encode_checked(event)
+        line, decoded = canonical_json.encode_checked(event)
         schema_name, validator = self._checks.get(event_type) or self._check_of(event_type)
         if not validator.is_valid(decoded):
             raise InvalidEvent(event_type, validator.problems(decoded))
@@ -227,8 +228,8 @@ class ExchangeLog:
 
     def append(self, exchange: Mapping[str, Any]) -> int:
         """Check, encode and append one exchange; returns its index. Raises as EventLog.append does."""
-        line, decoded = canonical.encode_checked({**exchange, "index": self.count})
-        validator = validation.validator("exchange.v1")
+        line, decoded = canonical_json.encode_checked({**exchange, "index": self.count})
+        validator = engine.validator("exchange.v1")
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
         self._secrets.check("exchange", line, decoded)
@@ -283,8 +284,8 @@ class _LineReader:
                 self.torn_bytes = position - offset
                 return
             pieces.append(piece[end:])
-            if position - offset > format.MAX_LINE_BYTES:
-                raise Damaged(self._path, f"a line of more than {format.MAX_LINE_BYTES} bytes")
+            if position - offset > layout.MAX_LINE_BYTES:
+                raise Damaged(self._path, f"a line of more than {layout.MAX_LINE_BYTES} bytes")
 
 
 class ExchangeReader(_LineReader):
@@ -294,10 +295,10 @@ class ExchangeReader(_LineReader):
         """Every exchange, in order. Raises Damaged, naming the line, for anything that is none."""
         for index, line in enumerate(line for _, lines in self._batches(0, None) for line in lines):
             try:
-                exchange = canonical.decode(line)
+                exchange = canonical_json.decode(line)
             except ValueError as error:
                 raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
-            problems = validation.problems(exchange, "exchange.v1")
+            problems = engine.problems(exchange, "exchange.v1")
             if problems:
                 raise Damaged(self._path, str(problems[0]), index + 1)
             if exchange["index"] != index:
@@ -308,7 +309,7 @@ class ExchangeReader(_LineReader):
 class LogReader(_LineReader):
     """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
 
-    def __init__(self, source: Source, path: Path = Path(format.EVENTS_FILE), *, may_have_zeros: bool = False) -> None:
+    def __init__(self, source: Source, path: Path = Path(layout.EVENTS_FILE), *, may_have_zeros: bool = False) -> None:
         super().__init__(source, path, may_have_zeros=may_have_zeros)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
@@ -317,7 +318,7 @@ class LogReader(_LineReader):
         for offset, lines in self._batches(start, stop):
             for line in lines:
                 try:
-                    event = canonical.decode(line)
+                    event = canonical_json.decode(line)
                     found = event["seq"]
                     is_other = found != seq and seq is not None
                     if is_other or not (
@@ -335,12 +336,12 @@ class LogReader(_LineReader):
 def _why_no_event(line: bytes, seq: int | None) -> str:
     """What is wrong with a line that is no event, or not the one with this number."""
     try:
-        event = canonical.decode(line)
+        event = canonical_json.decode(line)
     except ValueError as error:
         return f"not JSON ({error})"
     if not isinstance(event, dict):
         return "an event must be a JSON object"
     found = event.get("seq")
     if type(found) is not int or (seq is not None and found != seq):
-        return f"seq must be {seq if seq is not None else 'an integer'}, not {validation.show_value(found)}"
+        return f"seq must be {seq if seq is not None else 'an integer'}, not {engine.show_value(found)}"
     return "an event needs event_type and iteration"

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder import canonical, files, format, validation
-from exprec.recorder.declared import EventTypes
+from exprec.recorder.diagnostics.secret_guard import SecretGuard
 from exprec.recorder.errors import (
     AmbiguousRun,
     Damaged,
@@ -23,15 +22,18 @@ from exprec.recorder.errors import (
     RunNotFound,
     StorageFailure,
 )
-from exprec.recorder.secrets import SecretGuard
-from exprec.recorder.store.reading import names_in, read_whole
-from exprec.recorder.store.recording import Recording
-from exprec.recorder.store.rundir import RunDirectory, is_run_id
-from exprec.recorder.store.tree import digest
+from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.format.hashing import digest
+from exprec.recorder.fs import durable
+from exprec.recorder.fs.safe_read import names_in, read_whole
+from exprec.recorder.schema import engine
+from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.work_run import Recording
 
 _LONGEST_TAG = 100
 _TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_READS_AS_RUN_ID = re.compile(rf"[0-9A-Fa-f]{{{format.SHORTEST_PREFIX},}}")
+_READS_AS_RUN_ID = re.compile(rf"[0-9A-Fa-f]{{{layout.SHORTEST_PREFIX},}}")
 
 
 class Store:
@@ -40,19 +42,19 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open a store. Raises NotAStore when the folder is none, or of a newer format."""
         self.path = path
-        mark = path / format.STORE_FILE
+        mark = path / layout.STORE_FILE
         try:
-            content = canonical.decode(read_whole(mark))
+            content = canonical_json.decode(read_whole(mark))
         except FileNotFoundError:
-            raise NotAStore(path, f"no exprec store here ({format.STORE_FILE} is missing)") from None
+            raise NotAStore(path, f"no exprec store here ({layout.STORE_FILE} is missing)") from None
         except ValueError:
             raise NotAStore(mark, "not JSON; restore it from version control") from None
         except OSError as error:
             raise StorageFailure(mark, error) from error
         found = content.get("format") if isinstance(content, dict) else None
-        if type(found) is int and found > format.FORMAT:
+        if type(found) is int and found > layout.FORMAT:
             raise NotAStore(mark, f"format {found} is newer than this version of exprec knows; update exprec")
-        problems = validation.problems(content, "store.v1")
+        problems = engine.problems(content, "store.v1")
         if problems:
             raise NotAStore(mark, str(problems[0]))
 
@@ -62,19 +64,19 @@ class Store:
 
         Raises NotAStore when the folder has something else in it, StorageFailure.
         """
-        mark = path / format.STORE_FILE
+        mark = path / layout.STORE_FILE
         if not mark.exists():
             # Looked for once more: whoever creates the store meanwhile writes this file first of all.
             if path.exists() and (not path.is_dir() or _names_in(path)) and not mark.exists():
                 raise NotAStore(path, "is not an exprec store and is not empty; name another folder with --store")
-            files.create_folder(path)
+            durable.create_folder(path)
             # First and atomic: of two processes that create a store together, both find a store.
-            files.replace(mark, canonical.encode({"format": format.FORMAT}))
+            durable.replace(mark, canonical_json.encode({"format": layout.FORMAT}))
         store = cls(path)
-        for name, text in ((".gitattributes", format.GIT_ATTRIBUTES), (".gitignore", format.GIT_IGNORE)):
+        for name, text in ((".gitattributes", layout.GIT_ATTRIBUTES), (".gitignore", layout.GIT_IGNORE)):
             if not (path / name).exists():
-                files.replace(path / name, text.encode())
-        files.create_folder(path / format.WORK_FOLDER)
+                durable.replace(path / name, text.encode())
+        durable.create_folder(path / layout.WORK_FOLDER)
         return store
 
     def begin(
@@ -106,12 +108,12 @@ class Store:
 
     def work_names(self) -> list[str]:
         """The names of all runs in progress or interrupted, sorted."""
-        work = self.path / format.WORK_FOLDER
+        work = self.path / layout.WORK_FOLDER
         return sorted(name for name in _names_in(work) if (work / name).is_dir())
 
     def tags(self) -> dict[str, str]:
         """Run ids by tag name, sorted; what stands in a file is not checked. Raises StorageFailure."""
-        folder = self.path / format.TAGS_FOLDER
+        folder = self.path / layout.TAGS_FOLDER
         return {
             name: _bytes_of(folder / name).decode("utf-8", "replace").strip()
             for name in sorted(_names_in(folder))
@@ -135,16 +137,16 @@ class Store:
         if before is not None and not force:
             message = f"the tag '{name}' stands for {before!r} already; use --force to let it stand for {run_id}"
             raise InvalidInput([Problem((), message)])
-        folder = self.path / format.TAGS_FOLDER
-        files.create_folder(folder)
-        files.replace(folder / name, f"{run_id}\n".encode())
+        folder = self.path / layout.TAGS_FOLDER
+        durable.create_folder(folder)
+        durable.replace(folder / name, f"{run_id}\n".encode())
         return before
 
     def untag(self, name: str) -> str | None:
         """Remove a tag; returns what it stood for, or None when there is no such tag. Raises StorageFailure."""
         before = self.tags().get(name)
         if before is not None:
-            files.remove(self.path / format.TAGS_FOLDER / name)
+            durable.remove(self.path / layout.TAGS_FOLDER / name)
         return before
 
     def resolve(self, reference: str) -> RunDirectory:
@@ -155,7 +157,7 @@ class Store:
         tagged = self.tags().get(reference)
         # What else stands in such a file is damage, and no path to follow.
         found = {tagged} if tagged is not None and is_run_id(tagged) else set()
-        if len(reference) >= format.SHORTEST_PREFIX:
+        if len(reference) >= layout.SHORTEST_PREFIX:
             candidates = self.run_ids() + self.work_names()
             found |= {candidate for candidate in candidates if candidate.startswith(reference)}
         if not found:
@@ -163,7 +165,7 @@ class Store:
         if len(found) > 1:
             raise AmbiguousRun(reference, sorted(found))
         name = found.pop()
-        for folder in (self.path, self.path / format.WORK_FOLDER):
+        for folder in (self.path, self.path / layout.WORK_FOLDER):
             if (folder / name).is_dir():
                 return RunDirectory(folder / name)
         raise RunNotFound(reference, self.path)
@@ -174,15 +176,15 @@ class Store:
         It is named by its digest, so that no two executions write the same file. Raises InvalidEvent
         when the observation breaks its schema.
         """
-        attestation = {**observation, "format": format.FORMAT, "run": run_id}
-        problems = validation.problems(attestation, "attestation.v1")
+        attestation = {**observation, "format": layout.FORMAT, "run": run_id}
+        problems = engine.problems(attestation, "attestation.v1")
         if problems:
             raise InvalidEvent("attestation", problems)
-        data = canonical.encode(attestation, indent=True)
-        folder = self.path / format.ATTESTATIONS_FOLDER / run_id
-        files.create_folder(folder)
+        data = canonical_json.encode(attestation, indent=True)
+        folder = self.path / layout.ATTESTATIONS_FOLDER / run_id
+        durable.create_folder(folder)
         path = folder / f"{digest(data)}.json"
-        files.replace(path, data)
+        durable.replace(path, data)
         return path
 
     def attestations(self, run_id: str) -> list[dict[str, Any]]:
@@ -190,7 +192,7 @@ class Store:
 
         Raises Damaged for a file that is no observation, StorageFailure.
         """
-        folder = self.path / format.ATTESTATIONS_FOLDER / run_id
+        folder = self.path / layout.ATTESTATIONS_FOLDER / run_id
         found = [_attestation(folder / name) for name in _names_in(folder)]
         return sorted(found, key=in_order_of_time)
 
@@ -207,7 +209,7 @@ def find_run(reference: str, store: Path) -> RunDirectory:
     """
     path = Path(reference)
     try:
-        if any((path / name).is_file() for name in (format.EVENTS_FILE, format.RUN_FILE)):
+        if any((path / name).is_file() for name in (layout.EVENTS_FILE, layout.RUN_FILE)):
             return RunDirectory(path)
         if not store.exists():
             raise RunNotFound(reference, store)
@@ -226,7 +228,7 @@ def _problem_of_tag(name: str) -> str | None:
         return "a tag has letters (A to Z), digits, '.', '_' and '-', and begins with neither '.' nor '-'"
     if _READS_AS_RUN_ID.fullmatch(name):
         return (
-            f"{format.SHORTEST_PREFIX} or more hex digits are the beginning of a run id, and some run, now or later, "
+            f"{layout.SHORTEST_PREFIX} or more hex digits are the beginning of a run id, and some run, now or later, "
             "would be taken for it; add another character"
         )
     return None
@@ -234,10 +236,10 @@ def _problem_of_tag(name: str) -> str | None:
 
 def _attestation(path: Path) -> dict[str, Any]:
     try:
-        attestation = canonical.decode(_bytes_of(path))
+        attestation = canonical_json.decode(_bytes_of(path))
     except ValueError as error:
         raise Damaged(path, f"not JSON ({error})") from None
-    problems = validation.problems(attestation, "attestation.v1")
+    problems = engine.problems(attestation, "attestation.v1")
     if problems:
         raise Damaged(path, str(problems[0]))
     assert isinstance(attestation, dict)

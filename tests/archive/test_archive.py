@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 
 from exprec import schemas
-from exprec.recorder import events, format
-from exprec.recorder.compare.runs import compare_runs
-from exprec.recorder.optimize.config import ExperimentConfig
+from exprec.recorder import events
+from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.format import layout
+from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.store.tree import folder_id
-from tests.support import ROOT, exprec, git, git_tree_id
-from tests.unit.format.test_versions import RECORDED
+from exprec.recorder.verify.check import verify
+from tests.facts.test_versions import RECORDED
+from tests.fixtures.support import ROOT, exprec, git, git_tree_id
 
 HERE = Path(__file__).parent
 VERSIONS = sorted(path.name for path in HERE.glob("v*") if path.is_dir())
@@ -73,7 +74,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive")
     for version in VERSIONS:
         copy = Path(shutil.copytree(HERE / version, folder / version))
-        (copy / "work").rename(copy / "store" / format.WORK_FOLDER)
+        (copy / "work").rename(copy / "store" / layout.WORK_FOLDER)
     return folder
 
 
@@ -218,14 +219,14 @@ def test_every_kind_of_event_file_and_end_is_archived() -> None:
     assert types >= events.OWN_TYPES
     assert types - events.OWN_TYPES, "events of types that are not exprec's own"
     names = {part for version in VERSIONS for path in (HERE / version).rglob("*") for part in path.parts}
-    kinds = {value for name, value in vars(format).items() if name.endswith(("_FILE", "_FOLDER"))}
+    kinds = {value for name, value in vars(layout).items() if name.endswith(("_FILE", "_FOLDER"))}
     assert len(kinds) >= 9
-    assert names >= (kinds - {format.WORK_FOLDER}) | {*format.STREAMS, "work", ".gitattributes", ".gitignore"}
-    assert {suffix for name in names for suffix in (format.WORK_HEAD_SUFFIX, format.WORK_EVENTS_SUFFIX)} == {
+    assert names >= (kinds - {layout.WORK_FOLDER}) | {*layout.STREAMS, "work", ".gitattributes", ".gitignore"}
+    assert {suffix for name in names for suffix in (layout.WORK_HEAD_SUFFIX, layout.WORK_EVENTS_SUFFIX)} == {
         Path(name).suffix for name in names if (HERE / VERSIONS[-1] / "work" / name).is_file()
     }
     ends = {(head["type"], head["status"]) for _, head in _heads()}
-    all_types = ("generic", format.PYTHON_RUN, format.COMMAND_RUN)
+    all_types = ("generic", layout.PYTHON_RUN, layout.COMMAND_RUN)
     assert ends == {(kind, status) for kind in all_types for status in ("completed", "failed")}
     results = [head["result"] for _, head in _heads() if head["type"] == "generic" and head["result"]]
     assert {result["converged"] for result in results} == {True, False}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from exprec.cli.check import check
+from exprec.cli.commands.check import check
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "castro"
 POLICY = {

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.support import CASTRO, ROOT, exprec
-from tests.unit.compare.recorded import Recorded, mirrored
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.diffs import Recorded, mirrored
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 TWO = CASTRO / "two-period.yaml"
 

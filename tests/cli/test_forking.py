@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CASTRO, ROOT, exprec
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 TWO = CASTRO / "two-period.yaml"
 ANEW = "pass"

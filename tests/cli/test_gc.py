@@ -12,12 +12,12 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
-from exprec.cli.render.leftovers import age_text, leftover_lines, size_text
-from exprec.recorder.store.leftovers import Leftover
+from exprec.cli.output.garbage import age_text, leftover_lines, size_text
+from exprec.recorder.store.garbage import Leftover
 from exprec.recorder.store.store import Store
-from tests.support import exprec
-from tests.terminal import on_terminal
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.support import exprec
+from tests.fixtures.terminal import on_terminal
 
 
 @pytest.fixture

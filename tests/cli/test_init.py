@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import format
-from tests.support import CASTRO, exprec, git
+from exprec.recorder.format import layout
+from tests.fixtures.support import CASTRO, exprec, git
 
 TWO = CASTRO / "two-period.yaml"
 RENDERED = "+Iteration 1  total 10000  BANK_A 5000  BANK_B 5000\n"
@@ -87,7 +87,7 @@ def test_the_attributes_of_an_older_store_are_completed(tmp_path: Path) -> None:
     complete = attributes.read_text()
     attributes.write_text("* -text\n*.png binary")
     assert _init(tmp_path)["store"] == "changed"
-    assert attributes.read_text() == f"* -text\n*.png binary\n{format.GIT_ATTRIBUTES}"
+    assert attributes.read_text() == f"* -text\n*.png binary\n{layout.GIT_ATTRIBUTES}"
     attributes.unlink()
     exprec("init", cwd=tmp_path)
     assert attributes.read_text() == complete

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import CASTRO, ROOT, exprec
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 TWO = CASTRO / "two-period.yaml"

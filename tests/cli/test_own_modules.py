@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.rundir import RunDirectory
-from tests.experiments import experiment
-from tests.support import exprec
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.verify.check import verify
+from tests.fixtures.experiments import experiment
+from tests.fixtures.support import exprec
 
 PROGRAM = """
 import cli

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder import canonical
-from tests.support import ROOT, exprec
-from tests.terminal import on_terminal
+from exprec.recorder.format import canonical_json
+from tests.fixtures.support import ROOT, exprec
+from tests.fixtures.terminal import on_terminal
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 COUNT = 3000
@@ -20,7 +20,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pager")
     exprec("run", "-q", EXPERIMENT, cwd=folder)
     fields = {"event_type": "iteration_start", "total_cost": 1, "costs_per_agent": {"AN_AGENT": 1}}
-    lines = [canonical.encode({**fields, "seq": seq, "iteration": seq + 1}) for seq in range(COUNT)]
+    lines = [canonical_json.encode({**fields, "seq": seq, "iteration": seq + 1}) for seq in range(COUNT)]
     (folder / "long.jsonl").write_bytes(b"".join(lines))
     return folder
 

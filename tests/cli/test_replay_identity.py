@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CASTRO, ROOT, exprec
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 """Small, and with model calls, rejections and a bootstrap: every switch has something to show."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.chat_server import ChatServer, says
-from tests.experiments import experiment, policy
-from tests.support import CASTRO, exprec, git
+from tests.fixtures.chat_server import ChatServer, says
+from tests.fixtures.experiments import experiment, policy
+from tests.fixtures.support import CASTRO, exprec, git
 
 SIMULATOR = """
 def costs(scenario, policies, seed):

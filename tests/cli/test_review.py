@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.experiments import experiment
-from tests.support import CASTRO, exprec, git
+from tests.fixtures.experiments import experiment
+from tests.fixtures.support import CASTRO, exprec, git
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 GAME = CASTRO / "two-period.yaml"

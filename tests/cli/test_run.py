@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder import canonical, validation
+from exprec.recorder.format import canonical_json
+from exprec.recorder.schema import engine
 from exprec.recorder.store.store import Store
-from tests.support import CASTRO, ROOT, exprec, git, git_tree_id
+from tests.fixtures.support import CASTRO, ROOT, exprec, git, git_tree_id
 
 TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
@@ -55,7 +56,7 @@ def test_a_second_execution_is_evidence_and_changes_nothing(tmp_path: Path) -> N
     attestations = store.attestations(run_id)
     assert len(attestations) == 2
     for attestation in attestations:
-        assert validation.problems(attestation, "attestation.v1") == []
+        assert engine.problems(attestation, "attestation.v1") == []
         assert attestation["run"] == run_id
         assert attestation["exprec"]
 
@@ -105,7 +106,7 @@ def test_a_dry_run_checks_and_touches_nothing(tmp_path: Path) -> None:
     as_json = exprec("run", "--dry-run", "--json", TWO, cwd=tmp_path).stdout
     run_id = exprec("run", "-q", TWO, cwd=tmp_path).stdout.decode().strip()
     recorded = (tmp_path / "runs" / run_id / "config.json").read_bytes()
-    assert canonical.decode(as_json) == canonical.decode(recorded)
+    assert canonical_json.decode(as_json) == canonical_json.decode(recorded)
 
 
 def test_a_dry_run_finds_what_a_run_would_fail_on(tmp_path: Path) -> None:

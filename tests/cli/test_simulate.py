@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from exprec.cli.main import cli
 from exprec.recorder.payments import PaymentSimulator
-from tests.unit.payments.build import Json, agent, leaf, pay, policy, scenario, split, twelve_period_game, vectors
+from tests.fixtures.payments import Json, agent, leaf, pay, policy, scenario, split, twelve_period_game, vectors
 
 
 def _run(*arguments: str | Path, stdin: bytes | None = None, code: int = 0) -> Result:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from exprec.cli.main import cli
 
-START = "from exprec.cli.start import main; main()"
+START = "from exprec.cli.__main__ import main; main()"
 LOADED = "import sys; print(sorted({'click', 'orjson', 'rich', 'jsonschema_rs'} & sys.modules.keys()))"
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
-from tests.support import CASTRO, exprec
+from tests.fixtures.support import CASTRO, exprec
 
 TWO = CASTRO / "two-period.yaml"
 

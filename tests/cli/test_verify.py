@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.support import CASTRO, ROOT, exprec
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 

@@ -15,8 +15,8 @@ from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
 from exprec.recorder.store.store import Store
-from tests.support import CASTRO, exprec, git
-from tests.unit.format.runs import record_command
+from tests.fixtures.runs import record_command
+from tests.fixtures.support import CASTRO, exprec, git
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 FORMATS = ("sha1", "sha256")

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exprec.recorder import canonical
+from exprec.recorder.format import canonical_json
+from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.tree import folder_id
-from tests.event_examples import OBSERVATION
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.events import OBSERVATION
 
 CONTROLS = "\x1b[31m\x1b]8;;http://x\x1b\\\x1b]52;c;AA==\x07\x7f\r\x9b1m\x85\u202e\u2066\u200f\u2028\u2029\ufeff\x00\t\n\b\U000e0041"
 """Colours, a link, the clipboard, the bell, C1, directions and tags: all that a terminal may obey or hide."""
@@ -115,7 +115,7 @@ def resealed(run: Path) -> Path:
         data = (run / name).read_bytes()
         head["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     head["inputs"] = head["files"]["config.json"]["sha256"]
-    path.write_bytes(canonical.encode(head, indent=True))
+    path.write_bytes(canonical_json.encode(head, indent=True))
     return readdressed(run)
 
 
@@ -123,7 +123,7 @@ def readdressed_with_size(run: Path, path: Path) -> Path:
     """Let the head record the size of a file that is too large to be hashed in a test, and nothing else of it."""
     head = runs.load(run / "run.json")
     head["files"][path.name]["size"] = path.stat().st_size
-    (run / "run.json").write_bytes(canonical.encode(head, indent=True))
+    (run / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     return run
 
 
@@ -147,7 +147,7 @@ def records(path: Path) -> list[Json]:
 
 def write(path: Path, values: list[Json]) -> None:
     """The same values as exprec would write them."""
-    path.write_bytes(b"".join(canonical.encode(each, indent=path.suffix == ".json") for each in values))
+    path.write_bytes(b"".join(canonical_json.encode(each, indent=path.suffix == ".json") for each in values))
 
 
 def places(values: list[Json]) -> list[Place]:

@@ -76,7 +76,7 @@ def _server() -> _Server:
 
 def _serve() -> None:
     from tests.fault.stages import STAGES, memory, staged
-    from tests.forking import load
+    from tests.fixtures.forking import load
 
     load()
     with tempfile.TemporaryDirectory(dir=memory()) as name:
@@ -97,7 +97,7 @@ def _work(asked: dict[str, Any]) -> None:
     from exprec.cli.main import main
     from tests.fault.stages import apart_from_the_machine
     from tests.fault.syscalls import watched
-    from tests.forking import become
+    from tests.fixtures.forking import become
 
     become(list(asked["words"]), asked["streams"], asked["folder"], {**os.environ})
     code: Any = 1

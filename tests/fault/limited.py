@@ -141,7 +141,7 @@ def _server() -> _Server:
 
 
 def _serve() -> None:
-    from tests.forking import load
+    from tests.fixtures.forking import load
 
     load()
     gc.freeze()
@@ -168,7 +168,7 @@ def _serve() -> None:
 def _work(asked: Mapping[str, Any], writes: int) -> None:
     """Make the calls; tell the exit code of each on the pipe, and end."""
     from exprec.cli.main import main
-    from tests.forking import become
+    from tests.fixtures.forking import become
 
     os.set_inheritable(writes, False)
     resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu"], asked["cpu"]))

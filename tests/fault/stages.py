@@ -22,12 +22,12 @@ from pathlib import Path
 from unittest import mock
 
 from exprec.cli.main import main
-from exprec.recorder import format
-from exprec.recorder.store.rundir import RunDirectory, is_run_id
+from exprec.recorder.format import layout
+from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.store.run_directory import RunDirectory, is_run_id
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.tree import folder_id
-from tests.experiments import answer, experiment
 from tests.fault.syscalls import Call, watched
+from tests.fixtures.experiments import answer, experiment
 
 ALL = os.environ.get("EXPREC_FAULTS") == "all"
 """Whether the faults are injected too that take minutes; see CONTRIBUTING."""
@@ -82,14 +82,14 @@ def called(*words: str, cwd: Path) -> Called:
 @contextmanager
 def apart_from_the_machine() -> Iterator[None]:
     """Look for no git around the experiment: a process for each execution would take half of the time."""
-    with mock.patch("exprec.recorder.observation._git", return_value=None):
+    with mock.patch("exprec.recorder.sessions.provenance._git", return_value=None):
         yield
 
 
 @contextmanager
 def later() -> Iterator[None]:
     """Let `gc` find an hour later whatever is there."""
-    with mock.patch("exprec.cli.gc.seconds_since", return_value=_SECONDS_LATER):
+    with mock.patch("exprec.cli.commands.gc.seconds_since", return_value=_SECONDS_LATER):
         yield
 
 
@@ -161,7 +161,7 @@ def sealed_files(folder: Path) -> dict[str, str]:
     """The digests of all files of sealed runs and attestations of a store."""
     found = {}
     for run in sorted(folder.iterdir()) if folder.exists() else ():
-        if is_run_id(run.name) or run.name == format.ATTESTATIONS_FOLDER:
+        if is_run_id(run.name) or run.name == layout.ATTESTATIONS_FOLDER:
             for path in sorted(run.rglob("*")):
                 if path.is_file() and not path.name.startswith("."):
                     found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -213,8 +213,8 @@ def _stages(folder: Path) -> dict[str, Stage]:
     _fine(*command, cwd=with_command)
     (of_command,) = set(Store(with_command / "runs").run_ids()) - {first}
 
-    log = (whole / "runs" / address / format.EVENTS_FILE).read_bytes()
-    command_log = (with_command / "runs" / of_command / format.EVENTS_FILE).read_bytes()
+    log = (whole / "runs" / address / layout.EVENTS_FILE).read_bytes()
+    command_log = (with_command / "runs" / of_command / layout.EVENTS_FILE).read_bytes()
     calls: dict[str, tuple[tuple[str, ...], Path, str | None, bytes]] = {
         "an experiment": (run, begun, address, log),
         "a first experiment": (run, empty, address, log),
@@ -237,13 +237,13 @@ def _stages(folder: Path) -> dict[str, Stage]:
 
 def _half_a_run(run: Path, store: Path, study: Path) -> None:
     """An interrupted run with torn lines and half a seal, and drafts of other files."""
-    work = store / format.WORK_FOLDER / INTERRUPTED
+    work = store / layout.WORK_FOLDER / INTERRUPTED
     work.mkdir()
-    shutil.copy(run / format.CONFIG_FILE, work)
-    for name, lines in ((format.EVENTS_FILE, 5), (format.EXCHANGES_FILE, 1)):
+    shutil.copy(run / layout.CONFIG_FILE, work)
+    for name, lines in ((layout.EVENTS_FILE, 5), (layout.EXCHANGES_FILE, 1)):
         data = (run / name).read_bytes().splitlines(keepends=True)
         (work / name).write_bytes(b"".join(data[:lines]) + data[lines][:20])
-    (work / format.RUN_FILE).write_bytes(b"{")
+    (work / layout.RUN_FILE).write_bytes(b"{")
     work.with_name(f"{INTERRUPTED}.json").write_text(
         f'{{"folder":"{study}","format":1,"name":"two banks","type":"generic"}}\n'
     )
@@ -265,7 +265,7 @@ def recovers(place: Path, stage: Stage, shown: bytes = b"", kept: bytes = b"") -
     store = place / "runs"
     _nothing_sealed_is_touched(store, stage)
     works = []
-    if (store / format.STORE_FILE).exists():
+    if (store / layout.STORE_FILE).exists():
         opened = Store(store)
         works = opened.work_names()
         assert set(opened.tags().values()) <= set(opened.run_ids()), "a tag is whole or not there"
@@ -304,7 +304,7 @@ def _state(store: Path) -> str:
         name = str(path.relative_to(store))
         for found in re.findall(r"\b(?:[0-9a-f]{16}|[0-9a-f]{8})\b", name):
             name = name.replace(found, names.setdefault(found, f"name {len(names)}"))
-        is_attestation = name.startswith(format.ATTESTATIONS_FOLDER)
+        is_attestation = name.startswith(layout.ATTESTATIONS_FOLDER)
         content = path.read_bytes() if path.is_file() and not is_attestation else b""
         if is_attestation:
             name = f"{Path(name).parent} {path.is_dir()} {path.name.startswith('.')}"
@@ -315,7 +315,7 @@ def _state(store: Path) -> str:
 def _nothing_sealed_is_touched(store: Path, stage: Stage) -> None:
     after = sealed_files(store)
     assert stage.before.items() <= after.items()
-    for name in {Path(path).parts[0] for path in after} - {format.ATTESTATIONS_FOLDER}:
+    for name in {Path(path).parts[0] for path in after} - {layout.ATTESTATIONS_FOLDER}:
         assert folder_id(store / name) == name, "a run is whole or not there"
         assert name in (stage.address, stage.can_go_on_to) or any(path.startswith(name) for path in stage.before)
 
@@ -332,7 +332,7 @@ def _the_log_has(store: Path, stage: Stage, works: Sequence[str], shown: bytes, 
 
 
 def _work(store: Path, name: str) -> Path:
-    return store / format.WORK_FOLDER / name
+    return store / layout.WORK_FOLDER / name
 
 
 def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
@@ -359,10 +359,10 @@ def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
 
 def _nothing_is_left(store: Path) -> None:
     """Of faults, after `gc`."""
-    assert not list((store / format.WORK_FOLDER).iterdir())
+    assert not list((store / layout.WORK_FOLDER).iterdir())
     runs = {path.name for path in store.iterdir() if is_run_id(path.name)}
-    expected = {format.STORE_FILE, ".gitattributes", ".gitignore", format.WORK_FOLDER}
-    assert {path.name for path in store.iterdir()} - runs <= expected | {format.TAGS_FOLDER, format.ATTESTATIONS_FOLDER}
-    for folder in (format.TAGS_FOLDER, format.ATTESTATIONS_FOLDER):
+    expected = {layout.STORE_FILE, ".gitattributes", ".gitignore", layout.WORK_FOLDER}
+    assert {path.name for path in store.iterdir()} - runs <= expected | {layout.TAGS_FOLDER, layout.ATTESTATIONS_FOLDER}
+    for folder in (layout.TAGS_FOLDER, layout.ATTESTATIONS_FOLDER):
         drafts = [path for path in (store / folder).rglob("*") if path.name.startswith(".")]
         assert not drafts

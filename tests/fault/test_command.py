@@ -18,8 +18,8 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fault.stages import ALL
-from tests.support import exprec
-from tests.terminal import on_terminal
+from tests.fixtures.support import exprec
+from tests.fixtures.terminal import on_terminal
 
 SECONDS = 30
 MOMENTS = 12 if ALL else 4
@@ -216,7 +216,7 @@ def test_a_disk_that_is_full_ends_the_command_and_keeps_what_came(tmp_path: Path
 
 def test_a_command_that_will_not_end_is_ended(tmp_path: Path) -> None:
     program = "trap '' TERM; echo nonsense >> $EXPREC_EVENTS; while :; do echo more; done"
-    soon = "from exprec.recorder.command import process; process._GRACE_TICKS = 4"
+    soon = "from exprec.recorder.sessions.command import process; process._GRACE_TICKS = 4"
     exprec("run", "-q", "--", "sh", "-c", program, cwd=tmp_path, code=3, first=soon)
     assert _end(_only(tmp_path)) == {"exit_status": None, "signal": "SIGKILL"}
     exprec("verify", _only(tmp_path).name, cwd=tmp_path)

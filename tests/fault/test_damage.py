@@ -17,16 +17,16 @@ from click.testing import CliRunner, Result
 
 from exprec import schemas
 from exprec.cli.main import cli
-from exprec.recorder import canonical
 from exprec.recorder.errors import Problem
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.format import canonical_json
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.verify.embedded import is_released
-from exprec.recorder.store.verify.words import RESTORE
+from exprec.recorder.verify.check import verify
+from exprec.recorder.verify.messages import RESTORE
+from exprec.recorder.verify.schemas import is_released
 from tests.fault.hostile import readdressed, resealed
-from tests.support import CASTRO, ROOT, exprec
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 FILES = ("run.json", "config.json", "events.jsonl", "exchanges.jsonl", "schemas.json")
@@ -158,7 +158,7 @@ def _change_number(path: Path) -> int | None:
     values = [json.loads(path.read_bytes())] if indented else runs.lines(path)
     if not any(_add_to_last_integer(value) for value in reversed(values)):
         pytest.fail(f"{path.name} has no integer")
-    _rewrite(path, lambda _: b"".join(canonical.encode(value, indent=indented) for value in values))
+    _rewrite(path, lambda _: b"".join(canonical_json.encode(value, indent=indented) for value in values))
     return None
 
 
@@ -357,7 +357,7 @@ def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None
     (command / name).unlink()
     head = runs.load(command / "run.json")
     del head["files"][name]
-    (command / "run.json").write_bytes(canonical.encode(head, indent=True))
+    (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     (problem,) = _problems(resealed(command))
     assert problem["file"].endswith(f"/{name}")
     assert "the run of a command has it" in problem["message"]
@@ -366,7 +366,7 @@ def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None
 def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
     head = runs.load(command / "run.json")
     head["files"]["artifacts/../stdout"] = head["files"]["stdout"]
-    (command / "run.json").write_bytes(canonical.encode(head, indent=True))
+    (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     command = resealed(command)
     (problem,) = _problems(command)
     assert "no file that can be listed here" in problem["message"]
@@ -384,7 +384,7 @@ def test_a_schema_that_is_gone_is_found_at_the_first_line_that_needs_it(command:
     path = command / "schemas.json"
     value = runs.load(path)
     del value["event.v1"]
-    path.write_bytes(canonical.encode(value, indent=True))
+    path.write_bytes(canonical_json.encode(value, indent=True))
     found = [problem["message"].partition(" of the records")[0] for problem in _problems(resealed(command))]
     assert found == ["has no schema of 'setup', which line 1", "has no schema of 'note', which line 3"]
 
@@ -400,7 +400,7 @@ def test_nothing_but_the_end_comes_after_that_of_the_command(command: Path) -> N
     path = command / "events.jsonl"
     log = runs.lines(path)
     log[-3], log[-2] = {**log[-2], "seq": log[-3]["seq"]}, {**log[-3], "seq": log[-2]["seq"]}
-    path.write_bytes(b"".join(map(canonical.encode, log)))
+    path.write_bytes(b"".join(map(canonical_json.encode, log)))
     (problem,) = _problems(resealed(command))
     assert problem["line"] == len(log) - 1
     assert "stands after command_end" in problem["message"]
@@ -442,7 +442,7 @@ def _change_event(run: Path, kind: str, /, **changed: Any) -> int:
     log = runs.lines(path)
     number, event = next((i, event) for i, event in enumerate(log) if event["event_type"] == kind)
     log[number] = {**event, **changed}
-    _rewrite(path, lambda _: b"".join(map(canonical.encode, log)))
+    _rewrite(path, lambda _: b"".join(map(canonical_json.encode, log)))
     return number + 1
 
 
@@ -505,7 +505,7 @@ def test_a_forged_head_is_found_with_its_key(run: Path, key: tuple[str, ...], va
     for name in key[:-1]:
         part = part[name]
     part[key[-1]] = value
-    path.write_bytes(canonical.encode(head, indent=True))
+    path.write_bytes(canonical_json.encode(head, indent=True))
     lines = path.read_bytes().decode().splitlines()
     problems = _problems(readdressed(run))
     found = [problem for problem in problems if problem["file"].endswith("/run.json") and key[0] in problem["key"]]
@@ -591,7 +591,7 @@ def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: 
         for line, leaf in {found[0], found[-1]}:
             forged = _forged(values, line, leaf)
             path = run / name
-            path.write_bytes(b"".join(canonical.encode(value, indent=path.suffix == ".json") for value in forged))
+            path.write_bytes(b"".join(canonical_json.encode(value, indent=path.suffix == ".json") for value in forged))
             run = readdressed(run) if name == "run.json" else resealed(run)
             problems = list(verify(RunDirectory(run)))
             is_other = re.fullmatch(OTHER_RUNS.get(name, ""), pattern, re.VERBOSE)
@@ -637,7 +637,7 @@ HOSTILE: dict[str, Any] = {
 @pytest.mark.parametrize("name", ["event.llm_call.v1", "event.llm_call.v7", "exchange.v1", "other"])
 def test_a_hostile_schema_does_no_harm(run: Path, name: str, schema: Any) -> None:
     path = run / "schemas.json"
-    path.write_bytes(canonical.encode({**runs.load(path), name: schema}, indent=True))
+    path.write_bytes(canonical_json.encode({**runs.load(path), name: schema}, indent=True))
     problems = _problems(resealed(run))
     assert any(problem["file"].endswith("/schemas.json") and problem["key"] == name for problem in problems) or (
         name.endswith("v7")
@@ -649,7 +649,7 @@ def test_a_schema_that_is_missing_and_one_too_many_are_found(run: Path) -> None:
     embedded = runs.load(path)
     embedded["event.experiment_failed.v1"] = {}
     del embedded["event.llm_call.v1"], embedded["exchange.v1"]
-    path.write_bytes(canonical.encode(embedded, indent=True))
+    path.write_bytes(canonical_json.encode(embedded, indent=True))
     found = [problem["message"] for problem in _problems(resealed(run)) if problem["file"].endswith("/schemas.json")]
     assert sum("has no schema of" in message for message in found) == 2
     assert sum("is needed by no line" in message for message in found) == 1
@@ -717,7 +717,7 @@ def _has_line_of_key(problem: dict[str, Any], path: Path) -> bool:
 def test_wrong_fields_of_an_attestation_have_their_line(run: Path) -> None:
     (path,) = (run.parent / "attestations" / run.name).iterdir()
     value = {**runs.load(path), "duration_seconds": "long", "run": "0" * 64, "more": 1}
-    path.write_bytes(canonical.encode(value, indent=True))
+    path.write_bytes(canonical_json.encode(value, indent=True))
     found = [problem for problem in _problems(run) if problem["key"]]
     assert {problem["key"] for problem in found} == {"duration_seconds", "more", "run"}
     assert all(_has_line_of_key(problem, path) for problem in found if problem["key"] in value)
@@ -725,7 +725,7 @@ def test_wrong_fields_of_an_attestation_have_their_line(run: Path) -> None:
 
 def test_wrong_schemas_have_their_line(run: Path) -> None:
     path = run / "schemas.json"
-    path.write_bytes(canonical.encode({**runs.load(path), "event.llm_call.v1": {}, "other": {}}, indent=True))
+    path.write_bytes(canonical_json.encode({**runs.load(path), "event.llm_call.v1": {}, "other": {}}, indent=True))
     run = resealed(run)
     found = _problems(run)
     assert {problem["key"] for problem in found} == {"event.llm_call.v1", "other"}
@@ -734,7 +734,7 @@ def test_wrong_schemas_have_their_line(run: Path) -> None:
 
 def _change_run(path: Path) -> None:
     value = {**runs.load(path), "run": "0" * 64}
-    path.write_bytes(canonical.encode(value, indent=True))
+    path.write_bytes(canonical_json.encode(value, indent=True))
     path.rename(path.with_name(f"{hashlib.sha256(path.read_bytes()).hexdigest()}.json"))
 
 

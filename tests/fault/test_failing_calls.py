@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.store.rundir import is_run_id
+from exprec.recorder.store.run_directory import is_run_id
 from tests.fault.stages import (
     ALL,
     INTERRUPTED,

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.declared import EventTypes
 from exprec.recorder.errors import InvalidInput
-from exprec.recorder.expansion import LEAST_DEPTH, MOST_IN_ALL, Unbounded, growth_of
+from exprec.recorder.schema.complexity import LEAST_DEPTH, MOST_IN_ALL, Unbounded, growth_of
+from exprec.recorder.schema.event_types import EventTypes
 from tests.fault.hostile import (
     CONTROLS,
     TAG,
@@ -31,8 +31,8 @@ from tests.fault.hostile import (
     write,
 )
 from tests.fault.limited import CPU_SECONDS, Called, called, harmless
-from tests.terminal import on_terminal
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.terminal import on_terminal
 
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"
 Count = Callable[[str, int], None]

@@ -16,9 +16,9 @@ import pytest
 
 from exprec.recorder import record
 from exprec.recorder.events import RUN_END, Event
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
+from exprec.recorder.verify.check import verify
 
 WRITERS = 64
 KILLED = frozenset(range(0, WRITERS, 3))

@@ -13,16 +13,16 @@ import pytest
 
 from exprec.recorder import record
 from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.recording import Sealed
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from tests.event_examples import OBSERVATION
-from tests.experiments import experiment
+from exprec.recorder.store.work_run import Sealed
+from exprec.recorder.verify.check import verify
 from tests.fault import limited
 from tests.fault.stages import called, later
 from tests.fault.syscalls import Call, watched
-from tests.unit.format import runs
+from tests.fixtures import runs
+from tests.fixtures.events import OBSERVATION
+from tests.fixtures.experiments import experiment
 
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"
 WRITERS = 64

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder import format
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.format import layout
+from exprec.recorder.store.run_directory import RunDirectory
 from tests.fault.stages import ALL, INTERRUPTED, Stage, called, memory, recovers, staged
 
 TAIL = 4096
@@ -30,14 +30,14 @@ class _Torn:
         whole = staged("an experiment once more", place)
         assert whole.address is not None
         run = whole.folder / "runs" / whole.address
-        self._whole = {each: (run / each).read_bytes() for each in (format.EVENTS_FILE, format.EXCHANGES_FILE)}
+        self._whole = {each: (run / each).read_bytes() for each in (layout.EVENTS_FILE, layout.EXCHANGES_FILE)}
         self._name = name
         self.data = self._whole[name]
 
     def place(self, here: Path) -> Path:
         """The run, with both logs whole, in a new folder; returns its own."""
         self.stage.copied(here)
-        work = here / "runs" / format.WORK_FOLDER / INTERRUPTED
+        work = here / "runs" / layout.WORK_FOLDER / INTERRUPTED
         for name, data in self._whole.items():
             (work / name).write_bytes(data)
         return work
@@ -53,7 +53,7 @@ class _Torn:
 
 
 @pytest.mark.fact("F46")
-@pytest.mark.parametrize("name", [format.EVENTS_FILE, format.EXCHANGES_FILE])
+@pytest.mark.parametrize("name", [layout.EVENTS_FILE, layout.EXCHANGES_FILE])
 def test_every_whole_line_is_read_wherever_a_log_ends(
     name: str, place: Path, count_faults: Callable[[str, int], None]
 ) -> None:
@@ -65,7 +65,7 @@ def test_every_whole_line_is_read_wherever_a_log_ends(
             torn.write(work, cut, has_zeros=has_zeros)
             run = RunDirectory(work)
             kept = torn.lines(cut)
-            if name == format.EVENTS_FILE:
+            if name == layout.EVENTS_FILE:
                 events = run.reader()
                 assert b"".join(entry.line for entry in events.entries()) == kept
                 torn_bytes = events.torn_bytes
@@ -77,7 +77,7 @@ def test_every_whole_line_is_read_wherever_a_log_ends(
     count_faults("logs that end anywhere, read", 2 * len(cuts))
 
 
-@pytest.mark.parametrize("name", [format.EVENTS_FILE, format.EXCHANGES_FILE])
+@pytest.mark.parametrize("name", [layout.EVENTS_FILE, layout.EXCHANGES_FILE])
 def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults: Callable[[str, int], None]) -> None:
     torn = _Torn(place, name)
     size = len(torn.data)
@@ -90,7 +90,7 @@ def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults:
             torn.write(torn.place(here), cut, has_zeros=has_zeros)
             shown = called("show", "--json", INTERRUPTED, cwd=here)
             assert shown.code == 0, shown.said
-            if name == format.EVENTS_FILE:
+            if name == layout.EVENTS_FILE:
                 assert shown.stdout == torn.lines(cut)
                 rest = (size if has_zeros else cut) - len(shown.stdout)
                 assert (f"last line of {rest} bytes was cut off".encode() in shown.stderr) == (rest > 0), shown.said

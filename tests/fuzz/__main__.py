@@ -14,7 +14,7 @@ import atheris
 
 with atheris.instrument_imports(include=["exprec"]):
     # All that a target may import later, so that it is instrumented too.
-    from tests.forking import load
+    from tests.fixtures.forking import load
     from tests.fuzz import targets
 
     load()

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from exprec.recorder import format
-from tests.experiments import EXPERIMENT, GAME, RANDOM_GAME, policy
+from exprec.recorder.format import layout
+from tests.fixtures.experiments import EXPERIMENT, GAME, RANDOM_GAME, policy
+from tests.fixtures.support import ROOT
 from tests.fuzz.targets import ARCHIVE, CALLS, FILES, FORGED, RUNS
-from tests.support import ROOT
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 LARGEST_CORPUS = 200_000
@@ -160,17 +160,17 @@ def _sent() -> list[bytes]:
 
 
 def _of_run(name: str, file: str) -> bytes:
-    address = (ARCHIVE / "store" / format.TAGS_FOLDER / name).read_text("ascii").strip()
+    address = (ARCHIVE / "store" / layout.TAGS_FOLDER / name).read_text("ascii").strip()
     path = ARCHIVE / "store" / address / file
     return path.read_bytes() if path.exists() else b""
 
 
 def _events() -> list[bytes]:
-    return [_of_run(name, format.EVENTS_FILE)[:12000] for name in RUNS]
+    return [_of_run(name, layout.EVENTS_FILE)[:12000] for name in RUNS]
 
 
 def _exchanges() -> list[bytes]:
-    return [b"".join(_of_run("asked", format.EXCHANGES_FILE).splitlines(keepends=True)[:2])]
+    return [b"".join(_of_run("asked", layout.EXCHANGES_FILE).splitlines(keepends=True)[:2])]
 
 
 def _runs() -> Iterator[bytes]:
@@ -193,17 +193,17 @@ def _stores() -> list[bytes]:
 
 
 def _tags() -> list[bytes]:
-    return [(ARCHIVE / "store" / format.TAGS_FOLDER / "asked").read_bytes(), b"0" * 64 + b"\n"]
+    return [(ARCHIVE / "store" / layout.TAGS_FOLDER / "asked").read_bytes(), b"0" * 64 + b"\n"]
 
 
 def _attestations() -> list[bytes]:
-    paths = sorted((ARCHIVE / "store" / format.ATTESTATIONS_FOLDER).glob("*/*.json"))
+    paths = sorted((ARCHIVE / "store" / layout.ATTESTATIONS_FOLDER).glob("*/*.json"))
     return [path.read_bytes() for path in paths[:1]]
 
 
 def _works() -> Iterator[bytes]:
     for head in sorted((ARCHIVE / "work").glob("*.json")):
-        yield head.read_bytes() + b"\0" + (head.with_suffix("") / format.EVENTS_FILE).read_bytes()
+        yield head.read_bytes() + b"\0" + (head.with_suffix("") / layout.EVENTS_FILE).read_bytes()
 
 
 def _checked() -> Iterator[bytes]:

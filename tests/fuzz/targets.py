@@ -23,36 +23,36 @@ from typing import Any
 from click.testing import CliRunner
 
 from exprec.cli.main import cli
-from exprec.cli.render.console import make_console
-from exprec.cli.render.display import EventDisplay, display_experiment_output
-from exprec.cli.render.text import visible
-from exprec.recorder import canonical, format
-from exprec.recorder.command.inbox import Inbox
-from exprec.recorder.compare.runs import compare_runs
-from exprec.recorder.declared import EventTypes, template_of
-from exprec.recorder.documents import Document, parse_document
+from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.display.console import make_console
+from exprec.recorder.display.display import EventDisplay, display_experiment_output
+from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display.text import visible
+from exprec.recorder.documents.loader import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
-from exprec.recorder.optimize.config import ExperimentConfig, ModelConfig
-from exprec.recorder.optimize.proposal import judge
-from exprec.recorder.optimize.recorded import RecordedProposer
+from exprec.recorder.experiment.config import ExperimentConfig, ModelConfig
+from exprec.recorder.experiment.proposal import judge
+from exprec.recorder.experiment.recorded import RecordedProposer
+from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.payments import PaymentSimulator, check_policy, check_scenario
-from exprec.recorder.payments.policy import compile_policy
-from exprec.recorder.payments.scenario import compile_scenario
+from exprec.recorder.payments.policy.tree import compile_policy
+from exprec.recorder.payments.scenario.scenario import compile_scenario
 from exprec.recorder.proposers.scripted import ScriptedProposer
-from exprec.recorder.secrets import SecretGuard
-from exprec.recorder.state.fold import Fold
-from exprec.recorder.state.listing import list_runs
+from exprec.recorder.query.listing import list_runs
+from exprec.recorder.schema.display_template import Template
+from exprec.recorder.schema.event_types import EventTypes, template_of
+from exprec.recorder.sessions.command.event_channel import Inbox
 from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.leftovers import leftovers
+from exprec.recorder.state.reducer import Fold
+from exprec.recorder.store.garbage import leftovers
 from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader, MemorySink
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.verify import verify_store
-from exprec.recorder.template import Template
-from exprec.recorder.verbosity import VerboseConfig
-from tests.experiments import GAME
-from tests.support import ROOT
+from exprec.recorder.verify.check import verify
+from exprec.recorder.verify.store import verify_store
+from tests.fixtures.experiments import GAME
+from tests.fixtures.support import ROOT
 
 ARCHIVE = ROOT / "tests" / "archive" / "v1"
 LARGEST = 64 * 1024
@@ -126,7 +126,7 @@ def _document(kind: str) -> Callable[[bytes], None]:
 
 def _check_document(document: Document) -> None:
     """What is kept can be recorded, and every line is one of the text."""
-    canonical.encode({"value": document.value})
+    canonical_json.encode({"value": document.value})
     assert all(line >= 1 for line in document.lines.values())
     for path in list(document.lines)[:50]:
         assert document.line(path) is not None
@@ -146,7 +146,7 @@ def config(data: bytes) -> None:
     path = _written(f"experiment{suffix}", data[1:])
     loaded = ExperimentConfig.load(path)
     resolved = loaded.resolved()
-    canonical.encode(resolved)
+    canonical_json.encode(resolved)
     again = ExperimentConfig.from_mapping(resolved, path.parent)
     assert again.resolved() == resolved
 
@@ -189,8 +189,8 @@ def answer(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     verdict = judge(text, lambda value: [str(each) for each in check_policy(value)], lambda _: [])
     if verdict.policy is not None:
-        canonical.encode({"policy": verdict.policy})
-    canonical.encode({"errors": list(verdict.errors)})
+        canonical_json.encode({"policy": verdict.policy})
+    canonical_json.encode({"errors": list(verdict.errors)})
 
 
 # --- types of events that somebody declares -----------------------------------------------------------
@@ -219,7 +219,7 @@ def template(data: bytes) -> None:
         return
     line.filled(_EVENT)
     with suppress(ValueError):
-        value = canonical.decode(event)
+        value = canonical_json.decode(event)
         if isinstance(value, dict):
             line.filled(value)
     assert len(line.fields) <= 500
@@ -273,11 +273,11 @@ def exchanges(data: bytes) -> None:
 
 RUNS = ("asked", "program", "command", "failed")
 FILES = (
-    format.RUN_FILE,
-    format.CONFIG_FILE,
-    format.EVENTS_FILE,
-    format.EXCHANGES_FILE,
-    format.SCHEMAS_FILE,
+    layout.RUN_FILE,
+    layout.CONFIG_FILE,
+    layout.EVENTS_FILE,
+    layout.EXCHANGES_FILE,
+    layout.SCHEMAS_FILE,
     "stdout",
 )
 
@@ -287,13 +287,13 @@ def _base() -> Path:
     """A store to change, in which every run has its own address."""
     store = _scratch() / "store"
     shutil.copytree(ARCHIVE / "store", store)
-    shutil.copytree(ARCHIVE / "work", store / format.WORK_FOLDER)
+    shutil.copytree(ARCHIVE / "work", store / layout.WORK_FOLDER)
     return store
 
 
 @cache
 def _archived(name: str) -> str:
-    return (ARCHIVE / "store" / format.TAGS_FOLDER / name).read_text("ascii").strip()
+    return (ARCHIVE / "store" / layout.TAGS_FOLDER / name).read_text("ascii").strip()
 
 
 def replaced(data: bytes) -> tuple[str, str, bytes, bool]:
@@ -314,12 +314,12 @@ def _other_run(data: bytes) -> Iterator[Path]:
     name, file, content, is_forged = replaced(data)
     folder = _base() / _archived(name)
     with _Changed(folder / file, content):
-        if is_forged and file != format.RUN_FILE:
-            head = json.loads((folder / format.RUN_FILE).read_bytes())
+        if is_forged and file != layout.RUN_FILE:
+            head = json.loads((folder / layout.RUN_FILE).read_bytes())
             digest = hashlib.sha256(content).hexdigest()
             head["files"][file] = {"sha256": digest, "size": len(content)}
-            head["inputs"] = digest if file == format.CONFIG_FILE else head["inputs"]
-            with _Changed(folder / format.RUN_FILE, canonical.encode(head, indent=True)):
+            head["inputs"] = digest if file == layout.CONFIG_FILE else head["inputs"]
+            with _Changed(folder / layout.RUN_FILE, canonical_json.encode(head, indent=True)):
                 yield folder
         else:
             yield folder
@@ -421,10 +421,10 @@ def _in_store(place: Callable[[bytes], str]) -> Callable[[bytes], None]:
 def work(data: bytes) -> None:
     """An interrupted run: what is beside it up to the first zero byte, and its log."""
     head, _, log = data.partition(b"\0")
-    folder = _base() / format.WORK_FOLDER / "0123456789abcdef"
+    folder = _base() / layout.WORK_FOLDER / "0123456789abcdef"
     folder.mkdir(exist_ok=True)
-    with _Changed(folder.with_name(f"{folder.name}.json"), head), _Changed(folder / format.EVENTS_FILE, log):
-        (folder / format.CONFIG_FILE).write_bytes(b"{}\n")
+    with _Changed(folder.with_name(f"{folder.name}.json"), head), _Changed(folder / layout.EVENTS_FILE, log):
+        (folder / layout.CONFIG_FILE).write_bytes(b"{}\n")
         list_runs(Store(_base()))
         leftovers(Store(_base()))
         assert list(verify(RunDirectory(folder)))
@@ -504,9 +504,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "event": event,
     "exchanges": exchanges,
     "run": run,
-    "store": _in_store(lambda _: format.STORE_FILE),
-    "tag": _in_store(lambda _: f"{format.TAGS_FOLDER}/fuzz"),
-    "attestation": _in_store(lambda _: f"{format.ATTESTATIONS_FOLDER}/{_archived('asked')}/{'f' * 64}.json"),
+    "store": _in_store(lambda _: layout.STORE_FILE),
+    "tag": _in_store(lambda _: f"{layout.TAGS_FOLDER}/fuzz"),
+    "attestation": _in_store(lambda _: f"{layout.ATTESTATIONS_FOLDER}/{_archived('asked')}/{'f' * 64}.json"),
     "work": work,
     "command": command,
     "check": check,

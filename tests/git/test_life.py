@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.support import CASTRO, ROOT, exprec, git
+from tests.fixtures.support import CASTRO, ROOT, exprec, git
 
 TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
@@ -201,7 +201,7 @@ def as_another(*arguments: str) -> str:
     if os.getuid() != 0:
         return ""
     return (
-        "import os; import exprec.cli.render.text, exprec.recorder.secrets\n"
+        "import os; import exprec.recorder.display.text, exprec.recorder.diagnostics.secret_guard\n"
         "from click.testing import CliRunner; from exprec.cli.main import cli\n"
         f"assert CliRunner().invoke(cli, {arguments!r}).exit_code == 0\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)"

@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exprec.recorder.store.store import Store
-from tests.event_examples import OBSERVATION
-from tests.support import exprec, git
-from tests.unit.format.runs import record
+from tests.fixtures.events import OBSERVATION
+from tests.fixtures.runs import record
+from tests.fixtures.support import exprec, git
 
 Tags = Mapping[str, str]
 

@@ -10,18 +10,18 @@ import pytest
 from rich.console import Console as RichConsole
 from syrupy.assertion import SnapshotAssertion
 
-from exprec.cli.render.console import make_console
-from exprec.cli.render.display import display_experiment_output, live_display
-from exprec.recorder.declared import EventTypes
-from exprec.recorder.optimize.config import ExperimentConfig
-from exprec.recorder.optimize.loop import OptimizationLoop
+from exprec.recorder.display.console import make_console
+from exprec.recorder.display.display import display_experiment_output, live_display
+from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.loop import OptimizationLoop
+from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verbosity import VerboseConfig
-from tests.event_examples import EXAMPLES
-from tests.support import CASTRO, ROOT
+from tests.fixtures.events import EXAMPLES
+from tests.fixtures.support import CASTRO, ROOT
 
 
 def _ran(name: str) -> LiveStateProvider:

@@ -11,12 +11,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder import canonical
-from exprec.recorder.compare.comparison import Comparison
-from exprec.recorder.compare.pairing import paired
-from exprec.recorder.compare.texts import hunks
-from exprec.recorder.compare.waiting import Pair, Record
-from tests.unit.compare.recorded import Json, Recorded, asked, compared, event, kinds, mirrored, policy
+from exprec.recorder.diff.align import paired
+from exprec.recorder.diff.result import Comparison
+from exprec.recorder.diff.text import hunks
+from exprec.recorder.diff.unmatched import Pair, Record
+from exprec.recorder.format import canonical_json
+from tests.fixtures.diffs import Json, Recorded, asked, compared, event, kinds, mirrored, policy
 
 # A deadline would measure the disk.
 _settings = settings(max_examples=80, deadline=None)
@@ -108,7 +108,7 @@ def test_exchanging_the_runs_exchanges_old_and_new_and_nothing_else(
         for key in ("run_id", "short_id"):
             forth[side].pop(key)
             back[side].pop(key)
-    assert canonical.encode(mirrored(forth)) == canonical.encode(back)
+    assert canonical_json.encode(mirrored(forth)) == canonical_json.encode(back)
 
 
 @_settings
@@ -129,7 +129,7 @@ def _content(run: Recorded) -> tuple[Any, ...]:
 
 
 def _text(value: Any) -> bytes:
-    return canonical.encode(value)
+    return canonical_json.encode(value)
 
 
 def _ends_twice(run: Recorded) -> bool:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exprec import schemas
-from exprec.recorder.explanation import explain
 from exprec.recorder.payments import Outcome, PaymentSimulator, check_policy, check_scenario
-from exprec.recorder.validation import validator
-from tests.unit.payments.build import Json, agent, arrivals, branch, compare, leaf, pay, policy, scenario, split
+from exprec.recorder.schema.engine import validator
+from exprec.recorder.schema.messages import explain
+from tests.fixtures.payments import Json, agent, arrivals, branch, compare, leaf, pay, policy, scenario, split
 
 # A deadline would measure the machine: the first problem found imports a large library.
 _settings = settings(max_examples=60, deadline=None)

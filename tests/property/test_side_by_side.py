@@ -14,12 +14,12 @@ from hypothesis import event as note
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.compare import pairing, runs, sidebyside, waiting
-from exprec.recorder.compare.sidebyside import record
-from exprec.recorder.compare.waiting import Record
+from exprec.recorder.diff import align, equal_runs, runs, unmatched
+from exprec.recorder.diff.equal_runs import record
+from exprec.recorder.diff.unmatched import Record
 from exprec.recorder.errors import Damaged
-from exprec.recorder.store.rundir import RunDirectory
-from tests.unit.compare.recorded import event
+from exprec.recorder.store.run_directory import RunDirectory
+from tests.fixtures.diffs import event
 
 # A deadline would measure the disk.
 _settings = settings(max_examples=150, deadline=None)
@@ -44,7 +44,7 @@ class _OneByOne:
 
 
 def _paired(old: Iterator[Record], new: Iterator[Record], _: object) -> Iterator[Any]:
-    return pairing.paired(old, new)
+    return align.paired(old, new)
 
 
 _values = st.sampled_from(
@@ -231,15 +231,15 @@ def test_what_is_passed_over_makes_no_difference(
 ) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
-        patch.object(waiting, "MOST_WAITING_BYTES", most),
-        patch.object(pairing, "LAGGING", lagging),
+        patch.object(unmatched, "MOST_WAITING_BYTES", most),
+        patch.object(align, "LAGGING", lagging),
     ):
         folder = Path(name)
         for side, log in zip(("new", "old") if is_swapped else ("old", "new"), logs, strict=True):
             (folder / side).mkdir()
             (folder / side / "config.json").write_bytes(b"{}\n")
             (folder / side / "events.jsonl").write_bytes(log)
-        with patch.object(sidebyside, "CHUNK_BYTES", chunk):
+        with patch.object(equal_runs, "CHUNK_BYTES", chunk):
             found = _outcome(folder, 20)
         with patch.object(runs, "SideBySide", _OneByOne), patch.object(runs, "paired", _paired):
             wanted = _outcome(folder, 20)

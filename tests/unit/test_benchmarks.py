@@ -24,8 +24,8 @@ from benchmarks.loops import append, recording
 from benchmarks.rows.table import benchmarks
 from benchmarks.timing import NotMeasured
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.verify.check import verify
 
 PAIRS = (Pair(1.0, 1.0), Pair(3.0, 1.0), Pair(8.0, 4.0))
 FACTS = {"processor": "a fast one, 2 cores"}

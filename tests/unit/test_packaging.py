@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from exprec import schemas
-from tests.support import ROOT
+from tests.fixtures.support import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
@@ -41,5 +41,5 @@ def test_the_version_is_that_of_the_build() -> None:
 def test_the_public_names_are_there() -> None:
     from exprec import recorder
 
-    for name in recorder.__all__:
+    for name in dir(recorder):
         assert getattr(recorder, name).__name__ == name

@@ -1,227 +1,131 @@
-"""Canonical JSON, as it stands in files that exprec wrote."""
+"""Canonical encoding: the same bytes for the same value, and a refusal for what JSON cannot keep."""
 
 from __future__ import annotations
 
-import datetime
 import json
-import random
-import re
-import struct
-from decimal import Decimal
-from pathlib import Path
+import math
+from collections.abc import Callable
+from datetime import date
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exprec.recorder import canonical, events
-from exprec.recorder.errors import ExprecError, NotEncodable
-from exprec.recorder.store.store import Store
-from tests.event_examples import EXAMPLES
-from tests.support import exprec
-from tests.unit.format.runs import (
-    Run,
-    begin,
-    experiment,
-    interrupted,
-    policy,
-    record,
-    run_command,
-    work_folder,
-    write_script,
+from exprec.recorder.errors import NotEncodable
+from exprec.recorder.format import canonical_json
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=20,
 )
 
 
-def _config_text(store: Store, config: dict[str, Any]) -> str:
-    """What stands in config.json of a run with that config."""
-    return (record(store, config).path / "config.json").read_bytes().decode()
+@given(json_values)
+def test_what_is_encoded_comes_back_equal_and_of_the_same_types(value: Any) -> None:
+    data, back = canonical_json.encode_checked(value)
+    assert repr(back) == repr(json.loads(data)) or back == value
+    assert canonical_json.decode(data) == value
+    assert canonical_json.encode(canonical_json.decode(data)) == data
+    assert canonical_json.is_canonical(data, canonical_json.decode(data))
 
 
-def _plain(value: Any, indent: int | None) -> bytes:
-    separators = (",", ": ") if indent else (",", ":")
-    text = json.dumps(value, indent=indent, separators=separators, sort_keys=True, ensure_ascii=False)
-    return text.encode() + b"\n"
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 9), min_size=2))
+def test_order_of_insertion_leaves_no_trace(value: dict[str, int]) -> None:
+    turned = dict(reversed(value.items()))
+    assert canonical_json.encode(value) == canonical_json.encode(turned)
 
 
-@pytest.mark.fact("F29")
-def test_all_text_is_utf_8_and_ends_with_one_newline(every_run: tuple[Run, ...], store: Store) -> None:
-    record(store, {"name": "zwei Bänke \U0001f3e6"})
-    interrupted(store)
-    files = [path for root in (store.path, *(run.store for run in every_run)) for path in root.rglob("*")]
-    files = [path for path in files if path.is_file()]
-    assert len(files) > 30
-    for path in files:
-        data = path.read_bytes()
-        assert not data.startswith(b"\xef\xbb\xbf")
-        assert data.endswith(b"\n"), path
-        assert not data.endswith(b"\n\n"), path
-        assert b"\r" not in data
-        data.decode("utf-8")
-    assert any("zwei Bänke \U0001f3e6".encode() in path.read_bytes() for path in files)
-
-
-@pytest.mark.fact("F30")
-def test_a_line_is_compact(every_run: tuple[Run, ...], store: Store) -> None:
-    left = interrupted(store)
-    files = [left.with_name(left.name + ".json"), store.path / "store.json"]
-    files += [path for run in every_run for path in run.folder.glob("*.jsonl")]
-    assert len(files) == 8
-    for path in files:
-        for line in path.read_bytes().splitlines(keepends=True):
-            assert line == _plain(json.loads(line), None)
-
-
-@pytest.mark.fact("F31")
-def test_files_that_people_read_are_indented(every_run: tuple[Run, ...], store: Store) -> None:
-    files = [path for run in every_run for path in (*run.folder.glob("*.json"), *run.attestations)]
-    assert len(files) == 16
-    for path in files:
-        data = path.read_bytes()
-        assert data == _plain(json.loads(data), 2)
-    config = {"nothing": {}, "none": [], "some": [1, {"deep": [2]}]}
-    assert _config_text(store, config) == (
-        "{\n"
-        '  "none": [],\n'
-        '  "nothing": {},\n'
-        '  "some": [\n    1,\n    {\n      "deep": [\n        2\n      ]\n    }\n  ]\n'
-        "}\n"
+def test_compact_and_indented_forms() -> None:
+    value = {"b": [1, 2.5], "a": {"ü": None}}
+    assert canonical_json.encode(value) == '{"a":{"ü":null},"b":[1,2.5]}\n'.encode()
+    assert canonical_json.encode(value, indent=True) == (
+        '{\n  "a": {\n    "ü": null\n  },\n  "b": [\n    1,\n    2.5\n  ]\n}\n'.encode()
     )
 
 
-@pytest.mark.fact("F32")
-def test_keys_are_sorted_by_code_point(store: Store) -> None:
-    # In UTF-16 the last two would be the other way round, and without regard to case the first two.
-    keys = ["Z", "a", "a.b", "ab", "é", "\uffff", "\U00010000"]
-    shuffled = random.Random(1).sample(keys, len(keys))
-    assert shuffled != keys
-    sealed = record(store, {"outer": dict.fromkeys(shuffled, 0), **dict.fromkeys(shuffled, 0)})
-    pairs = json.loads((sealed.path / "config.json").read_bytes(), object_pairs_hook=list)
-    assert [key for key, _ in pairs] == sorted([*keys, "outer"], key=str.encode)
-    assert [key for key, _ in dict(pairs)["outer"]] == keys == sorted(keys)
+class Colour(Enum):
+    RED = object()
 
 
-@pytest.mark.fact("F33")
-def test_only_what_must_be_is_escaped(store: Store) -> None:
-    named = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-    controls = [chr(code) for code in range(0x20) if chr(code) not in named]
-    kept = ["/", "\x7f", "\x80", "é", "\u2028", "<", "'", "\uffff", "\U0001f3e6"]
-    expected = {**named, **{char: f"\\u{ord(char):04x}" for char in controls}, **{char: char for char in kept}}
-    text = _config_text(store, {"x": list(expected)})
-    assert [line.strip().rstrip(",") for line in text.split("\n")[2:-3]] == [f'"{part}"' for part in expected.values()]
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"a": [0, {"cost": math.nan}]}, "a[1].cost", "nan"),
+    ({"a": math.inf}, "a", "inf"),
+    ({"a": -math.inf}, "a", "-inf"),
+    ({"a": 2**64}, "a", "64 bits"),
+    ({"a": -(2**63) - 1}, "a", "64 bits"),
+    ({"a": {"b": "x\ud800"}}, "a.b", "surrogate"),
+    ({"a": {"k\udfff": 1}}, "a", "surrogate"),
+    ({"a": {1: 2}}, "a", "not a string"),
+    ({"a": {1, 2}}, "a", "set"),
+    ({"a": b"x"}, "a", "bytes"),
+    ({"a": date(2026, 1, 1)}, "a", "date"),
+    ({"a": UUID(int=1)}, "a", "UUID"),
+    ({"a": Colour.RED}, "a", "Colour"),
+    ({"a": 1 + 2j}, "a", "complex"),
+    ({"a": {"b": object()}}, "a.b", "object"),
+]
 
 
-@pytest.mark.fact("F34")
-def test_numbers_with_a_fraction_have_the_fewest_digits(store: Store) -> None:
-    texts = {
-        1.0: "1.0",
-        -0.0: "-0.0",
-        0.1: "0.1",
-        0.1 + 0.2: "0.30000000000000004",
-        100.0: "100.0",
-        1e-5: "0.00001",
-        0.000015: "0.000015",
-        9.5e-6: "9.5e-6",
-        1e-7: "1e-7",
-        9999999999999998.0: "9999999999999998.0",
-        1e16: "1e+16",
-        1.5e300: "1.5e+300",
-        5e-324: "5e-324",
-    }
-    written = _config_text(store, {"x": list(texts)}).split("\n")[2:-3]
-    assert [line.strip().rstrip(",") for line in written] == list(texts.values())
+@pytest.mark.parametrize(("value", "field", "reason"), REFUSED, ids=[f"{field}-{why}" for _, field, why in REFUSED])
+def test_what_json_cannot_keep_is_refused_by_field(value: Any, field: str, reason: str) -> None:
+    with pytest.raises(NotEncodable) as raised:
+        canonical_json.encode(value)
+    assert raised.value.field == field
+    assert reason in raised.value.reason
 
 
-@pytest.mark.fact("F34")
-def test_no_shorter_digits_would_do() -> None:
-    chance = random.Random(2)
-    for _ in range(500):
-        (value,) = struct.unpack("<d", chance.randbytes(8))
-        if value != value or abs(value) == float("inf"):
-            continue
-        text = canonical.encode(value).decode().strip()
-        assert float(text) == value
-        digits = len(re.sub(r"e.*|\D", "", text).strip("0"))
-        assert digits == 1 or float(f"{value:.{digits - 2}e}") != value
+def test_what_nests_too_deeply_is_refused() -> None:
+    value: list[Any] = []
+    for _ in range(1000):
+        value = [value]
+    with pytest.raises(NotEncodable, match="nested too deeply"):
+        canonical_json.encode(value)
 
 
-@pytest.mark.fact("F35")
-def test_integers_keep_every_digit_or_are_refused(store: Store) -> None:
-    kept = [0, -1, 2**53 + 1, 2**64 - 1, -(2**63)]
-    written = _config_text(store, {"x": kept}).split("\n")[2:-3]
-    assert [line.strip().rstrip(",") for line in written] == [str(value) for value in kept]
-    for value in (2**64, -(2**63) - 1):
-        with pytest.raises(NotEncodable, match=str(value)):
-            begin(store, {"x": value})
+@pytest.mark.parametrize("wrap", [lambda inner: (inner,), lambda inner: {"a": inner}], ids=["arrays", "objects"])
+def test_what_must_be_looked_at_may_nest_250_deep(wrap: Callable[[Any], Any]) -> None:
+    value: Any = ()
+    for _ in range(250):
+        value = wrap(value)
+    assert canonical_json.decode(canonical_json.encode(value)) == canonical_json.encode_checked(value)[1]
+    with pytest.raises(NotEncodable, match="nested too deeply"):
+        canonical_json.encode(wrap(value))
 
 
-def _nested(levels: int) -> Any:
-    value: Any = 0
-    for level in range(levels):
-        value = [value] if level % 2 else {"x": value}
-    return value
+def test_only_what_json_cannot_keep_is_accused() -> None:
+    kept = [2**64 - 1, -(2**63), 0.5, "ü", True, None, (1,), {"b": []}]
+    with pytest.raises(NotEncodable) as raised:
+        canonical_json.encode({"a": kept, "z": math.nan})
+    assert raised.value.field == "z"
 
 
-REFUSED: dict[str, Any] = {
-    "not a number": float("nan"),
-    "infinity": float("inf"),
-    "minus infinity": float("-inf"),
-    "a lone surrogate": "a\ud800",
-    "a lone surrogate in a key": {"\udfff": 1},
-    "a key that is an integer": {1: 1},
-    "a key that is null": {None: 1},
-    "bytes": b"x",
-    "a date": datetime.date(2026, 1, 1),
-    "a decimal": Decimal(1),
-    "a set": {1},
-}
+def test_a_tuple_is_an_array() -> None:
+    assert canonical_json.encode_checked({"a": (1, 2)}) == (b'{"a":[1,2]}\n', {"a": [1, 2]})
 
 
-@pytest.mark.fact("F36", "F37")
-@pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
-def test_what_would_be_altered_is_refused_with_its_field(store: Store, value: Any) -> None:
-    with pytest.raises(NotEncodable, match=r"^outer\[1\]\.inner: "):
-        store.begin("two banks", "generic", {"outer": [0, {"inner": value}]})
-    assert list((store.path / ".work").iterdir()) == []
-    provider = begin(store)
-    log = work_folder(provider, store) / "events.jsonl"
-    iteration, fields = EXAMPLES[events.POLICY_CHANGE]
-    provider.record_event(iteration, events.POLICY_CHANGE, fields)
-    before = log.read_bytes()
-    with pytest.raises(NotEncodable, match=r"^new_policy\.parameters: "):
-        provider.record_event(iteration, events.POLICY_CHANGE, {**fields, "new_policy": {"parameters": value}})
-    assert log.read_bytes() == before
-    provider.close()
-
-
-@pytest.mark.fact("F36")
-def test_nesting_has_a_limit() -> None:
-    assert json.loads(canonical.encode(_nested(254))) == _nested(254)
-    for levels in (255, 400, 5000):
-        with pytest.raises(ExprecError, match="too deeply"):
-            canonical.encode(_nested(levels))
-
-
-@pytest.mark.fact("F38")
-def test_no_object_has_a_key_twice(every_run: tuple[Run, ...]) -> None:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        assert len(pairs) == len(dict(pairs))
-        return dict(pairs)
-
-    for run in every_run:
-        for path in run.folder.iterdir():
-            data = path.read_bytes()
-            for part in data.splitlines() if path.suffix == ".jsonl" else [data]:
-                json.loads(part, object_pairs_hook=unique)
-
-
-@pytest.mark.fact("F38")
-def test_a_key_twice_is_an_error_in_what_others_wrote(searched: Run, tmp_path: Path) -> None:
-    doubled = tmp_path / "doubled.json"
-    config = (searched.folder / "config.json").read_text("utf-8")
-    doubled.write_text(config.replace('"master_seed": 42,', '"master_seed": 42,\n  "master_seed": 42,'), "utf-8")
-    assert b"master_seed" in exprec("run", doubled, "--store", tmp_path / "none", code=2).stderr
-    answer = json.dumps(policy(0.25)).replace('"version": "2.0"', '"version": "2.0", "version": "2.0"')
-    file = experiment(tmp_path, max_iterations=1)
-    script = write_script(tmp_path, [{"answer": answer}] * 8)
-    run = run_command(file, tmp_path / "runs", "--model", f"scripted:{script}")
-    assert {event["outcome"] for event in run.of_type("llm_call")} == {"invalid_json"}
-    assert "twice" in run.of_type("policy_rejected")[0]["validation_errors"][0]
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":1,"a":1}\n',
+        b'{"a": 1}\n',
+        b'{"b":1,"a":1}\n',
+        b'{"a":1}',
+        b'{"a":18446744073709551616}\n',
+        b'{"a":1e0}\n',
+        b"[" * 300 + b"]" * 300 + b"\n",
+    ],
+    ids=lambda line: line[:24].decode().strip(),
+)
+def test_other_spellings_of_a_value_are_not_canonical(line: bytes) -> None:
+    assert not canonical_json.is_canonical(line, canonical_json.decode(line))

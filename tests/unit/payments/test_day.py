@@ -8,8 +8,8 @@ import pytest
 
 from exprec.recorder.errors import SimulationError
 from exprec.recorder.payments import Outcome, PaymentSimulator
-from exprec.recorder.payments.scenario import compile_scenario
-from tests.unit.payments.build import Json, agent, branch, compare, leaf, pay, policy, scenario, split
+from exprec.recorder.payments.scenario.scenario import compile_scenario
+from tests.fixtures.payments import Json, agent, branch, compare, leaf, pay, policy, scenario, split
 
 
 def _run(day: Json, **policies: Json) -> Outcome:

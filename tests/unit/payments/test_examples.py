@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exprec.recorder.payments import AgentOutcome, Outcome, PaymentSimulator
-from tests.unit.payments.build import Json, agent, branch, compare, leaf, pay, policy, scenario, split
+from tests.fixtures.payments import Json, agent, branch, compare, leaf, pay, policy, scenario, split
 
 
 def _costs(outcome: Outcome, agent_id: str) -> dict[str, int]:

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from exprec.recorder.payments.arrivals import draw_day
-from exprec.recorder.payments.distributions import add_up, amount_draw, choice, priority_draw
 from exprec.recorder.payments.rng import Generator, round_half_away
-from exprec.recorder.payments.scenario import compile_scenario
-from tests.unit.payments.build import Json, agent, arrivals, scenario, twelve_period_game, vectors
+from exprec.recorder.payments.scenario.arrivals import draw_day
+from exprec.recorder.payments.scenario.distributions import add_up, amount_draw, choice, priority_draw
+from exprec.recorder.payments.scenario.scenario import compile_scenario
+from tests.fixtures.payments import Json, agent, arrivals, scenario, twelve_period_game, vectors
 
 _FIRST_OF_ONE = [5180492295206395165, 12380297144915551517, 13389498078930870103]
 

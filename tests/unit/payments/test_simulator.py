@@ -9,7 +9,7 @@ import pytest
 
 from exprec.recorder.errors import InvalidInput, SimulationError
 from exprec.recorder.payments import PaymentSimulator, check_policy
-from tests.unit.payments.build import agent, arrivals, branch, compare, leaf, pay, policy, scenario, twelve_period_game
+from tests.fixtures.payments import agent, arrivals, branch, compare, leaf, pay, policy, scenario, twelve_period_game
 
 
 def test_what_a_simulator_tells_of_its_scenario() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder.payments import PaymentSimulator
-from tests.unit.payments.build import agent, pay, policy, scenario, twelve_period_game, vectors
+from tests.fixtures.payments import agent, pay, policy, scenario, twelve_period_game, vectors
 
 _COMMON = {"deferred_crediting": True, "deadline_cap_at_eod": True}
 _RATES = {"delay_cost_per_tick_per_cent": 0.2, "eod_penalty_per_transaction": 100_000, "deadline_penalty": 50_000}

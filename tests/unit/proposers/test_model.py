@@ -13,8 +13,8 @@ from exprec.recorder.errors import InvalidInput
 from exprec.recorder.proposers import model
 from exprec.recorder.proposers.model import ModelProposer
 from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure
-from tests.chat_server import ChatServer, Reply, contents, nobody, refuses, says
-from tests.experiments import asking
+from tests.fixtures.chat_server import ChatServer, Reply, contents, nobody, refuses, says
+from tests.fixtures.experiments import asking
 
 KEY = "sk-planted-0123456789"
 MESSAGES = (

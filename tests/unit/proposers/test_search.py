@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exprec.recorder.payments import check_policy
 from exprec.recorder.proposers.protocol import Parameter, Policy
 from exprec.recorder.proposers.search import LIQUIDITY, SearchProposer
-from tests.experiments import asking, policy
+from tests.fixtures.experiments import asking, policy
 
 URGENCY = Parameter("urgency", "int", 0, 20)
 LEVEL = Parameter("level", "enum", values=(1, 2, 5))

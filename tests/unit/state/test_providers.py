@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events
-from exprec.recorder.declared import EventTypes
 from exprec.recorder.events import Event
+from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from tests.event_examples import EXAMPLES
+from tests.fixtures.events import EXAMPLES
 
 
 def _record(provider: LiveStateProvider) -> None:

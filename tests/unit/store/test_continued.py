@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import NotAsRecorded
-from exprec.recorder.files import AppendOnlyFile
+from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.store import log as log_module
 from exprec.recorder.store.log import ContinuedSink
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder import canonical, events, format
+from exprec.recorder import events
+from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
 from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, StorageFailure
-from exprec.recorder.files import AppendOnlyFile
-from exprec.recorder.secrets import SecretFound, SecretGuard
+from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.fs.durable import AppendOnlyFile
+from exprec.recorder.schema.engine import Validator
 from exprec.recorder.store import log as log_module
 from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, FileSource, LogReader
-from exprec.recorder.validation import Validator
-from tests.event_examples import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EXAMPLES, EXCHANGE
 
 
 def _fill(log: EventLog) -> list[bytes]:
@@ -31,7 +32,7 @@ def test_a_line_is_the_canonical_event_and_comes_back_equal(tmp_path: Path) -> N
     assert [entry.line for entry in back] == lines
     for seq, entry in enumerate(back):
         assert entry.event["seq"] == seq
-        assert canonical.encode(entry.event) == entry.line == path.read_bytes()[entry.start : entry.end]
+        assert canonical_json.encode(entry.event) == entry.line == path.read_bytes()[entry.start : entry.end]
 
 
 def test_each_event_is_one_write_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def test_what_is_no_event_is_damage_with_its_line(tmp_path: Path, line: bytes, r
 
 
 def test_a_line_beyond_the_limit_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(format, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(layout, "MAX_LINE_BYTES", 100)
     monkeypatch.setattr(log_module, "_CHUNK_BYTES", 64)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'"' + b"x" * 1000)
@@ -173,7 +174,7 @@ def test_exchanges_are_numbered_and_checked(tmp_path: Path) -> None:
     log = ExchangeLog(AppendOnlyFile(path))
     assert not path.exists()
     assert [log.append(EXCHANGE), log.append(EXCHANGE)] == [0, 1]
-    assert [canonical.decode(line)["index"] for line in path.read_bytes().splitlines()] == [0, 1]
+    assert [canonical_json.decode(line)["index"] for line in path.read_bytes().splitlines()] == [0, 1]
     with pytest.raises(InvalidEvent, match=r"messages\[0\]\.role"):
         log.append({**EXCHANGE, "messages": [{"role": "robot", "content": ""}]})
     assert log.count == 2
@@ -264,7 +265,7 @@ def test_where_power_was_lost_the_records_end_before_a_line_with_a_zero(
 
 @pytest.mark.parametrize("chunk", [1, 50, 60])
 def test_the_limit_is_that_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(format, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(layout, "MAX_LINE_BYTES", 100)
     monkeypatch.setattr(log_module, "_CHUNK_BYTES", chunk)
     path = tmp_path / "events.jsonl"
     lines = [b'{"event_type":"x","iteration":0,"seq":%d}\n' % seq for seq in range(9)]
@@ -283,15 +284,15 @@ def test_the_limit_is_that_of_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (b"{]\n", "not JSON"),
         (b'{"index":1}\n', "agent_id: this key is required and missing"),
-        (canonical.encode({**EXCHANGE, "index": 2}), "index must be 1, not 2"),
+        (canonical_json.encode({**EXCHANGE, "index": 2}), "index must be 1, not 2"),
     ],
 )
 def test_what_is_no_exchange_is_damage_with_its_line(tmp_path: Path, line: bytes, reason: str) -> None:
     path = tmp_path / "exchanges.jsonl"
-    first = canonical.encode({**EXCHANGE, "index": 0})
+    first = canonical_json.encode({**EXCHANGE, "index": 0})
     path.write_bytes(first + line)
     found = ExchangeReader(FileSource(path), path).exchanges()
-    assert next(found) == canonical.decode(first)
+    assert next(found) == canonical_json.decode(first)
     with pytest.raises(Damaged) as raised:
         next(found)
     assert (raised.value.path, raised.value.line) == (path, 2)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import canonical, events, format, validation
+from exprec.recorder import events
+from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
 from exprec.recorder.errors import (
     AmbiguousRun,
     Damaged,
@@ -20,15 +21,16 @@ from exprec.recorder.errors import (
     RunNotFound,
     StorageFailure,
 )
-from exprec.recorder.secrets import SecretFound, SecretGuard
+from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.schema import engine
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store import store as store_module
-from exprec.recorder.store.recording import Sealed, Summary
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.store.tree import folder_id
-from tests.event_examples import EXAMPLES, EXCHANGE, OBSERVATION
-from tests.support import git_tree_id
+from exprec.recorder.store.work_run import Sealed, Summary
+from tests.fixtures.events import EXAMPLES, EXCHANGE, OBSERVATION
+from tests.fixtures.support import git_tree_id
 
 FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
 
@@ -52,7 +54,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_new_store_has_its_files(store: Store) -> None:
-    assert canonical.decode((store.path / "store.json").read_bytes()) == {"format": 1}
+    assert canonical_json.decode((store.path / "store.json").read_bytes()) == {"format": 1}
     assert (store.path / ".gitattributes").read_text().startswith("* -text ")
     assert "events.jsonl diff=exprec" in (store.path / ".gitattributes").read_text().splitlines()
     assert (store.path / ".gitignore").read_text() == "/.work/\n"
@@ -73,13 +75,13 @@ def test_a_sealed_run_is_its_address(store: Store) -> None:
         "schemas.json",
     ]
     assert store.run_ids() == [sealed.run_id]
-    assert os.listdir(store.path / format.WORK_FOLDER) == []
+    assert os.listdir(store.path / layout.WORK_FOLDER) == []
 
 
 def test_the_head_describes_every_other_file(store: Store) -> None:
     sealed = record(store)
     head = RunDirectory(sealed.path).head
-    assert validation.problems(head, "run.v1") == []
+    assert engine.problems(head, "run.v1") == []
     described = {path.name for path in sealed.path.iterdir()} - {"run.json"}
     assert set(head["files"]) == described
     for name, entry in head["files"].items():
@@ -92,13 +94,13 @@ def test_the_head_describes_every_other_file(store: Store) -> None:
 
 def test_the_embedded_schemas_are_those_of_the_types_that_occur(store: Store) -> None:
     sealed = record(store, ask=True)
-    embedded = canonical.decode((sealed.path / "schemas.json").read_bytes())
+    embedded = canonical_json.decode((sealed.path / "schemas.json").read_bytes())
     used = {events.schema_name(kind) for kind in events.EVENT_TYPES if kind != events.EXPERIMENT_FAILED}
     assert set(embedded) == used | {"exchange.v1"}
     for line in (sealed.path / "events.jsonl").read_bytes().splitlines():
-        event = canonical.decode(line)
+        event = canonical_json.decode(line)
         name = f"event.{event['event_type']}.v1"
-        assert validation.Validator(embedded[name]).problems(event) == []
+        assert engine.Validator(embedded[name]).problems(event) == []
 
 
 def test_the_same_run_again_is_no_second_directory(store: Store) -> None:
@@ -107,7 +109,7 @@ def test_the_same_run_again_is_no_second_directory(store: Store) -> None:
     second = record(store)
     assert (second.run_id, second.is_new) == (first.run_id, False)
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in first.path.iterdir()} == before
-    assert os.listdir(store.path / format.WORK_FOLDER) == []
+    assert os.listdir(store.path / layout.WORK_FOLDER) == []
 
 
 def test_a_damaged_run_at_the_address_is_not_taken_for_the_same(store: Store) -> None:
@@ -234,7 +236,7 @@ def test_attestations_add_up_beside_the_run(store: Store) -> None:
         assert path.stem == hashlib.sha256(path.read_bytes()).hexdigest()
     found = store.attestations(sealed.run_id)
     assert [attestation["started_at"] for attestation in found] == [OBSERVATION["started_at"], later["started_at"]]
-    assert validation.problems(found[0], "attestation.v1") == []
+    assert engine.problems(found[0], "attestation.v1") == []
     with pytest.raises(InvalidEvent, match="duration_seconds"):
         store.attest(sealed.run_id, {**OBSERVATION, "duration_seconds": "long"})
 
@@ -254,7 +256,7 @@ def test_an_unsealed_run_is_found_by_its_work_name_and_knows_its_status(store: S
 
 def test_discarding_leaves_nothing(store: Store) -> None:
     store.begin("two banks", "generic", {}).discard()
-    assert os.listdir(store.path / format.WORK_FOLDER) == []
+    assert os.listdir(store.path / layout.WORK_FOLDER) == []
 
 
 def test_a_folder_among_the_tags_is_no_tag(store: Store) -> None:
@@ -391,7 +393,7 @@ def test_an_attestation_is_indented_and_named_by_its_digest(store: Store) -> Non
     run_id = record(store).run_id
     path = store.attest(run_id, OBSERVATION)
     data = path.read_bytes()
-    assert data == canonical.encode({**OBSERVATION, "format": 1, "run": run_id}, indent=True)
+    assert data == canonical_json.encode({**OBSERVATION, "format": 1, "run": run_id}, indent=True)
     assert path == store.path / "attestations" / run_id / f"{hashlib.sha256(data).hexdigest()}.json"
     with pytest.raises(InvalidEvent) as raised:
         store.attest(run_id, {})

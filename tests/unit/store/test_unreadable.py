@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import format
 from exprec.recorder.errors import Problem
-from exprec.recorder.state.verify import verify
-from exprec.recorder.store.rundir import RunDirectory
+from exprec.recorder.format import layout
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.verify import verify_store
-from exprec.recorder.store.verify.words import RESTORE
-from tests.event_examples import OBSERVATION
-from tests.unit.format import runs
+from exprec.recorder.verify.check import verify
+from exprec.recorder.verify.messages import RESTORE
+from exprec.recorder.verify.store import verify_store
+from tests.fixtures import runs
+from tests.fixtures.events import OBSERVATION
 
 Refuse = Callable[[str, Path], None]
 SAID = f"cannot be read (Permission denied); make it readable, or {RESTORE}"
@@ -88,8 +88,8 @@ def test_the_folder_of_a_run(run: Path, refuse: Refuse) -> None:
 
 
 def test_a_folder_of_artifacts(run: Path, refuse: Refuse) -> None:
-    refuse("iterdir", run / format.ARTIFACTS_FOLDER)
-    assert told(list(verify(RunDirectory(run)))) == [(f"{run.name}/{format.ARTIFACTS_FOLDER}", (), AS_A_FOLDER)]
+    refuse("iterdir", run / layout.ARTIFACTS_FOLDER)
+    assert told(list(verify(RunDirectory(run)))) == [(f"{run.name}/{layout.ARTIFACTS_FOLDER}", (), AS_A_FOLDER)]
 
 
 def test_the_attestations_of_a_run(store: Store, run: Path, refuse: Refuse) -> None:
@@ -124,15 +124,15 @@ def test_a_tag_among_others(store: Store, refuse: Refuse) -> None:
     assert second[0] == "tags/worst"
 
 
-@pytest.mark.parametrize("file", [format.CONFIG_FILE, format.SCHEMAS_FILE, format.RUN_FILE])
+@pytest.mark.parametrize("file", [layout.CONFIG_FILE, layout.SCHEMAS_FILE, layout.RUN_FILE])
 def test_a_file_that_can_be_read_once(run: Path, refuse: Refuse, file: str) -> None:
     refuse("read_bytes", run / file)
     assert (f"{run.name}/{file}", (), SAID) in told(list(verify(RunDirectory(run))))
 
 
 def test_a_file_too_large_to_be_one_of_exprecs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = (run / format.CONFIG_FILE).stat().st_size
-    said = (f"{run.name}/{format.CONFIG_FILE}", (), f"has {size} bytes, more than {size - 1}; {RESTORE}")
+    size = (run / layout.CONFIG_FILE).stat().st_size
+    said = (f"{run.name}/{layout.CONFIG_FILE}", (), f"has {size} bytes, more than {size - 1}; {RESTORE}")
     for most, found in ((size, False), (size - 1, True)):
-        monkeypatch.setattr(format, "MAX_LINE_BYTES", most)
+        monkeypatch.setattr(layout, "MAX_LINE_BYTES", most)
         assert (said in told(list(verify(RunDirectory(run))))) is found

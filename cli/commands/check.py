@@ -1,0 +1,131 @@
+"""The `check` command: whether files that a user wrote are valid, with every problem of every file.
+
+It runs nothing and records nothing; what is valid is decided in `recorder`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exprec.recorder.display.text import counted
+from exprec.recorder.documents.loader import Document, read_document
+from exprec.recorder.errors import InvalidInput, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found out about one file; `kind` is None when it cannot be read."""
+
+    file: str
+    kind: str | None
+    problems: Sequence[Problem] = ()
+    warnings: Sequence[str] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        problems = [
+            {"source": problem.source, "line": problem.line, "key": problem.key, "message": problem.message}
+            for problem in self.problems
+        ]
+        return {
+            "file": self.file,
+            "kind": self.kind,
+            "valid": not self.problems,
+            "problems": problems,
+            "warnings": list(self.warnings),
+        }
+
+
+@click.command(
+    short_help="Check experiments, scenarios and policies.",
+    epilog="\b\nExamples:\n  exprec check experiment.yaml\n  exprec check --json examples/castro/*.yaml policy.json",
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, one a line.")
+@click.pass_context
+def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Check experiments, scenarios and policies without simulating anything.
+
+    A simulator of your own is imported, to see whether it is there.
+
+    Every problem of every file is listed as `file:line: key: what is wrong`. What a file is follows from
+    its content: a policy has a payment_tree, a scenario has simulation or agents, all else is taken for
+    an experiment. Exits with 0 when all files are valid, with 2 otherwise.
+    """
+    reports = []
+    for file in files:
+        report = _report(file)
+        reports.append(report)
+        if as_json:
+            _show_json(report)
+        else:
+            _show(report)
+    _show_summary(reports)
+    if any(report.problems for report in reports):
+        context.exit(InvalidInput.exit_code)
+
+
+def _report(file: Path) -> Report:
+    try:
+        document = read_document(file)
+    except InvalidInput as error:
+        return Report(str(file), None, error.problems)
+    kind = _kind(document.value)
+    try:
+        warnings = _check(document, kind, file.parent)
+    except InvalidInput as error:
+        return Report(str(file), kind, error.problems)
+    return Report(str(file), kind, warnings=warnings)
+
+
+def _kind(value: Any) -> str:
+    keys = value if isinstance(value, dict) else {}
+    if "payment_tree" in keys:
+        return "policy"
+    return "scenario" if "simulation" in keys or "agents" in keys else "experiment"
+
+
+def _check(document: Document, kind: str, folder: Path) -> Sequence[str]:
+    """The warnings about a valid document. Raises InvalidInput with every problem of any other."""
+    if kind == "experiment":
+        from exprec.recorder.experiment.config import ExperimentConfig
+
+        return ExperimentConfig.from_document(document, folder).warnings
+    from exprec.recorder.payments import check_policy, check_scenario
+
+    found = check_policy(document.value) if kind == "policy" else check_scenario(document.value)
+    problems = document.every_problem(found)
+    if problems:
+        raise InvalidInput(problems)
+    return ()
+
+
+def _show(report: Report) -> None:
+    for problem in report.problems:
+        click.echo(_one_line(str(problem)))
+    for warning in report.warnings:
+        click.echo(f"warning: {_one_line(warning)}", err=True)
+    if not report.problems:
+        click.echo(f"{_one_line(report.file)}: ok ({report.kind})")
+
+
+def _show_json(report: Report) -> None:
+    # ASCII, so that a file name that is not text can be written to any terminal.
+    click.echo(json.dumps(report.as_dict(), sort_keys=True))
+
+
+def _show_summary(reports: Sequence[Report]) -> None:
+    invalid = sum(1 for report in reports if report.problems)
+    problems = sum(len(report.problems) for report in reports)
+    outcome = f"{counted(problems, 'problem')} in {counted(invalid, 'file')}" if problems else "no problems"
+    click.echo(f"{counted(len(reports), 'file')} checked: {outcome}", err=True)
+
+
+def _one_line(text: str) -> str:
+    """Text with what does not print made visible: keys and file names may hold anything."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,0 +1,158 @@
+"""`exprec gc`: what interrupted runs left in a store, removed once the user has seen it.
+
+It selects, asks and prints; what is left over and how it is removed is told in `recorder.store.leftovers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from exprec.cli.options import complete_work, json_option, opened_store, store_option
+from exprec.cli.terminal import can_ask, seconds_since, store_path
+from exprec.recorder.display.text import counted, visible
+from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
+from exprec.recorder.format import layout
+from exprec.recorder.store.garbage import Leftover, interrupted, leftovers
+from exprec.recorder.store.store import Store
+
+_MAY_BEGIN_SECONDS = 600
+"""So long is left alone what may be the first file of a run that begins."""
+_DAY_SECONDS = 86400
+
+
+@click.command(short_help="Remove what interrupted runs left behind.")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_work)
+@store_option
+@click.option("--keep-days", type=click.IntRange(min=0), metavar="N", help="Keep what was written in the last N days.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Remove it without asking.")
+@json_option
+@click.pass_context
+def gc(
+    context: click.Context,
+    names: tuple[str, ...],
+    store: Path | None,
+    keep_days: int | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Remove interrupted runs, and the files that a crash left; with NAMEs, these interrupted runs and nothing else.
+
+    What would be removed is listed first: iterations begun, events and answers of a model recorded, size. Then it
+    asks. Where nobody can be asked it removes nothing, unless --yes says so. `exprec resume NAME` goes on
+    with an interrupted experiment, and pays for none of its answers again.
+
+    A sealed run is never removed, nor is one that is in progress.
+
+    \b
+    Example:
+      exprec gc
+      exprec gc --yes --keep-days 14
+    """
+    if dry_run and yes:
+        raise click.UsageError("--dry-run removes nothing, --yes all that is listed: give one of them")
+    if as_json and not (dry_run or yes):
+        raise click.UsageError("--json does not ask: give --dry-run or --yes with it")
+    path = store_path(store)
+    opened = opened_store(path)
+    found = [] if opened is None and not names else _found(opened or Store(path), names)
+    chosen = [each for each in found if not _is_young(each, keep_days)]
+    if not as_json:
+        _show(path, found, chosen)
+    if not dry_run and not yes and chosen:
+        _ask(context, chosen)
+    removed = [] if dry_run else [each for each in chosen if each.remove()]
+    if as_json:
+        for each in chosen:
+            click.echo(json.dumps({**_as_dict(each), "removed": each in removed}, sort_keys=True))
+    elif not dry_run:
+        _show_removed(chosen, removed)
+
+
+def _found(store: Store, names: Sequence[str]) -> list[Leftover]:
+    """What is left over; with names, the interrupted runs of these names.
+
+    Raises RunNotFound, AmbiguousRun, RunInProgress, InvalidInput for a sealed run, StorageFailure.
+    """
+    return [_named(store, name) for name in dict.fromkeys(names)] if names else leftovers(store)
+
+
+def _named(store: Store, name: str) -> Leftover:
+    run = store.resolve(name)
+    if run.path.parent.name != layout.WORK_FOLDER:
+        raise InvalidInput([Problem((), f"the run {run.run_id} is sealed; only interrupted runs are removed")])
+    found = interrupted(run.path)
+    if found is None:
+        raise RunInProgress(run.run_id)
+    return found
+
+
+def _is_young(leftover: Leftover, keep_days: int | None) -> bool:
+    age = seconds_since(leftover.changed)
+    return (leftover.may_begin and age < _MAY_BEGIN_SECONDS) or age < (keep_days or 0) * _DAY_SECONDS
+
+
+def _show(path: Path, found: Sequence[Leftover], chosen: Sequence[Leftover]) -> None:
+    # Imported here because programs that read JSON shall not wait for rich.
+    from exprec.cli.output.garbage import leftover_lines
+
+    for line in leftover_lines(chosen, lambda each: seconds_since(each.changed)):
+        click.echo(line.encode("utf-8", "backslashreplace"))
+    if not found:
+        click.echo(f"exprec: nothing to remove in the store {path}", err=True)
+    elif len(chosen) < len(found):
+        young = [each for each in found if each not in chosen]
+        click.echo(f"exprec: {_counted(young)} kept: written too recently", err=True)
+
+
+def _ask(context: click.Context, chosen: Sequence[Leftover]) -> None:
+    """Go on if the user wants it, else leave the command."""
+    if not can_ask():
+        click.echo(f"exprec: nothing was removed; use --yes to remove {_counted(chosen)}", err=True)
+        context.exit(InvalidInput.exit_code)
+    if any(each.is_run for each in chosen):
+        click.echo("`exprec resume NAME` goes on with an interrupted experiment; what is removed is gone.", err=True)
+    try:
+        wanted = click.confirm(f"Remove {_counted(chosen)}?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise
+    if not wanted:
+        click.echo("exprec: nothing was removed", err=True)
+        context.exit(0)
+
+
+def _show_removed(chosen: Sequence[Leftover], removed: Sequence[Leftover]) -> None:
+    from exprec.cli.output.garbage import size_text
+
+    for each in chosen:
+        if each not in removed:
+            click.echo(f"exprec: {visible(each.name)} stays: it was written to since it was listed", err=True)
+    if removed:
+        size = size_text(sum(each.size for each in removed))
+        click.echo(f"exprec: removed {_counted(removed)} ({size})", err=True)
+
+
+def _as_dict(leftover: Leftover) -> dict[str, object]:
+    return {
+        "path": str(leftover.path),
+        "kind": "run" if leftover.is_run else "file",
+        "name": leftover.name,
+        "experiment": leftover.experiment,
+        "iterations": leftover.iterations,
+        "events": leftover.events,
+        "exchanges": leftover.exchanges,
+        "size": leftover.size,
+        "age_seconds": round(seconds_since(leftover.changed)),
+    }
+
+
+def _counted(found: Sequence[Leftover]) -> str:
+    runs = sum(each.is_run for each in found)
+    parts = [(runs, "interrupted run"), (len(found) - runs, "file")]
+    return " and ".join(counted(count, noun) for count, noun in parts if count)

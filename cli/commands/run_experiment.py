@@ -1,0 +1,105 @@
+"""`exprec run EXPERIMENT`: the experiment in a file, checked, run and recorded, or only described.
+
+It connects the parts; what happens in an experiment is told in `recorder.optimize`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from exprec.cli.commands.execution import Execution, Output, recorded_proposer
+from exprec.cli.terminal import known_secrets, store_path
+from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
+from exprec.recorder.errors import InvalidInput, Problem
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.loop import OptimizationLoop
+from exprec.recorder.experiment.recorded import RecordedProposer
+from exprec.recorder.format import canonical_json
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.store import Store, find_run
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An experiment as the command line asks for it."""
+
+    experiment: Path
+    store: Path | None
+    seed: int | None
+    model: str | None
+    replayed: str | None
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An experiment that can begin."""
+
+    config: ExperimentConfig
+    location: Path
+    secrets: SecretGuard
+    repeated: RunDirectory | None
+    proposer: RecordedProposer | None
+
+
+def record_experiment(request: Request, output: Output) -> None:
+    """Run it and seal the run. Raises what `Execution.run` raises, and before there is a store InvalidInput."""
+    ready = _ready(request)
+    folder = request.experiment.parent
+    origin = {"folder": str(folder.absolute())}
+    if ready.repeated is not None:
+        origin["replayed"] = ready.repeated.run_id
+    Execution(
+        ready.config,
+        folder,
+        Store.open_or_create(ready.location),
+        output,
+        ready.secrets,
+        request.jobs,
+        ready.proposer,
+        origin=origin,
+    ).run()
+
+
+def describe(request: Request, *, as_json: bool) -> None:
+    """Check it as if it were run, and say what would be run and where it would be recorded. Raises InvalidInput."""
+    ready = _ready(request)
+    config = ready.config
+    if as_json:
+        sys.stdout.buffer.write(canonical_json.encode(config.resolved()))
+        return
+    evaluation = config.evaluation
+    samples = f", {evaluation.num_samples} samples" if evaluation.mode == "bootstrap" else ""
+    click.echo(f"{config.name}: valid, nothing was run")
+    click.echo(f"  {evaluation.mode}{samples}, model {config.llm.display_name}, master seed {config.master_seed}")
+    click.echo(f"  agents {', '.join(config.optimized_agents)}, at most {config.convergence.max_iterations} iterations")
+    click.echo(f"  would be recorded in {ready.location}")
+
+
+def _ready(request: Request) -> _Ready:
+    """Find out, before there is a store, whether the experiment can begin. Raises InvalidInput if it cannot."""
+    config = ExperimentConfig.load(request.experiment, seed=request.seed, model=request.model)
+    for warning in config.warnings:
+        click.echo(f"exprec: warning: {warning}", err=True)
+    location = store_path(request.store, config.output_directory)
+    secrets = _guard(config, request.experiment)
+    repeated = None if request.replayed is None else find_run(request.replayed, location)
+    proposer = None if repeated is None else recorded_proposer(repeated, config)
+    # Its simulator and its model are loaded here for the first time.
+    OptimizationLoop(config, request.experiment.parent, proposer=proposer)
+    return _Ready(config, location, secrets, repeated, proposer)
+
+
+def _guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:
+    """The guard of the run. Raises InvalidInput when a secret stands in the experiment itself."""
+    secrets = SecretGuard(known_secrets())
+    resolved = config.resolved()
+    try:
+        secrets.check(str(experiment), canonical_json.encode(resolved), resolved)
+    except SecretFound as found:
+        raise InvalidInput([Problem((), str(found))]) from None
+    return secrets

@@ -1,0 +1,46 @@
+"""`exprec schema`: the schemas of all formats, listed or printed."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from exprec import schemas
+from exprec.cli.options import json_option
+from exprec.recorder.errors import InvalidInput, Problem
+from exprec.recorder.format import canonical_json
+from exprec.recorder.schema.engine import unknown_word
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=lambda ctx, param, text: list(schemas.names()))
+@json_option
+def schema(name: str | None, as_json: bool) -> None:
+    """List the schemas, or print the one of that NAME.
+
+    A name without its version stands for the newest one.
+
+    \b
+    Example:
+      exprec schema
+      exprec schema event.policy_change
+    """
+    if name is not None:
+        sys.stdout.buffer.write(schemas.text(_full_name(name)))
+    elif as_json:
+        listed = [{"name": known, "title": schemas.load(known).get("title", "")} for known in schemas.names()]
+        sys.stdout.buffer.write(canonical_json.encode(listed))
+    else:
+        width = max(map(len, schemas.names()))
+        for known in schemas.names():
+            click.echo(f"{known:<{width}}  {schemas.load(known).get('title', '')}")
+
+
+def _full_name(name: str) -> str:
+    if name in schemas.names():
+        return name
+    versions = [known for known in schemas.names() if known.rpartition(".v")[0] == name]
+    if not versions:
+        raise InvalidInput([Problem((), unknown_word(f"schema '{name}'", name, list(schemas.names())))])
+    return max(versions, key=lambda known: int(known.rpartition(".v")[2]))

@@ -1,0 +1,263 @@
+"""`exprec show`: a recorded run, or a log alone, printed as it printed when it ran, or a selection of its events.
+
+It parses and selects; how events look is told in `render`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from exprec.cli.options import (
+    complete_agent,
+    complete_event_type,
+    complete_run,
+    display_options,
+    json_option,
+    pager_option,
+    store_option,
+    verbose_config,
+)
+from exprec.cli.output.raw_output import address_line, begin_line, copy_output, failure_comment
+from exprec.cli.pager import paged
+from exprec.cli.terminal import store_path, wants_color
+from exprec.recorder.display.console import make_console
+from exprec.recorder.display.display import EventDisplay, display_events, display_experiment_output
+from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display.text import visible
+from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
+from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
+from exprec.recorder.format import layout
+from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.store.log import FileSource, LogReader
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.store import find_run
+
+_SWITCH_FOR = {LLM_CALL: "llm", ITERATION_END: "metrics"}
+"""The switch that shows events of a type that are not shown by default."""
+
+
+class _IterationRange(click.ParamType[tuple[int, int]]):
+    name = "N[-M]"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+        if match is None:
+            self.fail(f"'{value}' is not an iteration (3) or a range of iterations (3-7)", param, ctx)
+        first = int(match[1])
+        last = int(match[2] or first)
+        if last < first:
+            self.fail(f"the range {value} is empty", param, ctx)
+        return first, last
+
+
+class _Selection:
+    """Which events are asked for, and what there was to choose from."""
+
+    def __init__(self, iteration: tuple[int, int] | None, agent: str | None, event_type: str | None) -> None:
+        self._iteration, self._agent, self._type = iteration, agent, event_type
+        self.is_everything = iteration is None and agent is None and event_type is None
+        self.events_read = 0
+        self._count = 0
+        self._last_iteration = 0
+        self._agents: set[str] = set()
+        self._types: set[str] = set()
+
+    def selects(self, event: Event) -> bool:
+        """Whether this event is asked for."""
+        iteration, agent, event_type = event["iteration"], event.get("agent_id"), event["event_type"]
+        self.events_read += 1
+        self._last_iteration = max(self._last_iteration, iteration)
+        self._types.add(event_type)
+        if isinstance(agent, str):
+            self._agents.add(agent)
+        selected = (
+            (self._iteration is None or self._iteration[0] <= iteration <= self._iteration[1])
+            and (self._agent is None or self._agent == agent)
+            and (self._type is None or self._type == event_type)
+        )
+        self._count += selected
+        return selected
+
+    def why_nothing(self) -> str | None:
+        """Why none of the events that were read is selected; None when one is, or all were asked for."""
+        if self.is_everything or self._count:
+            return None
+        if self._type is not None and self._type not in self._types:
+            return f"no event of the type '{self._type}'; there are {_listed(self._types)}"
+        if self._agent is not None and self._agent not in self._agents:
+            return f"no event of the agent '{self._agent}'; there are events of {_listed(self._agents)}"
+        if self._iteration is not None and self._iteration[0] > self._last_iteration:
+            return f"no event of iteration {self._iteration[0]}; the last iteration is {self._last_iteration}"
+        return "no event is all of what was asked for"
+
+
+@click.command()
+@click.argument("run", metavar="RUN", shell_complete=complete_run)
+@store_option
+@display_options
+@click.option("--iteration", type=_IterationRange(), help="Only the events of these iterations (from 1; 0: outside).")
+@click.option("--agent", metavar="ID", help="Only the events of this agent.", shell_complete=complete_agent)
+@click.option(
+    "--event",
+    "event_type",
+    metavar="TYPE",
+    help="Only the events of this type, also of one that is not shown by default.",
+    shell_complete=complete_event_type,
+)
+@pager_option
+@json_option
+def show(
+    run: str,
+    store: Path | None,
+    verbose: bool,
+    color: str,
+    iteration: tuple[int, int] | None,
+    agent: str | None,
+    event_type: str | None,
+    no_pager: bool,
+    as_json: bool,
+    **switches: bool | None,
+) -> None:
+    """Print a recorded run, byte for byte as it printed when it ran with the same switches.
+
+    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. A run that is
+    in progress or was interrupted can be shown too: as far as it came. The path of a log file alone, under
+    any name, shows the events in it.
+
+    Of the run of a command, what it wrote to stdout is printed to stdout, what it wrote to stderr to stderr, and the
+    address after that; the bytes are the command's own, also those that mean something to a terminal. Its events
+    follow on stdout with -v, and are shown alone with --event, --iteration, --agent or --json.
+
+    On a terminal what is printed to stdout goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
+
+    With --json the selected events are printed as they stand in the log.
+
+    \b
+    Example:
+      exprec show 3f5c
+      exprec show 3f5c --iteration 2-4 --agent BANK_A -v
+    """
+    switch = _SWITCH_FOR.get(event_type or "")
+    if switch is not None and switches[switch] is None:
+        switches[switch] = True
+    config = verbose_config(verbose=verbose, switches=switches)
+    selection = _Selection(iteration, agent, event_type)
+    found = _find(run, store_path(store))
+    if as_json:
+        torn_bytes = _print_lines(found, selection)
+    elif isinstance(found, RunDirectory) and found.type == layout.COMMAND_RUN and selection.is_everything:
+        torn_bytes = _print_output(found, config if verbose else None, color, no_pager=no_pager)
+    else:
+        torn_bytes = _print_display(found, selection, config, color, no_pager=no_pager)
+    _comment(found, selection, torn_bytes)
+
+
+def _find(reference: str, store: Path) -> RunDirectory | Path:
+    """The run of that name, or the log file at that path."""
+    path = Path(reference)
+    try:
+        is_file = path.is_file()
+    except OSError:
+        # A name too long for a file may still be wrong in a way that `find_run` tells.
+        is_file = False
+    if not is_file:
+        return find_run(reference, store)
+    if path.name != reference:
+        return path
+    try:
+        return find_run(reference, store)
+    except (RunNotFound, NotAStore):
+        return path
+
+
+def _reader(found: RunDirectory | Path) -> LogReader:
+    return LogReader(FileSource(found), found) if isinstance(found, Path) else found.reader()
+
+
+def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
+    """Print the selected lines of the log; returns the bytes of a torn last line."""
+    reader = _reader(found)
+    is_terminal = sys.stdout.isatty()
+    for entry in reader.entries():
+        if selection.selects(entry.event):
+            sys.stdout.buffer.write(_harmless(entry.line) if is_terminal else entry.line)
+    return reader.torn_bytes
+
+
+def _harmless(line: bytes) -> bytes:
+    """A line of a log as equal JSON that no terminal obeys: JSON itself escapes the characters below U+0020 alone."""
+    text = line.decode()[:-1]
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return f"{shown}\n".encode()
+
+
+def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:
+    """Print what a command wrote to each of its streams, and with a config its events; returns the bytes of a torn
+    last line of these."""
+    provider = StoredStateProvider(run)
+    # Before there is a pager, as below.
+    stdout, stderr = (run.output(stream) for stream in layout.STREAMS)
+    with paged(not no_pager) as stream:
+        last = copy_output(stdout, stream)
+        if config is not None:
+            begin_line(stream, last)
+            last = b""
+            display_events(provider, make_console(stream, color=wants_color(color)), config)
+        stream.flush()
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        # They share the screen.
+        begin_line(sys.stdout, last)
+        sys.stdout.flush()
+    begin_line(sys.stderr, copy_output(stderr, sys.stderr))
+    if provider.is_sealed:
+        sys.stderr.write(failure_comment(run.head["failure"]) + address_line(run.run_id))
+    return provider.torn_bytes
+
+
+def _print_display(
+    found: RunDirectory | Path, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
+) -> int:
+    """Display the selected events; returns the bytes of a torn last line."""
+    # Before there is a pager: what cannot be opened is told without one.
+    reader = _reader(found)
+    with paged(not no_pager) as stream:
+        console = make_console(stream, color=wants_color(color))
+        if selection.is_everything and isinstance(found, RunDirectory):
+            provider = StoredStateProvider(found)
+            display_experiment_output(provider, console, config)
+            return provider.torn_bytes
+        display = EventDisplay(console, config)
+        if isinstance(found, RunDirectory):
+            display.open(StoredStateProvider(found))
+        display.show_all(entry.event for entry in reader.entries() if selection.selects(entry.event))
+    return reader.torn_bytes
+
+
+def _comment(found: RunDirectory | Path, selection: _Selection, torn_bytes: int) -> None:
+    """Say on stderr what the events cannot: that none is selected, that there is no end."""
+    nothing = selection.why_nothing()
+    if nothing is not None:
+        click.echo(f"exprec: {visible(nothing)}", err=True)
+    if isinstance(found, Path):
+        if torn_bytes:
+            message = f"the last line is torn: {torn_bytes} bytes without a newline"
+            raise Damaged(found, message, selection.events_read + 1)
+        return
+    if found.is_sealed:
+        return
+    click.echo(f"exprec: this run is not sealed ({found.status}); this is as far as it came", err=True)
+    if torn_bytes:
+        click.echo(f"exprec: a last line of {torn_bytes} bytes was cut off and is not shown", err=True)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,146 @@
+"""`exprec simulate`: the outcome of a payment scenario under given policies, once or for a batch of lines.
+
+It records nothing; what a scenario means is told in `recorder.payments`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from exprec.cli.options import json_option
+from exprec.recorder.display.text import visible_lines
+from exprec.recorder.documents.loader import load_document, parse_document, read_document
+from exprec.recorder.errors import ExprecError, InvalidInput, Problem
+from exprec.recorder.format.canonical_json import decode, encode
+from exprec.recorder.payments import Outcome, PaymentSimulator, check_scenario
+from exprec.recorder.payments.rng import MAX_SEED
+from exprec.recorder.schema.engine import unknown_word
+
+_LINE_KEYS = ("scenario", "policies", "seed")
+# A line may carry the outcome that it is expected to have, as test vectors do.
+_UNREAD_KEYS = ("expected",)
+_CACHED_SCENARIOS = 8
+
+_SimulatorOf = Callable[[bytes], PaymentSimulator]
+
+
+@click.command(short_help="Evaluate one set of policies once.")
+@click.argument("scenario", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--policies", type=click.Path(path_type=Path), metavar="FILE", help="Policies by agent, in place of the scenario's."
+)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="N", help="The seed, in place of the scenario's.")
+@click.option("--batch", type=click.File("rb"), metavar="FILE", help="Simulate each line of FILE; - is stdin.")
+@json_option
+def simulate(
+    scenario: Path | None, policies: Path | None, seed: int | None, batch: BinaryIO | None, as_json: bool
+) -> None:
+    """Simulate a payment SCENARIO once and print what it costs each agent, in cents.
+
+    SCENARIO is a YAML, TOML or JSON file, and so is the FILE of --policies: a policy document for each
+    agent that shall not follow the one in the scenario.
+
+    With --batch each line is a JSON object {"scenario": ..., "policies": ..., "seed": ...}, of which only
+    the scenario is required, and gives one line of JSON, in the same order: the outcome, or
+    {"error": ...} where the line cannot be simulated.
+
+    \b
+    Example:
+      exprec simulate examples/castro/two-period-scenario.yaml --seed 7
+      exprec simulate --batch lines.jsonl > outcomes.jsonl
+    """
+    if (scenario is None) == (batch is None):
+        raise click.UsageError("give either a SCENARIO or --batch FILE")
+    if batch is not None:
+        if policies is not None or seed is not None:
+            raise click.UsageError("--policies and --seed go with a SCENARIO; the lines of a batch have their own")
+        _simulate_lines(batch)
+    elif scenario is not None:
+        _show(_simulate_file(scenario, policies, seed), as_json)
+
+
+def _show(outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        click.echo(encode(outcome.as_dict()), nl=False)
+        return
+    # Imported here because a batch shall not wait for rich.
+    from exprec.cli.output.simulation import outcome_table
+
+    click.echo(outcome_table(outcome).encode("utf-8", "backslashreplace"))
+
+
+def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> Outcome:
+    document = read_document(scenario)
+    if problems := document.every_problem(check_scenario(document.value)):
+        raise InvalidInput(problems)
+    simulator = PaymentSimulator(document.value)
+    if policies is None:
+        return simulator.simulate({}, seed)
+    given = load_document(policies)
+    try:
+        return simulator.simulate(given.value, seed)
+    except InvalidInput as error:
+        raise InvalidInput(given.locate(error.problems)) from None
+
+
+def _simulate_lines(batch: BinaryIO) -> None:
+    """Print the outcome of each line, or why it has none, before the next line is read."""
+    simulator_of = lru_cache(_CACHED_SCENARIOS)(lambda scenario: PaymentSimulator(decode(scenario)))
+    for line in batch:
+        if line.strip():
+            click.echo(_simulate_line(line, simulator_of), nl=False)
+
+
+def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
+    try:
+        given = _read_line(line)
+        simulator = simulator_of(encode(given["scenario"]))
+        return encode(simulator.simulate(given.get("policies", {}), given.get("seed")).as_dict())
+    except ExprecError as error:
+        return encode({"error": visible_lines(str(error))})
+
+
+def _read_line(line: bytes) -> Mapping[str, Any]:
+    """The object on a line. Raises InvalidInput for anything else, a repeated key included."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput([Problem((), f"not UTF-8 text (byte {error.start})")]) from None
+    try:
+        given = json.loads(text, object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError):
+        given = _explained(text)
+    if not isinstance(given, dict):
+        raise InvalidInput([Problem((), "a line must be a JSON object")])
+    problems = [
+        Problem((key,), unknown_word("key", key, list(_LINE_KEYS)), key)
+        for key in given
+        if key not in _LINE_KEYS + _UNREAD_KEYS
+    ]
+    if "scenario" not in given:
+        problems.append(Problem(("scenario",), "this key is required and missing", "scenario"))
+    if problems:
+        raise InvalidInput(problems)
+    return given
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ValueError
+    return mapping
+
+
+def _explained(text: str) -> Any:
+    """What is wrong with text that Python's own reader refused, in words; that it gives a value is rare."""
+    try:
+        return parse_document(text, "line", "json").value
+    except InvalidInput as error:
+        raise InvalidInput([replace(problem, source=None, line=None) for problem in error.problems]) from None

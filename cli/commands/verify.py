@@ -1,0 +1,302 @@
+"""`exprec verify`: whether runs are what they say they are, with every problem of every run.
+
+It selects runs and prints. What is checked is told in `recorder.state.verify` and `recorder.store.verify`, how runs
+come out of git in `git.committed`, what a commit may do to them in `git.staged`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exprec.cli.options import complete_revision, complete_run, json_option, store_option
+from exprec.cli.terminal import known_secrets, store_path, wants_progress
+from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.display.text import counted, visible
+from exprec.recorder.errors import Problem
+from exprec.recorder.format import layout
+from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.verify.check import verify as problems_of
+from exprec.recorder.verify.store import verify_store
+
+if TYPE_CHECKING:
+    from exprec.recorder.git.source import CommittedStore, Layout
+
+_NOT_VERIFIED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is verified: a run, or a file of a store beside the runs, which is there because it has problems."""
+
+    path: str
+    """As it can be opened from here, or as git names it."""
+    problems: Iterator[Problem]
+    shown: Callable[[Problem], str]
+    """The file of a problem, as `path`."""
+    run: RunDirectory | None = None
+    """None where there is no run that could be read."""
+    name: str | None = None
+    """That of the folder of the run; None for what is none."""
+
+
+@dataclass(slots=True)
+class _Counted:
+    runs: int = 0
+    failed: int = 0
+    problems: int = 0
+
+
+@click.command(short_help="Prove that runs are what was recorded.")
+@click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=complete_run)
+@click.option("--all", "every", is_flag=True, help="Verify every run of the store, and those that are not sealed.")
+@click.option(
+    "--git",
+    "revision",
+    metavar="REV",
+    shell_complete=complete_revision,
+    help="Verify what is committed in REV, without a checkout; without RUN, all of it.",
+)
+@click.option("--staged", is_flag=True, help="Verify the runs and tags of all stores that the next commit touches.")
+@click.option("--quick", is_flag=True, help="Check sizes, digests and addresses only.")
+@store_option
+@json_option
+@click.pass_context
+def verify(
+    context: click.Context,
+    runs: tuple[str, ...],
+    every: bool,
+    revision: str | None,
+    staged: bool,
+    quick: bool,
+    store: Path | None,
+    as_json: bool,
+) -> None:
+    """Check runs down to the last byte: address, digests, form, schemas, order, and what the log comes to.
+
+    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory; with --git an id or
+    a tag of that revision. Where a revision has no store at the usual place, its only other one is taken.
+
+    Every problem of every run is listed as `file:line: field: what is wrong and what to do`. Exits with 0
+    when all runs verify, with 1 when one does not or is not sealed, with 2 when there is no such revision or no
+    repository, with 4 when there is no such run, and with 5 when the store itself cannot be read as one.
+
+    With --staged, which is for a pre-commit hook (`exprec init --hook` installs one), it is a problem too when a
+    sealed run is changed, or when a tag or an attestation comes without its run. To remove a whole run is
+    allowed, and said.
+
+    \b
+    Example:
+      exprec verify 3f5c
+      exprec verify --all --json | jq -r 'select(.ok | not) | .run'
+      exprec verify --git origin/main --quick
+      exprec verify --staged
+    """
+    _check_usage(runs, every=every, revision=revision, staged=staged)
+    guard = SecretGuard(known_secrets())
+    tally = _Counted()
+    with ExitStack() as resources:
+        if staged:
+            total, subjects = _in_index(store, resources, quick=quick)
+        elif revision is not None:
+            total, subjects = _in_revision(revision, runs, store, resources, quick=quick)
+        else:
+            total, subjects = _in_folder(runs, store_path(store), quick=quick)
+        # Where the lines go to the same terminal, they are the progress.
+        shows_progress = not runs and wants_progress(shows_events=True)
+        for number, subject in enumerate(subjects, 1):
+            if shows_progress:
+                click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
+            number_of_problems = _show_json(subject, guard) if as_json else _show(subject, guard)
+            tally.runs += subject.name is not None
+            tally.failed += subject.name is not None and number_of_problems > 0
+            tally.problems += number_of_problems
+    _show_summary(tally)
+    if tally.problems:
+        context.exit(_NOT_VERIFIED)
+
+
+def _check_usage(runs: Sequence[str], *, every: bool, revision: str | None, staged: bool) -> None:
+    if staged and (runs or every or revision is not None):
+        raise click.UsageError("--staged selects the runs itself; give it without RUN, --all and --git")
+    if (runs and every) or not (runs or every or staged or revision is not None):
+        raise click.UsageError("give the runs to verify, or --all for every run of the store (not both)")
+
+
+# --- the working tree ---------------------------------------------------------------------------------
+
+
+def _in_folder(references: Sequence[str], store: Path, *, quick: bool) -> tuple[int, Iterator[_Subject]]:
+    found = [_find(each, store) for each in references] if references else _all_runs(Store(store))
+    subjects = (_stored(run, quick=quick) for run in found)
+    return len(found), subjects if references else chain(subjects, _beside_the_runs(Store(store)))
+
+
+def _beside_the_runs(store: Store) -> Iterator[_Subject]:
+    """What is wrong with a store itself."""
+    for problem in verify_store(store):
+        yield _Subject(str(store.path), iter([problem]), lambda problem: str(store.path / (problem.source or ".")))
+
+
+def _stored(run: RunDirectory, *, quick: bool) -> _Subject:
+    # There may be many problems of one file.
+    named = cache(lambda source: str(_file(run, source)))
+    return _Subject(
+        str(run.path),
+        problems_of(run, quick=quick),
+        lambda problem: named(problem.source or "."),
+        run,
+        run.path.resolve().name,
+    )
+
+
+def _find(reference: str, store: Path) -> RunDirectory:
+    """The run of that name. A folder named like an address is a run even if all that told so was lost."""
+    path = Path(reference)
+    # Of what cannot be looked at, `find_run` says why.
+    with suppress(OSError):
+        if path.is_dir() and (is_run_id(path.resolve().name) or (path / layout.SCHEMAS_FILE).is_file()):
+            return RunDirectory(path)
+    return find_run(reference, store)
+
+
+def _all_runs(store: Store) -> list[RunDirectory]:
+    """Every run of a store, and whatever else in it has the files of a run."""
+    known = set(store.run_ids())
+    renamed = [
+        folder.name
+        for folder in store.path.iterdir()
+        if folder.name not in known
+        and any((folder / name).is_file() for name in (layout.RUN_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE))
+    ]
+    work = [store.path / layout.WORK_FOLDER / name for name in store.work_names()]
+    return [RunDirectory(path) for path in [*(store.path / name for name in sorted([*known, *renamed])), *work]]
+
+
+def _file(run: RunDirectory, source: str) -> Path:
+    """The file of a problem as it can be opened from here."""
+    parts: Sequence[str] = Path(source).parts
+    if parts and parts[0] == layout.ATTESTATIONS_FOLDER:
+        return run.path.resolve().parent.joinpath(*parts)
+    name = run.path.resolve().name
+    inside = parts[parts.index(name) + 1 :] if name in parts else parts
+    return run.path.joinpath(*inside)
+
+
+# --- git ----------------------------------------------------------------------------------------------
+# What reads git is imported only where it is asked for: `verify` of a folder shall not wait for it.
+
+
+def _in_revision(
+    revision: str, references: Sequence[str], option: Path | None, resources: ExitStack, *, quick: bool
+) -> tuple[int, Iterator[_Subject]]:
+    from exprec.recorder.git.source import find_store, laid_out, repository_of
+
+    repository, path = repository_of(store_path(option))
+    entries = repository.tree(repository.commit(revision))
+    store = find_store(revision, path, entries, is_given=option is not None)
+    if store.path != path:
+        click.echo(f"exprec: the store is {visible(store.name())}; there is none at {visible(path)}", err=True)
+    blobs = resources.enter_context(repository.blobs())
+    names = [store.resolve(each, blobs) for each in references] if references else store.run_names()
+    layout = resources.enter_context(laid_out(store, blobs))
+    return len(names), (subject for name in names for subject in _committed(layout, name, quick=quick))
+
+
+def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tuple[int, Iterator[_Subject]]:
+    from exprec.recorder.git.repository import Repository
+    from exprec.recorder.git.source import repository_of
+    from exprec.recorder.git.staged import staged_stores
+
+    repository, only = (Repository(Path()), None) if option is None else repository_of(option)
+    blobs = resources.enter_context(repository.blobs())
+    stores = staged_stores(repository, blobs, only)
+    for note in (note for each in stores for note in each.notes):
+        click.echo(f"exprec: {visible(note)}", err=True)
+
+    def subjects() -> Iterator[_Subject]:
+        from exprec.recorder.git.source import laid_out
+
+        for each in stores:
+            for problem in each.problems:
+                yield _Subject(each.store.name(problem.source or ""), iter([problem]), _named_by(each.store))
+            if each.runs:
+                with laid_out(each.store, blobs) as layout:
+                    for name, changes in each.runs.items():
+                        yield from _committed(layout, name, changes, quick=quick)
+
+    return sum(len(each.runs) + len(each.problems) for each in stores), subjects()
+
+
+def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, quick: bool) -> Iterator[_Subject]:
+    """A run of a revision or of the index, which is there as files until the next one is asked for.
+
+    `changes` were made to it since it was sealed. They are no problems if it verifies: its address says that then
+    it is now what was recorded, and was not before.
+    """
+    with layout.run(name) as laid:
+        found = chain(laid.problems, problems_of(laid.run, quick=quick) if laid.run else ())
+        first = next(found, None)
+        if changes and first is None:
+            click.echo(f"exprec: this commit repairs the run {name}", err=True)
+        problems = iter(()) if first is None else chain(changes, [first], found)
+        yield _Subject(layout.committed.name(name), problems, _named_by(layout.committed), laid.run, name)
+
+
+def _named_by(store: CommittedStore) -> Callable[[Problem], str]:
+    return lambda problem: store.name(problem.source or "")
+
+
+# --- what is printed ----------------------------------------------------------------------------------
+
+
+def _show(subject: _Subject, guard: SecretGuard) -> int:
+    """Print the problems as they are found, else that there is none; returns how many there are."""
+    count = 0
+    for problem in subject.problems:
+        count += 1
+        click.echo(visible(guard.redacted(str(problem.within(subject.shown(problem))))))
+    if not count and subject.run is not None:
+        events = subject.run.head["counts"]["events"]
+        click.echo(f"ok {subject.run.run_id} ({counted(events, 'event')})")
+    return count
+
+
+def _show_json(subject: _Subject, guard: SecretGuard) -> int:
+    listed = [
+        {
+            "file": problem.source,
+            "line": problem.line,
+            "key": guard.redacted(problem.key),
+            "message": guard.redacted(problem.message),
+        }
+        for problem in subject.problems
+    ]
+    run = None if listed else subject.run
+    said: dict[str, Any] = {
+        "run": subject.name if run is None else run.run_id,
+        "path": subject.path,
+        "ok": not listed,
+        "events": None if run is None else run.head["counts"]["events"],
+        "problems": listed,
+    }
+    # ASCII, so that a file name that is not text can be written to any terminal.
+    click.echo(json.dumps(said, sort_keys=True))
+    return len(listed)
+
+
+def _show_summary(tally: _Counted) -> None:
+    if tally.failed:
+        outcome = f"{counted(tally.failed, 'run')} with {counted(tally.problems, 'problem')}"
+    else:
+        outcome = counted(tally.problems, "problem") if tally.problems else "no problems"
+    click.echo(f"{counted(tally.runs, 'run')} verified: {outcome}", err=True)

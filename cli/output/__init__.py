@@ -1,0 +1,1 @@
+"""Reporters: results as text, JSON and Markdown."""

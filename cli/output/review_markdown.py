@@ -1,0 +1,187 @@
+"""A review as a comment on a pull request: Markdown of a limited size, the most important first.
+
+Our own words are Markdown; every text that comes from a run, a file name or a revision is code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from exprec.cli.output import markdown
+from exprec.cli.output.comparison import comparison_markdown
+from exprec.cli.output.review import (
+    LONGEST_NAME,
+    MOST_NAMES,
+    NamedRun,
+    Review,
+    ReviewedRun,
+    TagChange,
+    cost,
+    executions,
+    headline,
+    shortened,
+    verdict,
+)
+from exprec.recorder.display.text import counted
+from exprec.recorder.errors import Problem
+
+MAX_BYTES = 60_000
+"""GitHub takes comments of 65,536 characters."""
+
+_MOST_OF_A_COMPARISON = 10_000
+_LONGEST_PROBLEM = 600
+_FIGURES = (
+    "run",
+    "name",
+    "status",
+    "mode",
+    "iterations",
+    "first → best → final",
+    "converged",
+    "recorded (UTC)",
+    "times",
+)
+
+
+@dataclass(slots=True)
+class _Section:
+    title: str
+    items: Sequence[str]
+    """Each complete by itself, and none with a newline at its end."""
+    noun: str
+    """What an item is, for the count of those that are left out."""
+    before: Sequence[str] = ()
+    """Lines before the first item."""
+    kept: list[str] = field(default_factory=list)
+
+    def fixed(self) -> int:
+        """The bytes of the section beside its items, if some of them are left out."""
+        return _size(self.text([""], len(self.items)))
+
+    def wanted(self) -> int:
+        return sum(_size(item) + 1 for item in self.items)
+
+    def text(self, kept: Sequence[str], left_out: int) -> str:
+        lines = [f"### {self.title}", "", *(self.before if kept else ()), *kept]
+        if left_out:
+            more = "more " if kept else ""
+            are = "is" if left_out == 1 else "are"
+            lines += ["", f"*{counted(left_out, f'{more}{self.noun}')} {are} left out, for the size of this comment.*"]
+        return "\n".join([*lines, "", ""])
+
+
+def review_markdown(review: Review, max_bytes: int = MAX_BYTES) -> str:
+    """The review as Markdown of at most so many bytes of UTF-8; what was left out is counted."""
+    head = _head(review)
+    sections = [section for section in _sections(review) if section.items]
+    left = max_bytes - _size(head) - sum(section.fixed() for section in sections)
+    for number, section in enumerate(sections):
+        others = sum(other.wanted() for other in sections[number + 1 :])
+        # No section leaves less than half of the room to those after it, unless they need less.
+        left -= _fill(section, max(left // 2, left - others))
+    parts = [section.text(section.kept, len(section.items) - len(section.kept)) for section in sections]
+    return "".join([head, *parts]).rstrip("\n") + "\n"
+
+
+def _fill(section: _Section, room: int) -> int:
+    """Keep as many of the first items as there is room for; returns the bytes they take."""
+    taken = 0
+    for item in section.items:
+        size = _size(item) + 1
+        if taken + size > room:
+            break
+        section.kept.append(item)
+        taken += size
+    return taken
+
+
+def _head(review: Review) -> str:
+    mark = "❌" if review.problem_count else "✅"
+    place = f"{_code(review.base)} to {_code(review.head)}, against their merge base {_code(review.merge_base[:12])}"
+    store = f", store {_code(review.store)}" if review.store else ""
+    return f"## {mark} exprec: {headline(review)}\n\n**{verdict(review)}** — {place}{store}\n\n"
+
+
+def _sections(review: Review) -> Iterable[_Section]:
+    yield _Section("Problems", [f"- {_problem(problem)}" for problem in _problems(review)], "problem")
+    yield _Section("Sealed runs changed", [_changed(run) for run in review.changed], "run")
+    yield _Section("Tags", [_tag(tag) for tag in review.tags], "tag")
+    header = markdown.table(_FIGURES, [])
+    yield _Section("Runs added", [_row(run) for run in review.added], "run", header)
+    title = "Same inputs, other results"
+    yield _Section(title, [_same(runs) for runs in review.same_inputs], "group", ["The final cost in cents:", ""])
+    yield _Section("Runs recorded again", [_again(run) for run in review.again], "run")
+    yield _Section("Runs removed", [f"- {_code(run.short_id)} {_code(run.name)}" for run in review.removed], "run")
+    compared = [_details(tag) for tag in review.tags if tag.comparison]
+    yield _Section("What the moved tags show now", compared, "comparison")
+
+
+def _problems(review: Review) -> Iterable[Problem]:
+    yield from review.problems
+    for run in review.verified:
+        yield from run.problems
+        more = run.problem_count - len(run.problems)
+        if more:
+            yield Problem((), f"{counted(more, 'more problem')} of {run.row.short_id}")
+
+
+def _problem(problem: Problem) -> str:
+    return _code(str(problem), _LONGEST_PROBLEM)
+
+
+def _changed(run: ReviewedRun) -> str:
+    how = "**does not verify**" if run.problem_count else "repaired: it verifies now"
+    return f"- {_code(run.row.short_id)} {_code(run.row.name)}: {_code(', '.join(run.files))} — {how}"
+
+
+def _tag(tag: TagChange) -> str:
+    places = [_code(short) for short in (tag.old_short, tag.new_short) if short]
+    reason = f" — not compared: {_code(tag.reason, _LONGEST_PROBLEM)}" if tag.reason else ""
+    return f"- {_code(tag.name)} {tag.how}: {' → '.join(places)}{reason}"
+
+
+def _row(run: ReviewedRun) -> str:
+    row = run.row
+    converged = "–" if row.converged is None else "yes" if row.converged else "no"
+    cells = (
+        _code(row.short_id),
+        _code(row.name),
+        row.status if row.problem is None else "**damaged**",
+        _code(row.mode or ""),
+        cost(row.iterations),
+        " → ".join(map(cost, (row.first_cost, row.best_cost, row.final_cost))),
+        converged,
+        _code((row.recorded_at or "")[:16].replace("T", " ")),
+        str(row.executions),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _same(runs: Sequence[NamedRun]) -> str:
+    listed = ", ".join(
+        f"{_code(run.short_id)} {cost(run.final_cost)}{' (added)' if run.is_added else ''}" for run in runs[:MOST_NAMES]
+    )
+    more = len(runs) - MOST_NAMES
+    return f"- {_code(runs[0].name)}: {listed}{f' and {more} more' if more > 0 else ''}"
+
+
+def _again(run: ReviewedRun) -> str:
+    return f"- {_code(run.row.short_id)} {_code(run.row.name)}: {executions(run)}"
+
+
+def _details(tag: TagChange) -> str:
+    """Folded, because a comparison is long. The blank lines let Markdown begin inside of the element."""
+    assert tag.comparison is not None
+    title = f"{_code(tag.name)}: {_code(tag.old_short)} → {_code(tag.new_short)}"
+    body = comparison_markdown(tag.comparison, _MOST_OF_A_COMPARISON)
+    return f"<details><summary>{title}</summary>\n\n{body.rstrip()}\n\n</details>\n"
+
+
+def _code(text: str, longest: int = LONGEST_NAME) -> str:
+    # The comment keeps what stands around the sign apart, which would be a link to a mail address.
+    return markdown.code(shortened(text, longest))
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

@@ -1,4 +1,0 @@
-"""Comparison of recorded values: what differs, and where.
-
-It neither reads runs nor prints.
-"""

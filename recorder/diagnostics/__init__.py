@@ -1,0 +1,1 @@
+"""Problems, values as text, suggestions, the secret guard."""

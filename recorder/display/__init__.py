@@ -1,0 +1,1 @@
+"""Events to lines of text: event templates, tables, wrapping, styles."""

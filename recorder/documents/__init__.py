@@ -1,0 +1,1 @@
+"""Documents that people write (YAML, TOML, JSON), with positions."""

@@ -1,0 +1,1 @@
+"""An iterative optimisation experiment: config, loop, acceptance, convergence."""

@@ -1,0 +1,338 @@
+"""What must hold of an experiment besides the types of its keys, and the files that it names.
+
+It builds no configuration: `config` does, from what is found here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from exprec import schemas
+from exprec.recorder.documents.loader import Document, read_document, read_plain, read_text
+from exprec.recorder.errors import InvalidInput, KeyPath, Problem
+from exprec.recorder.experiment.constraints import TREES
+from exprec.recorder.experiment.evaluation.user_module import NotImportable, UserFunction, load_function, split_name
+from exprec.recorder.payments import check_scenario
+from exprec.recorder.schema import engine
+from exprec.recorder.schema.engine import key_name, show_value, unknown_word
+
+_SCHEMA = "experiment.v1"
+
+PAYMENTS = "payments"
+"""The simulator that is built in."""
+
+_TEMPORAL = "deterministic-temporal"
+_NEED_SAMPLES = ("require_statistical_significance", "max_coefficient_of_variation")
+
+_PROVIDER = re.compile(r"[A-Za-z][\w-]*:\S+")
+_SCRIPTED = "scripted:"
+_DIGEST = re.compile(r"#sha256=([0-9a-f]{64})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file of answers: where it lies, and the SHA-256 of its bytes in hex."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A valid experiment document and the content of the files that it names."""
+
+    value: dict[str, Any]
+    scenario: dict[str, Any]
+    system_prompt: str | None
+    script: Script | None
+    function: UserFunction | None
+    warnings: tuple[str, ...]
+
+
+def checked(document: Document, folder: Path, *, seed: int | None, model: str | None) -> Checked:
+    """Everything that an experiment document says, or InvalidInput with everything that is wrong with it.
+
+    Files are looked for in `folder`. `seed` and `model` replace master_seed and llm.model; a script that
+    `model` names is looked for from the working directory.
+    """
+    value = _overridden(document.value, seed, model)
+    check = _Check(document, value, folder)
+    if not isinstance(value, dict):
+        raise InvalidInput(document.every_problem(check.problems))
+    scenario = check.scenario()
+    prompt = check.system_prompt()
+    script = check.model(Path() if model is not None else folder)
+    function = check.simulator()
+    check.agents(scenario)
+    check.ticks(scenario)
+    check.constraints()
+    check.acceptance()
+    check.settlement()
+    given: dict[KeyPath, Any] = {("master_seed",): seed, ("llm", "model"): model}
+    problems = document.every_problem(_blamed(problem, given) for problem in check.problems)
+    if problems:
+        raise InvalidInput(problems)
+    warnings = tuple(str(problem) for problem in document.locate(_warnings(value)))
+    return Checked(value, scenario, prompt, script, function, warnings)
+
+
+def _overridden(value: Any, seed: int | None, model: str | None) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if seed is not None:
+        value = {**value, "master_seed": seed}
+    if model is not None and isinstance(value.get("llm"), dict):
+        value = {**value, "llm": {**value["llm"], "model": model}}
+    return value
+
+
+def _blamed(problem: Problem, given: dict[KeyPath, Any]) -> Problem:
+    """The problem, laid to the command line and not to the file if its value came from there."""
+    if given.get(problem.path) is None or problem.source is not None:
+        return problem
+    return replace(problem, key=key_name(problem.path), source="command line")
+
+
+class _Check:
+    """Collects problems: those of the schema first, then what each method finds where the schema found none."""
+
+    def __init__(self, document: Document, value: Any, folder: Path) -> None:
+        self._document, self._value, self._folder = document, value, folder
+        self.problems = engine.problems(value, _SCHEMA)
+        self._wrong = {problem.path for problem in self.problems}
+        self._is_payments = isinstance(value, dict) and value.get("simulator", PAYMENTS) == PAYMENTS
+
+    def _add(self, path: KeyPath, message: str) -> None:
+        if path not in self._wrong:
+            self.problems.append(Problem(path, message))
+
+    def scenario(self) -> dict[str, Any]:
+        """The scenario's content; what is wrong in its own file is reported with that file and its lines."""
+        given = self._value.get("scenario")
+        if isinstance(given, str) and given:
+            try:
+                file = read_document(self._folder / given)
+            except InvalidInput as error:
+                self._unread(("scenario",), error)
+                return {}
+            self.problems += file.every_problem(self._scenario_problems(file.value))
+            given = file.value
+        elif isinstance(given, dict):
+            self.problems += self._document.locate(self._scenario_problems(given), under=("scenario",))
+        return given if isinstance(given, dict) else {}
+
+    def _scenario_problems(self, scenario: Any) -> list[Problem]:
+        """What is wrong with a scenario. What a simulator of the user's wants of it, only its author knows."""
+        if self._is_payments:
+            return check_scenario(scenario)
+        return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
+
+    def simulator(self) -> UserFunction | None:
+        """The function that the experiment names; None for the built-in simulator and where there is none."""
+        name = self._value.get("simulator")
+        if self._is_payments or not isinstance(name, str) or not name:
+            return None
+        if split_name(name) is None:
+            self._add(("simulator",), f"must be {PAYMENTS} or module:callable, not {show_value(name)}")
+            return None
+        try:
+            return load_function(name, self._folder)
+        except NotImportable as error:
+            # A name with a digest comes from a recorded configuration, which may be read where the module is not.
+            if "#" not in name or not error.is_absent:
+                self._add(("simulator",), str(error))
+            return None
+
+    def _unread(self, path: KeyPath, error: InvalidInput) -> None:
+        """A file that is not there is a problem of the key that names it; one with a line is the file's."""
+        for problem in error.problems:
+            if problem.line is None:
+                self._add(path, str(problem))
+            else:
+                self.problems.append(problem)
+
+    def system_prompt(self) -> str | None:
+        prompt, file = _at(self._value, "llm", "system_prompt"), _at(self._value, "llm", "system_prompt_file")
+        if isinstance(file, str):
+            if prompt is not None:
+                self._add(("llm", "system_prompt_file"), "stands beside system_prompt; give one of the two")
+            try:
+                return read_text(self._folder / file)
+            except InvalidInput as error:
+                self._unread(("llm", "system_prompt_file"), error)
+        return prompt if isinstance(prompt, str) else None
+
+    def model(self, script_folder: Path) -> Script | None:
+        name, path = _at(self._value, "llm", "model"), ("llm", "model")
+        if not isinstance(name, str) or name == "search":
+            return None
+        if name.startswith(_SCRIPTED) and name != _SCRIPTED:
+            return self._script(script_folder, name.removeprefix(_SCRIPTED))
+        if name == _SCRIPTED or not _PROVIDER.fullmatch(name):
+            wanted = "search, scripted:<file> or provider:name (such as openai:gpt-5)"
+            self._add(path, f"must be {wanted}, not {show_value(name)}")
+        return None
+
+    def _script(self, folder: Path, name: str) -> Script | None:
+        # A name with a digest comes from a recorded configuration, which may be read where the script is not.
+        if recorded := _DIGEST.search(name):
+            return Script(folder / name[: recorded.start()], recorded[1])
+        script = folder / name
+        try:
+            return Script(script, hashlib.sha256(read_plain(script)).hexdigest())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._add(("llm", "model"), f"cannot read the script {script}: {reason}; it is looked for there")
+            return None
+
+    def agents(self, scenario: dict[str, Any]) -> None:
+        ids = self._ids(scenario)
+        # Without ids the scenario is what is wrong, and that is said already.
+        if not ids:
+            return
+        optimized = self._value.get("optimized_agents")
+        for index, agent in enumerate(optimized if isinstance(optimized, list) else []):
+            if isinstance(agent, str) and agent not in ids:
+                self._add(("optimized_agents", index), unknown_word(f"agent {agent!r}", agent, ids))
+        customization = self._value.get("prompt_customization")
+        for key in customization if isinstance(customization, dict) else {}:
+            if key != "all" and key not in ids:
+                self._add(("prompt_customization", key), unknown_word("agent", key, ["all", *ids]))
+
+    def _ids(self, scenario: dict[str, Any]) -> list[str]:
+        """The ids of the agents; where the scenario of another simulator has none, those that are optimised."""
+        ids = _agent_ids(scenario)
+        if self._is_payments or (ids and len(ids) == len(scenario["agents"])):
+            return ids
+        optimized = self._value.get("optimized_agents")
+        return [agent for agent in optimized if isinstance(agent, str)] if isinstance(optimized, list) else []
+
+    def ticks(self, scenario: dict[str, Any]) -> None:
+        ticks, day = _at(self._value, "evaluation", "ticks"), _at(scenario, "simulation", "ticks_per_day")
+        if type(ticks) is int and type(day) is int and ticks != day:
+            why = "they must be equal, or a simulation would have no end of day"
+            self._add(
+                ("evaluation", "ticks"), f"is {ticks}, but simulation.ticks_per_day of the scenario is {day}; {why}"
+            )
+
+    def constraints(self) -> None:
+        parameters = _at(self._value, "policy_constraints", "allowed_parameters")
+        seen: set[str] = set()
+        for index, parameter in enumerate(parameters if isinstance(parameters, list) else []):
+            if not isinstance(parameter, dict):
+                continue
+            here = ("policy_constraints", "allowed_parameters", index)
+            name = parameter.get("name")
+            if isinstance(name, str) and name in seen:
+                self._add((*here, "name"), f"the parameter {name!r} is listed already")
+            seen.add(str(name))
+            for key, message in _bound_problems(parameter):
+                self._add((*here, key), message)
+
+    def acceptance(self) -> None:
+        """Demands on a new policy that none could meet, or that none is asked for."""
+        demands = _at(self._value, "evaluation", "acceptance")
+        mode = _at(self._value, "evaluation", "mode", default="bootstrap")
+        samples = _at(self._value, "evaluation", "num_samples", default=10)
+        is_single, found = mode in ("deterministic", "deterministic-pairwise"), f"the mode is {mode}"
+        if mode == "bootstrap":
+            is_single, found = samples is None or samples == 1, f"evaluation.num_samples is {show_value(samples)}"
+        for key, value in demands.items() if isinstance(demands, dict) else ():
+            if value is None or value is False:
+                continue
+            here = ("evaluation", "acceptance", key)
+            if mode == _TEMPORAL:
+                self._add(here, f"has no use in {mode}, which accepts every valid proposal; leave it out")
+            elif is_single and key in _NEED_SAMPLES:
+                needed = "takes evaluation.mode bootstrap and evaluation.num_samples of 2 or more"
+                self._add(here, f"{needed}, but {found}: a single simulation shows no deviation")
+
+    def settlement(self) -> None:
+        path = ("evaluation", "acceptance", "min_settlement_rate")
+        if not self._is_payments and _at(self._value, *path) is not None:
+            self._add(path, f"only the simulator {PAYMENTS} has payments that settle; leave it out or use null")
+
+
+def _bound_problems(parameter: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    kind = parameter.get("param_type")
+    bounds = {key: parameter[key] for key in ("min_value", "max_value") if _is_number(parameter.get(key))}
+    for key, bound in bounds.items():
+        if kind == "enum":
+            yield key, "an enum has no bounds; its allowed_values say everything"
+        elif kind == "int" and not isinstance(bound, int):
+            yield key, f"must be an integer, as the parameter is one, not {show_value(bound)}"
+    if kind in ("int", "float") and len(bounds) == 2 and bounds["min_value"] > bounds["max_value"]:
+        yield "max_value", f"must be at least min_value, which is {bounds['min_value']}, not {bounds['max_value']}"
+    if kind in ("int", "float") and parameter.get("allowed_values") is not None:
+        yield "allowed_values", "only an enum has allowed_values; use min_value and max_value"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _agent_ids(scenario: dict[str, Any]) -> list[str]:
+    agents = scenario.get("agents")
+    listed = [agent.get("id") for agent in agents if isinstance(agent, dict)] if isinstance(agents, list) else []
+    return [agent_id for agent_id in listed if isinstance(agent_id, str)]
+
+
+def _at(value: Any, *path: str | int, default: Any = None) -> Any:
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return default
+        value = value[part]
+    return value
+
+
+def _warnings(value: dict[str, Any]) -> Iterator[Problem]:
+    if _at(value, "convergence", "improvement_threshold") is not None:
+        yield Problem(("convergence", "improvement_threshold"), "has no effect")
+    if _at(value, "evaluation", "mode") == _TEMPORAL and _at(value, "llm", "model") == "search":
+        sweep = "the search learns from what is accepted alone, and deterministic-temporal accepts everything"
+        yield Problem(("llm", "model"), f"{sweep}: it walks from one end of each range to the other and back")
+    without_use = [key for key in ("database", "verbose") if key in (value.get("output") or {})]
+    if without_use:
+        yield Problem(("output",), f"no effect of {' and '.join(without_use)}: the store is made of files")
+    if value.get("simulator", PAYMENTS) == PAYMENTS:
+        yield from _names_without_effect(value.get("policy_constraints") or {})
+
+
+def _names_without_effect(constraints: dict[str, Any]) -> Iterator[Problem]:
+    """Allowed names that no policy can use: a slip, or a file made for a simulator that knows more."""
+    fields, actions = _known_names()
+    for index, name in enumerate(constraints.get("allowed_fields") or ()):
+        if name not in fields:
+            yield _no_effect("field", name, fields, "allowed_fields", index)
+    for tree, names in (constraints.get("allowed_actions") or {}).items():
+        if tree not in actions:
+            yield _no_effect("tree", tree, list(actions), "allowed_actions", tree)
+            continue
+        for index, name in enumerate(names):
+            if name not in actions[tree]:
+                yield _no_effect(f"action of {tree}", name, actions[tree], "allowed_actions", tree, index)
+
+
+def _no_effect(kind: str, name: str, known: list[str], *path: str | int) -> Problem:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return Problem(("policy_constraints", *path), f"{name!r} is no {kind} that exprec has, and has no effect{hint}")
+
+
+def _known_names() -> tuple[list[str], dict[str, list[str]]]:
+    """The fields that policies can read, and the actions that each of their trees can take."""
+    parts = schemas.load("policy.v1")["$defs"]
+    fields: list[str] = parts["value"]["then"]["properties"]["field"]["enum"]
+
+    def actions(node: str) -> list[str]:
+        action = parts[node]["allOf"][1]["then"]["properties"]["action"]
+        return list(action.get("enum") or [action["const"]])
+
+    nodes = ("node", "bank_node", "collateral_node", "collateral_node")
+    return fields, {tree: actions(node) for tree, node in zip(TREES, nodes, strict=True)}

@@ -1,0 +1,159 @@
+"""What an experiment allows a policy to contain, and what of a policy it does not allow.
+
+It does not say whether a policy is valid: the simulator does, and this survives any JSON value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeGuard
+
+from exprec.recorder.errors import KeyPath, Problem
+from exprec.recorder.schema.engine import key_name, show_value
+
+TREES = ("payment_tree", "bank_tree", "strategic_collateral_tree", "end_of_tick_collateral_tree")
+
+_FRACTION = "initial_liquidity_fraction"
+_FRACTION_IF_ABSENT = 0.5
+_OPERANDS = ("left", "right", "value", "values", "min", "max", "numerator", "denominator", "default")
+
+Role = Literal["node", "expression", "operand", "computation"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterConstraint:
+    """One parameter that policies may have; bounds are inclusive, None where there is none."""
+
+    name: str
+    param_type: Literal["int", "float", "enum"]
+    min_value: int | float | None = None
+    max_value: int | float | None = None
+    allowed_values: tuple[int | float | str, ...] = ()
+    description: str | None = None
+
+    def objection(self, value: Any) -> str | None:
+        """What is wrong with this value of the parameter, or None."""
+        if self.param_type == "enum":
+            known = any(value == allowed and not isinstance(value, bool) for allowed in self.allowed_values)
+            listed = ", ".join(map(show_value, self.allowed_values))
+            return None if known else f"must be one of {listed}, not {show_value(value)}"
+        if not _is_number(value) or (self.param_type == "int" and not isinstance(value, int)):
+            wanted = "an integer" if self.param_type == "int" else "a number"
+            return f"must be {wanted}, not {show_value(value)}"
+        if self.min_value is not None and value < self.min_value:
+            return f"must be at least {self.min_value}, not {show_value(value)}"
+        if self.max_value is not None and value > self.max_value:
+            return f"must be at most {self.max_value}, not {show_value(value)}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConstraints:
+    """What policies may contain. None restricts nothing; an empty collection admits nothing.
+
+    `allowed_actions` goes by tree; a tree it does not name is not restricted. `lsm_enabled` restricts
+    no policy: it is for those who explain the rules to a model.
+    """
+
+    allowed_parameters: tuple[ParameterConstraint, ...] | None = None
+    allowed_fields: tuple[str, ...] | None = None
+    allowed_actions: Mapping[str, tuple[str, ...]] | None = None
+    lsm_enabled: bool = True
+
+
+def violations(policy: Any, constraints: PolicyConstraints) -> list[Problem]:
+    """Everything in the policy document that the constraints do not allow, each with its path."""
+    if not isinstance(policy, dict):
+        return []
+    found = [*_parameter_violations(policy, constraints), *_tree_violations(policy, constraints)]
+    return [Problem(path, message, key_name(path, policy)) for path, message in found]
+
+
+def _parameter_violations(policy: dict[str, Any], constraints: PolicyConstraints) -> Iterator[tuple[KeyPath, str]]:
+    if constraints.allowed_parameters is None:
+        return
+    allowed = {parameter.name: parameter for parameter in constraints.allowed_parameters}
+    given = policy.get("parameters")
+    values: dict[KeyPath, Any] = {}
+    if isinstance(given, dict):
+        values = {("parameters", name): value for name, value in given.items()}
+    # The simulator takes the fraction from here, and 0.5 where there is none: neither is a way round a bound.
+    if ("parameters", _FRACTION) not in values:
+        if _FRACTION in policy:
+            values[(_FRACTION,)] = policy[_FRACTION]
+        elif _FRACTION in allowed and (objection := allowed[_FRACTION].objection(_FRACTION_IF_ABSENT)):
+            yield ("parameters", _FRACTION), f"is not given, and then {_FRACTION_IF_ABSENT}: {objection}"
+    for path, value in values.items():
+        parameter = allowed.get(str(path[-1]))
+        if parameter is None:
+            yield path, f"this parameter is not allowed ({_allowed(list(allowed))})"
+        elif objection := parameter.objection(value):
+            yield path, objection
+
+
+def _tree_violations(policy: dict[str, Any], constraints: PolicyConstraints) -> Iterator[tuple[KeyPath, str]]:
+    for tree in TREES:
+        actions = None if constraints.allowed_actions is None else constraints.allowed_actions.get(tree)
+        for role, part, path in _parts(policy.get(tree), (tree,)):
+            if role == "node" and part.get("type") == "action":
+                action = part.get("action")
+                if isinstance(action, str) and actions is not None and action not in actions:
+                    yield (*path, "action"), f"the action {action!r} is not allowed in {tree} ({_allowed(actions)})"
+            elif role == "operand" and isinstance(part.get("field"), str):
+                name = part["field"]
+                if constraints.allowed_fields is not None and name not in constraints.allowed_fields:
+                    yield (
+                        (*path, "field"),
+                        f"the field {name!r} is not allowed ({_allowed(constraints.allowed_fields)})",
+                    )
+
+
+def _parts(tree: Any, path: KeyPath) -> Iterator[tuple[Role, dict[str, Any], KeyPath]]:
+    """Every mapping of a tree that the simulator would read, with what it is read as, in document order."""
+    # A stack and not recursion, because a document may be nested as deep as its author likes.
+    pending: list[tuple[Role, Any, KeyPath]] = [("node", tree, path)]
+    while pending:
+        role, part, where = pending.pop()
+        if isinstance(part, dict):
+            yield role, part, where
+            children = _children(role, part)
+            pending.extend((child_role, child, (*where, *steps)) for child_role, child, steps in reversed(children))
+
+
+def _children(role: Role, part: dict[str, Any]) -> list[tuple[Role, Any, KeyPath]]:
+    match role:
+        case "node" if part.get("type") == "action":
+            arguments = part.get("parameters")
+            named = arguments.items() if isinstance(arguments, dict) else ()
+            return [("operand", value, ("parameters", name)) for name, value in named]
+        case "node":
+            nodes: list[tuple[Role, Any, KeyPath]] = [
+                ("node", part.get(key), (key,)) for key in ("on_true", "on_false")
+            ]
+            return [("expression", part.get("condition"), ("condition",)), *nodes]
+        case "expression":
+            inner = [*_each("expression", part, "condition"), *_each("expression", part, "conditions")]
+            return inner + [("operand", part.get(key), (key,)) for key in ("left", "right")]
+        case "operand":
+            # The simulator reads the first of these that is there.
+            first = next((key for key in ("field", "param", "value", "compute") if key in part), None)
+            return [("computation", part["compute"], ("compute",))] if first == "compute" else []
+        case "computation":
+            return [child for key in _OPERANDS for child in _each("operand", part, key)]
+
+
+def _each(role: Role, part: dict[str, Any], key: str) -> list[tuple[Role, Any, KeyPath]]:
+    value = part.get(key)
+    if isinstance(value, list):
+        return [(role, item, (key, index)) for index, item in enumerate(value)]
+    return [(role, value, (key,))]
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _allowed(names: Sequence[str]) -> str:
+    return f"allowed: {', '.join(names) or 'none'}"

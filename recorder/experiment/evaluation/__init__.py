@@ -1,0 +1,1 @@
+"""Evaluation of policies: simulators, seeds, worker processes."""

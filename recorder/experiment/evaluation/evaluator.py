@@ -1,0 +1,199 @@
+"""Policies to costs: which seeds are simulated, and what the simulations come to.
+
+It decides nothing: whether costs are good enough is told in `acceptance` and `convergence`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from exprec.recorder.errors import Problem
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.evaluation.seeds import iteration_seed, sample_seed
+from exprec.recorder.format import canonical_json
+
+Policies = Mapping[str, Mapping[str, Any]]
+
+
+class AgentResult(Protocol):
+    """What a simulation came to for one agent; `total` is its cost in cents."""
+
+    @property
+    def total(self) -> int: ...
+
+    def as_dict(self) -> dict[str, int]:
+        """The total and what it is made of, in cents."""
+        ...
+
+
+class SimulationResult(Protocol):
+    """What one simulation came to: payments that arrived, those that settled, and the agents' costs."""
+
+    @property
+    def arrivals(self) -> int: ...
+    @property
+    def settled(self) -> int: ...
+    @property
+    def agents(self) -> Mapping[str, AgentResult]: ...
+
+
+class AgentCosts(NamedTuple):
+    """An `AgentResult` that holds its figures by name, in cents."""
+
+    figures: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return self.figures["total"]
+
+    def as_dict(self) -> dict[str, int]:
+        """A copy of the figures."""
+        return dict(self.figures)
+
+
+class Result(NamedTuple):
+    """A `SimulationResult` that holds nothing but its figures, whichever simulator they are from."""
+
+    arrivals: int
+    settled: int
+    agents: Mapping[str, AgentCosts]
+
+
+class Simulator(Protocol):
+    """What evaluates policies. The same policies and seed always give the same result."""
+
+    def simulate_each(self, policies: Policies, seeds: Sequence[int]) -> Iterator[SimulationResult]:
+        """The result for each seed, in order, computed as it is asked for.
+
+        Raises InvalidInput for a policy that is none, SimulationError for one that cannot run.
+        """
+        ...
+
+    def check_policy(self, policy: Any) -> list[Problem]:
+        """Everything wrong with a policy document; empty when it can be simulated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One simulation: its seed, and its result."""
+
+    seed: int
+    result: SimulationResult
+
+    def cost(self, agent_id: str) -> int:
+        """The agent's cost, in cents."""
+        return self.result.agents[agent_id].total
+
+    @property
+    def settlement_rate(self) -> float:
+        """Settled payments over arrived ones; 1 when nothing arrived."""
+        return self.result.settled / self.result.arrivals if self.result.arrivals else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The same policies simulated with each seed of an evaluation."""
+
+    agents: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+    def costs(self, agent_id: str) -> list[int]:
+        """The agent's cost in each sample, in cents."""
+        return [sample.cost(agent_id) for sample in self.samples]
+
+    def mean_cost(self, agent_id: str) -> int:
+        """The agent's mean cost in cents, truncated toward zero."""
+        return truncated_mean(self.costs(agent_id))
+
+    @property
+    def costs_per_agent(self) -> dict[str, int]:
+        """Mean cost of each optimised agent in cents, truncated toward zero."""
+        return {agent: self.mean_cost(agent) for agent in self.agents}
+
+    @property
+    def total_cost(self) -> int:
+        """Sum of the optimised agents' mean costs, in cents."""
+        return sum(self.costs_per_agent.values())
+
+    @property
+    def sample_totals(self) -> list[int]:
+        """Sum of the optimised agents' costs in each sample, in cents."""
+        return [sum(sample.cost(agent) for agent in self.agents) for sample in self.samples]
+
+
+Elsewhere = Callable[[bytes, Sequence[int]], Sequence[SimulationResult]]
+"""Simulates policies, given in canonical bytes, on each of some seeds; not in this process."""
+
+
+class Evaluator:
+    """Simulates policies on the seeds that the experiment prescribes for an iteration."""
+
+    def __init__(self, simulator: Simulator, config: ExperimentConfig, elsewhere: Elsewhere | None = None) -> None:
+        """With `elsewhere`, that simulates whenever there is more than one seed, and `simulator` only else."""
+        self._simulator = simulator
+        self._elsewhere = elsewhere
+        self._agents = config.optimized_agents
+        self._master_seed = config.master_seed
+        self._samples = config.evaluation.num_samples if config.evaluation.mode == "bootstrap" else None
+        self._iteration = 0
+        self._done: dict[tuple[bytes, int], SimulationResult] = {}
+        """Simulations of the current iteration, by policies and seed: most comparisons repeat one side."""
+
+    def evaluate(self, policies: Policies, iteration: int, agent_id: str | None = None) -> Evaluation:
+        """Simulate `policies` for an iteration (from 1), on the seeds for judging `agent_id` or, without one,
+        for judging the iteration. Raises SimulationError, and CancelledError if the task is being cancelled."""
+        if iteration != self._iteration:
+            self._iteration, self._done = iteration, {}
+        key = canonical_json.encode(policies)
+        seeds = self.seeds(iteration, agent_id or self._agents[0])
+        # Seeds may repeat, however unlikely that is; a result is needed once.
+        missing = [seed for seed in dict.fromkeys(seeds) if (key, seed) not in self._done]
+        for seed, result in zip(missing, self._simulated(policies, key, missing), strict=True):
+            self._done[key, seed] = result
+        return Evaluation(self._agents, tuple(Sample(seed, self._done[key, seed]) for seed in seeds))
+
+    def _simulated(self, policies: Policies, key: bytes, seeds: Sequence[int]) -> Iterator[SimulationResult]:
+        if self._elsewhere is not None and len(seeds) > 1:
+            yield from self._elsewhere(key, seeds)
+            return
+        for result in self._simulator.simulate_each(policies, seeds):
+            yield result
+            stop_if_cancelled()
+
+    def seeds(self, iteration: int, agent_id: str) -> list[int]:
+        """The seeds that judge an agent's policy. In a bootstrap all agents are judged on the same samples."""
+        if self._samples is None or self._samples == 1:
+            return [iteration_seed(self._master_seed, iteration - 1, agent_id)]
+        base = iteration_seed(self._master_seed, iteration - 1, self._agents[0])
+        return [sample_seed(base, sample) for sample in range(self._samples)]
+
+
+def stop_if_cancelled() -> None:
+    """Raise CancelledError if the current task, which does not wait anywhere while it simulates, is being cancelled.
+
+    That is what Ctrl-C comes to in a coroutine; without this it would go unheard until all is simulated.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def truncated_mean(values: Sequence[int]) -> int:
+    """The mean of integers, truncated toward zero, without passing through a float."""
+    total = sum(values)
+    return total // len(values) if total >= 0 else -(-total // len(values))
+
+
+def truncated_deviation(values: Sequence[int]) -> int:
+    """The population standard deviation of integers, truncated toward zero, in exact integer arithmetic."""
+    n, total = len(values), sum(values)
+    # n² · variance = n · Σx² − (Σx)², and floor(√(v / n²)) = floor(√(floor(v)) / n).
+    return math.isqrt(n * sum(value * value for value in values) - total * total) // n

@@ -1,0 +1,193 @@
+"""What an experiment's `simulator` names, made ready to evaluate policies.
+
+How a simulator works is its own business.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.config_checks import PAYMENTS
+from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
+from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Policies, Result, Simulator
+from exprec.recorder.experiment.evaluation.user_module import (
+    NotImportable,
+    UserFunction,
+    describe,
+    load_function,
+    traceback_within,
+)
+from exprec.recorder.format import canonical_json
+from exprec.recorder.payments import PaymentSimulator, check_policy
+from exprec.recorder.payments.policy.tree import start_document
+from exprec.recorder.payments.rules_text import rules
+from exprec.recorder.schema.engine import show_value
+
+_WITHOUT_DOCSTRING = "A program computes from the policies of all agents what each of them has to pay, in cents."
+_MIN_COST, _MAX_COST = -(2**63), 2**63 - 1
+
+
+class Payments(PaymentSimulator):
+    """The built-in payment system, with what a proposer must know of it."""
+
+    def __init__(self, scenario: Mapping[str, Any]) -> None:
+        super().__init__(scenario)
+        self.rules = rules(scenario)
+        """The game and the form of a policy, in words."""
+
+    def check_policy(self, policy: Any) -> list[Problem]:
+        """Everything wrong with a policy document; empty when it can be simulated."""
+        return check_policy(policy)
+
+
+class UserSimulator:
+    """A function of the user's that computes costs from a scenario, policies and a seed.
+
+    It is given copies, so that it cannot change the experiment. There are no payments in it.
+    """
+
+    def __init__(
+        self,
+        function: UserFunction,
+        scenario: bytes,
+        agents: Sequence[str],
+        constraints: PolicyConstraints | None = None,
+    ) -> None:
+        """`scenario` is in canonical bytes; `agents` are those whose costs are wanted."""
+        self._function = function
+        self._scenario = scenario
+        self._agents = tuple(agents)
+        self._constraints = constraints
+        self.rules = function.docstring or _WITHOUT_DOCSTRING
+        """The docstring of the function: what a proposer is told."""
+
+    def starting_policy(self, agent: str) -> dict[str, Any]:
+        """The policy in the scenario's entry of this agent, as it stands there, or the default document.
+
+        If the experiment lists the parameters that policies may have, the default has each of them, in the
+        middle of its bounds or with the first of its values.
+        """
+        entries = canonical_json.decode(self._scenario).get("agents")
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict) and entry.get("id") == agent and isinstance(entry.get("policy"), dict):
+                return copy.deepcopy(dict(entry["policy"]))
+        document = start_document()
+        if self._constraints is not None and self._constraints.allowed_parameters is not None:
+            document["parameters"] = {each.name: _middle(each) for each in self._constraints.allowed_parameters}
+        return document
+
+    def check_policy(self, policy: Any) -> list[Problem]:
+        """Empty for any JSON object: what may stand in it, the function itself has to know."""
+        if not isinstance(policy, dict):
+            return [Problem((), f"a policy must be a JSON object, not {show_value(policy)}")]
+        try:
+            canonical_json.encode(policy)
+        except NotEncodable as error:
+            return [Problem((), error.reason, error.field)]
+        return []
+
+    def simulate_each(self, policies: Policies, seeds: Sequence[int]) -> Iterator[Result]:
+        """What the function returns for each of these seeds, in order.
+
+        Raises SimulationError when it raises, or when a cost is no integer.
+        """
+        encoded = canonical_json.encode(policies)
+        for seed in seeds:
+            # Decoded anew each time: they come in the same order whoever encoded them, and may be changed.
+            yield self._called(canonical_json.decode(self._scenario), canonical_json.decode(encoded), seed)
+
+    def _called(self, scenario: Any, policies: Any, seed: int) -> Result:
+        try:
+            returned = self._function(scenario, policies, seed)
+            costs = dict(returned) if isinstance(returned, Mapping) else None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            details = traceback_within(self._function.folder, error)
+            raise SimulationError(f"{self._name} raised {describe(error)}", details) from error
+        if costs is None:
+            wanted = "a mapping of agents to costs in cents"
+            raise SimulationError(f"{self._name} must return {wanted}, not {_shown(returned)}")
+        return Result(0, 0, {agent: AgentCosts({"total": self._cost(costs, agent)}) for agent in self._agents})
+
+    def _cost(self, costs: Mapping[Any, Any], agent: str) -> int:
+        if agent not in costs:
+            raise self._no_cost(agent, "has no cost in what it returned")
+        cost = costs[agent]
+        if type(cost) is not int:
+            raise self._no_cost(agent, f"its cost must be an integer number of cents, not {_shown(cost)}")
+        if not _MIN_COST <= cost <= _MAX_COST:
+            raise self._no_cost(agent, "its cost is beyond 64 bits")
+        return cost
+
+    def _no_cost(self, agent: str, reason: str) -> SimulationError:
+        return SimulationError(f"agent '{agent}', {self._name}: {reason}", agent=agent)
+
+    @property
+    def _name(self) -> str:
+        return f"simulator {self._function.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that another process needs to make the same simulator; `scenario` is in canonical bytes."""
+
+    simulator: str
+    scenario: bytes
+    agents: tuple[str, ...]
+    folder: Path
+
+    @classmethod
+    def of(cls, config: ExperimentConfig, config_dir: Path) -> Recipe:
+        """The recipe for the simulator of an experiment."""
+        folder = config.function.folder if config.function is not None else config_dir.absolute()
+        return cls(config.simulator, canonical_json.encode(config.scenario), config.optimized_agents, folder)
+
+    def make(self) -> Simulator:
+        """Make the simulator. Raises InvalidInput."""
+        if self.simulator == PAYMENTS:
+            return Payments(canonical_json.decode(self.scenario))
+        return UserSimulator(_imported(self.simulator, self.folder), self.scenario, self.agents)
+
+
+def load_simulator(config: ExperimentConfig, config_dir: Path) -> Payments | UserSimulator:
+    """The simulator of an experiment; a function of the user's is imported from `config_dir` unless it was already.
+
+    Raises InvalidInput for a scenario that it cannot simulate, and for a function that cannot be imported.
+    """
+    if config.simulator == PAYMENTS:
+        return Payments(config.scenario)
+    function = config.function or _imported(config.simulator, config_dir)
+    scenario = canonical_json.encode(config.scenario)
+    return UserSimulator(function, scenario, config.optimized_agents, config.policy_constraints)
+
+
+def _imported(name: str, folder: Path) -> UserFunction:
+    try:
+        return load_function(name, folder)
+    except NotImportable as error:
+        raise InvalidInput([Problem(("simulator",), str(error), "simulator")]) from error
+
+
+def _middle(parameter: ParameterConstraint) -> int | float | str:
+    """Where a search begins: the middle of the bounds, the only bound, 0 without any, or the first value."""
+    if parameter.param_type == "enum":
+        return parameter.allowed_values[0]
+    bounds = [bound for bound in (parameter.min_value, parameter.max_value) if bound is not None]
+    if parameter.param_type == "int":
+        return int(sum(bounds) // len(bounds)) if bounds else 0
+    # Halved before they are added: the sum of two finite numbers may be infinite.
+    return float(sum(bound / len(bounds) for bound in bounds)) if bounds else 0.0
+
+
+def _shown(value: Any) -> str:
+    """A value in a message that is recorded: of what JSON has not, only the type is the same everywhere."""
+    if value is None or type(value) in (bool, float, str, list, dict):
+        return show_value(value)
+    return f"a value of type {type(value).__name__}"

@@ -1,0 +1,34 @@
+"""Lazy exports of a package (PEP 562)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class LazyExports(NamedTuple):
+    """What a package with lazy exports defines: `__getattr__, __dir__, __all__ = lazy_exports(...)`."""
+
+    getattr: Callable[[str], Any]
+    dir: Callable[[], list[str]]
+    all: list[str]
+
+
+def lazy_exports(package: str, modules: Mapping[str, str]) -> LazyExports:
+    """Import the exports of a package on first use.
+
+    `modules` maps each exported name to the submodule that defines it (`{"Store": "store"}`); a name mapped to ""
+    is a submodule itself. Use it where importing all of a package would slow the start of commands that need a part
+    of it; the package imports the same names under `TYPE_CHECKING` for type checkers.
+    """
+
+    def get_export(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if not modules[name]:
+            return import_module(f"{package}.{name}")
+        return getattr(import_module(f"{package}.{modules[name]}"), name)
+
+    exported = sorted(modules)
+    return LazyExports(get_export, lambda: exported, exported)

@@ -1,0 +1,1 @@
+"""File system effects: the only writer, and safe reading."""

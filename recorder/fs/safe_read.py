@@ -1,0 +1,54 @@
+"""What may be read of a store: plain files, not larger than what is ever written.
+
+Whoever sent a store may have put anything in the place of a file. A pipe would be waited for, a device be read for
+ever, and a link lead out of the store. What the bytes mean is told elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from exprec.recorder.errors import Damaged
+from exprec.recorder.format import layout
+
+
+def plain_size(path: Path, top: Path | None = None) -> int:
+    """The size of a plain file in bytes. Raises Damaged for anything else that stands there, and for a link in the
+    place of a folder that it lies in, below `top`; OSError."""
+    for folder in path.parents if top is not None else ():
+        if folder == top:
+            break
+        if folder.is_symlink():
+            raise Damaged(folder, "must be a folder, and is a symbolic link")
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise Damaged(path, f"must be a file, and is {kind_of(found.st_mode)}")
+    return found.st_size
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes of a plain file. Raises Damaged for anything else, and where it is too large; OSError."""
+    size = plain_size(path)
+    if size > layout.MAX_LINE_BYTES:
+        raise Damaged(path, f"has {size} bytes, more than {layout.MAX_LINE_BYTES}")
+    return path.read_bytes()
+
+
+def names_in(folder: str | Path) -> list[str]:
+    """The names in a folder that are not drafts; none when there is no such folder. Raises OSError."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def kind_of(mode: int) -> str:
+    """What stands in the place of something else, by its mode."""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISREG(mode):
+        return "a file"
+    return "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"

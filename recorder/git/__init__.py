@@ -1,0 +1,1 @@
+"""Runs in git: revisions, the index, branches."""

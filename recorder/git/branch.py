@@ -1,0 +1,278 @@
+"""What a branch does to the runs of a store, found by comparing two trees of git.
+
+Only runs that differ are read. What a review says is told in `render.review`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from exprec.cli.output.review import NamedRun, Review, ReviewedRun, TagChange, shortened
+from exprec.recorder.diff.result import Comparison
+from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.errors import ExprecError, NotAStore, Problem
+from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.git.repository import Blobs, Entry, GitFailure, ObjectUnreadable, Repository
+from exprec.recorder.git.source import (
+    CommittedStore,
+    LaidOut,
+    Layout,
+    find_store,
+    laid_out,
+    repository_of,
+    store_folders,
+)
+from exprec.recorder.query.listing import Listed, in_order, list_runs, short_ids
+from exprec.recorder.verify.check import verify
+
+_MOST_PROBLEMS = 20
+"""So many problems of a run are kept; the rest is counted."""
+
+_MOST_DIFFERENCES = 10
+"""So many of a kind are listed of two runs that a tag stood for; the rest is counted."""
+
+Progress = Callable[[int, int], None]
+"""Told which of how many runs is read next, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A store at the head of a branch and at the commit where the branch left another."""
+
+    repository: Repository
+    base: str
+    head: str
+    merge_base: str
+    old: CommittedStore
+    new: CommittedStore
+    others: tuple[str, ...]
+    """The paths of other stores that the branch changes too."""
+
+
+def find_branch(revisions: str, store: Path, *, is_given: bool) -> Branch:
+    """The branch that `BASE..HEAD`, `BASE...HEAD` or `BASE` (up to HEAD) names, and the store in it.
+
+    Raises GitFailure, NotAStore.
+    """
+    repository, path = repository_of(store)
+    base, head = _ends(revisions)
+    merge_base = _merge_base(repository, base, head)
+    label = merge_base[:12]
+    before, after = repository.tree(merge_base), repository.tree(repository.commit(head))
+    try:
+        path = find_store(head, path, after, is_given=is_given).path
+    except NotAStore as missing:
+        # A branch may remove a store.
+        try:
+            path = find_store(label, path, before, is_given=is_given).path
+        except NotAStore:
+            raise missing from None
+    others = sorted(
+        other
+        for other in {*store_folders(before), *store_folders(after)} - {path}
+        if before.get(other) != after.get(other)
+    )
+    old, new = CommittedStore(label, path, before), CommittedStore(head, path, after)
+    return Branch(repository, base, head, merge_base, old, new, tuple(others))
+
+
+def _ends(revisions: str) -> tuple[str, str]:
+    base, dots, head = revisions.partition("...")
+    if not dots:
+        base, _, head = revisions.partition("..")
+    return base or "HEAD", head or "HEAD"
+
+
+def _merge_base(repository: Repository, base: str, head: str) -> str:
+    found = repository.merge_base(repository.commit(base), repository.commit(head))
+    if found is None and repository.is_shallow():
+        raise GitFailure(
+            f"'{base}' and '{head}' have no commit in common in this shallow clone; fetch more of its history "
+            "(git fetch --unshallow; in GitHub Actions, fetch-depth: 0 for actions/checkout)"
+        )
+    if found is None:
+        raise GitFailure(
+            f"'{base}' and '{head}' have no commit in common: their histories are unrelated, and there is nothing to "
+            "compare with; `exprec verify --git` verifies what is committed in one of them"
+        )
+    return found
+
+
+def review_of(branch: Branch, redacted: Callable[[str], str], progress: Progress) -> Review:
+    """The review of a branch; `redacted` takes secrets out of what is said of files.
+
+    Raises NotAStore, ObjectUnreadable, StorageFailure.
+    """
+    with ExitStack() as resources:
+        blobs = resources.enter_context(branch.repository.blobs())
+        layouts = [resources.enter_context(laid_out(store, blobs)) for store in (branch.old, branch.new)]
+        return _Reviewing(branch, blobs, layouts[0], layouts[1], redacted).review(progress)
+
+
+class _Reviewing:
+    """One pass over what a branch changes."""
+
+    def __init__(self, branch: Branch, blobs: Blobs, old: Layout, new: Layout, redacted: Callable[[str], str]) -> None:
+        self._branch, self._blobs, self._redacted = branch, blobs, redacted
+        self._old_layout, self._new_layout = old, new
+        self._old, self._new = branch.old, branch.new
+        self._old_names, self._new_names = set(self._old.run_names()), set(self._new.run_names())
+        self._shorts = short_ids(self._old_names | self._new_names)
+
+    def review(self, progress: Progress) -> Review:
+        added = self._new_names - self._old_names
+        both = self._new_names & self._old_names
+        changed = {name for name in both if _files(self._old, name) != _files(self._new, name)}
+        again = {name for name in both - changed if self._old.attestations(name) != self._new.attestations(name)}
+        same_inputs = tuple(self._same_inputs(added))
+        marked = {run.run_id for group in same_inputs for run in group}
+        runs = {}
+        for number, name in enumerate(sorted(added | changed | again), 1):
+            progress(number, len(added) + len(changed) + len(again))
+            run = self._run(name, is_changed=name in changed)
+            runs[name] = replace(run, row=replace(run.row, shares_inputs=name in marked))
+        broken = {name for name, run in runs.items() if run.problem_count}
+        return Review(
+            self._branch.base,
+            self._branch.head,
+            self._branch.merge_base,
+            self._new.path,
+            added=_newest_first(runs[name] for name in added),
+            changed=_newest_first(runs[name] for name in changed),
+            again=_newest_first(runs[name] for name in again),
+            removed=tuple(self._named(name, self._old) for name in sorted(self._old_names - self._new_names)),
+            same_inputs=same_inputs,
+            tags=tuple(self._tags(broken)),
+            problems=tuple(self._tag_problems()),
+        )
+
+    # --- runs ---------------------------------------------------------------------------------------------
+
+    def _run(self, name: str, *, is_changed: bool) -> ReviewedRun:
+        with self._new_layout.run(name) as laid:
+            problems, count = self._problems(laid)
+            row = replace(self._row(name, laid), short_id=self._shorts[name])
+        files = tuple(_differing(_files(self._old, name), _files(self._new, name))) if is_changed else ()
+        return ReviewedRun(row, problems, count, files, executions_before=len(self._old.attestations(name)))
+
+    def _problems(self, laid: LaidOut) -> tuple[tuple[Problem, ...], int]:
+        kept: list[Problem] = []
+        count = 0
+        for problem in chain(laid.problems, verify(laid.run) if laid.run else ()):
+            count += 1
+            if count <= _MOST_PROBLEMS:
+                kept.append(self._shown(problem))
+        return tuple(kept), count
+
+    def _shown(self, problem: Problem) -> Problem:
+        source = self._new.name(problem.source or "")
+        message, key = self._redacted(problem.message), self._redacted(problem.key)
+        return replace(problem, source=source, message=message, key=key)
+
+    def _row(self, name: str, laid: LaidOut) -> Listed:
+        if laid.run is not None:
+            for row in list_runs(self._new_layout.store()):
+                if row.run_id == name:
+                    return row
+        return Listed(name, is_sealed=True)
+
+    def _named(self, name: str, store: CommittedStore, *, is_added: bool = False) -> NamedRun:
+        head = self._head(name, store)
+        title, result = head.get("name"), head.get("result")
+        cost = result.get("final_cost") if isinstance(result, dict) else None
+        return NamedRun(
+            name,
+            self._shorts[name],
+            title if isinstance(title, str) else "",
+            cost if type(cost) is int else None,
+            is_added,
+        )
+
+    def _head(self, name: str, store: CommittedStore) -> Mapping[str, Any]:
+        """What stands in the head of a run, unchecked; empty where it cannot be read."""
+        entry = store.entries(name).get(layout.RUN_FILE)
+        try:
+            head = canonical_json.decode(self._blobs.read(entry.object_id)) if entry else None
+        except (ValueError, ObjectUnreadable):
+            head = None
+        return head if isinstance(head, dict) else {}
+
+    def _same_inputs(self, added: set[str]) -> Iterator[tuple[NamedRun, ...]]:
+        """The runs that were asked the same as one that was added."""
+        if not added:
+            return
+        groups: dict[str, list[str]] = {}
+        for name in sorted(self._new_names):
+            inputs = self._head(name, self._new).get("inputs")
+            if isinstance(inputs, str):
+                groups.setdefault(inputs, []).append(name)
+        for names in groups.values():
+            if len(names) > 1 and added.intersection(names):
+                ordered = sorted(names, key=lambda name: name not in added)
+                yield tuple(self._named(name, self._new, is_added=name in added) for name in ordered)
+
+    # --- tags ---------------------------------------------------------------------------------------------
+
+    def _tags(self, broken: set[str]) -> Iterator[TagChange]:
+        old, new = self._old.tags(self._blobs), self._new.tags(self._blobs)
+        for name in sorted(old.keys() | new.keys()):
+            before, after = old.get(name), new.get(name)
+            if before == after:
+                continue
+            comparison, reason = None, ""
+            if before is not None and after is not None:
+                comparison, reason = self._compare(before, after, broken)
+            yield TagChange(name, before, after, self._short(before), self._short(after), comparison, reason)
+
+    def _short(self, content: str | None) -> str:
+        return "" if content is None else self._shorts.get(content) or shortened(content)
+
+    def _compare(self, old: str, new: str, broken: set[str]) -> tuple[Comparison | None, str]:
+        layouts = []
+        for run_id in (old, new):
+            if run_id not in self._old_names | self._new_names:
+                return None, f"there is no run {shortened(run_id)}"
+            if run_id in broken:
+                return None, f"the run {self._shorts[run_id]} does not verify"
+            layouts.append(self._new_layout if run_id in self._new_names else self._old_layout)
+        with layouts[0].run(old) as one, layouts[1].run(new) as other:
+            if one.run is None or other.run is None:
+                return None, "one of the two runs cannot be read"
+            try:
+                return compare_runs(one.run, other.run, limit=_MOST_DIFFERENCES), ""
+            except ExprecError as error:
+                said = str(error)
+                for layout in layouts:
+                    said = layout.described(said)
+                return None, self._redacted(said)
+
+    def _tag_problems(self) -> Iterator[Problem]:
+        """The tags that the branch leaves without a run, or gives something that is no run."""
+        old = self._old.tags(self._blobs)
+        for name, content in self._new.tags(self._blobs).items():
+            was_there = old.get(name) == content and content not in self._old_names
+            if content not in self._new_names and not was_there:
+                message = f"stands for {shortened(self._redacted(content))}, which is no run of {self._new.name()}"
+                yield Problem((), message, source=self._new.name(f"{layout.TAGS_FOLDER}/{name}"))
+
+
+def _files(store: CommittedStore, name: str) -> Mapping[str, Entry]:
+    """The files of a run; of something else under its name that itself."""
+    entry = store.entries("").get(name)
+    return {"": entry} if entry else store.entries(name)
+
+
+def _differing(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Iterator[str]:
+    for file in sorted(old.keys() | new.keys()):
+        if old.get(file) != new.get(file):
+            yield file or "the folder itself"
+
+
+def _newest_first(runs: Iterable[ReviewedRun]) -> tuple[ReviewedRun, ...]:
+    by_id = {run.row.run_id: run for run in runs}
+    return tuple(by_id[row.run_id] for row in in_order(run.row for run in by_id.values()))

@@ -1,0 +1,1 @@
+"""Policies of the payment simulator: decision trees, fields, expressions."""

@@ -1,0 +1,1 @@
+"""Scenarios of the payment simulator: agents, arrivals, scheduled events."""

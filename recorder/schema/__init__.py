@@ -1,0 +1,1 @@
+"""JSON Schema: the engine, its messages, declared event types and complexity bounds."""

@@ -1,0 +1,1 @@
+"""Recording sessions: the life cycle of a run, Python programs, commands."""

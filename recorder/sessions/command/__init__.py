@@ -1,0 +1,1 @@
+"""Recording of any command: its process, output and events."""

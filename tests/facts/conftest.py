@@ -1,0 +1,60 @@
+"""The runs that several tests look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.store.store import Store
+from tests.fixtures.runs import ANSWERS, Run, experiment, run_command, write_script
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_forced_color() -> Iterator[None]:
+    """Output is compared here as plain text, also where the environment asks for colour."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FORCE_COLOR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of the search: no model was asked. It converges."""
+    folder = tmp_path_factory.mktemp("searched")
+    return run_command(experiment(folder), folder / "runs")
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of two iterations in which a model answered in every way there is."""
+    folder = tmp_path_factory.mktemp("asked")
+    return run_command(
+        experiment(folder, max_iterations=2), folder / "runs", "--model", f"scripted:{write_script(folder, ANSWERS)}"
+    )
+
+
+@pytest.fixture(scope="session")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of two iterations in a bootstrap of three samples, with another seed than the file says."""
+    folder = tmp_path_factory.mktemp("sampled")
+    return run_command(experiment(folder, max_iterations=2, samples=3), folder / "runs", "--seed", "7")
+
+
+@pytest.fixture(scope="session")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that failed in its first iteration, because its script had one answer only."""
+    folder = tmp_path_factory.mktemp("failed")
+    script = write_script(folder, ANSWERS[:1])
+    return run_command(experiment(folder), folder / "runs", "--model", f"scripted:{script}", code=3)
+
+
+@pytest.fixture
+def every_run(searched: Run, asked: Run, sampled: Run, failed: Run) -> tuple[Run, ...]:
+    return searched, asked, sampled, failed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open_or_create(tmp_path / "runs")

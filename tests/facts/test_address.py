@@ -1,0 +1,95 @@
+"""The address of a run, computed here without exprec and by git, and what it covers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.format.hashing import file_blob_id, folder_id, tree_id
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.verify.check import verify
+from tests.fixtures.runs import Run
+from tests.fixtures.support import exprec, git, git_tree_id
+
+
+def _file_id(data: bytes) -> bytes:
+    return hashlib.sha256(b"blob " + str(len(data)).encode() + b"\0" + data).digest()
+
+
+def _address(files: dict[str, bytes]) -> str:
+    entries = b"".join(
+        b"100644 " + name.encode() + b"\0" + _file_id(files[name]) for name in sorted(files, key=str.encode)
+    )
+    return hashlib.sha256(b"tree " + str(len(entries)).encode() + b"\0" + entries).hexdigest()
+
+
+@pytest.mark.fact("F23")
+def test_the_id_of_a_file(asked: Run, tmp_path: Path) -> None:
+    for path in asked.folder.iterdir():
+        assert file_blob_id(path) == _file_id(path.read_bytes())
+    (tmp_path / "empty").touch()
+    assert file_blob_id(tmp_path / "empty") == _file_id(b"")
+
+
+@pytest.mark.fact("F24", "F25")
+def test_the_formula_gives_the_address(every_run: tuple[Run, ...]) -> None:
+    for run in every_run:
+        assert _address({path.name: path.read_bytes() for path in run.folder.iterdir()}) == run.run_id
+
+
+@pytest.mark.fact("F25")
+def test_the_entries_are_in_the_order_of_the_bytes_of_the_names() -> None:
+    files = {name: name.encode() for name in ("b.json", "B.json", "a", "a.json", "\uffff", "\U00010000")}
+    for names in (list(files), list(reversed(files))):
+        assert tree_id({name: _file_id(files[name]) for name in names}) == _address(files)
+
+
+@pytest.mark.fact("F26")
+def test_git_gives_the_same_address(asked: Run, tmp_path: Path) -> None:
+    assert git_tree_id(asked.folder) == asked.run_id
+    copy = asked.copied(tmp_path)
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "runs")
+    assert git(tmp_path, "rev-parse", f"HEAD:{copy.store.name}/{asked.run_id}") == asked.run_id
+
+
+@pytest.mark.fact("F27")
+def test_every_byte_counts_and_nothing_but_bytes(asked: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(asked.folder, copy)
+    assert len(list(copy.iterdir())) == 5
+    for path in copy.iterdir():
+        data = path.read_bytes()
+        for position in (0, len(data) // 2, len(data) - 1):
+            path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+            assert folder_id(copy) != asked.run_id, (path.name, position)
+        path.write_bytes(data)
+        path.chmod(0o700)
+        os.utime(path, (0, 0))
+    assert folder_id(copy) == asked.run_id
+    assert list(verify(RunDirectory(copy))) == []
+
+
+@pytest.mark.fact("F28")
+def test_a_folder_named_like_an_address_is_believed(searched: Run, tmp_path: Path) -> None:
+    copy = searched.copied(tmp_path)
+    log = copy.folder / "events.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"total_cost":10000', b'"total_cost":90000', 1))
+    assert folder_id(copy.folder) != searched.run_id
+    shown = exprec("show", searched.run_id, "--store", copy.store).stdout.decode()
+    assert "total 90000" in shown
+    assert shown.splitlines()[-1] == f"Run {searched.run_id}"
+
+
+@pytest.mark.fact("F28")
+def test_a_copy_goes_by_the_address_of_its_content(searched: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(searched.folder, copy)
+    assert RunDirectory(copy).run_id == searched.run_id
+    (copy / "config.json").write_bytes(b"{}\n")
+    assert RunDirectory(copy).run_id == folder_id(copy) != searched.run_id

@@ -1,0 +1,82 @@
+"""How large a thing may be before it is refused, and where a list of problems ends."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec.recorder.documents.loader import MOST_BYTES, read_plain
+from exprec.recorder.payments import check_scenario
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.verify.check import verify
+from tests.fixtures.experiments import GAME, experiment
+from tests.fixtures.runs import Run
+from tests.fixtures.support import exprec
+
+LIMIT = 16 * 2**20
+
+
+def _of_size(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+@pytest.mark.fact("F90")
+def test_a_file_that_people_write_has_at_most_16_mib(tmp_path: Path) -> None:
+    assert len(read_plain(_of_size(tmp_path / "fits", LIMIT))) == LIMIT == MOST_BYTES
+    large = _of_size(tmp_path / "large.yaml", LIMIT + 1)
+    _of_size(tmp_path / "epoch.schema.json", LIMIT + 1)
+    (tmp_path / "game.json").write_text(json.dumps(GAME))
+    calls: list[tuple[str | Path, ...]] = [
+        ("check", large),
+        ("run", large),
+        ("simulate", large),
+        ("simulate", "--policies", large, "game.json"),
+        ("run", "--schemas", tmp_path, "--", "true"),
+    ]
+    named: dict[str, Any] = {
+        "scenario": large.name,
+        "llm__system_prompt_file": large.name,
+        "llm__model": f"scripted:{large.name}",
+    }
+    for number, (key, value) in enumerate(named.items()):
+        calls.append(("run", experiment(tmp_path, **{key: value}).rename(tmp_path / f"{number}.json")))
+    for words in calls:
+        done = exprec(*words, cwd=tmp_path, code=2)
+        assert f"has {LIMIT + 1} bytes, and {LIMIT} are the most" in (done.stdout + done.stderr).decode(), words
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.fact("F90")
+def test_a_pipe_and_a_device_are_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zero.yaml"):
+        assert b"is no plain file" in exprec("run", name, cwd=tmp_path, code=2).stderr
+
+
+@pytest.mark.fact("F91")
+def test_a_day_has_at_most_a_million_ticks() -> None:
+    for ticks, is_taken in ((1_000_000, True), (1_000_001, False)):
+        scenario = {**GAME, "simulation": {**GAME["simulation"], "ticks_per_day": ticks}}
+        assert (check_scenario(scenario) == []) == is_taken
+
+
+@pytest.mark.fact("F92")
+def test_verify_stops_where_a_file_is_lost(searched: Run, tmp_path: Path) -> None:
+    copy = searched.copied(tmp_path)
+    log = copy.folder / "events.jsonl"
+    for count in (1000, 1002):
+        log.write_bytes(b"[]\n" * count)
+        told = [
+            each
+            for each in verify(RunDirectory(copy.folder))
+            if each.source == f"{copy.run_id}/{log.name}" and each.line
+        ]
+        assert [each.line for each in told] == ([*range(1, 1001)] if count == 1000 else [*range(1, 1002), 1001])
+        assert ("no line after this one was looked at" in told[-1].message) == (count > 1000)

@@ -1,0 +1,345 @@
+"""Runs that are no experiments of exprec's own: of programs and of commands, with events and files of any kind."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from exprec import schemas
+from exprec.recorder.errors import InvalidEvent, InvalidInput
+from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
+from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.store.log import EventLog
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.store import Store
+from exprec.recorder.verify.check import verify
+from tests.fixtures.runs import ARTIFACTS, EPOCH, OUTPUT, Run, lines, load, record_command
+from tests.fixtures.support import exprec, git_tree_id
+
+CHILD = """
+import os, sys
+sys.stdout.buffer.write(b"out \\xff\\x00 no newline")
+sys.stderr.write("to stderr\\n")
+with open(os.environ["EXPREC_EVENTS"], "a") as events:
+    events.write('{"event_type":"epoch","iteration":1,"loss":0.5}\\n')
+    events.write('{"event_type":"note","text":"anything"}\\n')
+os.makedirs("made/deep", exist_ok=True)
+with open("made/deep/model.bin", "wb") as file:
+    file.write(b"weights")
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> RunDirectory:
+    """The run of a command, recorded through the library."""
+    store = Store.open_or_create(tmp_path / "runs")
+    return RunDirectory(record_command(store).path)
+
+
+def _recorded(folder: Path, *options: str, status: int = 0) -> Run:
+    """The run of a command, recorded by `exprec run` in a folder of that name."""
+    folder.mkdir()
+    (folder / "child.py").write_text(CHILD)
+    (folder / "data.csv").write_bytes(b"a,b\n")
+    words = ("run", *options, "--artifact", "made/deep/model.bin", "--", sys.executable, "child.py", str(status))
+    done = exprec(*words, cwd=folder, code=status)
+    (run_id,) = Store(folder / "runs").run_ids()
+    return Run(folder / "runs", run_id, folder / "child.py", done.stdout)
+
+
+@pytest.mark.fact("F74")
+def test_the_type_says_who_recorded_a_run(searched: Run, tmp_path: Path) -> None:
+    assert searched.head["type"] == "generic"
+    assert _recorded(tmp_path / "one").head["type"] == "command"
+    program = "from exprec import recorder\nwith recorder.record('loop', store='runs') as run: run.event('x')\n"
+    exprec("log", cwd=tmp_path, first=program)
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    assert load(tmp_path / "runs" / run_id / "run.json")["type"] == "python"
+
+
+@pytest.mark.fact("F75")
+def test_the_config_of_a_command_is_what_was_asked(tmp_path: Path) -> None:
+    plain = _recorded(tmp_path / "one")
+    argv = [sys.executable, "child.py", "0"]
+    asked: dict[str, Any] = {"argv": argv, "inputs": {}, "artifacts": ["made/deep/model.bin"]}
+    assert plain.config == {"command": asked, "strict": False}
+    more = ("--input", "data.csv", "--name", "mine", "--artifact-limit", "1000", "--strict")
+    types = tmp_path / "types"
+    types.mkdir()
+    for name in ("epoch", "note"):
+        (types / f"{name}.schema.json").write_text("{}")
+    whole = _recorded(tmp_path / "two", *more, "--schemas", str(types))
+    digest = {"sha256": hashlib.sha256(b"a,b\n").hexdigest(), "size": 4}
+    asked |= {"inputs": {"data.csv": digest}, "artifact_limit": 1000}
+    assert whole.config == {"command": asked, "name": "mine", "strict": True}
+    # Elsewhere it is the same run.
+    assert _recorded(tmp_path / "three").run_id == plain.run_id
+
+
+@pytest.mark.fact("F76", "F29")
+def test_what_a_command_wrote_is_kept_byte_by_byte(tmp_path: Path, every_run: tuple[Run, ...]) -> None:
+    run = _recorded(tmp_path / "one")
+    assert (run.folder / "stdout").read_bytes() == run.stdout == b"out \xff\x00 no newline"
+    assert (run.folder / "stderr").read_bytes() == b"to stderr\n"
+    silent = exprec("run", "--store", tmp_path / "silent", "--", sys.executable, "-c", "", cwd=tmp_path)
+    assert silent.stdout == b""
+    (run_id,) = Store(tmp_path / "silent").run_ids()
+    for stream in ("stdout", "stderr"):
+        assert (tmp_path / "silent" / run_id / stream).read_bytes() == b""
+        assert not any((other.folder / stream).exists() for other in every_run)
+
+
+@pytest.mark.fact("F77", "F17", "F25", "F29")
+def test_artifacts_are_files_of_the_run(command: RunDirectory) -> None:
+    for name, data in ARTIFACTS.items():
+        assert (command.path / "artifacts" / name).read_bytes() == data
+    others = {
+        str(path.relative_to(command.path)): path.read_bytes() for path in command.path.rglob("*") if path.is_file()
+    }
+    del others["run.json"]
+    assert others.keys() >= {f"artifacts/{name}" for name in ARTIFACTS} | OUTPUT.keys()
+    assert command.head["files"] == {
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in others.items()
+    }
+    assert command.run_id == folder_id(command.path) == git_tree_id(command.path)
+
+
+@pytest.mark.fact("F15")
+def test_a_run_has_no_other_folder(command: RunDirectory) -> None:
+    assert {path.name for path in command.path.iterdir() if path.is_dir()} == {"artifacts"}
+    names = {"run.json", "config.json", "events.jsonl", "schemas.json", "stdout", "stderr"}
+    assert {path.name for path in command.path.iterdir() if path.is_file()} == names
+
+
+def _by_the_formula(folder: Path) -> bytes:
+    """The address by F23 to F25, written a second time."""
+
+    def id_of(kind: str, data: bytes) -> bytes:
+        return hashlib.sha256(f"{kind} {len(data)}\0".encode() + data).digest()
+
+    entries = []
+    for path in folder.iterdir():
+        mode, digest = (
+            ("40000", _by_the_formula(path)) if path.is_dir() else ("100644", id_of("blob", path.read_bytes()))
+        )
+        key = path.name.encode() + (b"/" if path.is_dir() else b"")
+        entries.append((key, f"{mode} {path.name}\0".encode() + digest))
+    return id_of("tree", b"".join(entry for _, entry in sorted(entries)))
+
+
+@pytest.mark.fact("F24", "F25")
+def test_the_address_of_folders_within_folders(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    recording = store.begin("names", "python", {})
+    for name in ("a/b", "a.b", "a-", "a0", "a-b/c", "é/x"):
+        (tmp_path / "source").write_text(name)
+        recording.add_artifact(name, tmp_path / "source")
+    provider = LiveStateProvider("names", "python", recording=recording)
+    provider.record_event(0, "run_end", {})
+    sealed = provider.seal()
+    assert sealed is not None
+    assert sealed.run_id == _by_the_formula(sealed.path).hex() == git_tree_id(sealed.path)
+
+
+NO_NAMES = ["", "/a", "a/", "a//b", ".", "a/../b", "./a", "a\\b", "a\nb", "a\x1b", "\ud800", "a/.git", ".GitIgnore"]
+NO_NAMES += [".gitx/a", "x" * 201, "/".join(["x" * 150] * 7)]
+
+
+@pytest.mark.fact("F78")
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_that_no_artifact_can_have(tmp_path: Path, name: str) -> None:
+    recording = Store.open_or_create(tmp_path / "runs").begin("names", "python", {})
+    (tmp_path / "source").write_bytes(b"")
+    with pytest.raises(InvalidInput, match="artifact"):
+        recording.add_artifact(name, tmp_path / "source")
+    assert not (recording.folder / "artifacts").exists()
+    recording.close()
+
+
+@pytest.mark.fact("F78")
+@pytest.mark.parametrize(
+    "name", ["a b", "é", "決済/済", ".hidden", "a.git", "git/x", "x" * 200, "/".join(["x" * 190] * 5)]
+)
+def test_names_that_an_artifact_can_have(tmp_path: Path, name: str) -> None:
+    recording = Store.open_or_create(tmp_path / "runs").begin("names", "python", {})
+    (tmp_path / "source").write_bytes(b"data")
+    recording.add_artifact(name, tmp_path / "source")
+    assert (recording.folder / "artifacts" / name).read_bytes() == b"data"
+    recording.close()
+
+
+@pytest.mark.fact("F79", "F13")
+def test_the_schema_of_a_declared_type_is_embedded_with_the_envelope(command: RunDirectory) -> None:
+    embedded = command.schemas
+    assert set(embedded) == {"event.epoch.v1", "event.v1", "event.command_end.v1", "event.run_end.v1"}
+    epoch = copy.deepcopy(embedded["event.epoch.v1"])
+    assert epoch.pop("type") == "object"
+    assert set(epoch.pop("required")) == {"seq", "event_type", "iteration", *EPOCH["required"]}
+    properties = epoch.pop("properties")
+    assert [set(properties.pop(name)) >= {"type"} for name in ("seq", "iteration")] == [True, True]
+    assert properties.pop("event_type") == {"const": "epoch"}
+    assert properties == EPOCH["properties"]
+    assert epoch == {key: value for key, value in EPOCH.items() if key not in ("properties", "required")}
+    # By a validator that knows nothing of exprec.
+    for event in lines(command.path / "events.jsonl"):
+        name = f"event.{event['event_type']}.v1"
+        Draft202012Validator(embedded.get(name, embedded["event.v1"])).validate(event)
+    assert list(verify(command)) == []
+
+
+@pytest.mark.fact("F79")
+@pytest.mark.parametrize("kind", ["", "Epoch", "1st", "a-b", "a.b", "é", "x" * 65, *EVENT_TYPES, *OTHER_TYPES])
+def test_names_that_no_declared_type_can_have(kind: str) -> None:
+    with pytest.raises(InvalidInput):
+        EventTypes({kind: {}})
+
+
+@pytest.mark.fact("F79")
+def test_an_event_is_nested_only_so_deep_where_its_schema_multiplies() -> None:
+    tree = {"anyOf": [{"additionalProperties": {"$ref": "#/$defs/tree"}}] * 10}
+    log = EventLog(types=EventTypes({"x": {"$defs": {"tree": tree}, "properties": {"a": {"$ref": "#/$defs/tree"}}}}))
+    value: Any = {"b": 1}
+    # The value on level n is asked about 10 ** (n - 1) times by each of the parts.
+    for _ in range(4):
+        value = {"b": value}
+    assert log.append("x", 0, {"a": value}).event["a"] == value
+    with pytest.raises(InvalidEvent, match="a: is nested 7 levels deep, and its schema can be asked about 6"):
+        log.append("x", 0, {"a": {"b": value}})
+    wide = {str(n): 1 for n in range(10_000)}
+    assert log.append("x", 0, {"a": {"b": wide}})
+    with pytest.raises(InvalidEvent, match="has too many values on 5 levels"):
+        log.append("x", 0, {"a": {"b": {"b": {"b": wide}}}})
+
+
+@pytest.mark.fact("F80")
+def test_undeclared_types_need_the_envelope_alone(command: RunDirectory) -> None:
+    assert command.schemas["event.v1"] == schemas.load("event.v1")
+    refusing, taking = EventLog(types=EventTypes({"epoch": EPOCH})), EventLog(types=EventTypes(strict=False))
+    with pytest.raises(InvalidEvent, match="unknown event type"):
+        refusing.append("note", 0, {"text": "x"})
+    assert taking.append("note", 7, {"anything": [{"at": None}]}).event["iteration"] == 7
+    with pytest.raises(InvalidEvent, match="iteration"):
+        taking.append("note", -1, {})
+    with pytest.raises(InvalidEvent, match="no event type"):
+        taking.append("Not a type", 0, {})
+
+
+@pytest.mark.fact("F81")
+def test_the_line_of_a_declared_type(command: RunDirectory, tmp_path: Path) -> None:
+    shown = exprec("show", command.path, "--event", "epoch").stdout.decode()
+    assert shown == "epoch 1: loss 2.000\nepoch 2: loss 1.333\n"
+    line = "{{{n:>4}}} {n:+,d} {part.text} {gone} {part.gone:.2f}"
+    log = EventLog(types=EventTypes({"x": {"x-exprec-display": line}}))
+    log.append("x", 0, {"n": "any value, since it changes no verdict"})
+    store = Store.open_or_create(tmp_path / "other")
+    provider = LiveStateProvider(
+        "x",
+        "python",
+        recording=store.begin("x", "python", {}, types=EventTypes({"x": {"x-exprec-display": line}})),
+    )
+    provider.record_event(0, "x", {"n": 12345, "part": {"text": "within"}})
+    provider.record_event(0, "run_end", {})
+    sealed = provider.seal()
+    assert sealed is not None
+    assert exprec("show", sealed.path).stdout.decode().splitlines()[0] == "{12345} +12,345 within – –"
+
+
+@pytest.mark.fact("F82", "F19")
+def test_a_run_end_has_the_result(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    provider = LiveStateProvider("loop", "python", recording=store.begin("loop", "python", {}))
+    result = {"accuracy": 0.9, "names": ["a", {"b": None}]}
+    provider.record_event(0, "run_end", result)
+    assert provider.get_final_result() == result
+    sealed = provider.seal()
+    assert sealed is not None
+    head = load(sealed.path / "run.json")
+    assert (head["status"], head["result"], head["failure"]) == ("completed", result, None)
+    with pytest.raises(InvalidEvent, match="iteration"):
+        EventLog().append("run_end", 1, {})
+
+
+@pytest.mark.fact("F83", "F84", "F57")
+@pytest.mark.parametrize(("status", "last"), [(0, "run_end"), (3, "experiment_failed")])
+def test_how_a_command_ended(tmp_path: Path, status: int, last: str) -> None:
+    run = _recorded(tmp_path / "one", status=status)
+    assert [event["event_type"] for event in run.events[-2:]] == ["command_end", last]
+    assert (run.events[-2]["exit_status"], run.events[-2]["signal"]) == (status, None)
+    assert run.head["status"] == ("failed" if status else "completed")
+
+
+@pytest.mark.fact("F83", "F84")
+def test_a_command_that_a_signal_ended_or_that_never_was(tmp_path: Path) -> None:
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    exprec("run", "--store", tmp_path / "one", "--", sys.executable, "-c", kill, code=128 + 9)
+    exprec("run", "--store", tmp_path / "two", "--", tmp_path / "no such command", code=127)
+    for name, signal in (("one", "SIGKILL"), ("two", None)):
+        (run_id,) = Store(tmp_path / name).run_ids()
+        end, failure = lines(tmp_path / name / run_id / "events.jsonl")
+        assert (end["event_type"], end["exit_status"], end["signal"]) == ("command_end", None, signal)
+        assert failure["event_type"] == "experiment_failed"
+
+
+@pytest.mark.fact("F84")
+def test_a_command_that_misses_an_artifact_has_failed(tmp_path: Path) -> None:
+    words = ("--artifact", "never.made", "--", sys.executable, "-c", "")
+    exprec("run", "--store", tmp_path / "runs", *words, cwd=tmp_path, code=3)
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    end, failure = lines(tmp_path / "runs" / run_id / "events.jsonl")
+    assert end["exit_status"] == 0
+    assert "never.made" in failure["message"]
+
+
+@pytest.mark.fact("F85")
+def test_the_order_of_the_streams_is_not_recorded(tmp_path: Path) -> None:
+    """Two commands that write the same to each, in another order, differ in their words alone."""
+    out, err = "sys.stdout.write('out\\n'); sys.stdout.flush()", "sys.stderr.write('err\\n'); sys.stderr.flush()"
+    event = 'open(os.environ["EXPREC_EVENTS"], "a").write(\'{"event_type":"x"}\\n\')'
+    contents = []
+    for number, parts in enumerate(((out, err, event), (event, err, out))):
+        store = tmp_path / str(number)
+        exprec("run", "--store", store, "--", sys.executable, "-c", "; ".join(("import os, sys", *parts)))
+        (run_id,) = Store(store).run_ids()
+        names = ("stdout", "stderr", "events.jsonl", "schemas.json")
+        contents.append([(store / run_id / name).read_bytes() for name in names])
+    assert contents[0] == contents[1]
+    assert contents[0][:2] == [b"out\n", b"err\n"]
+
+
+@pytest.mark.fact("F10", "F16")
+def test_nothing_of_an_experiment_is_asked_of_other_runs(command: RunDirectory, searched: Run, tmp_path: Path) -> None:
+    assert command.config["command"]["argv"] == ["train", "--lr", "0.1"]
+    assert "scenario" in searched.config
+    again = record_command(Store.open_or_create(tmp_path / "again"))
+    assert again.run_id == command.run_id
+
+
+@pytest.mark.fact("F86")
+def test_events_are_appended_to_a_file_of_the_store(tmp_path: Path) -> None:
+    child = """
+import os
+path = os.environ["EXPREC_EVENTS"]
+print(path, os.path.getsize(path))
+with open(path, "a") as events:
+    events.write('{"event_type":"one"}\\n{"event_type":"two","iteration":3,"seven":7}\\n')
+"""
+    printed = exprec("run", "--store", tmp_path / "runs", "--", sys.executable, "-c", child).stdout.decode()
+    path, size = printed.split()
+    assert Path(path).parent == tmp_path / "runs" / ".work"
+    assert re.fullmatch(r"[0-9a-f]{16}\.events", Path(path).name)
+    assert size == "0"
+    (run_id,) = Store(tmp_path / "runs").run_ids()
+    one, two, *_ = lines(tmp_path / "runs" / run_id / "events.jsonl")
+    assert one == {"event_type": "one", "iteration": 0, "seq": 0}
+    assert two == {"event_type": "two", "iteration": 3, "seq": 1, "seven": 7}
+    assert list((tmp_path / "runs" / ".work").iterdir()) == []

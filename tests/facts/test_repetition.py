@@ -1,0 +1,73 @@
+"""Facts about running again from recorded exchanges, and about what never enters a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.runs import ANSWERS, Run, experiment, lines, run_command, write_script
+from tests.fixtures.support import exprec
+
+SECRET = "planted-0123456789"
+
+
+def _repeat(run: Run, store: Path, code: int = 0) -> str:
+    """Run the config of a run again with its answers; returns what was said."""
+    script = run.experiment.parent / "answers.jsonl"
+    arguments = ("--model", f"scripted:{script}", "--replay-exchanges", run.folder, "--store", store)
+    return exprec("run", run.experiment, *arguments, code=code).stderr.decode()
+
+
+@pytest.mark.fact("F71")
+def test_recorded_answers_give_the_same_address(asked: Run, tmp_path: Path) -> None:
+    assert asked.exchanges
+    _repeat(asked, tmp_path / "again")
+    assert (tmp_path / "again" / asked.run_id / "exchanges.jsonl").is_file()
+
+
+@pytest.mark.fact("F71")
+def test_a_request_without_an_exchange_ends_the_repetition_and_leaves_no_run(asked: Run, tmp_path: Path) -> None:
+    path, script = experiment(tmp_path, max_iterations=3), write_script(tmp_path, ANSWERS)
+    arguments = ("--model", f"scripted:{script}", "--replay-exchanges", asked.folder, "--store", tmp_path / "runs")
+    assert b"this request was not recorded: iteration 3" in exprec("run", path, *arguments, code=1).stderr
+    assert {entry.name for entry in (tmp_path / "runs").iterdir()} == {
+        "store.json",
+        ".gitattributes",
+        ".gitignore",
+        ".work",
+    }
+    assert list((tmp_path / "runs" / ".work").iterdir()) == []
+
+
+@pytest.mark.fact("F72")
+@pytest.mark.parametrize(("old", "new"), [(b'"index":1', b'"index":2'), (b'"attempt":2', b'"attempt":0')])
+def test_a_line_that_is_no_exchange_is_damaged(asked: Run, tmp_path: Path, old: bytes, new: bytes) -> None:
+    copy = asked.copied(tmp_path)
+    path = copy.folder / "exchanges.jsonl"
+    assert old in path.read_bytes().splitlines()[1]
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    assert f"{path}:2: " in _repeat(copy, tmp_path / "again", code=5)
+
+
+@pytest.mark.fact("F73")
+def test_a_secret_in_an_answer_fails_the_run_and_stays_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    script = write_script(tmp_path, [*ANSWERS[:2], {"answer": f"the key is {SECRET}"}])
+    run = run_command(experiment(tmp_path), tmp_path / "runs", "--model", f"scripted:{script}", code=3)
+    assert run.head["status"] == "failed"
+    assert "exchange: answer contains the value of SOME_API_KEY" in run.head["failure"]["message"]
+    assert len(lines(run.folder / "exchanges.jsonl")) == 2
+    for path in run.store.rglob("*"):
+        assert path.is_dir() or SECRET.encode() not in path.read_bytes()
+
+
+@pytest.mark.fact("F73")
+def test_an_experiment_with_a_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    path = experiment(tmp_path, more=f"\nprompt_customization: {{all: {SECRET}}}\n")
+    done = exprec("run", path, "--store", tmp_path / "runs", code=2)
+    assert b"prompt_customization.all contains the value of SOME_API_KEY" in done.stderr
+    assert not (tmp_path / "runs").exists()

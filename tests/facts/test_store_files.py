@@ -1,0 +1,173 @@
+"""The files of a store beside its runs, and the names by which runs are found."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.errors import AmbiguousRun, RunNotFound
+from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.store.store import Store, find_run
+from tests.fixtures.experiments import answer, experiment
+from tests.fixtures.runs import Run, begin, interrupted, record, work_folder
+from tests.fixtures.support import exprec, git
+
+
+@pytest.mark.fact("F1")
+def test_the_mark_makes_a_folder_a_store(searched: Run, tmp_path: Path) -> None:
+    assert (searched.store / "store.json").read_bytes() == b'{"format":1}\n'
+    copy = searched.copied(tmp_path)
+    (copy.store / "store.json").unlink()
+    exprec("show", searched.run_id, "--store", copy.store, code=5)
+    (copy.store / "store.json").write_bytes(b'{"format":1}\n')
+    assert exprec("show", searched.run_id, "--store", copy.store).stdout == searched.stdout
+
+
+@pytest.mark.fact("F2")
+def test_a_sealed_run_is_a_folder_named_by_its_address(every_run: tuple[Run, ...]) -> None:
+    for run in every_run:
+        folders = [path.name for path in run.store.iterdir() if path.is_dir()]
+        assert sorted(folders) == sorted([".work", "attestations", run.run_id])
+        assert re.fullmatch(r"[0-9a-f]{64}", run.run_id)
+        assert folder_id(run.folder) == run.run_id
+        assert run.stdout.decode().splitlines()[-1] == f"Run {run.run_id}"
+
+
+@pytest.mark.fact("F3")
+def test_a_run_in_progress_has_a_random_name(store: Store) -> None:
+    names = set()
+    for _ in range(2):
+        provider = begin(store)
+        folder = work_folder(provider, store)
+        assert folder.is_dir()
+        provider.close()
+        assert folder.is_dir()
+        names.add(folder.name)
+    assert {re.fullmatch(r"[0-9a-f]{16}", name) is not None for name in names} == {True}
+    assert len(names) == 2
+    assert store.run_ids() == []
+
+
+@pytest.mark.fact("F4")
+def test_the_lock_tells_whether_a_run_is_in_progress(store: Store) -> None:
+    provider = begin(store)
+    folder = work_folder(provider, store)
+    head = folder.with_name(folder.name + ".json")
+    assert json.loads(head.read_bytes()) == {"format": 1, "name": "two banks", "type": "generic"}
+    with head.open("rb") as file:
+        for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+    shown = exprec("show", folder.name, "--store", store.path)
+    assert b"not sealed (running)" in shown.stderr
+    provider.close()
+    with head.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert find_run(folder.name, store.path).status == "interrupted"
+    # The lock decides, whoever holds it.
+    with head.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert find_run(folder.name, store.path).status == "running"
+
+
+@pytest.mark.fact("F4")
+def test_what_is_kept_for_whoever_resumes_a_run(tmp_path: Path) -> None:
+    simulator = tmp_path / "model.py"
+    simulator.write_text("def costs(scenario, policies, seed):\n    return {'A': 1, 'B': 1}\n")
+    answers = [answer("A", 0.25), answer("B", 0.25)]
+    path = experiment(tmp_path, answers=answers, simulator="model:costs", convergence__max_iterations=1)
+    run_id = exprec("run", "-q", path, cwd=tmp_path).stdout.decode().strip()
+    simulator.write_text("def costs(scenario, policies, seed):\n    raise KeyboardInterrupt\n")
+    exprec("run", "-q", path, "--replay-exchanges", run_id, cwd=tmp_path, code=130)
+    (head,) = (tmp_path / "runs" / ".work").glob("*.json")
+    envelope = {"format": 1, "name": "two banks", "type": "generic"}
+    assert json.loads(head.read_bytes()) == {**envelope, "folder": str(tmp_path), "replayed": run_id}
+
+
+@pytest.mark.fact("F5")
+def test_an_attestation_is_named_by_its_digest(every_run: tuple[Run, ...]) -> None:
+    for run in every_run:
+        (path,) = (run.store / "attestations" / run.run_id).iterdir()
+        assert path.name == hashlib.sha256(path.read_bytes()).hexdigest() + ".json"
+        assert json.loads(path.read_bytes())["run"] == run.run_id
+
+
+@pytest.mark.fact("F6")
+def test_a_tag_holds_a_whole_address(store: Store) -> None:
+    sealed = record(store)
+    tags = store.path / "tags"
+    tags.mkdir()
+    (tags / "baseline").write_text(sealed.run_id + "\n")
+    (tags / "short").write_text(sealed.run_id[:12] + "\n")
+    (tags / ".hidden").write_text(sealed.run_id + "\n")
+    assert find_run("baseline", store.path).run_id == sealed.run_id
+    for name in ("short", ".hidden"):
+        with pytest.raises(RunNotFound):
+            find_run(name, store.path)
+
+
+@pytest.mark.fact("F7")
+def test_git_converts_nothing_in_a_store(store: Store, tmp_path: Path) -> None:
+    assert (store.path / ".gitattributes").read_text().splitlines() == [
+        "* -text -ident -filter -working-tree-encoding",
+        "events.jsonl diff=exprec",
+    ]
+    sealed = record(store, {"name": "two banks", "description": "$Id$"})
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "core.autocrlf", "true")
+    git(tmp_path, "config", "filter.upper.smudge", "tr a-z A-Z")
+    converting = ["* text eol=crlf ident", "*.jsonl filter=upper", "run.json working-tree-encoding=UTF-16"]
+    (tmp_path / ".gitattributes").write_text("\n".join(converting) + "\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "runs")
+    for path in sealed.path.iterdir():
+        path.unlink()
+    git(tmp_path, "checkout", "--", ".")
+    assert folder_id(sealed.path) == sealed.run_id
+    attributes = git(tmp_path, "check-attr", "text", "diff", "--", str(sealed.path / "events.jsonl"))
+    assert [line.rpartition(": ")[2] for line in attributes.splitlines()] == ["unset", "exprec"]
+
+
+@pytest.mark.fact("F8")
+def test_git_does_not_see_unsealed_runs(store: Store, tmp_path: Path) -> None:
+    assert (store.path / ".gitignore").read_text() == "/.work/\n"
+    left = interrupted(store)
+    sealed = record(store)
+    git(tmp_path, "init", "-q")
+    seen = git(tmp_path, "status", "--porcelain", "--untracked-files=all")
+    assert left.exists()
+    assert ".work" not in seen
+    assert sealed.run_id in seen
+
+
+@pytest.mark.fact("F9")
+def test_a_run_is_found_by_each_of_its_names(store: Store) -> None:
+    sealed = record(store)
+    unsealed = interrupted(store)
+    (store.path / "tags").mkdir()
+    (store.path / "tags" / "baseline").write_text(sealed.run_id + "\n")
+    for name in (sealed.run_id, sealed.run_id[:4], "baseline", str(sealed.path)):
+        assert find_run(name, store.path).run_id == sealed.run_id
+    for name in (unsealed.name, unsealed.name[:4], str(unsealed)):
+        assert find_run(name, store.path).run_id == unsealed.name
+    for name in (sealed.run_id[:3], unsealed.name[:3], "nothing"):
+        with pytest.raises(RunNotFound):
+            find_run(name, store.path)
+
+
+@pytest.mark.fact("F9")
+def test_a_name_of_several_runs_is_an_error_that_lists_them(store: Store) -> None:
+    first, second = record(store).run_id, record(store, {"name": "another"}).run_id
+    (store.path / "tags").mkdir()
+    (store.path / "tags" / first[:8]).write_text(second + "\n")
+    with pytest.raises(AmbiguousRun) as raised:
+        find_run(first[:8], store.path)
+    assert raised.value.candidates == tuple(sorted([first, second]))
+    message = exprec("show", first[:8], "--store", store.path, code=4).stderr.decode()
+    assert first in message
+    assert second in message

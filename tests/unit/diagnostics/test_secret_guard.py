@@ -1,0 +1,226 @@
+"""The guard that keeps secrets out of a run, and what it takes for one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec.cli.terminal import known_secrets
+from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
+from exprec.recorder.errors import ExperimentFailed
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.runner import GenericExperimentRunner
+from exprec.recorder.format import canonical_json
+from exprec.recorder.proposers.protocol import Answer, ProposalRequest
+from exprec.recorder.store.store import Store
+from exprec.recorder.store.work_run import Summary
+from tests.fixtures.experiments import FakeResult, FakeSimulator, experiment, policy
+
+SECRET = "planted-0123456789"
+GUARD = SecretGuard({"MY_KEY": SECRET})
+
+
+def check(value: Any, guard: SecretGuard = GUARD) -> None:
+    guard.check("record", canonical_json.encode(value), value)
+
+
+def bytes_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+class TestGuard:
+    @pytest.mark.parametrize(
+        ("value", "field"),
+        [
+            ({"a": {"b": [0, f"x{SECRET}y"]}}, "record: a.b[1]"),
+            ({"a": {SECRET: SECRET}}, "record: a key of a"),
+            ({SECRET: 1}, "record: a key"),
+            (SECRET, "record"),
+        ],
+    )
+    def test_the_field_is_named_and_not_the_value(self, value: Any, field: str) -> None:
+        with pytest.raises(SecretFound) as caught:
+            check(value)
+        assert str(caught.value).startswith(f"{field} contains the value of MY_KEY; it was not written")
+        assert SECRET not in str(caught.value)
+
+    @pytest.mark.parametrize("value", [{"a": SECRET[:-1]}, {"a": [SECRET[:9], SECRET[9:]]}, {}, None, 1.5])
+    def test_anything_else_goes_through(self, value: Any) -> None:
+        check(value)
+
+    @pytest.mark.parametrize("secret", ['quote"inside', "back\\slash\\", "tab\tinside", "schlüssel", "\U0001f511" * 8])
+    def test_characters_that_are_escaped(self, secret: str) -> None:
+        guard = SecretGuard({"MY_KEY": secret})
+        once = json.dumps({"key": secret})
+        for text in (secret, once, json.dumps({"key": secret}, ensure_ascii=False)):
+            with pytest.raises(SecretFound):
+                check({"answer": f"here: {text}"}, guard)
+
+    def test_a_secret_that_is_a_number(self) -> None:
+        with pytest.raises(SecretFound, match=r"^record contains the value of PIN"):
+            check({"cost": 1234567890123456}, SecretGuard({"PIN": "1234567890123456"}))
+
+    def test_what_is_too_short_or_no_text_is_no_secret(self) -> None:
+        check({"a": "1234567"}, SecretGuard({"SHORT": "1234567", "BYTES": "\udcff" * 9}))
+
+    def test_redacting(self) -> None:
+        secret = 'a"' + SECRET
+        text = f"{secret} and {json.dumps(secret)}"
+        assert SecretGuard({"MY_KEY": secret}).redacted(text) == '<MY_KEY> and "<MY_KEY>"'
+        assert GUARD.redacted("nothing") == "nothing"
+
+
+SECRETS = [
+    ("OPENAI_API_KEY", SECRET),
+    ("GITHUB_TOKEN", SECRET),
+    ("client_secret", SECRET),
+    ("PGPASSWORD", SECRET),
+    ("DB_PASSWD_FILE", SECRET),
+    ("APIKEY", SECRET),
+    ("AWS_CREDENTIALS", SECRET),
+    ("MY_KEY", "supersecret"),
+    ("MY_KEY", "correct-horse-battery-staple"),
+    ("MY_KEY", "/not/a/file/but+base64="),
+    ("MY_KEY", "1" * 16),
+]
+INNOCENT = [
+    ("OPENAI_MODEL", SECRET),
+    ("TOKENIZERS_PARALLELISM", SECRET),
+    ("KEYBOARD_LAYOUT", SECRET),
+    ("PASSWORD", "password"),
+    ("PASSWORD", "PASSWORD"),
+    ("API_KEY", "localhost"),
+    ("SORT_KEY", "payment_tree"),
+    ("SORT_KEY", "initial_liquidity_fraction"),
+    ("MAX_TOKENS", "16384000"),
+    ("SSH_KEY", __file__),
+    ("SSH_KEY", str(Path(__file__).parent)),
+    ("OPENAI_BASE_URL", "http://localhost:8080/v1/planted"),
+    ("OPENAI_BASE_URL", "http://[broken"),
+    ("MY_KEY", ""),
+]
+
+
+class TestEnvironment:
+    @pytest.fixture(autouse=True)
+    def _empty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in known_secrets():
+            monkeypatch.delenv(name.split()[-1], raising=False)
+        monkeypatch.setattr("os.environ", {})
+
+    @pytest.mark.parametrize(("name", "value"), SECRETS)
+    def test_what_is_taken_for_a_secret(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        monkeypatch.setattr("os.environ", {name: f"{value}\n"})
+        assert known_secrets() == {name: value}
+
+    @pytest.mark.parametrize(("name", "value"), INNOCENT)
+    def test_what_is_not(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+        monkeypatch.setattr("os.environ", {name: value})
+        SecretGuard(known_secrets()).check("record", canonical_json.encode(value), value)
+
+    @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "https_proxy", "DATABASE_URL", "SENTRY_DSN"])
+    @pytest.mark.parametrize("user", ["someone:planted%2F0123@", "planted%2F0123@"], ids=["password", "user"])
+    def test_the_password_in_an_address(self, monkeypatch: pytest.MonkeyPatch, name: str, user: str) -> None:
+        monkeypatch.setattr("os.environ", {name: f"https://{user}example.org:8080/v1"})
+        guard = SecretGuard(known_secrets())
+        check({"a": "https://someone@example.org:8080/v1"}, guard)
+        for form in ("planted/0123", "planted%2F0123"):
+            with pytest.raises(SecretFound, match=f"the password in {name}"):
+                check({"a": form}, guard)
+
+    def test_bytes_that_are_no_text_stop_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.environ", {"MY_KEY": "\udcff\udcfe" * 8})
+        check({"a": "b"}, SecretGuard(known_secrets()))
+
+
+class Says:
+    """A model that always answers the same."""
+
+    is_model = True
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        return Answer(self._answer)
+
+
+def prepared(folder: Path, answer: str = "no", **changes: Any) -> tuple[GenericExperimentRunner, Path]:
+    store = folder / "runs"
+    config = ExperimentConfig.load(experiment(folder, **changes))
+    return (
+        GenericExperimentRunner(
+            config, config_dir=folder, store=Store.open_or_create(store), proposer=Says(answer), secrets=GUARD
+        ),
+        store,
+    )
+
+
+def failed(runner: GenericExperimentRunner, store: Path) -> Mapping[str, Any]:
+    """Run an experiment that fails; what its sealed head says of the failure."""
+    with pytest.raises(ExperimentFailed) as caught:
+        asyncio.run(runner.run())
+    assert SECRET not in str(caught.value)
+    assert runner.sealed is not None
+    assert SECRET.encode() not in bytes_below(store)
+    head = json.loads((runner.sealed.path / "run.json").read_bytes())
+    assert head["status"] == "failed"
+    failure: dict[str, Any] = head["failure"]
+    assert failure["message"] in str(caught.value)
+    return failure
+
+
+class TestRun:
+    @pytest.mark.parametrize("changes", [{"description": f"uses {SECRET}"}, {"name": SECRET}])
+    def test_a_secret_in_the_experiment_leaves_nothing(self, tmp_path: Path, changes: dict[str, Any]) -> None:
+        runner, store = prepared(tmp_path, **changes)
+        with pytest.raises(SecretFound, match=f"^config.json: {next(iter(changes))} contains"):
+            asyncio.run(runner.run())
+        assert list((store / ".work").iterdir()) == []
+        assert SECRET.encode() not in bytes_below(store)
+
+    @pytest.mark.parametrize(
+        "answer", [f"I use {SECRET}.", json.dumps(policy(0.25, policy_id=SECRET)), json.dumps({SECRET: 1})]
+    )
+    def test_a_secret_in_an_answer(self, tmp_path: Path, answer: str) -> None:
+        assert failed(*prepared(tmp_path, answer)) == {
+            "error_type": "SecretFound",
+            "message": "exchange: answer contains the value of MY_KEY; it was not written (if that is no secret, "
+            "run without MY_KEY)",
+        }
+
+    def test_a_secret_in_the_text_of_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def result(policies: Any, seed: int) -> FakeResult:
+            raise RuntimeError(f"cannot connect with {SECRET}")
+
+        simulator = FakeSimulator(result)
+        monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_, **__: simulator)
+        runner, store = prepared(tmp_path)
+        assert failed(runner, store)["message"].startswith("event experiment_failed: message contains the value of")
+
+    def test_the_name_of_a_run(self, tmp_path: Path) -> None:
+        store = Store.open_or_create(tmp_path / "runs")
+        with pytest.raises(SecretFound, match=r"^run.json: name contains"):
+            store.begin(SECRET, "generic", {}, GUARD)
+        assert list((store.path / ".work").iterdir()) == []
+
+    def test_the_head_of_a_run(self, tmp_path: Path) -> None:
+        store = Store.open_or_create(tmp_path / "runs")
+        recording = store.begin("name", "generic", {}, GUARD)
+        with pytest.raises(SecretFound, match=r"^run.json: failure.message contains"):
+            recording.seal(Summary("failed", {}, None, {"message": SECRET}))
+        recording.close()
+        assert SECRET.encode() not in bytes_below(store.path)
+
+    def test_a_digest_is_no_secret(self, tmp_path: Path) -> None:
+        store = Store.open_or_create(tmp_path / "runs")
+        digest = hashlib.sha256(b"{}\n").hexdigest()
+        recording = store.begin("name", "generic", {}, SecretGuard({"GPG_KEY": digest[:40]}))
+        recording.events.append("experiment_failed", 0, {"error_type": "E", "message": "m"})
+        recording.seal(Summary("failed", {"events": 1, "iterations": 0, "events_by_type": {}}, None, None))

@@ -1,0 +1,67 @@
+"""A secret is found in bytes that come in pieces, wherever these are cut; what is harmless comes through unchanged."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from exprec.recorder.diagnostics.secret_guard import SecretGuard
+
+SECRET = "sk-planted-0123456789"
+
+
+def _passed(pieces: list[bytes], secrets: dict[str, str]) -> tuple[bytes, str | None]:
+    scan = SecretGuard(secrets).scan()
+    kept = b"".join(scan.passed(piece) for piece in pieces)
+    return kept + scan.rest(), scan.found
+
+
+def _cut(data: bytes, chance: random.Random) -> list[bytes]:
+    places = sorted(chance.choices(range(len(data) + 1), k=chance.randrange(12)))
+    return [data[first:last] for first, last in zip([0, *places], [*places, len(data)], strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_wherever_it_is_cut(seed: int) -> None:
+    chance = random.Random(seed)
+    before = bytes(chance.choices(b"sk-plantedX\n\x00", k=chance.randrange(60)))
+    kept, found = _passed(_cut(before + SECRET.encode() + b" and more", chance), {"KEY": SECRET})
+    assert found == "KEY"
+    # A few bytes of it may be through when nothing tells yet that they begin it.
+    assert kept.startswith(before)
+    assert len(kept) - len(before) < 4
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_has_no_secret_comes_through_whole(seed: int) -> None:
+    chance = random.Random(seed)
+    data = b"".join(chance.choices([SECRET[:-1].encode(), SECRET[1:].encode(), b"sk-", b"x", b"\n", b"\xff"], k=20))
+    if SECRET.encode() in data:
+        pytest.skip("by chance it is there")
+    assert _passed(_cut(data, chance), {"KEY": SECRET, "OTHER": "another-secret"}) == (data, None)
+
+
+def test_only_what_may_become_a_secret_waits() -> None:
+    scan = SecretGuard({"KEY": SECRET}).scan()
+    assert scan.passed(b"Proceed? [y/n] ") == b"Proceed? [y/n] "
+    assert scan.passed(b"tasks") == b"tasks", "a letter is no beginning"
+    assert scan.passed(b" sk-pla") == b" "
+    assert scan.passed(b"in") == b"sk-plain"
+    assert scan.passed(b"sk-plan") == b""
+    assert scan.rest() == b"sk-plan"
+
+
+def test_a_secret_as_it_stands_in_json() -> None:
+    assert _passed([b'{"key": "a\\"b\\u00e9cret-words"}'], {"KEY": 'a"bécret-words'})[1] == "KEY"
+    assert _passed(['a"bécret-words'.encode()], {"KEY": 'a"bécret-words'})[1] == "KEY"
+
+
+def test_the_first_of_several_secrets_is_named() -> None:
+    assert _passed([b"one-secret! two-secret!"], {"TWO": "two-secret!", "ONE": "one-secret!"}) == (b"", "ONE")
+
+
+def test_nothing_is_let_through_after_a_secret() -> None:
+    scan = SecretGuard({"KEY": SECRET}).scan()
+    assert scan.passed(b"a " + SECRET.encode() + b" b") == b"a "
+    assert scan.passed(b"more") == scan.rest() == b""

@@ -1,0 +1,135 @@
+"""What is printed has the bytes that rich would print: exprec renders its lines itself, in a tenth of the time."""
+
+from __future__ import annotations
+
+import io
+import sys
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len as rich_cell_len
+from rich.cells import chop_cells, set_cell_size
+from rich.console import Console as RichConsole
+from rich.text import Text
+from rich.theme import Theme
+
+from exprec.recorder.display import cells
+from exprec.recorder.display.console import make_console, print_line, print_lines
+from exprec.recorder.display.text import Line, line, visible
+
+NARROWEST = 20
+STYLES = {"strong": "bold", "quiet": "dim", "good": "green", "bad": "red", "agent": "cyan"}
+
+
+def by_rich(each: Line, width: int, *, color: bool) -> str:
+    """A line as rich prints it: the reference."""
+    stream = io.StringIO()
+    console = RichConsole(
+        file=stream,
+        width=width,
+        theme=Theme(STYLES, inherit=False),
+        color_system="standard" if color else None,
+        force_terminal=color,
+        force_interactive=False,
+        no_color=not color,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+        _environ={},
+    )
+    text = Text()
+    for part, style in each.spans:
+        text.append(visible(part), style)
+    margin = each.indent
+    for row in _rows(console, text, each):
+        row.rstrip()
+        padded = Text(" " * margin) + row if row.plain else row
+        console.print(padded, no_wrap=True, overflow="ignore", crop=False)
+        margin = each.indent + each.hang
+    return stream.getvalue()
+
+
+def _rows(console: RichConsole, text: Text, each: Line) -> list[Text]:
+    room = max(console.width - each.indent, NARROWEST)
+    if each.whole or text.cell_len <= room:
+        return [text]
+    first = text.wrap(console, room)[0]
+    rest = text[len(first.plain) :]
+    words_begin = len(rest.plain) - len(rest.plain.lstrip(" "))
+    return [first, *rest[words_begin:].wrap(console, room - each.hang)]
+
+
+def by_exprec(each: Line, width: int, *, color: bool) -> str:
+    stream = io.StringIO()
+    print_line(make_console(stream, color=color, width=width), each)
+    return stream.getvalue()
+
+
+# Words, and what is hard about text: space of every kind and width, characters that are wide, combine, change the
+# width of others, control a terminal or are no text at all.
+HARD = [" ", "  ", "a", "word", "longer-words", "→", "…", "–", "\xa0", "\u3000", "\u2003", "\u202f", "決済", "👍", "é"]
+HARD += ["e\u0301", "\u0301", "❤\ufe0f", "\ufe0f", "👩\u200d👩", "\u200d", "\x1b[31m", "\n", "\t", "\x7f", "\x85"]
+HARD += ["\u2028", "\u202e", "\ud800", "\U000e0041", "\ue000", "\u0378", "[bold]", ":smile:", "x" * 30, "字" * 15]
+TEXTS = st.lists(st.sampled_from(HARD) | st.text(max_size=8), max_size=14).map("".join)
+SPANS = st.lists(st.tuples(TEXTS, st.sampled_from(["", *STYLES])), max_size=6).map(tuple)
+LINES = st.builds(Line, SPANS, st.integers(0, 8), st.integers(0, 4), st.booleans())
+
+
+@settings(max_examples=200, deadline=None)
+@given(LINES, st.integers(1, 130), st.booleans())
+@example(Line((("word " * 12, ""),)), 60, False)
+@example(Line((("a" * 30 + "  ", "bad"), ("  ", "good"))), 30, True)
+@example(Line((("字" * 10 + "\u3000" * 3 + "x", "bad"),)), 21, True)
+def test_every_line_has_the_bytes_that_rich_prints(each: Line, width: int, color: bool) -> None:
+    assert by_exprec(each, width, color=color) == by_rich(each, width, color=color)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text("ab →…", max_size=30), max_size=8), st.integers(20, 60), st.booleans())
+def test_every_narrow_line_has_the_bytes_that_rich_prints(words: list[str], width: int, color: bool) -> None:
+    each = line(*((word, "quiet") for word in words), indent=2)
+    assert by_exprec(each, width, color=color) == by_rich(each, width, color=color)
+
+
+@given(TEXTS.map(visible), st.integers(1, 40))
+def test_cells_are_those_of_rich(text: str, room: int) -> None:
+    assert cells.cell_len(text) == rich_cell_len(text)
+    assert cells.cropped(text, room) == set_cell_size(text, room)
+    # A character that is wider than the room is beyond both; a row has room for more.
+    assert cells.folded(text, room + 1) == chop_cells(text, room + 1)
+
+
+@given(TEXTS.map(visible) | st.text(st.characters(min_codepoint=0x80, exclude_categories=["Cs"])).map(visible))
+def test_no_text_takes_more_cells_than_it_has_bytes(text: str) -> None:
+    """A line with no more bytes than there is room is printed without being measured."""
+    assert rich_cell_len(text) <= len(text.encode())
+
+
+def test_what_can_be_printed_is_visible_as_it_is() -> None:
+    """`visible` asks Python about a text before it looks at each character."""
+    for code in range(sys.maxunicode + 1):
+        if chr(code).isprintable():
+            assert unicodedata.category(chr(code)) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), hex(code)
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 1000])
+def test_many_lines_are_printed_as_one_by_one(count: int) -> None:
+    lines = [line(f"line {number}", indent=number % 3) for number in range(count)]
+    stream = io.StringIO()
+    print_lines(make_console(stream, color=False, width=80), lines)
+    assert stream.getvalue() == "".join(by_exprec(each, 80, color=False) for each in lines)
+
+
+def test_what_came_before_an_error_is_printed() -> None:
+    def lines() -> Iterator[Line]:
+        yield line("first")
+        raise LookupError("gone")
+
+    stream = io.StringIO()
+    with pytest.raises(LookupError, match="gone"):
+        print_lines(make_console(stream, color=False, width=80), lines())
+    assert stream.getvalue() == "first\n"

@@ -1,0 +1,346 @@
+"""Prompts: all that an agent may know, in a fixed order, and nothing of any other agent."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec.recorder.errors import SimulationError
+from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.evaluation.evaluator import Evaluation, Sample
+from exprec.recorder.experiment.prompts import Attempt, correction, request_messages
+from exprec.recorder.format import canonical_json
+from exprec.recorder.proposers.protocol import Message
+from exprec.recorder.store.store import Store
+from tests.fixtures.experiments import FakeAgent, FakeResult, FakeSimulator, fraction_of, mapping, policy, runner
+from tests.fixtures.support import ROOT
+
+RULES = "the rules of the game"
+OWN = policy(0.5, policy_id="mine")
+
+SECRET_FRACTION = 0.8642097531
+SECRET_CENTS = 918273645
+SECRET_BALANCE = 564738291
+SECRET_NODE = "node-of-the-other-bank"
+SECRETS = (str(SECRET_FRACTION), str(SECRET_CENTS), str(SECRET_BALANCE), SECRET_NODE, "policy-of-the-other-bank")
+SECRET_POLICY = policy(
+    SECRET_FRACTION,
+    {"type": "action", "node_id": SECRET_NODE, "action": "Release"},
+    policy_id="policy-of-the-other-bank",
+)
+
+
+def config(**changes: Any) -> ExperimentConfig:
+    return ExperimentConfig.from_mapping(mapping(**changes), Path())
+
+
+def evaluation(own: Sequence[FakeAgent], settled: int = 4) -> Evaluation:
+    other = FakeAgent(total=SECRET_CENTS, balance=SECRET_BALANCE, opportunity=SECRET_CENTS)
+    results = [FakeResult({"B": other, "A": each}, arrivals=4, settled=settled) for each in own]
+    return Evaluation(("A", "B"), tuple(Sample(seed, result) for seed, result in enumerate(results)))
+
+
+ONE = evaluation([FakeAgent(total=5000, balance=-250, opportunity=4000)])
+
+
+def messages(
+    experiment: ExperimentConfig | None = None,
+    result: Evaluation = ONE,
+    history: Sequence[Attempt] = (),
+    agent: str = "A",
+) -> tuple[Message, ...]:
+    return request_messages(experiment or config(), RULES, agent, OWN, result, history)
+
+
+def system(**changes: Any) -> str:
+    return messages(config(**changes))[0].content
+
+
+def user(**changes: Any) -> str:
+    return messages(config(**changes))[1].content
+
+
+class TestWhatIsTold:
+    def test_a_request_is_a_system_message_and_a_user_message(self) -> None:
+        assert [message.role for message in messages()] == ["system", "user"]
+
+    def test_the_rules_are_in_the_system_message(self) -> None:
+        assert RULES in system()
+
+    def test_the_agents_own_policy_is_told_as_it_is(self) -> None:
+        assert canonical_json.encode(OWN).decode().strip() in user()
+        assert user().startswith("You decide the policy of A.")
+
+    def test_its_own_result_has_every_cost_and_the_settlement(self) -> None:
+        text = messages(result=evaluation([FakeAgent(5000, -250, 4000)], settled=3))[1].content
+        for line in (
+            "- total: 5000 cents",
+            "- balance: -250 cents",
+            "- opportunity: 4000 cents",
+            "- payments settled in the whole system: 3 of 4",
+        ):
+            assert f"\n{line}\n" in text
+        assert "means of" not in text
+
+    def test_of_a_bootstrap_the_means_are_told(self) -> None:
+        samples = [FakeAgent(5, -1, 10), FakeAgent(6, -2, 11), FakeAgent(6, -2, 12)]
+        text = messages(result=evaluation(samples))[1].content
+        for line in (
+            "means of 3 simulations",
+            "- total: 5 cents",
+            "- balance: -1 cents",
+            "- opportunity: 11 cents",
+            "- payments settled in the whole system: 12 of 12",
+        ):
+            assert f"\n{line}\n" in text
+
+    def test_the_history_of_the_agent_is_told_in_order(self) -> None:
+        history = [
+            Attempt(1, policy(0.4), 4000, True, "lowers the agent's cost by 1000 cents"),
+            Attempt(2, policy(0.6), 6000, False, "raises the agent's cost by 2000 cents"),
+            Attempt(3, None, None, False, "invalid_json: not valid JSON"),
+            Attempt(4, {"a": 1}, None, False, "invalid_policy: payment_tree is missing"),
+        ]
+        text = messages(history=history)[1].content
+        lines = [line for line in text.splitlines() if line.startswith("- iteration")]
+        assert lines[0].startswith(
+            "- iteration 1, accepted, cost 4000 cents (lowers the agent's cost by 1000 cents): {"
+        )
+        assert '"initial_liquidity_fraction":0.4' in lines[0]
+        assert lines[1].startswith(
+            "- iteration 2, rejected, cost 6000 cents (raises the agent's cost by 2000 cents): {"
+        )
+        assert lines[2:] == [
+            "- iteration 3, rejected (invalid_json: not valid JSON)",
+            '- iteration 4, rejected (invalid_policy: payment_tree is missing): {"a":1}',
+        ]
+
+    def test_without_a_history_it_says_so(self) -> None:
+        assert "## Earlier proposals\nnone\n" in user()
+
+
+class TestConstraints:
+    def limits(self, **constraints: Any) -> list[str]:
+        text = system(policy_constraints=constraints)
+        return text.partition("## Limits of a proposal\n")[2].splitlines()
+
+    def test_every_kind_of_limit_is_told(self) -> None:
+        told = self.limits(
+            allowed_parameters=[
+                {
+                    "name": "initial_liquidity_fraction",
+                    "param_type": "float",
+                    "min_value": 0,
+                    "max_value": 0.5,
+                    "description": "what is committed",
+                },
+                {"name": "urgency", "param_type": "int", "min_value": 1},
+                {"name": "any", "param_type": "float"},
+                {"name": "step", "param_type": "enum", "allowed_values": [1, 2.5]},
+            ],
+            allowed_fields=["balance", "ticks_to_deadline"],
+            allowed_actions={"payment_tree": ["Release", "Hold"], "bank_tree": []},
+            lsm_enabled=False,
+        )
+        assert told == [
+            "- parameter initial_liquidity_fraction, float, at least 0.0, at most 0.5: what is committed",
+            "- parameter urgency, int, at least 1",
+            "- parameter any, float",
+            "- parameter step, one of [1,2.5]",
+            "- no other parameters",
+            "- fields: balance, ticks_to_deadline",
+            "- actions of payment_tree: Release, Hold",
+            "- actions of bank_tree: none",
+            "- there is no liquidity saving: do not rely on offsetting",
+        ]
+
+    def test_a_limit_that_admits_nothing_is_not_taken_for_none(self) -> None:
+        assert self.limits(allowed_parameters=[], allowed_fields=[]) == ["- no parameters", "- fields: none"]
+
+    def test_no_limits(self) -> None:
+        assert self.limits() == ["any valid policy"]
+        assert system().endswith("## Limits of a proposal\nany valid policy")
+
+
+class TestCustomization:
+    def test_what_is_for_all_comes_before_what_is_for_the_agent(self) -> None:
+        text = user(prompt_customization={"A": "for A only", "all": "for everyone"})
+        assert "## Further guidance\nfor everyone\nfor A only\n" in text
+
+    def test_what_is_for_another_agent_is_not_told(self) -> None:
+        text = user(prompt_customization={"B": "for B only"})
+        assert "for B only" not in text
+        assert "Further guidance" not in text
+
+    def test_a_system_prompt_replaces_the_built_in_one(self) -> None:
+        assert system(llm__system_prompt="Be brief.") == "Be brief."
+        assert user(llm__system_prompt="Be brief.") == user()
+
+
+def test_a_correction_sends_the_answer_back_with_all_its_errors() -> None:
+    sent = correction("my answer", ["first error", "second error"])
+    assert [message.role for message in sent] == ["assistant", "user"]
+    assert sent[0].content == "my answer"
+    assert "\n- first error\n- second error\n" in sent[1].content
+
+
+def test_another_agents_result_is_in_no_message() -> None:
+    for message in messages():
+        for secret in SECRETS:
+            assert secret not in message.content
+
+
+class TestSecrecyInARun:
+    """A whole experiment in which one agent has numbers and names that are found nowhere else."""
+
+    @pytest.fixture
+    def exchanges(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        def result(policies: Mapping[str, Mapping[str, Any]], seed: int) -> FakeResult:
+            fraction = fraction_of(policies["A"])
+            if fraction == 0.125:
+                message = f"agent 'B', tick 0, node '{SECRET_NODE}': num_splits is {SECRET_CENTS}"
+                raise SimulationError(message, agent="B")
+            if fraction == 0.0625:
+                raise SimulationError("agent 'A', tick 0, node 'leaf': num_splits is 0", agent="A")
+            cents = SECRET_CENTS - (fraction_of(policies["B"]) == SECRET_FRACTION)
+            return FakeResult(
+                {
+                    "A": FakeAgent(round(1000 * fraction), 7, 3),
+                    "B": FakeAgent(cents, SECRET_BALANCE, SECRET_CENTS),
+                }
+            )
+
+        monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_: FakeSimulator(result))
+        secret_answers: list[Any] = [SECRET_POLICY, f"not JSON: {SECRET_NODE}", SECRET_POLICY, SECRET_POLICY]
+        own_answers: list[Any] = [policy(0.125), policy(0.0625), policy(0.25), policy(0.75)]
+        answers = [
+            line
+            for own, secret in zip(own_answers, secret_answers, strict=True)
+            for line in ({"agent": "A", "answer": own}, {"agent": "B", "answer": secret})
+        ]
+        store = Store.open_or_create(tmp_path / "runs")
+        prepared = runner(
+            tmp_path,
+            answers=answers,
+            store=store,
+            convergence__max_iterations=4,
+            llm__max_retries=0,
+            prompt_customization={"B": f"guidance about {SECRET_NODE}"},
+        )
+        asyncio.run(prepared.run())
+        assert prepared.sealed is not None
+        lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
+        return [canonical_json.decode(line) for line in lines]
+
+    def asked(self, exchanges: list[dict[str, Any]], agent: str) -> str:
+        return "\n".join(
+            message["content"]
+            for exchange in exchanges
+            if exchange["agent_id"] == agent
+            for message in exchange["messages"]
+        )
+
+    def test_no_message_to_an_agent_has_anything_of_another(self, exchanges: list[dict[str, Any]]) -> None:
+        told = self.asked(exchanges, "A")
+        for secret in (*SECRETS, str(SECRET_CENTS - 1)):
+            assert secret not in told
+
+    def test_the_secrets_are_told_to_the_agent_they_belong_to(self, exchanges: list[dict[str, Any]]) -> None:
+        told = self.asked(exchanges, "B")
+        for secret in SECRETS:
+            assert secret in told
+
+    def test_an_error_is_told_in_full_only_to_the_agent_whose_policy_it_happened_in(
+        self, exchanges: list[dict[str, Any]]
+    ) -> None:
+        told = self.asked(exchanges, "A")
+        assert "- iteration 1, rejected (simulation_error): {" in told
+        assert "(simulation_error: agent 'A', tick 0, node 'leaf': num_splits is 0): {" in told
+
+
+def elaborate() -> bytes:
+    """A request with everything in it that could come in another order."""
+    parameters = [{"name": name, "param_type": "float"} for name in ("initial_liquidity_fraction", "x", "y", "z")]
+    experiment = config(
+        prompt_customization={"all": "for everyone", "A": "for A", "B": "for B"},
+        policy_constraints={
+            "allowed_parameters": parameters,
+            "allowed_fields": ["balance", "amount", "ticks_to_deadline", "system_tick_in_day"],
+            "allowed_actions": {"payment_tree": ["Release", "Hold"], "bank_tree": ["NoAction"]},
+        },
+    )
+    from exprec.recorder.experiment.evaluation.simulators import load_simulator
+
+    rules = load_simulator(experiment, Path()).rules
+    history = [Attempt(1, {"z": 1, "y": {"b": 2, "a": 3}}, 1, True, "better")]
+    asked = request_messages(experiment, rules, "A", OWN, ONE, history)
+    return canonical_json.encode([message.as_dict() for message in asked])
+
+
+def test_the_same_request_is_the_same_twice() -> None:
+    assert elaborate() == elaborate()
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_the_same_request_is_the_same_with_any_order_of_sets(hash_seed: str) -> None:
+    code = (
+        "import hashlib; from tests.unit.experiment.test_prompts import elaborate;"
+        "print(hashlib.sha256(elaborate()).hexdigest())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == hashlib.sha256(elaborate()).hexdigest()
+
+
+class TestRules:
+    """What the payment game tells: the offsetting that it has, and an example that can be used as it stands."""
+
+    def rules(self, **changes: Any) -> str:
+        from exprec.recorder.payments.rules_text import rules
+        from tests.fixtures.experiments import GAME
+
+        return rules({**GAME, **changes})
+
+    def test_the_example_of_a_policy_is_valid(self) -> None:
+        from exprec.recorder.payments import check_policy
+
+        line = next(line for line in self.rules().splitlines() if line.startswith('{"version": "2.0", "policy_id": "p'))
+        assert check_policy(json.loads(line)) == []
+
+    @pytest.mark.parametrize(
+        ("bilateral", "cycles", "told"),
+        [
+            (False, False, None),
+            (True, False, "offset each other between two banks settle together"),
+            (True, True, "offset each other between two banks or around a circle of banks settle together"),
+        ],
+    )
+    def test_offsetting_is_told_where_there_is_any(self, bilateral: bool, cycles: bool, told: str | None) -> None:
+        text = self.rules(lsm_config={"enable_bilateral": bilateral, "enable_cycles": cycles})
+        assert ("offset each other" in text) is (told is not None)
+        assert told is None or told in text
+
+    def test_rates_that_the_scenario_leaves_out_are_told_with_their_defaults(self) -> None:
+        assert "None" not in self.rules(cost_rates={}, lsm_config=None)
+
+
+def test_what_becomes_of_a_proposal_is_told() -> None:
+    assert "takes its place only if it costs your agent less" in system()
+    temporal = system(evaluation__mode="deterministic-temporal", llm__model="openai:small")
+    assert "takes the place of the policy in force at once" in temporal
+    assert "only if" not in temporal.partition("##")[0]

@@ -1,0 +1,96 @@
+"""What is asked of a command: the config that it comes to, and back; and what a crash of its record leaves."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exprec.recorder.errors import InvalidInput
+from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.sessions.command.command import Command, Input
+from exprec.recorder.store.garbage import leftovers
+from exprec.recorder.store.run_directory import work_events_path
+from exprec.recorder.store.store import Store
+
+
+def test_a_config_gives_the_command_back(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"x")
+    command = Command.described(
+        ["a", "b c"], tmp_path, inputs=["in"], artifacts=["out/x", "out/x"], artifact_limit=5, name="n"
+    )
+    assert command.artifacts == ("out/x",)
+    assert Command.of_config(command.as_config(strict=True)) == command
+    assert command.changed_inputs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        {},
+        {"argv": [], "inputs": {}, "artifacts": []},
+        {"argv": [1], "inputs": {}, "artifacts": []},
+        {"argv": ["a"], "inputs": [], "artifacts": []},
+        {"argv": ["a"], "inputs": {"x": {"sha256": 1, "size": 1}}, "artifacts": []},
+        {"argv": ["a"], "inputs": {}, "artifacts": ["../../home"]},
+        {"argv": ["a"], "inputs": {}, "artifacts": [], "artifact_limit": "much"},
+    ],
+)
+def test_a_config_without_a_command(said: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"config\.json has no command that can be executed"):
+        Command.of_config({"command": said})
+
+
+def test_every_problem_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Command.described(["\udcff"], tmp_path, inputs=["none"], artifacts=[".git/x", "a\nb"])
+    assert len(caught.value.problems) == 4
+
+
+def test_inputs_that_changed(tmp_path: Path) -> None:
+    (tmp_path / "same").write_bytes(b"x")
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    inputs = {"same": Input(digest, 1), "gone": Input(digest, 1)}
+    assert Command(("a",), inputs, ()).changed_inputs(tmp_path) == ["the input 'gone' is not there"]
+    (tmp_path / "same").write_bytes(b"y")
+    (other, _) = Command(("a",), inputs, ()).changed_inputs(tmp_path)
+    assert other == "the input 'same' is another one than was recorded, by its SHA-256"
+
+
+def test_the_types_of_a_run_from_what_it_embeds() -> None:
+    schema = {"properties": {"n": {"type": "integer"}}, "required": ["n"], "x-exprec-display": "n {n}"}
+    declared = EventTypes({"step": schema, "open": {}}, strict=True)
+    again = EventTypes.recorded({**declared.schemas, "event.run_end.v1": {}}, strict=True)
+    assert again.schemas == declared.schemas
+    assert again.is_strict
+    assert EventTypes.recorded({}, strict=False).check("anything") is not None
+
+
+def test_a_crash_leaves_the_events_and_gc_removes_them(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    recording = store.begin("n", "command", {})
+    work_events_path(recording.folder).write_bytes(b"12345")
+    assert leftovers(store) == [], "it is in progress"
+    recording.close()
+    (found,) = leftovers(store)
+    assert found.size == 5 + sum(path.stat().st_size for path in recording.folder.iterdir())
+    work_events_path(recording.folder).write_bytes(b"123456")
+    assert not found.remove(), "something was sent since"
+    (found,) = leftovers(store)
+    assert found.remove()
+    assert not list((store.path / ".work").iterdir())
+
+
+def test_events_that_were_sent_after_the_seal(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    path = work_events_path(store.path / ".work" / "0123456789abcdef")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"late")
+    os.utime(path, (time.time() - 7200,) * 2)
+    (found,) = leftovers(store)
+    assert (found.path, found.is_run, found.size) == (path, False, 4)
+    assert found.remove()

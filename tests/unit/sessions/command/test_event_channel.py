@@ -1,0 +1,108 @@
+"""The file that a command appends its events to: whole lines, each with its number, and nothing lost in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
+from exprec.recorder.sessions.command.event_channel import Inbox, InvalidLine, Sent
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    return Inbox(tmp_path / "events", SecretGuard({"KEY": "planted-secret"}))
+
+
+def _append(inbox: Inbox, data: bytes) -> None:
+    with inbox.path.open("ab") as file:
+        file.write(data)
+
+
+def test_a_line_is_read_once_it_is_whole(inbox: Inbox) -> None:
+    assert list(inbox.received()) == []
+    _append(inbox, b'{"event_type": "a"}\n{"event_type": "b", "iter')
+    assert list(inbox.received()) == [Sent(1, "a", 0, {})]
+    assert list(inbox.received()) == []
+    _append(inbox, b'ation": 3, "x": [1]}\n')
+    assert list(inbox.received()) == [Sent(2, "b", 3, {"x": [1]})]
+
+
+def test_the_last_line_may_lack_its_newline(inbox: Inbox) -> None:
+    _append(inbox, b'{"event_type": "a"}\r\n\n  \n{"event_type": "b"}')
+    assert [each.line for each in inbox.received()] == [1]
+    assert list(inbox.rest()) == [Sent(4, "b", 0, {})]
+    assert list(inbox.rest()) == []
+
+
+def test_a_long_line_and_many_lines(inbox: Inbox) -> None:
+    text = "x" * 3_000_000
+    _append(inbox, b'{"event_type": "a", "text": "%s"}\n' % text.encode() + b'{"event_type": "b"}\n' * 100_000)
+    first, *others = inbox.received()
+    assert first.fields == {"text": text}
+    assert [each.line for each in others] == list(range(2, 100_002))
+
+
+def test_nothing_is_altered(inbox: Inbox) -> None:
+    _append(inbox, '{"event_type": "a", "n": 18446744073709551615, "x": 1.0, "t": "é\\u2028"}\n'.encode())
+    (sent,) = inbox.received()
+    assert sent.fields == {"n": 18446744073709551615, "x": 1.0, "t": "é\u2028"}
+    assert type(sent.fields["x"]) is float
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"\xff", "is not UTF-8"),
+        (b"nonsense", "is not JSON (Expecting value: line 1 column 1 (char 0))"),
+        (b'{"event_type": "a"', "is not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'"text"', "is 'text'; a line must be a JSON object such as"),
+        (b"{}", "event_type: is missing"),
+        (b'{"event_type": 1}', "event_type: must be a string, not 1"),
+        (b'{"event_type": "command_end"}', "event_type: 'command_end' is a type of exprec's own"),
+        (b'{"event_type": "a", "iteration": -1}', "iteration: must be an integer from 1, or 0 for none, not -1"),
+        (b'{"event_type": "a", "iteration": "1"}', "iteration: must be an integer from 1, or 0 for none, not '1'"),
+        (b'{"event_type": "a", "seq": 1}', "seq: is a field that exprec gives every event"),
+        (b'{"event_type": "a", "x": {"k": 1, "k": 2}}', "k: this key stands twice in one object"),
+    ],
+)
+def test_a_line_that_is_no_event(line: bytes, said: str, inbox: Inbox) -> None:
+    _append(inbox, b'{"event_type": "a"}\n' + line + b"\n")
+    received = inbox.received()
+    assert next(received).line == 1
+    with pytest.raises(InvalidLine) as caught:
+        next(received)
+    assert str(caught.value).startswith("line 2 of EXPREC_EVENTS: ")
+    assert said in str(caught.value)
+    assert caught.value.line == 2
+
+
+def test_a_line_with_a_secret_is_not_quoted(inbox: Inbox) -> None:
+    _append(inbox, b'{"event_type": "planted-secret"}\n')
+    with pytest.raises(SecretFound, match="line 1 of EXPREC_EVENTS contains the value of KEY"):
+        list(inbox.received())
+
+
+@pytest.mark.parametrize("content", [b"", b'{"event_type": "other"}\n{"event_type": "b"}\n', b'{"event_type": "b"}\n'])
+def test_a_file_that_was_overwritten(content: bytes, inbox: Inbox) -> None:
+    _append(inbox, b'{"event_type": "a"}\n')
+    assert len(list(inbox.received())) == 1
+    inbox.path.write_bytes(content)
+    with pytest.raises(InvalidLine, match="what was read already was overwritten; open the file for appending"):
+        list(inbox.rest())
+
+
+def test_a_file_that_was_replaced(inbox: Inbox, tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b'{"event_type": "a"}\n')
+    (tmp_path / "new").rename(inbox.path)
+    with pytest.raises(InvalidLine, match="another file has taken its place"):
+        list(inbox.rest())
+
+
+def test_a_file_that_was_removed_was_read_all_the_same(inbox: Inbox) -> None:
+    _append(inbox, b'{"event_type": "a"}\n')
+    inbox.path.unlink()
+    assert [each.event_type for each in inbox.rest()] == ["a"]
+    inbox.close()
