@@ -1,0 +1,1 @@
+../../exprec/__init__.py

@@ -1,0 +1,39 @@
+"""Record experiments, programs and commands; read, compare, verify and re-execute what was recorded.
+
+    import exprec
+
+    with exprec.record("train", config={"lr": 0.1}) as run:
+        run.event("epoch", iteration=1, loss=0.31)
+
+The public names are those of `exprec.recorder`; each is imported on first use. The errors that they raise are in
+`exprec.recorder.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if not os.path.isdir(f"{__path__[0]}/recorder"):  # noqa: PTH112 - pathlib doubles the import time
+    # In the root of a checkout, this folder hides the installed package, which has the subpackages.
+    from pkgutil import extend_path
+
+    __path__ = extend_path(__path__, __name__)
+
+from exprec import recorder
+from exprec.recorder import version
+
+__version__ = version.VERSION
+
+if TYPE_CHECKING:
+    from exprec.recorder import *  # noqa: F403
+else:
+    __all__ = [*recorder.__all__, "__version__"]
+
+    def __getattr__(name: str) -> Any:
+        if name not in recorder.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(recorder, name)
+
+    def __dir__() -> list[str]:
+        return __all__

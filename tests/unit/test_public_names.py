@@ -1,0 +1,77 @@
+"""The public names: what `import exprec` offers, and what each of them documents."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import exprec
+from exprec import recorder
+from exprec.recorder import errors
+from tests.fixtures.support import ROOT
+
+OF_THE_PLAN = {
+    "ExperimentConfig",
+    "ExperimentResult",
+    "ExperimentStateProvider",
+    "GenericExperimentRunner",
+    "LiveStateProvider",
+    "OptimizationLoop",
+    "StoredStateProvider",
+    "VerboseConfig",
+    "display_experiment_output",
+}
+"""Names that the plan of the origin fixes; they do not count in the limit."""
+
+
+@pytest.mark.parametrize("name", dir(recorder))
+def test_a_public_name_is_an_object_of_that_name(name: str) -> None:
+    assert getattr(recorder, name).__name__ == name
+    assert getattr(exprec, name) is getattr(recorder, name)
+
+
+def test_completion_offers_the_public_names_only() -> None:
+    assert set(dir(exprec)) == {*dir(recorder), "__version__"}
+    assert len(set(dir(recorder)) - OF_THE_PLAN) <= 25
+
+
+def test_a_program_records_with_the_package_alone(tmp_path: Path) -> None:
+    with exprec.record("train", {"lr": 0.1}, store=tmp_path / "runs") as run:
+        run.event("epoch", iteration=1, loss=0.31)
+    assert run.path == tmp_path / "runs" / run.id
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'exprec' has no attribute 'recrod'"):
+        _ = exprec.recrod  # type: ignore[attr-defined]
+
+
+def test_the_folder_of_a_checkout_does_not_hide_the_installed_package(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "exprec", tmp_path / "checkout" / "exprec")
+    for folder in ("exprec", "recorder", "cli", "schemas"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / "site" / "exprec" / ("" if folder == "exprec" else folder), dirs_exist_ok=True
+        )
+    places = [str(tmp_path / "checkout"), str(tmp_path / "site"), *sys.path]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import exprec; print(exprec.record.__module__, exprec.__path__)"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        cwd=tmp_path / "checkout",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[0] == recorder.record.__module__
+    assert str(tmp_path / "site" / "exprec") in done.stdout
+
+
+def test_every_error_that_a_caller_can_meet_is_documented() -> None:
+    for name, error in vars(errors).items():
+        if inspect.isclass(error) and issubclass(error, Exception) and not name.startswith("_"):
+            assert error.__doc__, name
