@@ -33,7 +33,12 @@ class Problem:
         return ": ".join(part for part in (place, self.key, self.message) if part)
 
     def within(self, source: str) -> Problem:
+        """The same problem in this file."""
         return replace(self, source=source)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The one JSON form of a problem: file, line (1-based), key and message; file and line may be None."""
+        return {"file": self.source, "line": self.line, "key": self.key, "message": self.message}
 
 
 class ExprecError(Exception):

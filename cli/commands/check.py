@@ -28,15 +28,11 @@ class Report:
     warnings: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        problems = [
-            {"source": problem.source, "line": problem.line, "key": problem.key, "message": problem.message}
-            for problem in self.problems
-        ]
         return {
             "file": self.file,
             "kind": self.kind,
-            "valid": not self.problems,
-            "problems": problems,
+            "ok": not self.problems,
+            "problems": [problem.as_dict() for problem in self.problems],
             "warnings": list(self.warnings),
         }
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import click
 
 from exprec.cli.options import color_option, complete_revision, json_option, pager_option, store_option
-from exprec.cli.output.review import Review
 from exprec.cli.pager import paged
 from exprec.cli.terminal import known_secrets, store_path, wants_color, wants_progress
 from exprec.recorder.diagnostics.secret_guard import SecretGuard
 from exprec.recorder.display.text import visible
-from exprec.recorder.git.branch import find_branch, review_of
+from exprec.recorder.review import Review, find_branch, review_branch
 
 _NOT_VERIFIED = 1
 
@@ -69,7 +68,7 @@ def review(
         if shows_progress:
             click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
 
-    found = review_of(branch, SecretGuard(known_secrets()).redacted, progress)
+    found = review_branch(branch, SecretGuard(known_secrets()).redacted, progress)
     if as_json:
         # ASCII, so that a file name that is not text can be written to any terminal.
         click.echo(json.dumps(found.as_dict(), sort_keys=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -273,12 +273,7 @@ def _show(subject: _Subject, guard: SecretGuard) -> int:
 
 def _show_json(subject: _Subject, guard: SecretGuard) -> int:
     listed = [
-        {
-            "file": problem.source,
-            "line": problem.line,
-            "key": guard.redacted(problem.key),
-            "message": guard.redacted(problem.message),
-        }
+        replace(problem, key=guard.redacted(problem.key), message=guard.redacted(problem.message)).as_dict()
         for problem in subject.problems
     ]
     run = None if listed else subject.run

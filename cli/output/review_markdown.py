@@ -13,10 +13,6 @@ from exprec.cli.output.comparison import comparison_markdown
 from exprec.cli.output.review import (
     LONGEST_NAME,
     MOST_NAMES,
-    NamedRun,
-    Review,
-    ReviewedRun,
-    TagChange,
     cost,
     executions,
     headline,
@@ -25,6 +21,7 @@ from exprec.cli.output.review import (
 )
 from exprec.recorder.display.text import counted
 from exprec.recorder.errors import Problem
+from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 MAX_BYTES = 60_000
 """GitHub takes comments of 65,536 characters."""

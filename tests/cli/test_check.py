@@ -97,20 +97,20 @@ def run_json(*files: Path) -> Result:
 def test_json_is_one_object_a_file(broken: Path, policy: Path) -> None:
     result = run_json(broken, policy, broken.parent / "none.yaml")
     first, second, third = (json.loads(line) for line in result.stdout.splitlines())
-    assert {key: first[key] for key in ("file", "kind", "valid", "warnings")} == {
+    assert {key: first[key] for key in ("file", "kind", "ok", "warnings")} == {
         "file": str(broken),
         "kind": "experiment",
-        "valid": False,
+        "ok": False,
         "warnings": [],
     }
     assert first["problems"][-1] == {
-        "source": str(broken),
+        "file": str(broken),
         "line": 4,
         "key": "evaluation.ticks",
         "message": "must be an integer, not 'two'",
     }
-    assert second == {"file": str(policy), "kind": "policy", "valid": True, "problems": [], "warnings": []}
-    assert (third["kind"], third["valid"], len(third["problems"])) == (None, False, 1)
+    assert second == {"file": str(policy), "kind": "policy", "ok": True, "problems": [], "warnings": []}
+    assert (third["kind"], third["ok"], len(third["problems"])) == (None, False, 1)
     assert result.exit_code == 2
 
 

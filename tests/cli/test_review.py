@@ -214,7 +214,7 @@ def test_a_tag_that_stands_for_no_run(folder: Path) -> None:
     (folder / "runs" / "tags" / "lost").write_text("../../elsewhere\n", "utf-8")
     _commit(folder)
     shown, _ = _review(folder, "main", code=1)
-    assert "  HEAD:runs/tags/lost: stands for ../../elsewhere, which is no run of HEAD:runs" in shown.splitlines()
+    assert "  HEAD:runs/tags/lost: stands for '../../elsewhere', which is no run of HEAD:runs" in shown.splitlines()
     git(folder, "rm", "-q", "-r", f"runs/{first}", "runs/tags/lost")
     git(folder, "commit", "-q", "-m", "its run is gone")
     assert f"runs/tags/best: stands for {first}, which is no run" in _review(folder, "main", code=1)[0]

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.cli.output.review import NamedRun, Review, ReviewedRun, TagChange, headline, review_lines, verdict
+from exprec.cli.output.review import headline, review_lines, verdict
 from exprec.cli.output.review_markdown import MAX_BYTES, review_markdown
 from exprec.recorder.diff.json_values import Difference
 from exprec.recorder.diff.result import Comparison, Listed, Side
 from exprec.recorder.errors import Problem
 from exprec.recorder.query import listing
+from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 TEXTS = st.text(max_size=30)
 COUNTS = st.integers(0, 60)

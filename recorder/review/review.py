@@ -1,33 +1,24 @@
-"""What a branch does to the runs of a store, found by comparing two trees of git.
-
-Only runs that differ are read. What a review says is told in `render.review`.
-"""
+"""Compare the trees at both ends of a branch, and verify the runs that differ."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from exprec.cli.output.review import NamedRun, Review, ReviewedRun, TagChange, shortened
 from exprec.recorder.diff.result import Comparison
 from exprec.recorder.diff.runs import compare_runs
-from exprec.recorder.errors import ExprecError, NotAStore, Problem
+from exprec.recorder.errors import ExprecError, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.git.repository import Blobs, Entry, GitFailure, ObjectUnreadable, Repository
-from exprec.recorder.git.source import (
-    CommittedStore,
-    LaidOut,
-    Layout,
-    find_store,
-    laid_out,
-    repository_of,
-    store_folders,
-)
+from exprec.recorder.git.repository import Blobs, Entry, ObjectUnreadable
+from exprec.recorder.git.source import CommittedStore, LaidOut, Layout, laid_out
 from exprec.recorder.query.listing import Listed, in_order, list_runs, short_ids
+from exprec.recorder.review.branch import Branch
+from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChange
+from exprec.recorder.schema.engine import show_value
+from exprec.recorder.store.run_directory import is_run_id
 from exprec.recorder.verify.check import verify
 
 _MOST_PROBLEMS = 20
@@ -40,70 +31,7 @@ Progress = Callable[[int, int], None]
 """Told which of how many runs is read next, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A store at the head of a branch and at the commit where the branch left another."""
-
-    repository: Repository
-    base: str
-    head: str
-    merge_base: str
-    old: CommittedStore
-    new: CommittedStore
-    others: tuple[str, ...]
-    """The paths of other stores that the branch changes too."""
-
-
-def find_branch(revisions: str, store: Path, *, is_given: bool) -> Branch:
-    """The branch that `BASE..HEAD`, `BASE...HEAD` or `BASE` (up to HEAD) names, and the store in it.
-
-    Raises GitFailure, NotAStore.
-    """
-    repository, path = repository_of(store)
-    base, head = _ends(revisions)
-    merge_base = _merge_base(repository, base, head)
-    label = merge_base[:12]
-    before, after = repository.tree(merge_base), repository.tree(repository.commit(head))
-    try:
-        path = find_store(head, path, after, is_given=is_given).path
-    except NotAStore as missing:
-        # A branch may remove a store.
-        try:
-            path = find_store(label, path, before, is_given=is_given).path
-        except NotAStore:
-            raise missing from None
-    others = sorted(
-        other
-        for other in {*store_folders(before), *store_folders(after)} - {path}
-        if before.get(other) != after.get(other)
-    )
-    old, new = CommittedStore(label, path, before), CommittedStore(head, path, after)
-    return Branch(repository, base, head, merge_base, old, new, tuple(others))
-
-
-def _ends(revisions: str) -> tuple[str, str]:
-    base, dots, head = revisions.partition("...")
-    if not dots:
-        base, _, head = revisions.partition("..")
-    return base or "HEAD", head or "HEAD"
-
-
-def _merge_base(repository: Repository, base: str, head: str) -> str:
-    found = repository.merge_base(repository.commit(base), repository.commit(head))
-    if found is None and repository.is_shallow():
-        raise GitFailure(
-            f"'{base}' and '{head}' have no commit in common in this shallow clone; fetch more of its history "
-            "(git fetch --unshallow; in GitHub Actions, fetch-depth: 0 for actions/checkout)"
-        )
-    if found is None:
-        raise GitFailure(
-            f"'{base}' and '{head}' have no commit in common: their histories are unrelated, and there is nothing to "
-            "compare with; `exprec verify --git` verifies what is committed in one of them"
-        )
-    return found
-
-
-def review_of(branch: Branch, redacted: Callable[[str], str], progress: Progress) -> Review:
+def review_branch(branch: Branch, redacted: Callable[[str], str], progress: Progress) -> Review:
     """The review of a branch; `redacted` takes secrets out of what is said of files.
 
     Raises NotAStore, ObjectUnreadable, StorageFailure.
@@ -230,13 +158,13 @@ class _Reviewing:
             yield TagChange(name, before, after, self._short(before), self._short(after), comparison, reason)
 
     def _short(self, content: str | None) -> str:
-        return "" if content is None else self._shorts.get(content) or shortened(content)
+        return "" if content is None else self._shorts.get(content) or content
 
     def _compare(self, old: str, new: str, broken: set[str]) -> tuple[Comparison | None, str]:
         layouts = []
         for run_id in (old, new):
             if run_id not in self._old_names | self._new_names:
-                return None, f"there is no run {shortened(run_id)}"
+                return None, f"there is no run {_shown(run_id)}"
             if run_id in broken:
                 return None, f"the run {self._shorts[run_id]} does not verify"
             layouts.append(self._new_layout if run_id in self._new_names else self._old_layout)
@@ -257,8 +185,13 @@ class _Reviewing:
         for name, content in self._new.tags(self._blobs).items():
             was_there = old.get(name) == content and content not in self._old_names
             if content not in self._new_names and not was_there:
-                message = f"stands for {shortened(self._redacted(content))}, which is no run of {self._new.name()}"
+                message = f"stands for {_shown(self._redacted(content))}, which is no run of {self._new.name()}"
                 yield Problem((), message, source=self._new.name(f"{layout.TAGS_FOLDER}/{name}"))
+
+
+def _shown(content: str) -> str:
+    """The content of a tag for a message."""
+    return content if is_run_id(content) else show_value(content)
 
 
 def _files(store: CommittedStore, name: str) -> Mapping[str, Entry]:

@@ -1,0 +1,133 @@
+"""The result of a review: what a branch does to the runs and tags of a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from exprec.recorder.diff.result import Comparison
+from exprec.recorder.errors import Problem
+from exprec.recorder.query.listing import Listed
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedRun:
+    """A run that the branch adds or changes, or of which it has other attestations."""
+
+    row: Listed
+    problems: tuple[Problem, ...] = ()
+    """The first ones. Their source is the file as git names it."""
+    problem_count: int = 0
+    files: tuple[str, ...] = ()
+    """The files of a sealed run that are not what they were."""
+    executions_before: int = 0
+    """How many executions were attested before."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **self.row.as_dict(),
+            "changed_files": list(self.files),
+            "executions_before": self.executions_before,
+            "problem_count": self.problem_count,
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRun:
+    """A run that is only named. The cost is in cents, and None where it came to none."""
+
+    run_id: str
+    short_id: str
+    name: str = ""
+    final_cost: int | None = None
+    is_added: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "short_id": self.short_id,
+            "name": self.name,
+            "final_cost": self.final_cost,
+            "added": self.is_added,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A tag that stands for another run than before. What it holds may be anything that somebody wrote."""
+
+    name: str
+    old: str | None
+    """None for a new tag."""
+    new: str | None
+    """None for a tag that was removed."""
+    old_short: str = ""
+    new_short: str = ""
+    comparison: Comparison | None = None
+    """Of the two runs, for a tag that moved; None if one of them cannot be read."""
+    reason: str = ""
+    """Why they cannot be compared."""
+
+    @property
+    def how(self) -> str:
+        return "added" if self.old is None else "removed" if self.new is None else "moved"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "tag": self.name,
+            "how": self.how,
+            "old": self.old,
+            "new": self.new,
+            "comparison": None if self.comparison is None else self.comparison.as_dict(),
+            "reason": self.reason or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A branch against the commit at which it left another."""
+
+    base: str
+    head: str
+    """Both as they were given."""
+    merge_base: str
+    """The id of the commit that all is compared with."""
+    store: str
+    """The path of the store from the top of the repository; empty at the top."""
+    added: tuple[ReviewedRun, ...] = ()
+    changed: tuple[ReviewedRun, ...] = ()
+    """Sealed runs of which a file is not what it was. One without a problem was repaired."""
+    again: tuple[ReviewedRun, ...] = ()
+    """Runs of which only the attestations differ."""
+    removed: tuple[NamedRun, ...] = ()
+    same_inputs: tuple[tuple[NamedRun, ...], ...] = ()
+    """Runs with equal inputs at several addresses, if one of them was added; those that were added first."""
+    tags: tuple[TagChange, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """What is wrong beside the runs."""
+
+    @property
+    def verified(self) -> tuple[ReviewedRun, ...]:
+        """The runs that were verified: all that the branch touches and does not remove."""
+        return self.changed + self.added + self.again
+
+    @property
+    def problem_count(self) -> int:
+        return len(self.problems) + sum(run.problem_count for run in self.verified)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "base": self.base,
+            "head": self.head,
+            "merge_base": self.merge_base,
+            "store": self.store,
+            "ok": not self.problem_count,
+            "added": [run.as_dict() for run in self.added],
+            "changed": [run.as_dict() for run in self.changed],
+            "recorded_again": [run.as_dict() for run in self.again],
+            "removed": [run.as_dict() for run in self.removed],
+            "same_inputs": [[run.as_dict() for run in runs] for runs in self.same_inputs],
+            "tags": [tag.as_dict() for tag in self.tags],
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
