@@ -19,8 +19,7 @@ from exprec.recorder.display.text import visible_lines
 from exprec.recorder.documents.loader import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
 from exprec.recorder.format.canonical_json import decode, encode
-from exprec.recorder.payments import Outcome, PaymentSimulator, check_scenario
-from exprec.recorder.payments.rng import MAX_SEED
+from exprec.recorder.payments import MAX_SEED, PaymentSimulator, SimulationResult, check_scenario
 from exprec.recorder.schema.engine import unknown_word
 
 _LINE_KEYS = ("scenario", "policies", "seed")
@@ -66,7 +65,7 @@ def simulate(
         _show(_simulate_file(scenario, policies, seed), as_json)
 
 
-def _show(outcome: Outcome, as_json: bool) -> None:
+def _show(outcome: SimulationResult, as_json: bool) -> None:
     if as_json:
         click.echo(encode(outcome.as_dict()), nl=False)
         return
@@ -76,7 +75,7 @@ def _show(outcome: Outcome, as_json: bool) -> None:
     click.echo(outcome_table(outcome).encode("utf-8", "backslashreplace"))
 
 
-def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> Outcome:
+def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> SimulationResult:
     document = read_document(scenario)
     if problems := document.every_problem(check_scenario(document.value)):
         raise InvalidInput(problems)

@@ -10,17 +10,17 @@ from dataclasses import astuple, fields
 
 from exprec.recorder.display.cells import cell_len
 from exprec.recorder.display.text import visible
-from exprec.recorder.payments import AgentOutcome, Outcome
+from exprec.recorder.payments import AgentResult, SimulationResult
 
 _GAP = "  "
 
 
-def outcome_table(outcome: Outcome) -> str:
+def outcome_table(outcome: SimulationResult) -> str:
     """The table, without a final newline: a row for each agent in the order of the scenario, and their sums."""
     figures = [astuple(result) for result in outcome.agents.values()]
     sums = [sum(column) for column in zip(*figures, strict=True)]
     rows = [
-        ["cents", *(field.name for field in fields(AgentOutcome))],
+        ["cents", *(field.name for field in fields(AgentResult))],
         *([visible(agent), *map(str, row)] for agent, row in zip(outcome.agents, figures, strict=True)),
         ["all agents", *map(str, sums)],
     ]
@@ -36,6 +36,6 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def _counts(outcome: Outcome) -> str:
+def _counts(outcome: SimulationResult) -> str:
     parts = f" ({outcome.total} with the parts of split ones)" if outcome.total > outcome.arrivals else ""
     return f"{outcome.settled} of {outcome.arrivals} payments settled{parts}"

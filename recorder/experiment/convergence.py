@@ -14,7 +14,7 @@ from typing import Any
 from exprec.recorder.experiment.config import ConvergenceConfig
 from exprec.recorder.experiment.evaluation.evaluator import Policies
 from exprec.recorder.experiment.stats import coefficient_of_variation, mann_kendall
-from exprec.recorder.payments.policy.tree import DEFAULT_FRACTION, FRACTION
+from exprec.recorder.payments import DEFAULT_LIQUIDITY_FRACTION, LIQUIDITY_FRACTION
 
 COST_STABILITY = "cost_stability"
 BOOTSTRAP_STABILITY = "bootstrap_stability"
@@ -76,7 +76,7 @@ def assess(mode: str, totals: Sequence[int], fractions: Sequence[Fractions], con
 
 def committed_fractions(policies: Policies, *, is_payments: bool = True) -> Fractions:
     """What the policies commit, by agent: where a policy does not say, half in the payment simulator."""
-    default = DEFAULT_FRACTION if is_payments else None
+    default = DEFAULT_LIQUIDITY_FRACTION if is_payments else None
     return {agent: _fraction(policy, default) for agent, policy in policies.items()}
 
 
@@ -125,8 +125,9 @@ def _widest_range(window: Sequence[Fractions]) -> float | None:
 
 def _fraction(policy: Mapping[str, Any], default: float | None) -> float | None:
     parameters = policy.get("parameters")
-    given = (parameters if isinstance(parameters, Mapping) else {}).get(FRACTION, policy.get(FRACTION))
-    return float(given) if isinstance(given, int | float) else default
+    declared = parameters if isinstance(parameters, Mapping) else {}
+    fraction = declared.get(LIQUIDITY_FRACTION, policy.get(LIQUIDITY_FRACTION))
+    return float(fraction) if isinstance(fraction, int | float) else default
 
 
 def _bootstrap(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:

@@ -1,11 +1,31 @@
-"""The payment simulator: banks that settle payments during a day, after the reference engine (SimCash, MIT).
+"""The payment simulator: a real-time gross settlement (RTGS) system over one business day.
 
-It knows nothing of experiments, stores or displays.
+Banks ("agents") pay each other under policies, which are decision trees. The model and every rounding follow the
+SimCash engine (MIT), commit b97854b1; results equal its results to the cent. Money is an integer number of cents, time
+is an integer number of ticks, rates are basis points (1 bp = 1/10,000) per tick unless a name says otherwise.
 """
 
-from exprec.recorder.payments.policy.checks import check_policy
-from exprec.recorder.payments.result import AgentOutcome, Outcome
-from exprec.recorder.payments.scenario.checks import check_scenario
+from exprec.recorder.payments.policy import (
+    DEFAULT_LIQUIDITY_FRACTION,
+    LIQUIDITY_FRACTION,
+    check_policy,
+    default_policy,
+)
+from exprec.recorder.payments.result import AgentResult, SimulationResult
+from exprec.recorder.payments.rng import MAX_SEED
+from exprec.recorder.payments.rules_text import describe_rules
+from exprec.recorder.payments.scenario import check_scenario
 from exprec.recorder.payments.simulator import PaymentSimulator
 
-__all__ = ["AgentOutcome", "Outcome", "PaymentSimulator", "check_policy", "check_scenario"]
+__all__ = [
+    "DEFAULT_LIQUIDITY_FRACTION",
+    "LIQUIDITY_FRACTION",
+    "MAX_SEED",
+    "AgentResult",
+    "PaymentSimulator",
+    "SimulationResult",
+    "check_policy",
+    "check_scenario",
+    "default_policy",
+    "describe_rules",
+]

@@ -1,7 +1,4 @@
-"""The payment, and the rule for its deadline.
-
-It holds no state: where a payment waits and whether it settled is known to the queues it stands in.
-"""
+"""Payments and their deadlines."""
 
 from __future__ import annotations
 
@@ -12,13 +9,19 @@ NORMAL_PRIORITY = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Payment:
-    """A payment order between two agents, given by their indices. Amount in cents, the rest in ticks.
+    """An immutable payment order between two agents, which are given by index. Payments are compared by identity.
 
-    It never changes, so that one drawn for a seed serves every simulation of that seed; two payments
-    are equal only if they are the same one. `late_from` is the first tick in which it counts as overdue
-    where it still waits. That is known in advance, because every late payment is marked in every tick,
-    wherever it waits: the tick after the deadline or, for the part of a split payment, no earlier than
-    the split, since a part does not inherit the mark.
+    Immutability lets all simulations of a seed share the payments that were drawn for it; which queue a payment is in
+    and whether it has settled is the state of the queues.
+
+    Attributes:
+        amount: In cents.
+        arrival: Tick of arrival.
+        deadline: Last tick in which the payment is on time.
+        late_from: First tick in which an unsettled payment counts as overdue. It is known in advance, because each
+            late payment is marked in every tick in either queue: the tick after the deadline or, for a part of a split
+            payment, the tick of the split if that is later, as parts do not inherit the mark.
+        parent: The split payment that this is a part of.
     """
 
     sender: int
@@ -32,12 +35,12 @@ class Payment:
 
 
 def new_payment(sender: int, receiver: int, amount: int, arrival: int, deadline: int, priority: int) -> Payment:
-    """A payment as it arrives; `arrival` and `deadline` are ticks."""
+    """Create a payment that is not a part of another; `amount` in cents, `arrival` and `deadline` in ticks."""
     return Payment(sender, receiver, amount, arrival, deadline, priority, late_from=deadline + 1)
 
 
 def split_payment(payment: Payment, count: int, tick: int) -> list[Payment]:
-    """`count` parts of a payment, equal but for the last, which also takes the remainder."""
+    """Split a payment into `count` parts of equal amounts; the last part also gets the remainder."""
     share, remainder = divmod(payment.amount, count)
     amounts = [share] * (count - 1) + [share + remainder]
     late_from = max(payment.late_from, tick)
@@ -57,5 +60,5 @@ def split_payment(payment: Payment, count: int, tick: int) -> list[Payment]:
 
 
 def deadline_tick(arrival: int, offset: int, latest: int) -> int:
-    """The deadline of a payment: `offset` ticks after its arrival, at most `latest`, at least the next tick."""
+    """Return the deadline `offset` ticks after the arrival: at most `latest`, at least the tick after the arrival."""
     return max(min(arrival + offset, latest), arrival + 1)

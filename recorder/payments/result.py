@@ -1,7 +1,4 @@
-"""What a simulation comes to: counts, balances and costs.
-
-It computes nothing but totals.
-"""
+"""The result of a simulation: counts, balances and costs."""
 
 from __future__ import annotations
 
@@ -11,11 +8,18 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class AgentOutcome:
-    """One agent's balance at the end and its costs, all in cents.
+class AgentResult:
+    """The final balance and the costs of one agent, all in cents.
 
-    `liquidity` is the cost of overdrafts and `opportunity` that of allocated liquidity; `penalty` is for
-    passed deadlines and the end of the day; `collateral` is 0, as none is modelled; `total` adds up the costs.
+    Attributes:
+        balance: Balance at the end of the day, after the allocated liquidity was returned; may be negative.
+        liquidity: Cost of overdrafts.
+        delay: Cost of waiting payments.
+        collateral: Always 0: collateral is not modelled.
+        penalty: Penalties for missed deadlines and at the end of the day.
+        split: Cost of splitting payments.
+        opportunity: Cost of allocated liquidity.
+        total: Sum of the costs.
     """
 
     balance: int
@@ -28,32 +32,35 @@ class AgentOutcome:
     total: int
 
     def as_dict(self) -> dict[str, int]:
-        """The same by name."""
-        return {name: getattr(self, name) for name in _COSTS}
+        """Return the fields by name."""
+        return {name: getattr(self, name) for name in _FIELD_NAMES}
 
 
-# asdict looks the fields up each time and copies every integer; this is asked for in every evaluation.
-_COSTS = tuple(field.name for field in fields(AgentOutcome))
+# Not `asdict`: it inspects the fields and copies each integer on every call, and every evaluation calls this.
+_FIELD_NAMES = tuple(field.name for field in fields(AgentResult))
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of a whole run; `agents` by id, in the order of the scenario file.
+class SimulationResult:
+    """The result of one simulated day.
 
-    `arrivals` counts the payments that arrived, `settled` those of them that settled in full, and `total`
-    all payments, the parts of split ones included.
+    Attributes:
+        arrivals: Number of payments that arrived.
+        settled: Number of those that settled in full.
+        total: Number of all payments, parts of split payments included.
+        agents: Results by agent id, in the order of the scenario file.
     """
 
     arrivals: int
     settled: int
     total: int
-    agents: Mapping[str, AgentOutcome]
+    agents: Mapping[str, AgentResult]
 
     def as_dict(self) -> dict[str, Any]:
-        """The outcome as plain JSON types."""
+        """Return the result as plain JSON types."""
         return {
             "arrivals": self.arrivals,
             "settled": self.settled,
             "total": self.total,
-            "agents": {agent: outcome.as_dict() for agent, outcome in self.agents.items()},
+            "agents": {agent: result.as_dict() for agent, result in self.agents.items()},
         }

@@ -1,7 +1,6 @@
-"""The random numbers of the payment simulator: xorshift64* and the draws made from it.
+"""Random numbers: the generator xorshift64* and the distributions drawn from it, as in SimCash.
 
-It knows nothing of payments. Every draw uses a fixed number of outputs in a fixed order, because all
-that is drawn later depends on it; the algorithms are those of the reference engine (SimCash, MIT).
+The number of outputs that a draw consumes, and their order, are part of the model: all later draws depend on them.
 """
 
 from __future__ import annotations
@@ -14,15 +13,16 @@ _UNIT = 2.0**-53
 
 
 class Generator:
-    """A xorshift64* generator (Vigna, 2016). `seed` is 0 to 2^64 − 1; 0, which would stay 0, counts as 1."""
+    """A xorshift64* generator (S. Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016)."""
 
     __slots__ = ("_state",)
 
     def __init__(self, seed: int) -> None:
+        """Seed the generator with 0 to 2^64 − 1; 0 counts as 1, because the state 0 never changes."""
         self._state = seed or 1
 
     def bits(self) -> int:
-        """The next output: 64 bits."""
+        """Return the next 64-bit output."""
         state = self._state
         state ^= state >> 12
         state = (state ^ (state << 25)) & _MASK
@@ -31,15 +31,15 @@ class Generator:
         return state * _MULTIPLIER & _MASK
 
     def unit(self) -> float:
-        """A float in [0, 1) from the upper 53 bits of one output."""
+        """Return a float in [0, 1), made of the upper 53 bits of one output."""
         return (self.bits() >> 11) * _UNIT
 
     def integer(self, low: int, high: int) -> int:
-        """An integer from low to high, both included; one output, even where there is no choice."""
+        """Return an integer from `low` to `high`, both included; consumes one output even if they are equal."""
         return low + self.bits() % (high - low + 1)
 
     def poisson(self, rate: float) -> int:
-        """A Poisson count by Knuth's multiplication method; a rate of 0 uses no output."""
+        """Return a Poisson count by Knuth's multiplication method; a rate of 0 or less consumes no output."""
         if rate <= 0:
             return 0
         limit = math.exp(-rate)
@@ -50,15 +50,15 @@ class Generator:
         return count
 
     def normal(self) -> float:
-        """A standard normal number by Box and Muller; the second number of each pair is never used."""
+        """Return a standard normal number by the Box-Muller transform; the second number of each pair is dropped."""
         first, second = self.unit(), self.unit()
-        # Python raises where the C library says that ln 0 is minus infinity.
+        # The C library returns minus infinity for ln 0; Python raises.
         log = math.log(first) if first else -math.inf
         return math.sqrt(-2.0 * log) * math.cos(2.0 * math.pi * second)
 
 
 def round_half_away(value: float) -> int:
-    """The nearest integer of a finite number, halves away from zero (Python's `round` takes them to even)."""
+    """Return the integer nearest to a finite number, halves away from zero (Python's `round` takes them to even)."""
     if value < 0:
         return -round_half_away(-value)
     whole = math.floor(value)

@@ -1,7 +1,4 @@
-"""The settlement system: balances, overdraft caps and the central queue of what could not settle yet.
-
-Which payments come to it, and what they cost, is the engine's business; offsetting is in `offsetting`.
-"""
+"""The real-time gross settlement (RTGS) system: balances, overdraft caps and the central queue (Q2)."""
 
 from __future__ import annotations
 
@@ -11,51 +8,56 @@ from exprec.recorder.payments.payment import Payment
 
 
 class SettlementSystem:
-    """Settles payments in full or not at all. Amounts in cents, agents by index, `queue` in order of entry.
+    """Settles payments, each in full or not at all. Agents are given by index, amounts in cents.
 
-    What a settled payment brings is added to `_credited`: the balances themselves or, where crediting is
-    deferred, what `credit` adds to them later.
+    Attributes:
+        balances: Balance of each agent.
+        caps: Overdraft limit of each agent (`unsecured_cap`).
+        queue: Payments that could not settle yet, in order of entry.
+        settled: Number of payments that settled in full; a split payment counts once, with its last part.
     """
 
     __slots__ = ("_credited", "_open_parts", "balances", "caps", "queue", "settled")
 
     def __init__(self, balances: list[int], caps: list[int], deferred: bool) -> None:
+        """Start with empty queues; if `deferred`, receivers are credited at the end of each tick."""
         self.balances, self.caps = balances, caps
         self.queue: list[Payment] = []
         self.settled = 0
+        # Where receivers are credited: the balances themselves or, if deferred, the credits of this tick.
         self._credited = [0] * len(balances) if deferred else balances
         self._open_parts: dict[Payment, int] = {}
 
     def submit(self, payments: Iterable[Payment]) -> None:
-        """Settle each payment that its sender can afford, in order; the others go to the end of the queue."""
+        """Settle each payment that its sender can afford, in order; append the others to the queue."""
         for payment in payments:
             if not self._try_to_settle(payment):
                 self.queue.append(payment)
 
     def retry(self) -> None:
-        """Go once through the queue, in order, and settle what has become affordable."""
+        """Pass once through the queue, in order, and settle every payment that has become affordable."""
         if self.queue:
             self.queue = [payment for payment in self.queue if not self._try_to_settle(payment)]
 
     def expect_parts(self, payment: Payment, count: int) -> None:
-        """Count a split payment as settled once `count` parts of it have settled."""
+        """Count a split payment as settled as soon as its `count` parts have settled."""
         self._open_parts[payment] = count
 
     def covers(self, agent: int, outflow: int) -> bool:
-        """Whether the agent's balance stays within its cap after an outflow of that many cents, 0 included."""
+        """Return whether the balance stays within the overdraft cap after an outflow of 0 or more cents."""
         return self.balances[agent] + self.caps[agent] >= outflow
 
     def offset(self, payments: Iterable[Payment]) -> None:
-        """Settle payments against each other, whatever each of their senders could afford alone."""
+        """Settle payments against each other, whether or not each sender could afford its payment alone."""
         for payment in payments:
             self.balances[payment.sender] -= payment.amount
             self._credited[payment.receiver] += payment.amount
-            # A part settled here never completes its whole: the reference engine does not look for it.
+            # As in SimCash, a part that settles here does not count for its parent, which then never counts as settled.
             if payment.parent is None:
                 self.settled += 1
 
     def credit(self) -> None:
-        """Add the deferred credits of the tick to the balances."""
+        """Add the deferred credits of this tick to the balances."""
         if self._credited is not self.balances:
             for agent, amount in enumerate(self._credited):
                 self.balances[agent] += amount
@@ -74,7 +76,7 @@ class SettlementSystem:
             self._count_part(payment.parent)
         return True
 
-    def _count_part(self, whole: Payment) -> None:
-        self._open_parts[whole] -= 1
-        if not self._open_parts[whole]:
+    def _count_part(self, parent: Payment) -> None:
+        self._open_parts[parent] -= 1
+        if not self._open_parts[parent]:
             self.settled += 1

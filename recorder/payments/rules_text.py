@@ -1,6 +1,7 @@
-"""What a proposer of policies is told of the game: its rules, its costs and the form of a policy.
+"""The rules of the game as text for a proposer of policies: settlement, costs, and the form of a policy.
 
-It tells what every bank may know, never what one bank holds, owes or plans.
+The text is part of prompts, which are recorded: a change of one byte changes run ids. It contains only what is common
+knowledge, never the balance, the payments or the policy of one bank.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exprec import schemas
+from exprec.recorder.payments.policy import FIELDS
 
 _FORM = """\
 A policy is a JSON object:
@@ -31,8 +33,8 @@ For example, this commits a tenth of the pool and holds what is not due in the n
 "Release"}, "on_false": {"type": "action", "node_id": "wait", "action": "Hold"}}}"""
 
 
-def rules(scenario: Mapping[str, Any]) -> str:
-    """The game of a valid scenario in words, and the form of a policy; costs in cents."""
+def describe_rules(scenario: Mapping[str, Any]) -> str:
+    """Return the rules of a valid scenario and the form of a policy as text; costs are in cents."""
     ticks = scenario["simulation"]["ticks_per_day"]
     credit = (
         "What you receive can be used from the next tick on."
@@ -44,19 +46,19 @@ def rules(scenario: Mapping[str, Any]) -> str:
         "full or not at all, and only from the liquidity its sender has: its balance, the liquidity committed at "
         f"the start of the day, and its overdraft limit. {credit} A released payment that cannot settle waits "
         "in a common queue and settles as soon as its sender can pay; a held one waits with you and is decided about "
-        f"again in the next tick.{_offsetting(scenario)} What others pay you can pay others in turn: the less you "
+        f"again in the next tick.{_describe_lsm(scenario)} What others pay you can pay others in turn: the less you "
         "commit, the more you depend on what comes in, and when.",
         "## Your costs, in cents",
-        *_costs(scenario.get("cost_rates") or {}),
+        *_describe_costs(scenario.get("cost_rates") or {}),
         "Your total is their sum. The balance is what you hold at the end of the day, and no cost.",
         "## The form of a policy",
         _FORM,
-        f"Fields, in cents and in ticks, 1 for yes and 0 for no: {', '.join(_fields())}.",
+        f"Fields, in cents and in ticks, 1 for yes and 0 for no: {', '.join(_field_names())}.",
     ]
     return "\n".join(lines)
 
 
-def _offsetting(scenario: Mapping[str, Any]) -> str:
+def _describe_lsm(scenario: Mapping[str, Any]) -> str:
     config = scenario.get("lsm_config") or {}
     kinds = {"enable_bilateral": "between two banks", "enable_cycles": "around a circle of banks"}
     properties = schemas.load("scenario.v1")["properties"]["lsm_config"]["properties"]
@@ -66,23 +68,24 @@ def _offsetting(scenario: Mapping[str, Any]) -> str:
     return f" Payments in the common queue that offset each other {' or '.join(enabled)} settle together."
 
 
-def _costs(given: Mapping[str, Any]) -> list[str]:
+def _describe_costs(config: Mapping[str, Any]) -> list[str]:
     known = schemas.load("scenario.v1")["properties"]["cost_rates"]["properties"]
-    rates = {key: given.get(key, schema.get("default")) for key, schema in known.items()}
-    rates["eod_penalty"] = given.get("eod_penalty", rates["eod_penalty_per_transaction"])
+    rates = {key: config.get(key, schema.get("default")) for key, schema in known.items()}
+    rates["eod_penalty"] = config.get("eod_penalty", rates["eod_penalty_per_transaction"])
     return [
         f"- opportunity: {rates['liquidity_cost_per_tick_bps']} basis points (hundredths of a percent) of the "
         "committed liquidity in every tick, whether it is used or not",
         f"- delay: {rates['delay_cost_per_tick_per_cent']} cents in every tick for each cent of a payment of yours "
         f"that waits, held or released; {rates['overdue_delay_multiplier']} times that once its deadline has passed",
         f"- liquidity: {rates['overdraft_bps_per_tick']} basis points of a negative balance in every tick",
-        f"- penalty: {_penalty(rates['deadline_penalty'])} for each payment of yours that passes its deadline "
-        f"unsettled, and {_penalty(rates['eod_penalty'])} more for each that is unsettled at the end of the day",
+        f"- penalty: {_describe_penalty(rates['deadline_penalty'])} for each payment of yours that passes its deadline "
+        f"unsettled, and {_describe_penalty(rates['eod_penalty'])} more for each that is unsettled at the end of the "
+        "day",
         f"- split: {rates['split_friction_cost']} cents for every part of a split payment after the first",
     ]
 
 
-def _penalty(penalty: Any) -> str:
+def _describe_penalty(penalty: Any) -> str:
     if isinstance(penalty, Mapping):
         if penalty["mode"] == "rate":
             return f"{penalty['bps_per_event']} basis points of its amount"
@@ -90,7 +93,5 @@ def _penalty(penalty: Any) -> str:
     return f"{penalty} cents"
 
 
-def _fields() -> list[str]:
-    from exprec.recorder.payments.policy.fields import FIELDS
-
+def _field_names() -> list[str]:
     return sorted(FIELDS)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exprec import schemas
-from exprec.recorder.payments import Outcome, PaymentSimulator, check_policy, check_scenario
+from exprec.recorder.payments import PaymentSimulator, SimulationResult, check_policy, check_scenario
 from exprec.recorder.schema.engine import validator
 from exprec.recorder.schema.messages import explain
 from tests.fixtures.payments import Json, agent, arrivals, branch, compare, leaf, pay, policy, scenario, split
@@ -75,7 +75,7 @@ def _days(draw: st.DrawFn, trees: st.SearchStrategy[Json] | None = None) -> tupl
     return day, chosen
 
 
-def _simulate(case: tuple[Json, dict[str, Json]]) -> Outcome:
+def _simulate(case: tuple[Json, dict[str, Json]]) -> SimulationResult:
     day, policies = case
     return PaymentSimulator(day).simulate(policies)
 

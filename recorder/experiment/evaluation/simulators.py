@@ -24,9 +24,7 @@ from exprec.recorder.experiment.evaluation.user_module import (
     traceback_within,
 )
 from exprec.recorder.format import canonical_json
-from exprec.recorder.payments import PaymentSimulator, check_policy
-from exprec.recorder.payments.policy.tree import start_document
-from exprec.recorder.payments.rules_text import rules
+from exprec.recorder.payments import PaymentSimulator, check_policy, default_policy, describe_rules
 from exprec.recorder.schema.engine import show_value
 
 _WITHOUT_DOCSTRING = "A program computes from the policies of all agents what each of them has to pay, in cents."
@@ -38,7 +36,7 @@ class Payments(PaymentSimulator):
 
     def __init__(self, scenario: Mapping[str, Any]) -> None:
         super().__init__(scenario)
-        self.rules = rules(scenario)
+        self.rules = describe_rules(scenario)
         """The game and the form of a policy, in words."""
 
     def check_policy(self, policy: Any) -> list[Problem]:
@@ -77,7 +75,7 @@ class UserSimulator:
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and entry.get("id") == agent and isinstance(entry.get("policy"), dict):
                 return copy.deepcopy(dict(entry["policy"]))
-        document = start_document()
+        document = default_policy()
         if self._constraints is not None and self._constraints.allowed_parameters is not None:
             document["parameters"] = {each.name: _middle(each) for each in self._constraints.allowed_parameters}
         return document

@@ -1,14 +1,13 @@
-"""Everything that can be wrong with a policy document before it is compiled.
+"""Validation of policy documents: the schema `policy.v1`, then the rules that a schema cannot express.
 
-Its structure is checked against the schema `policy.v1`; here stands only what a schema cannot say. All
-branches are checked, whether they will ever be taken or not.
+Both branches of every condition are checked, reachable or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.errors import KeyPath, NotEncodable, Problem
 from exprec.recorder.format.canonical_json import encode
@@ -16,29 +15,42 @@ from exprec.recorder.payments.policy.expressions import operand_names, value_key
 from exprec.recorder.schema.engine import key_name, problems, unknown_word
 
 MAX_CONDITIONS = 100
-"""How many conditions may stand on the way from the root of a tree to a leaf."""
+"""Maximum number of conditions on a path from the root of a tree to a leaf."""
 
 _TREES = ("payment_tree", "bank_tree", "strategic_collateral_tree", "end_of_tick_collateral_tree")
 
 Finding = tuple[KeyPath, str]
-"""Where something is wrong, and what."""
+"""The path of a faulty value and the message."""
 
-_Part = tuple[KeyPath, str, Any]
+
+class _Node(NamedTuple):
+    """A node of a tree, its path, and the number of conditions above it."""
+
+    path: KeyPath
+    node: Mapping[str, Any]
+    depth: int
+
+
+class _Expression(NamedTuple):
+    """A condition or a value within a node, and its path."""
+
+    path: KeyPath
+    is_condition: bool
+    expression: Any
 
 
 def check_policy(policy: Any) -> list[Problem]:
-    """Everything wrong with a policy document, each problem at its key and naming its node; empty when valid."""
-    if found := encoding_problems(policy):
-        return found
-    found = problems(policy, "policy.v1")
-    if isinstance(policy, dict):
-        for path, message in _meaning_problems(policy):
-            found.append(Problem(path, message, key_name(path, policy)))
-    return [_with_node(problem, policy) for problem in found]
+    """Return every problem of a policy document, with its key and the id of its node; empty if it is valid."""
+    if unencodable := encoding_problems(policy):
+        return unencodable
+    structure = problems(policy, "policy.v1")
+    findings = _semantic_findings(policy) if isinstance(policy, dict) else ()
+    semantics = [Problem(path, message, key_name(path, policy)) for path, message in findings]
+    return [_name_node(problem, policy) for problem in (*structure, *semantics)]
 
 
 def encoding_problems(value: Any) -> list[Problem]:
-    """Why JSON cannot hold a value (its first reason); what else is wrong with it is not looked for then."""
+    """Return the first reason why a value has no canonical JSON, as a list of at most one problem."""
     try:
         encode(value)
     except NotEncodable as error:
@@ -46,27 +58,27 @@ def encoding_problems(value: Any) -> list[Problem]:
     return []
 
 
-def _meaning_problems(policy: Mapping[str, Any]) -> Iterator[Finding]:
+def _semantic_findings(policy: Mapping[str, Any]) -> Iterator[Finding]:
     for tree in _TREES:
-        yield from _depth_problem(policy.get(tree), (tree,))
-    yield from _node_id_problems(policy.get("payment_tree"))
-    given = policy.get("parameters")
-    parameters = given if isinstance(given, dict) else {}
-    for path, node, _ in _nodes(policy.get("payment_tree"), ("payment_tree",)):
-        for place, value in _values_of(node, path):
-            yield from _value_problems(place, value, parameters)
+        yield from _depth_findings(policy.get(tree), (tree,))
+    yield from _node_id_findings(policy.get("payment_tree"))
+    declared = policy.get("parameters")
+    parameters = declared if isinstance(declared, dict) else {}
+    for node in _walk_nodes(policy.get("payment_tree"), ("payment_tree",)):
+        for path, value in _walk_values(node):
+            yield from _value_findings(path, value, parameters)
 
 
-def _depth_problem(tree: Any, root: KeyPath) -> Iterator[Finding]:
-    for path, node, above in _nodes(tree, root):
-        if node.get("type") == "condition" and above == MAX_CONDITIONS:
+def _depth_findings(tree: Any, root: KeyPath) -> Iterator[Finding]:
+    for path, node, depth in _walk_nodes(tree, root):
+        if node.get("type") == "condition" and depth == MAX_CONDITIONS:
             yield path, f"the tree has more than {MAX_CONDITIONS} conditions on one path"
             return
 
 
-def _node_id_problems(tree: Any) -> Iterator[Finding]:
+def _node_id_findings(tree: Any) -> Iterator[Finding]:
     seen: dict[str, KeyPath] = {}
-    for path, node, _ in _nodes(tree, ("payment_tree",)):
+    for path, node, _ in _walk_nodes(tree, ("payment_tree",)):
         node_id = node.get("node_id")
         if isinstance(node_id, str):
             if node_id in seen:
@@ -74,71 +86,71 @@ def _node_id_problems(tree: Any) -> Iterator[Finding]:
             seen.setdefault(node_id, path)
 
 
-def _value_problems(path: KeyPath, value: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[Finding]:
+def _value_findings(path: KeyPath, value: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[Finding]:
     key = value_key(value)
-    given = value.get(key) if key else None
-    if key == "param" and isinstance(given, str) and given not in parameters:
-        yield (*path, "param"), f"'{given}' is an {unknown_word('parameter', given, sorted(parameters))}"
-    if key == "compute" and isinstance(given, dict) and given.get("op") == "/":
-        right = given.get("right")
+    content = value.get(key) if key else None
+    if key == "param" and isinstance(content, str) and content not in parameters:
+        yield (*path, "param"), f"'{content}' is an {unknown_word('parameter', content, sorted(parameters))}"
+    if key == "compute" and isinstance(content, dict) and content.get("op") == "/":
+        right = content.get("right")
         if isinstance(right, dict) and value_key(right) == "value" and right["value"] == 0:
             yield (*path, "compute", "right", "value"), "must not be 0, as it divides"
 
 
-def _nodes(tree: Any, root: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any], int]]:
-    """Each node with its path and the number of conditions above it, in the order of the document."""
+def _walk_nodes(tree: Any, root: KeyPath) -> Iterator[_Node]:
+    """Yield the nodes of a tree in document order."""
     pending: list[tuple[KeyPath, Any, int]] = [(root, tree, 0)]
     while pending:
-        path, node, above = pending.pop()
+        path, node, depth = pending.pop()
         if isinstance(node, dict):
-            yield path, node, above
+            yield _Node(path, node, depth)
             if node.get("type") == "condition":
-                pending.extend(((*path, branch), node.get(branch), above + 1) for branch in ("on_false", "on_true"))
+                pending.extend(((*path, branch), node.get(branch), depth + 1) for branch in ("on_false", "on_true"))
 
 
-def _values_of(node: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Each value in a node's condition or parameters, with its path, however deep in calculations."""
-    pending: list[_Part] = []
-    if node.get("type") == "condition":
-        pending = [((*path, "condition"), "test", node.get("condition"))]
-    elif isinstance(node.get("parameters"), dict):
-        ignored = ("reason",) if node.get("action") == "Hold" else ()
-        named = ((name, value) for name, value in node["parameters"].items() if name not in ignored)
-        pending = [((*path, "parameters", name), "value", value) for name, value in named]
+def _walk_values(node: _Node) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Yield each value in the condition or the parameters of a node, nested ones included, with its path."""
+    pending: list[_Expression] = []
+    parameters = node.node.get("parameters")
+    if node.node.get("type") == "condition":
+        pending = [_Expression((*node.path, "condition"), True, node.node.get("condition"))]
+    elif isinstance(parameters, dict):
+        ignored = ("reason",) if node.node.get("action") == "Hold" else ()
+        used = ((name, value) for name, value in parameters.items() if name not in ignored)
+        pending = [_Expression((*node.path, "parameters", name), False, value) for name, value in used]
     while pending:
-        place, kind, part = pending.pop()
-        if not isinstance(part, dict):
+        path, is_condition, expression = pending.pop()
+        if not isinstance(expression, dict):
             continue
-        if kind == "test":
-            pending.extend(_operands(place, part))
+        if is_condition:
+            pending.extend(_operands(path, expression))
             continue
-        yield place, part
-        if value_key(part) == "compute" and isinstance(part["compute"], dict):
-            pending.extend(_operands((*place, "compute"), part["compute"]))
+        yield path, expression
+        if value_key(expression) == "compute" and isinstance(expression["compute"], dict):
+            pending.extend(_operands((*path, "compute"), expression["compute"]))
 
 
-def _operands(path: KeyPath, part: Mapping[str, Any]) -> Iterator[_Part]:
-    """The conditions and values that a condition or calculation is made of; what is malformed has none."""
-    op = part.get("op")
-    tests = {"not": "condition", "and": "conditions", "or": "conditions"}
-    names = (tests[op],) if isinstance(op, str) and op in tests else operand_names(op)
-    kind = "value" if names == operand_names(op) else "test"
-    for name in names:
-        operand = part.get(name)
+def _operands(path: KeyPath, expression: Mapping[str, Any]) -> Iterator[_Expression]:
+    """Yield the operands of a condition or calculation; a malformed one has no operands."""
+    op = expression.get("op")
+    logical = {"not": "condition", "and": "conditions", "or": "conditions"}
+    is_logical = isinstance(op, str) and op in logical
+    for name in (logical[op],) if isinstance(op, str) and is_logical else operand_names(op):
+        operand = expression.get(name)
         if isinstance(operand, list):
-            yield from (((*path, name, index), kind, item) for index, item in enumerate(operand))
+            yield from (_Expression((*path, name, index), is_logical, item) for index, item in enumerate(operand))
         else:
-            yield (*path, name), kind, operand
+            yield _Expression((*path, name), is_logical, operand)
 
 
-def _with_node(problem: Problem, policy: Any) -> Problem:
-    """The problem with the id of the innermost node that it stands in, where there is one."""
-    here, node_id = policy, None
-    for part in problem.path:
-        if isinstance(here, dict):
-            here = here.get(str(part))
-        elif isinstance(here, list) and isinstance(part, int):
-            here = here[part]
-        if isinstance(here, dict) and isinstance(here.get("node_id"), str):
-            node_id = here["node_id"]
+def _name_node(problem: Problem, policy: Any) -> Problem:
+    """Prefix the message with the id of the innermost node that contains the problem, if there is one."""
+    value, node_id = policy, None
+    for step in problem.path:
+        if isinstance(value, dict):
+            value = value.get(str(step))
+        elif isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+        if isinstance(value, dict) and isinstance(value.get("node_id"), str):
+            node_id = value["node_id"]
     return problem if node_id is None else replace(problem, message=f"node '{node_id}': {problem.message}")

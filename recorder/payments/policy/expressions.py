@@ -1,7 +1,7 @@
-"""The expressions of a policy, compiled to closures: conditions, values and calculations.
+"""Policy expressions compiled to closures: conditions, values and calculations.
 
-It expects expressions that passed the checks of `policy_checks`, which walks them with the same
-vocabulary. All calculations are in floating point, in the order in which they are written.
+Expressions must be valid. Calculations use IEEE doubles, in the order in which they are written. Comparisons other than
+`<` and `>` have a tolerance of 1e-9, as in SimCash.
 """
 
 from __future__ import annotations
@@ -11,45 +11,45 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from exprec.recorder.payments.payment import Payment
-from exprec.recorder.payments.policy.fields import FIELDS, View
+from exprec.recorder.payments.policy.fields import FIELDS, DecisionContext
 from exprec.recorder.payments.rng import round_half_away
 
-Value = Callable[[View, Payment], float]
-Test = Callable[[View, Payment], bool]
+Value = Callable[[DecisionContext, Payment], float]
+Test = Callable[[DecisionContext, Payment], bool]
 
 VALUE_KEYS = ("field", "param", "value", "compute")
-"""What a value may be given as; where several are present, the first of these counts."""
+"""The keys that define a value, in order of precedence."""
 
 _EPSILON = 1e-9
 _SMALLEST_DIVISOR = 2.220446049250313e-16
 
 
 class UndefinedError(Exception):
-    """A policy asks for something that has no result; the message says what, the caller where."""
+    """An operation has no defined result; the message names the operation, the caller adds the location."""
 
 
 def compile_test(expression: Mapping[str, Any], parameters: Mapping[str, float]) -> Test:
-    """The condition as a function of what the agent sees and the payment. The function raises UndefinedError."""
+    """Compile a condition to a function of the decision context and the payment, which may raise UndefinedError."""
     op = expression["op"]
     if op == "not":
         inner = compile_test(expression["condition"], parameters)
-        return lambda view, payment: not inner(view, payment)
+        return lambda context, payment: not inner(context, payment)
     if op in ("and", "or"):
         tests = tuple(compile_test(part, parameters) for part in expression["conditions"])
         if op == "and":
-            return lambda view, payment: all(test(view, payment) for test in tests)
-        return lambda view, payment: any(test(view, payment) for test in tests)
+            return lambda context, payment: all(test(context, payment) for test in tests)
+        return lambda context, payment: any(test(context, payment) for test in tests)
     compare = _COMPARISONS[op]
     left, right = compile_value(expression["left"], parameters), compile_value(expression["right"], parameters)
-    return lambda view, payment: compare(left(view, payment), right(view, payment))
+    return lambda context, payment: compare(left(context, payment), right(context, payment))
 
 
 def compile_value(value: Mapping[str, Any], parameters: Mapping[str, float]) -> Value:
-    """The number as a function of what the agent sees and the payment. The function raises UndefinedError."""
+    """Compile a value to a function of the decision context and the payment, which may raise UndefinedError."""
     match value_key(value):
         case "field":
             field = FIELDS[value["field"]]
-            return lambda view, payment: float(field(view, payment))
+            return lambda context, payment: float(field(context, payment))
         case "param":
             return _constant(parameters[value["param"]])
         case "value":
@@ -59,12 +59,12 @@ def compile_value(value: Mapping[str, Any], parameters: Mapping[str, float]) -> 
 
 
 def value_key(value: Mapping[str, Any]) -> str | None:
-    """Which of its keys a value is given by, or None where it has none of them."""
+    """Return the key that defines a value, or None if it has none of VALUE_KEYS."""
     return next((key for key in VALUE_KEYS if key in value), None)
 
 
 def operand_names(op: Any) -> tuple[str, ...]:
-    """The keys that hold the operands of a comparison or calculation; none for an operation there is not."""
+    """Return the keys of the operands of a comparison or calculation; empty for an unknown operation."""
     if not isinstance(op, str):
         return ()
     return ("left", "right") if op in _COMPARISONS else _OPERANDS.get(op, ())
@@ -72,17 +72,17 @@ def operand_names(op: Any) -> tuple[str, ...]:
 
 def _constant(number: float) -> Value:
     constant = float(number)
-    return lambda _view, _payment: constant
+    return lambda _context, _payment: constant
 
 
 def _compile_calculation(calculation: Mapping[str, Any], parameters: Mapping[str, float]) -> Value:
     op = calculation["op"]
-    given: list[Mapping[str, Any]] = []
+    expressions: list[Mapping[str, Any]] = []
     for name in _OPERANDS[op]:
-        given += calculation[name] if name == "values" else [calculation[name]]
-    operands = tuple(compile_value(operand, parameters) for operand in given)
+        expressions += calculation[name] if name == "values" else [calculation[name]]
+    operands = tuple(compile_value(expression, parameters) for expression in expressions)
     calculate = _CALCULATIONS[op]
-    return lambda view, payment: calculate(*[operand(view, payment) for operand in operands])
+    return lambda context, payment: calculate(*[operand(context, payment) for operand in operands])
 
 
 def _divide(left: float, right: float) -> float:
@@ -95,8 +95,8 @@ def _divide_or(numerator: float, denominator: float, default: float) -> float:
     return default if abs(denominator) < _EPSILON else numerator / denominator
 
 
-def _to_whole(function: Callable[[float], int]) -> Callable[[float], float]:
-    """Python's roundings make integers and so refuse what is not finite; here that stays what it is."""
+def _keep_non_finite(function: Callable[[float], int]) -> Callable[[float], float]:
+    """Return a rounding function that keeps NaN and infinities, for which Python's own functions raise."""
     return lambda number: float(function(number)) if math.isfinite(number) else number
 
 
@@ -125,9 +125,9 @@ _CALCULATIONS: dict[str, Callable[..., float]] = {
     "/": _divide,
     "max": lambda *values: max(values),
     "min": lambda *values: min(values),
-    "ceil": _to_whole(math.ceil),
-    "floor": _to_whole(math.floor),
-    "round": _to_whole(round_half_away),
+    "ceil": _keep_non_finite(math.ceil),
+    "floor": _keep_non_finite(math.floor),
+    "round": _keep_non_finite(round_half_away),
     "abs": abs,
     "clamp": lambda value, low, high: min(max(value, low), high),
     "div0": _divide_or,

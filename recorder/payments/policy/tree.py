@@ -1,6 +1,6 @@
-"""A policy, compiled: how much liquidity an agent allocates and what it does with a queued payment.
+"""Compiled policies: the liquidity that an agent allocates, and its decision on each queued payment.
 
-It expects documents that passed the checks of `policy_checks`.
+Policy documents must be valid (`check_policy` returns no problem) before they are compiled.
 """
 
 from __future__ import annotations
@@ -8,30 +8,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from exprec.recorder.errors import SimulationError
 from exprec.recorder.payments.payment import Payment
 from exprec.recorder.payments.policy.expressions import Test, UndefinedError, compile_test, compile_value
-from exprec.recorder.payments.policy.fields import View
+from exprec.recorder.payments.policy.fields import DecisionContext
 
-FRACTION = "initial_liquidity_fraction"
-DEFAULT_FRACTION = 0.5
-HOLD, RELEASE = 0, 1
-"""In how many parts a payment is submitted: none, or itself. More parts are a split."""
+LIQUIDITY_FRACTION = "initial_liquidity_fraction"
+"""The parameter that sets the part of its liquidity pool that an agent allocates, 0 to 1."""
+DEFAULT_LIQUIDITY_FRACTION = 0.5
+
+
+Decide = Callable[[DecisionContext, Payment], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """An action; `parts` gives HOLD, RELEASE or a number of parts."""
+class ActionNode:
+    """A leaf of the tree; `decide` returns HOLD, RELEASE or the number of parts of a split."""
 
     node_id: str
-    parts: Callable[[View, Payment], int]
+    decide: Decide
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A condition and the nodes it chooses between."""
+class ConditionNode:
+    """An inner node: a condition and the two nodes that it selects from."""
 
     node_id: str
     test: Test
@@ -39,95 +41,102 @@ class Branch:
     on_false: Node
 
 
-Node = Leaf | Branch
+Node = ActionNode | ConditionNode
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an agent does.
+    """A compiled policy.
 
-    `fraction` of its liquidity pool is allocated; `always` is the decision of a tree that is one leaf
-    without a split, so that such a tree need not be walked.
+    Attributes:
+        fraction: The part of the liquidity pool to allocate, 0 to 1.
+        tree: The decision tree for payments.
+        always: The decision of a tree that is a single leaf without a split, which need not be walked; else None.
+        HOLD, RELEASE: Decisions are the number of payments to submit: none, or the payment itself; 2 or more split it.
     """
+
+    HOLD: ClassVar[int] = 0
+    RELEASE: ClassVar[int] = 1
 
     fraction: float
     tree: Node
     always: int | None
 
+    @classmethod
+    def release_all(cls, fraction: float) -> Policy:
+        """Return the policy that releases every payment at once, for an agent without a policy document."""
+        return cls(fraction, ActionNode("fifo", lambda _context, _payment: cls.RELEASE), cls.RELEASE)
+
     def allocated(self, pool: int) -> int:
-        """The part of a pool that is allocated, in cents, rounded down."""
+        """Return the liquidity allocated from a pool, both in cents, rounded down."""
         return math.floor(float(pool) * self.fraction)
 
-    def parts(self, view: View, payment: Payment) -> int:
-        """HOLD, RELEASE or the number of parts to submit the payment in.
+    def decide(self, context: DecisionContext, payment: Payment) -> int:
+        """Return HOLD, RELEASE or the number of parts to split the payment into.
 
-        Raises SimulationError, naming agent, tick and node, where the tree asks for something undefined.
+        Raises:
+            SimulationError: The tree computes something undefined; the message names agent, tick and node.
         """
         node = self.tree
         try:
-            while isinstance(node, Branch):
-                node = node.on_true if node.test(view, payment) else node.on_false
-            return node.parts(view, payment)
+            while isinstance(node, ConditionNode):
+                node = node.on_true if node.test(context, payment) else node.on_false
+            return node.decide(context, payment)
         except UndefinedError as error:
-            place = f"agent '{view.agent}', tick {view.tick}, node '{node.node_id}'"
-            raise SimulationError(f"{place}: {error}", agent=view.agent) from None
+            location = f"agent '{context.agent}', tick {context.tick}, node '{node.node_id}'"
+            raise SimulationError(f"{location}: {error}", agent=context.agent) from None
 
 
-def fifo_policy(fraction: float) -> Policy:
-    """The policy of an agent without a document: release every payment at once."""
-    return Policy(fraction, Leaf("fifo", lambda _view, _payment: RELEASE), RELEASE)
-
-
-def start_document() -> dict[str, Any]:
-    """The policy document that an optimisation starts from: half of the pool, release at once."""
+def default_policy() -> dict[str, Any]:
+    """Return the policy document that an optimization starts from: allocate half of the pool, release at once."""
     return {
         "version": "2.0",
         "policy_id": "start",
-        "parameters": {FRACTION: DEFAULT_FRACTION},
+        "parameters": {LIQUIDITY_FRACTION: DEFAULT_LIQUIDITY_FRACTION},
         "payment_tree": {"type": "action", "node_id": "release", "action": "Release"},
     }
 
 
 def compile_policy(document: Mapping[str, Any]) -> Policy:
-    """Compile a valid policy document."""
+    """Compile a valid policy document. Without a fraction in it, half of the liquidity pool is allocated."""
     parameters = document.get("parameters", {})
-    fraction = parameters.get(FRACTION, document.get(FRACTION, DEFAULT_FRACTION))
+    fraction = parameters.get(LIQUIDITY_FRACTION, document.get(LIQUIDITY_FRACTION, DEFAULT_LIQUIDITY_FRACTION))
     tree = document["payment_tree"]
     is_leaf = tree["type"] == "action"
     return Policy(
         fraction=float(fraction),
         tree=_compile_node(tree, parameters),
-        always=_WITHOUT_SPLIT.get(tree["action"]) if is_leaf else None,
+        always=_SIMPLE_DECISIONS.get(tree["action"]) if is_leaf else None,
     )
 
 
-_WITHOUT_SPLIT = {"Hold": HOLD, "Release": RELEASE, "ReleaseWithCredit": RELEASE}
+_SIMPLE_DECISIONS = {"Hold": Policy.HOLD, "Release": Policy.RELEASE, "ReleaseWithCredit": Policy.RELEASE}
 
 
 def _compile_node(node: Mapping[str, Any], parameters: Mapping[str, float]) -> Node:
     if node["type"] == "condition":
-        return Branch(
+        return ConditionNode(
             node["node_id"],
             compile_test(node["condition"], parameters),
             _compile_node(node["on_true"], parameters),
             _compile_node(node["on_false"], parameters),
         )
-    decision = _WITHOUT_SPLIT.get(node["action"])
+    decision = _SIMPLE_DECISIONS.get(node["action"])
     if decision is None:
-        return Leaf(node["node_id"], _split(node["parameters"]["num_splits"], parameters))
-    return Leaf(node["node_id"], lambda _view, _payment: decision)
+        return ActionNode(node["node_id"], _compile_split(node["parameters"]["num_splits"], parameters))
+    return ActionNode(node["node_id"], lambda _context, _payment: decision)
 
 
-def _split(num_splits: Mapping[str, Any], parameters: Mapping[str, float]) -> Callable[[View, Payment], int]:
-    number = compile_value(num_splits, parameters)
+def _compile_split(num_splits: Mapping[str, Any], parameters: Mapping[str, float]) -> Decide:
+    compute_count = compile_value(num_splits, parameters)
 
-    def parts(view: View, payment: Payment) -> int:
-        count = number(view, payment)
-        # Written so that NaN fails here, and infinity below, before either meets int().
+    def decide(context: DecisionContext, payment: Payment) -> int:
+        count = compute_count(context, payment)
+        # These comparisons also reject NaN (here) and infinity (below), for which int() raises.
         if not count >= 2.0:
             raise UndefinedError(f"num_splits is {count:g}; a payment splits into at least 2 parts")
         if count >= payment.amount + 1:
             raise UndefinedError(f"num_splits is {count:g}, but the payment has only {payment.amount} cents")
         return int(count)
 
-    return parts
+    return decide

@@ -1,7 +1,4 @@
-"""Everything that can be wrong with a scenario before it is compiled.
-
-Its structure is checked against the schema `scenario.v1`; here stands only what a schema cannot say.
-"""
+"""Validation of scenarios: the schema `scenario.v1`, then the rules that a schema cannot express."""
 
 from __future__ import annotations
 
@@ -11,21 +8,21 @@ from typing import Any
 
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.payments.policy.checks import Finding, check_policy, encoding_problems
-from exprec.recorder.payments.scenario.distributions import add_up
+from exprec.recorder.payments.scenario.distributions import sum_in_order
 from exprec.recorder.schema.engine import key_name, problems, unknown_word
 
 MAX_TICKS = 1_000_000
-"""The longest day: eleven days have fewer seconds."""
+"""Maximum length of a day: all its payments and events are kept in memory (a tick of 0.1 s gives 864,000)."""
 
 
 def check_scenario(scenario: Any) -> list[Problem]:
-    """Everything wrong with a scenario, each problem at its key; empty when it is valid."""
-    if found := encoding_problems(scenario):
-        return found
+    """Return every problem of a scenario, with its key; empty if it is valid."""
+    if unencodable := encoding_problems(scenario):
+        return unencodable
     structure = problems(scenario, "scenario.v1")
-    sound = _SoundParts(scenario, structure)
+    sound = _SoundDocument(scenario, structure)
     agents = sound.items("agents")
-    ids = _ids(sound, agents)
+    ids = _agent_ids(sound, agents)
     findings = [
         *_length_findings(sound),
         *_rate_findings(sound),
@@ -33,101 +30,101 @@ def check_scenario(scenario: Any) -> list[Problem]:
         *(finding for path, _ in agents for finding in _arrival_findings(sound, path, ids)),
         *(finding for path, _ in sound.items("scenario_events") for finding in _event_findings(sound, path, ids)),
     ]
-    meaning = [Problem(path, message, key_name(path, scenario)) for path, message in findings]
+    semantics = [Problem(path, message, key_name(path, scenario)) for path, message in findings]
     policies = [problem for path, _ in agents for problem in _policy_problems(sound, scenario, path)]
-    return [*structure, *meaning, *policies]
+    return [*structure, *semantics, *policies]
 
 
-class _SoundParts:
-    """The parts of a document in which its schema found no fault, so that their meaning can be checked."""
+class _SoundDocument:
+    """Access to the values of a document that are valid by its schema, for the semantic checks."""
 
     def __init__(self, document: Any, faults: Sequence[Problem]) -> None:
         self._document = document
         self._faults = [fault.path for fault in faults]
 
     def at(self, *path: str | int) -> Any:
-        """The part at a path, or None where there is none or it is faulty in itself or in a part of it."""
+        """Return the value at a path, or None if it is absent, invalid, or contains an invalid value."""
         if any(fault[: len(path)] == path for fault in self._faults):
             return None
-        return self._part(path)
+        return self._value(path)
 
     def items(self, key: str) -> list[tuple[KeyPath, Any]]:
-        """The items of a list at the root, sound or not, with their paths."""
-        listed = self._part((key,))
+        """Return the items of a top-level list, valid or not, with their paths."""
+        listed = self._value((key,))
         return [((key, index), item) for index, item in enumerate(listed)] if isinstance(listed, list) else []
 
-    def _part(self, path: KeyPath) -> Any:
-        part = self._document
+    def _value(self, path: KeyPath) -> Any:
+        value = self._document
         for step in path:
-            if isinstance(part, dict):
-                part = part.get(step)
-            elif isinstance(part, list) and isinstance(step, int):
-                part = part[step]
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int):
+                value = value[step]
             else:
                 return None
-        return part
+        return value
 
 
-def _ids(sound: _SoundParts, agents: Sequence[tuple[KeyPath, Any]]) -> list[str]:
-    """The ids of all agents; none while one is faulty, as it cannot be said then which ids are unknown."""
+def _agent_ids(sound: _SoundDocument, agents: Sequence[tuple[KeyPath, Any]]) -> list[str]:
+    """Return the ids of all agents, or nothing if one is invalid: unknown ids cannot be told then."""
     ids = [sound.at(*path, "id") for path, _ in agents]
     return [] if None in ids else ids
 
 
-def _length_findings(sound: _SoundParts) -> Iterator[Finding]:
+def _length_findings(sound: _SoundDocument) -> Iterator[Finding]:
     ticks = sound.at("simulation", "ticks_per_day")
     if ticks is not None and ticks > MAX_TICKS:
         yield (
             ("simulation", "ticks_per_day"),
-            f"must be at most {MAX_TICKS}, not {ticks}: all of a day is kept in memory",
+            f"must be at most {MAX_TICKS}, not {ticks}: a whole day is kept in memory",
         )
 
 
-def _rate_findings(sound: _SoundParts) -> Iterator[Finding]:
+def _rate_findings(sound: _SoundDocument) -> Iterator[Finding]:
     rates = sound.at("cost_rates") or {}
     if "eod_penalty" in rates and "eod_penalty_per_transaction" in rates:
-        yield ("cost_rates", "eod_penalty"), "is another spelling of eod_penalty_per_transaction; give only one"
+        yield ("cost_rates", "eod_penalty"), "is an alias of eod_penalty_per_transaction; give only one of them"
 
 
-def _id_findings(sound: _SoundParts, agents: Sequence[tuple[KeyPath, Any]]) -> Iterator[Finding]:
+def _id_findings(sound: _SoundDocument, agents: Sequence[tuple[KeyPath, Any]]) -> Iterator[Finding]:
     seen: dict[str, KeyPath] = {}
     for path, _ in agents:
         agent_id = sound.at(*path, "id")
         if agent_id is None:
             continue
         if agent_id in seen:
-            yield (*path, "id"), f"'{agent_id}' is the id of {key_name(seen[agent_id])} already"
+            yield (*path, "id"), f"duplicate id '{agent_id}', already used by {key_name(seen[agent_id])}"
         seen.setdefault(agent_id, path)
 
 
-def _arrival_findings(sound: _SoundParts, agent: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
+def _arrival_findings(sound: _SoundDocument, agent: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
     path = (*agent, "arrival_config")
     if sound.at(*path) is not None and len(sound.items("agents")) < 2:
-        yield path, "payments can only arrive where there is another agent to receive them"
+        yield path, "arrivals need at least two agents, as another agent must receive the payments"
     weights = sound.at(*path, "counterparty_weights")
     if weights is not None:
         for receiver in weights:
             if ids and receiver not in ids:
                 yield (*path, "counterparty_weights", receiver), unknown_word("agent", receiver, list(ids))
-        if not add_up(list(weights.values())) > 0:
+        if not sum_in_order(list(weights.values())) > 0:
             yield (*path, "counterparty_weights"), "the sum of the weights must be more than 0"
     deadlines = sound.at(*path, "deadline_range")
     if deadlines is not None and deadlines[0] > deadlines[1]:
         yield (
             (*path, "deadline_range"),
-            f"the smallest comes first, but {deadlines[0]} is more than {deadlines[1]}",
+            f"the minimum must come first, but {deadlines[0]} is more than {deadlines[1]}",
         )
     yield from _amount_findings((*path, "amount_distribution"), sound)
     yield from _priority_findings((*path, "priority_distribution"), sound)
 
 
-def _amount_findings(path: KeyPath, sound: _SoundParts) -> Iterator[Finding]:
+def _amount_findings(path: KeyPath, sound: _SoundDocument) -> Iterator[Finding]:
     amounts = sound.at(*path) or {}
     if amounts.get("type") == "Uniform" and amounts["max"] <= amounts["min"]:
         yield (*path, "max"), f"must be more than min, {amounts['min']}, not {amounts['max']}"
 
 
-def _priority_findings(path: KeyPath, sound: _SoundParts) -> Iterator[Finding]:
+def _priority_findings(path: KeyPath, sound: _SoundDocument) -> Iterator[Finding]:
     priorities = sound.at(*path) or {}
     if priorities.get("type") == "Uniform" and priorities["max"] < priorities["min"]:
         yield (*path, "max"), f"must be at least min, {priorities['min']}, not {priorities['max']}"
@@ -135,22 +132,22 @@ def _priority_findings(path: KeyPath, sound: _SoundParts) -> Iterator[Finding]:
         values, weights = priorities["values"], priorities["weights"]
         if len(values) != len(weights):
             yield (*path, "weights"), f"there are {len(weights)} weights for {len(values)} values"
-        if not add_up(weights) > 0:
+        if not sum_in_order(weights) > 0:
             yield (*path, "weights"), "the sum of the weights must be more than 0"
 
 
-def _event_findings(sound: _SoundParts, event: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
+def _event_findings(sound: _SoundDocument, event: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
     for key in ("from_agent", "to_agent", "agent"):
         agent = sound.at(*event, key)
-        # Of an event whose type is unknown, its schema says nothing of the agents.
+        # The schema checks the agents of events of known types only.
         if ids and isinstance(agent, str) and agent not in ids:
             yield (*event, key), f"'{agent}' is an {unknown_word('agent', agent, list(ids))}"
     receiver = sound.at(*event, "to_agent")
     if receiver is not None and receiver == sound.at(*event, "from_agent"):
-        yield (*event, "to_agent"), f"'{receiver}' is from_agent as well; money moves between two agents"
+        yield (*event, "to_agent"), f"'{receiver}' is also from_agent; the two agents must be different"
 
 
-def _policy_problems(sound: _SoundParts, scenario: Any, agent: KeyPath) -> Iterator[Problem]:
+def _policy_problems(sound: _SoundDocument, scenario: Any, agent: KeyPath) -> Iterator[Problem]:
     path = (*agent, "policy")
     policy = sound.at(*path)
     if policy is not None and "payment_tree" in policy:

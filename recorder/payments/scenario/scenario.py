@@ -1,7 +1,7 @@
-"""A scenario, compiled: the agents, the rules and what happens at each tick.
+"""Compiled scenarios: agents, cost rates, settlement rules, scheduled events.
 
-It expects mappings that passed the checks of `scenario_checks`. The defaults of keys that are absent are
-those that the schema `scenario.v1` states.
+Scenarios must be valid (`check_scenario` returns no problem) before they are compiled. Absent keys have the defaults of
+the schema `scenario.v1`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder.payments.costs import CostRates
-from exprec.recorder.payments.lsm import OffsettingRules
-from exprec.recorder.payments.scenario.arrivals import ArrivalProcess, arrival_process
-from exprec.recorder.payments.scenario.schedule import Timetable, timetable
+from exprec.recorder.payments.lsm import LsmRules
+from exprec.recorder.payments.scenario.arrivals import ArrivalProcess, compile_arrivals
+from exprec.recorder.payments.scenario.schedule import Schedule, compile_schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A bank; money in cents. `policy` is the document that the scenario gives it, if it does."""
+    """A bank; money in cents.
+
+    Attributes:
+        fraction: Part of the liquidity pool that is allocated if the agent has no policy document.
+        policy: The policy document in the scenario, if there is one.
+    """
 
     id: str
     opening_balance: int
@@ -33,9 +38,13 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A day of payments. `agents` are sorted by id, the order in which every step takes them.
+    """One day of payments.
 
-    `ids` are in the order of the scenario file, which decides only what a draw of a receiver selects.
+    Attributes:
+        ids: Agent ids in the order of the scenario file, which matters only for the draw of receivers.
+        agents: Agents in ascending order of id, the order in which every step processes them.
+        ticks: Length of the day.
+        seed: The scenario's own `rng_seed`.
     """
 
     ids: tuple[str, ...]
@@ -44,22 +53,23 @@ class Scenario:
     seed: int
     deferred_crediting: bool
     rates: CostRates
-    offsetting: OffsettingRules
-    timetable: Timetable
+    lsm: LsmRules
+    schedule: Schedule
 
     @property
     def processes(self) -> tuple[ArrivalProcess, ...]:
+        """The arrival processes in the order of their agents' ids."""
         return tuple(agent.arrivals for agent in self.agents if agent.arrivals is not None)
 
 
 def compile_scenario(given: Mapping[str, Any]) -> Scenario:
     """Compile a valid scenario."""
     schema = schemas.load("scenario.v1")
-    scenario = _filled(given, schema)
+    scenario = _fill_defaults(given, schema)
     ids = tuple(agent["id"] for agent in given["agents"])
     index = {agent_id: number for number, agent_id in enumerate(sorted(ids))}
     agent_schema = schema["properties"]["agents"]["items"]
-    agents = [_agent(_filled(agent, agent_schema), ids, index) for agent in given["agents"]]
+    agents = [_compile_agent(_fill_defaults(agent, agent_schema), ids, index) for agent in given["agents"]]
     ticks = given["simulation"]["ticks_per_day"]
     return Scenario(
         ids=ids,
@@ -67,13 +77,13 @@ def compile_scenario(given: Mapping[str, Any]) -> Scenario:
         ticks=ticks,
         seed=given["simulation"]["rng_seed"],
         deferred_crediting=scenario["deferred_crediting"],
-        rates=_rates(scenario["cost_rates"], schema["properties"]["cost_rates"]),
-        offsetting=_offsetting(_filled(scenario["lsm_config"], schema["properties"]["lsm_config"])),
-        timetable=timetable(scenario["scenario_events"], index, ticks, scenario["deadline_cap_at_eod"]),
+        rates=_compile_rates(scenario["cost_rates"], schema["properties"]["cost_rates"]),
+        lsm=_compile_lsm(_fill_defaults(scenario["lsm_config"], schema["properties"]["lsm_config"])),
+        schedule=compile_schedule(scenario["scenario_events"], index, ticks, scenario["deadline_cap_at_eod"]),
     )
 
 
-def _agent(given: Mapping[str, Any], ids: tuple[str, ...], index: Mapping[str, int]) -> Agent:
+def _compile_agent(given: Mapping[str, Any], ids: tuple[str, ...], index: Mapping[str, int]) -> Agent:
     config = given.get("arrival_config")
     policy = given.get("policy", {})
     return Agent(
@@ -83,18 +93,19 @@ def _agent(given: Mapping[str, Any], ids: tuple[str, ...], index: Mapping[str, i
         liquidity_pool=given.get("liquidity_pool", 0),
         fraction=float(given["liquidity_allocation_fraction"]),
         policy=copy.deepcopy(policy) if "payment_tree" in policy else None,
-        arrivals=arrival_process(config, given["id"], ids, index) if config is not None else None,
+        arrivals=compile_arrivals(config, given["id"], ids, index) if config is not None else None,
     )
 
 
-def _rates(given: Mapping[str, Any], schema: Mapping[str, Any]) -> CostRates:
-    rates = _filled(given, schema)
-    multipliers = _filled(rates["priority_delay_multipliers"], schema["properties"]["priority_delay_multipliers"])
+def _compile_rates(given: Mapping[str, Any], schema: Mapping[str, Any]) -> CostRates:
+    rates = _fill_defaults(given, schema)
+    key = "priority_delay_multipliers"
+    multipliers = _fill_defaults(rates[key], schema["properties"][key])
     return CostRates(rates, multipliers)
 
 
-def _offsetting(rules: Mapping[str, Any]) -> OffsettingRules:
-    return OffsettingRules(
+def _compile_lsm(rules: Mapping[str, Any]) -> LsmRules:
+    return LsmRules(
         bilateral=rules["enable_bilateral"],
         cycles=rules["enable_cycles"],
         max_length=rules["max_cycle_length"],
@@ -102,7 +113,7 @@ def _offsetting(rules: Mapping[str, Any]) -> OffsettingRules:
     )
 
 
-def _filled(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping with the defaults that its schema states for absent keys."""
-    defaults = {key: part["default"] for key, part in schema["properties"].items() if "default" in part}
+def _fill_defaults(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping with the schema's defaults for absent keys."""
+    defaults = {key: subschema["default"] for key, subschema in schema["properties"].items() if "default" in subschema}
     return defaults | dict(given)

@@ -1,7 +1,4 @@
-"""What a scenario makes happen at given ticks: payments it lists, transfers of money, changes of caps.
-
-It only arranges them by tick; the engine carries them out.
-"""
+"""The `scenario_events` of a scenario by tick: payments, transfers of money, changes of overdraft caps."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from exprec.recorder.payments.payment import NORMAL_PRIORITY, Payment, deadline_
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`amount` cents from one agent to another at once; `covered` asks for enough liquidity, else nothing moves."""
+    """An immediate transfer of `amount` cents; if `covered`, it is skipped unless the sender has the liquidity."""
 
     sender: int
     receiver: int
@@ -24,29 +21,36 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class CapChange:
-    """`delta` cents added to an agent's unsecured cap."""
+    """A change of an agent's overdraft cap by `delta` cents."""
 
     agent: int
     delta: int
 
 
-Intervention = Transfer | CapChange
+Adjustment = Transfer | CapChange
 
 
 @dataclass(frozen=True, slots=True)
-class Timetable:
-    """What happens at each tick of the day, in the order of the scenario's list."""
+class Schedule:
+    """The payments and adjustments of each tick, in the order of the list in the scenario."""
 
     payments: tuple[tuple[Payment, ...], ...]
-    interventions: tuple[tuple[Intervention, ...], ...]
+    adjustments: tuple[tuple[Adjustment, ...], ...]
 
 
-def timetable(
+def compile_schedule(
     events: Sequence[Mapping[str, Any]], index: Mapping[str, int], ticks: int, cap_deadlines: bool
-) -> Timetable:
-    """Arrange valid `scenario_events` by tick. `cap_deadlines` ends their deadlines with the last tick."""
+) -> Schedule:
+    """Compile valid `scenario_events`.
+
+    Args:
+        events: The events, in the order of the scenario.
+        index: Index of each agent by id.
+        ticks: Length of the day.
+        cap_deadlines: Whether deadlines are at most the last tick (`deadline_cap_at_eod`) instead of the tick after it.
+    """
     payments: list[list[Payment]] = [[] for _ in range(ticks)]
-    interventions: list[list[Intervention]] = [[] for _ in range(ticks)]
+    adjustments: list[list[Adjustment]] = [[] for _ in range(ticks)]
     latest = ticks - 1 if cap_deadlines else ticks
     default_deadline = max(5, ticks // 10)
     for event in events:
@@ -57,8 +61,8 @@ def timetable(
                 sender, receiver = index[event["from_agent"]], index[event["to_agent"]]
                 payments[tick].append(new_payment(sender, receiver, event["amount"], tick, deadline, priority))
             else:
-                interventions[tick].append(_intervention(event, index))
-    return Timetable(tuple(map(tuple, payments)), tuple(map(tuple, interventions)))
+                adjustments[tick].append(_compile_adjustment(event, index))
+    return Schedule(tuple(map(tuple, payments)), tuple(map(tuple, adjustments)))
 
 
 def _occurrences(schedule: Mapping[str, Any], ticks: int) -> range:
@@ -67,7 +71,7 @@ def _occurrences(schedule: Mapping[str, Any], ticks: int) -> range:
     return range(schedule["start_tick"], ticks, schedule["interval"])
 
 
-def _intervention(event: Mapping[str, Any], index: Mapping[str, int]) -> Intervention:
+def _compile_adjustment(event: Mapping[str, Any], index: Mapping[str, int]) -> Adjustment:
     if event["type"] == "CollateralAdjustment":
         return CapChange(index[event["agent"]], event["delta"])
     covered = event["type"] == "ScheduledSettlement"

@@ -311,10 +311,10 @@ class TestRules:
     """What the payment game tells: the offsetting that it has, and an example that can be used as it stands."""
 
     def rules(self, **changes: Any) -> str:
-        from exprec.recorder.payments.rules_text import rules
+        from exprec.recorder.payments import describe_rules
         from tests.fixtures.experiments import GAME
 
-        return rules({**GAME, **changes})
+        return describe_rules({**GAME, **changes})
 
     def test_the_example_of_a_policy_is_valid(self) -> None:
         from exprec.recorder.payments import check_policy

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import SimulationError
-from exprec.recorder.payments import Outcome, PaymentSimulator
+from exprec.recorder.payments import PaymentSimulator, SimulationResult
 from exprec.recorder.payments.scenario.scenario import compile_scenario
 from tests.fixtures.payments import Json, agent, branch, compare, leaf, pay, policy, scenario, split
 
 
-def _run(day: Json, **policies: Json) -> Outcome:
+def _run(day: Json, **policies: Json) -> SimulationResult:
     return PaymentSimulator(day).simulate(policies)
 
 
-def _balances(outcome: Outcome) -> list[int]:
+def _balances(outcome: SimulationResult) -> list[int]:
     return [result.balance for result in outcome.agents.values()]
 
 
@@ -60,14 +60,14 @@ def test_the_deadline_of_a_listed_payment(
     if given is not None:
         event["deadline"] = given
     day = scenario(ticks, [agent("A"), agent("B")], [event], deadline_cap_at_eod=capped)
-    (payment,) = compile_scenario(day).timetable.payments[tick]
+    (payment,) = compile_scenario(day).schedule.payments[tick]
     assert payment.deadline == deadline
 
 
 def test_absent_keys_have_the_defaults_that_the_schema_states() -> None:
     simulation = {"ticks_per_day": 3, "num_days": 1, "rng_seed": 1}
     compiled = compile_scenario({"simulation": simulation, "agents": [agent("A"), agent("B")]})
-    rules = compiled.offsetting
+    rules = compiled.lsm
     assert (rules.bilateral, rules.cycles, rules.max_length, rules.max_cycles) == (True, True, 4, 10)
     rates = compiled.rates
     assert (rates.deadline_penalty(1), rates.end_of_day_penalty(1), rates.split_friction) == (50000, 10000, 1000)

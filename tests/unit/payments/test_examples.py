@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from exprec.recorder.payments import AgentOutcome, Outcome, PaymentSimulator
+from exprec.recorder.payments import AgentResult, PaymentSimulator, SimulationResult
 from tests.fixtures.payments import Json, agent, branch, compare, leaf, pay, policy, scenario, split
 
 
-def _costs(outcome: Outcome, agent_id: str) -> dict[str, int]:
+def _costs(outcome: SimulationResult, agent_id: str) -> dict[str, int]:
     """The costs of an agent that are not zero."""
     result = outcome.agents[agent_id]
     named = ("liquidity", "delay", "penalty", "split", "opportunity", "total")
     return {name: cost for name in named if (cost := getattr(result, name))}
 
 
-def _balances(outcome: Outcome) -> list[int]:
+def _balances(outcome: SimulationResult) -> list[int]:
     return [result.balance for result in outcome.agents.values()]
 
 
@@ -165,6 +165,6 @@ def test_random_arrivals() -> None:
     }
     outcome = PaymentSimulator(day).simulate(policies, 1195470527)
     assert (outcome.settled, outcome.arrivals, outcome.total) == (4, 4, 4)
-    assert outcome.agents["A"] == AgentOutcome(52400, 0, 0, 0, 0, 0, 0, 0)
-    assert outcome.agents["B"] == AgentOutcome(82822, 0, 0, 0, 0, 0, 0, 0)
-    assert outcome.agents["C"] == AgentOutcome(-85222, 3, 1230, 0, 0, 0, 0, 1233)
+    assert outcome.agents["A"] == AgentResult(52400, 0, 0, 0, 0, 0, 0, 0)
+    assert outcome.agents["B"] == AgentResult(82822, 0, 0, 0, 0, 0, 0, 0)
+    assert outcome.agents["C"] == AgentResult(-85222, 3, 1230, 0, 0, 0, 0, 1233)

@@ -8,7 +8,7 @@ import pytest
 
 from exprec.recorder.payments.rng import Generator, round_half_away
 from exprec.recorder.payments.scenario.arrivals import draw_day
-from exprec.recorder.payments.scenario.distributions import add_up, amount_draw, choice, priority_draw
+from exprec.recorder.payments.scenario.distributions import amount_draw, priority_draw, sum_in_order, weighted_draw
 from exprec.recorder.payments.scenario.scenario import compile_scenario
 from tests.fixtures.payments import Json, agent, arrivals, scenario, twelve_period_game, vectors
 
@@ -148,7 +148,7 @@ def test_an_unlisted_receiver_weighs_one_and_the_senders_own_weight_nothing() ->
     ("unit", "chosen"), [(0.0, 7), (0.25, 7), (0.2500001, 8), (0.75, 8), (0.76, 9), (0.9999999, 9)]
 )
 def test_a_choice_by_weight(unit: float, chosen: int) -> None:
-    assert choice([7, 8, 9], [1, 2, 1])(_Scripted(unit)) == chosen
+    assert weighted_draw([7, 8, 9], [1, 2, 1])(_Scripted(unit)) == chosen
     distribution = {"type": "Categorical", "values": [7, 8, 9], "weights": [1, 2, 1]}
     assert priority_draw(distribution)(_Scripted(unit)) == chosen
 
@@ -156,11 +156,11 @@ def test_a_choice_by_weight(unit: float, chosen: int) -> None:
 def test_the_last_choice_stands_in_for_what_rounding_leaves() -> None:
     almost_one = 1 - 2.0**-53
     weights = [2.9, 2.0, 2.4]
-    rest = almost_one * add_up(weights)
+    rest = almost_one * sum_in_order(weights)
     for weight in weights:
         rest -= weight
     assert rest > 0
-    assert choice([1, 2, 3], weights)(_Scripted(almost_one)) == 3
+    assert weighted_draw([1, 2, 3], weights)(_Scripted(almost_one)) == 3
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,5 @@ def test_halves_are_rounded_away_from_zero(number: float, rounded: int) -> None:
 
 
 def test_sums_are_not_compensated() -> None:
-    assert add_up([1.0, 1e100, 1.0, -1e100]) == 0.0
+    assert sum_in_order([1.0, 1e100, 1.0, -1e100]) == 0.0
     assert math.fsum([1.0, 1e100, 1.0, -1e100]) == 2.0

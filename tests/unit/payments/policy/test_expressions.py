@@ -12,7 +12,7 @@ from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.payments.costs import CostRates
 from exprec.recorder.payments.payment import Payment, new_payment
 from exprec.recorder.payments.policy.expressions import UndefinedError, compile_test, compile_value
-from exprec.recorder.payments.policy.fields import FIELDS, View
+from exprec.recorder.payments.policy.fields import FIELDS, DecisionContext
 from tests.fixtures.payments import Json, agent, branch, compare, leaf, pay, policy, scenario, split
 
 _ONE = dict.fromkeys(("urgent_multiplier", "normal_multiplier", "low_multiplier"), 1.0)
@@ -30,19 +30,19 @@ _RATES = CostRates(
 )
 
 
-def _view(
-    tick: int = 9, balance: int = -100, cap: int = 500, queue: tuple[int, ...] = (), central: tuple[int, ...] = ()
-) -> View:
-    return View(
+def _context(
+    tick: int = 9, balance: int = -100, cap: int = 500, queue: tuple[int, ...] = (), central_queue: tuple[int, ...] = ()
+) -> DecisionContext:
+    return DecisionContext(
         agent="A",
         tick=tick,
         balance=balance,
         cap=cap,
         queue=[_payment(amount) for amount in queue],
-        central=[_payment(amount) for amount in central],
+        central_queue=[_payment(amount) for amount in central_queue],
         rates=_RATES,
-        ticks=10,
-        agents=3,
+        ticks_per_day=10,
+        agent_count=3,
     )
 
 
@@ -100,7 +100,7 @@ _SEEN: dict[str, float] = {
 
 @pytest.mark.parametrize("name", sorted(_SEEN))
 def test_the_value_of_a_field(name: str) -> None:
-    value = compile_value({"field": name}, {})(_view(queue=(400, 50), central=(10, 20, 30)), _payment())
+    value = compile_value({"field": name}, {})(_context(queue=(400, 50), central_queue=(10, 20, 30)), _payment())
     assert (value, type(value)) == (_SEEN[name], float)
 
 
@@ -111,7 +111,7 @@ def test_the_schema_and_the_simulator_know_the_same_fields() -> None:
 
 @pytest.mark.parametrize(("tick", "overdue", "duration"), [(7, 0, 0), (8, 0, 0), (9, 1, 1), (11, 1, 3)])
 def test_a_payment_is_overdue_from_the_second_late_tick_on(tick: int, overdue: int, duration: int) -> None:
-    view = _view(tick=tick)
+    view = _context(tick=tick)
     assert FIELDS["is_overdue"](view, _payment()) == overdue
     assert FIELDS["overdue_duration"](view, _payment()) == duration
     assert FIELDS["is_past_deadline"](view, _payment()) == (tick > 7)
@@ -122,14 +122,14 @@ def test_a_payment_is_overdue_from_the_second_late_tick_on(tick: int, overdue: i
     [(0, 0, 0, 1.0), (-5, 5, 0, 1.0), (30, 10, 40, 0.25), (-700, 500, 0, 1.0), (40, 0, 40, 0.0)],
 )
 def test_liquidity_and_pressure(balance: int, cap: int, available: int, pressure: float) -> None:
-    view = _view(balance=balance, cap=cap)
+    view = _context(balance=balance, cap=cap)
     assert FIELDS["available_liquidity"](view, _payment()) == available
     assert FIELDS["liquidity_pressure"](view, _payment()) == pressure
 
 
 @pytest.mark.parametrize(("tick", "rush"), [(7, False), (8, True)])
 def test_the_rush_starts_at_four_fifths_of_the_day(tick: int, rush: bool) -> None:
-    assert FIELDS["is_eod_rush"](_view(tick=tick), _payment()) == rush
+    assert FIELDS["is_eod_rush"](_context(tick=tick), _payment()) == rush
 
 
 def _number(number: Any) -> Json:
@@ -142,7 +142,7 @@ def _calculate(op: str, *operands: Any, **named: Any) -> float:
         given["values"] = [_number(operand) for operand in operands]
     elif operands:
         given.update(zip(("left", "right") if len(operands) == 2 else ("value",), map(_number, operands), strict=True))
-    return compile_value({"compute": given}, {})(_view(), _payment())
+    return compile_value({"compute": given}, {})(_context(), _payment())
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_calculations(op: str, operands: tuple[Any, ...], result: float) -> None
 @pytest.mark.parametrize("op", ["ceil", "floor", "round"])
 def test_what_is_not_finite_stays_so_when_rounded(op: str) -> None:
     infinite = {"compute": {"op": "*", "left": _number(1e300), "right": _number(1e300)}}
-    value = compile_value({"compute": {"op": op, "value": infinite}}, {})(_view(), _payment())
+    value = compile_value({"compute": {"op": op, "value": infinite}}, {})(_context(), _payment())
     assert value == float("inf")
 
 
@@ -211,7 +211,7 @@ def test_division_by_almost_nothing_has_no_result(divisor: float) -> None:
     ],
 )
 def test_comparisons(left: float, op: str, right: float, holds: bool) -> None:
-    assert compile_test(compare(_number(left), op, _number(right)), {})(_view(), _payment()) == holds
+    assert compile_test(compare(_number(left), op, _number(right)), {})(_context(), _payment()) == holds
 
 
 _TRUE, _FALSE = compare(_number(1), "<", _number(2)), compare(_number(2), "<", _number(1))
@@ -232,10 +232,10 @@ _UNDEFINED = compare(
     ],
 )
 def test_conditions_are_read_up_to_the_one_that_decides(op: str, conditions: list[Json], holds: bool) -> None:
-    assert compile_test({"op": op, "conditions": conditions}, {})(_view(), _payment()) == holds
-    assert compile_test({"op": "not", "condition": {"op": op, "conditions": conditions}}, {})(_view(), _payment()) == (
-        not holds
-    )
+    assert compile_test({"op": op, "conditions": conditions}, {})(_context(), _payment()) == holds
+    assert compile_test({"op": "not", "condition": {"op": op, "conditions": conditions}}, {})(
+        _context(), _payment()
+    ) == (not holds)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_conditions_are_read_up_to_the_one_that_decides(op: str, conditions: lis
     ],
 )
 def test_of_several_keys_the_first_counts(value: Json, result: float) -> None:
-    assert compile_value(value, {"p": 5})(_view(), _payment()) == result
+    assert compile_value(value, {"p": 5})(_context(), _payment()) == result
 
 
 def test_division_by_zero_stops_the_run_naming_agent_tick_and_node() -> None:

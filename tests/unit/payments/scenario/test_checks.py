@@ -84,7 +84,7 @@ _REFUSED: list[tuple[tuple[str | int, ...], Any, str, str]] = [
      "must be an integer, not 5.0"),
     (("cost_rates", "deadline_penalty"), {"mode": "rate", "bps_per_event": -1},
      "cost_rates.deadline_penalty.bps_per_event", "must be at least 0"),
-    (("cost_rates", "eod_penalty"), 5, "cost_rates.eod_penalty", "another spelling of eod_penalty_per_transaction"),
+    (("cost_rates", "eod_penalty"), 5, "cost_rates.eod_penalty", "an alias of eod_penalty_per_transaction"),
     (("cost_rates", "priority_delay_multipliers"), {"high": 1}, "cost_rates.priority_delay_multipliers.high",
      "unknown key"),
     (("lsm_config", "max_cycle_length"), 11, "lsm_config.max_cycle_length", "must be at most 10, not 11"),
@@ -140,7 +140,7 @@ _REFUSED: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     ((*_EVENT, "type"), "GlobalArrivalRateChange", "scenario_events[0].type", "not 'GlobalArrivalRateChange'"),
     ((*_EVENT, "from_agent"), "X", "scenario_events[0].from_agent", "'X' is an unknown agent (known: A, B)"),
     ((*_EVENT, "to_agent"), "X", "scenario_events[0].to_agent", "'X' is an unknown agent (known: A, B)"),
-    ((*_EVENT, "to_agent"), "A", "scenario_events[0].to_agent", "'A' is from_agent as well"),
+    ((*_EVENT, "to_agent"), "A", "scenario_events[0].to_agent", "'A' is also from_agent"),
     ((*_EVENT, "amount"), 0, "scenario_events[0].amount", "must be at least 1, not 0"),
     ((*_EVENT, "amount"), 5.0, "scenario_events[0].amount", "must be an integer, not 5.0"),
     ((*_EVENT, "priority"), -1, "scenario_events[0].priority", "must be at least 0, not -1"),
@@ -215,7 +215,7 @@ def test_what_is_allowed(path: tuple[str | int, ...], value: Any) -> None:
 def test_ids_are_unique() -> None:
     (problem,) = check_scenario(scenario(1, [agent("A"), agent("B"), agent("A")]))
     assert problem.path == ("agents", 2, "id")
-    assert problem.message == "'A' is the id of agents[0] already"
+    assert problem.message == "duplicate id 'A', already used by agents[0]"
 
 
 def test_arrivals_need_another_agent() -> None:
