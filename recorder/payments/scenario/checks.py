@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from exprec.recorder.errors import KeyPath, Problem
-from exprec.recorder.payments.policy.checks import Finding, check_policy, encoding_problems
+from exprec.recorder.payments.policy import Finding, check_policy, encoding_problems
 from exprec.recorder.payments.scenario.distributions import sum_in_order
 from exprec.recorder.schema.engine import key_name, problems, unknown_word
 
