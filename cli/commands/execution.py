@@ -24,9 +24,11 @@ from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, NotAsRecorded, Problem, SimulationError
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.loop import PreparedExperiment
 from exprec.recorder.experiment.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
+from exprec.recorder.sessions.session import RunOutcome
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Sealed
@@ -61,25 +63,27 @@ class Execution:
     secrets: SecretGuard
     jobs: int = 1
     proposer: RecordedProposer | None = None
+    prepared: PreparedExperiment | None = None
     resumed: RunDirectory | None = None
     origin: Mapping[str, str] | None = None
 
     def run(self) -> None:
-        """Execute it and attest it. Raises ExperimentFailed after the failed run is sealed; see the runner's errors."""
-        finish = start_observing(self.folder)
+        """Execute it, print its output, and add its execution record.
+
+        Raises ExperimentFailed after the failed run is sealed; else as the runner does.
+        """
+        observation = start_observing(self.folder)
         runner, failure = self._run()
-        sealed = runner.sealed
-        assert sealed is not None, "a run that ended without an error is sealed"
+        assert runner.sealed is not None, "a run that ended without an error is sealed"
         unwritable: OSError | None = None
         try:
-            self.output.close(runner, sealed)
+            self.output.close(runner, runner.sealed)
         except OSError as error:
-            click.echo(f"exprec: the run is sealed: {sealed.run_id}", err=True)
+            click.echo(f"exprec: the run is sealed: {runner.sealed.run_id}", err=True)
             unwritable = None if isinstance(error, BrokenPipeError) else error
-        # After the address is out: a disk that is full by now shall not keep it back.
-        self.store.attest(sealed.run_id, finish())
-        if not sealed.is_new:
-            executions = len(self.store.attestations(sealed.run_id))
+        # After the run id is printed, because a full disk must not keep it back.
+        executions = runner.attest(observation())
+        if not runner.sealed.is_new:
             click.echo(f"exprec: reproduced: execution {executions} of this run reached the same address", err=True)
         if self.proposer is not None and self.proposer.unused:
             click.echo(f"exprec: {self.proposer.unused} of the recorded exchanges were not asked for again", err=True)
@@ -92,8 +96,7 @@ class Execution:
         with _listening(self.config, self.output) as listener:
             runner = GenericExperimentRunner(
                 self.config,
-                None,
-                self.folder,
+                config_dir=self.folder,
                 store=self.store,
                 listener=listener,
                 proposer=self.proposer,
@@ -101,6 +104,7 @@ class Execution:
                 jobs=self.jobs,
                 resumed=self.resumed,
                 origin=self.origin,
+                prepared=self.prepared,
             )
             try:
                 asyncio.run(runner.run())
@@ -109,28 +113,23 @@ class Execution:
                     click.echo(self.secrets.redacted(error.__cause__.details), nl=False, err=True)
                 return runner, error
             except (NotAsRecorded, UnrecordedRequest):
-                # Of a new run nothing is left, and to go on with an old one would end here again.
+                # A new run was removed, and resuming an old one would stop here again.
                 raise
             except (KeyboardInterrupt, ExprecError):
-                self._say_what_is_left(runner)
+                say_what_is_left(runner.outcome, self.store, "not sealed; what was recorded is kept", can_resume=True)
                 raise
             return runner, None
 
-    def _say_what_is_left(self, runner: GenericExperimentRunner) -> None:
-        """How to look at a run that did not come to its end, and how to go on with it."""
-        provider = runner.state_provider
-        if self.resumed is not None:
-            name = self.resumed.run_id
-        elif provider is not None and provider.run_id is not None and provider.get_run_metadata()["events"]:
-            name = provider.run_id
-        else:
-            return
-        if name not in self.store.work_names():
-            # What failed came after the seal, or could not even begin.
-            return
-        click.echo("exprec: not sealed; what was recorded is kept", err=True)
-        click.echo(f"  to look at it  {command_line('show', name, self.store.path)}", err=True)
-        click.echo(f"  to go on       {command_line('resume', name, self.store.path)}", err=True)
+
+def say_what_is_left(outcome: RunOutcome | None, store: Store, why: str, *, can_resume: bool) -> None:
+    """Print how to look at an interrupted run, and how to resume it; nothing if nothing was left."""
+    name = None if outcome is None else outcome.interrupted_name
+    if name is None:
+        return
+    click.echo(f"exprec: {why}", err=True)
+    click.echo(f"  to look at it  {command_line('show', name, store.path)}", err=True)
+    if can_resume:
+        click.echo(f"  to go on       {command_line('resume', name, store.path)}", err=True)
 
 
 def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedProposer:

@@ -16,7 +16,7 @@ from typing import TextIO
 
 import click
 
-from exprec.cli.commands.execution import command_line
+from exprec.cli.commands.execution import say_what_is_left
 from exprec.cli.output.raw_output import address_line
 from exprec.cli.terminal import child_environment, known_secrets, start_observing, store_path, wants_color
 from exprec.recorder.diagnostics.secret_guard import SecretGuard
@@ -27,7 +27,7 @@ from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.runner import CommandRunner, Outcome
+from exprec.recorder.sessions.command.runner import CommandOutcome, CommandRunner
 from exprec.recorder.store.store import Store
 
 _STDOUT, _STDERR = layout.STREAMS
@@ -63,7 +63,7 @@ def record_command(argv: Sequence[str], asked: Asked, output: CommandOutput) -> 
     # What cannot begin is found out here, before there is a store.
     secrets.check("the command", canonical_json.encode(config), config)
     store = Store.open_or_create(store_path(asked.store))
-    finish = start_observing(folder)
+    observation = start_observing(folder)
     runner = CommandRunner(
         command,
         folder,
@@ -71,30 +71,23 @@ def record_command(argv: Sequence[str], asked: Asked, output: CommandOutput) -> 
         store=store,
         secrets=secrets,
         types=types,
-        listener=output.hear,
-        reader=output.read,
+        on_event=output.hear,
+        on_output=output.read,
     )
     try:
         outcome = runner.run()
     except StorageFailure:
-        _say_what_is_left(runner)
+        why = "the command was stopped; what was recorded is kept, not sealed"
+        say_what_is_left(runner.outcome, store, why, can_resume=False)
         raise
     output.close(runner, outcome)
-    # After the address is out: a disk that is full by now shall not keep it back.
-    store.attest(outcome.sealed.run_id, finish())
+    # After the run id is printed, because a full disk must not keep it back.
+    executions = runner.attest(observation())
     if not outcome.sealed.is_new:
-        output.say_reproduced(len(store.attestations(outcome.sealed.run_id)))
+        output.say_reproduced(executions)
     if output.unwritable is not None and outcome.failure is None:
         raise output.unwritable
     return 0 if outcome.failure is None else outcome.failure.code
-
-
-def _say_what_is_left(runner: CommandRunner) -> None:
-    """How to look at a run that could not be recorded to its end."""
-    provider = runner.state_provider
-    if provider is not None and provider.run_id is not None:
-        click.echo("exprec: the command was stopped; what was recorded is kept, not sealed", err=True)
-        click.echo(f"  to look at it  {command_line('show', provider.run_id, runner.store.path)}", err=True)
 
 
 def _types(asked: Asked) -> EventTypes:
@@ -126,7 +119,7 @@ class CommandOutput:
         """Pass on at once what the command wrote, as long as somebody reads it."""
         self._write(stream, data)
 
-    def close(self, runner: CommandRunner, outcome: Outcome) -> None:
+    def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
         """Print what stands behind the output of a command that has ended."""
         if self._is_screen and outcome.was_interrupted:
             # The terminal showed a ^C.
@@ -143,7 +136,7 @@ class CommandOutput:
         if sys.stderr.isatty():
             self._say(f"reproduced: execution {executions} of this run reached the same address")
 
-    def _comment(self, outcome: Outcome) -> None:
+    def _comment(self, outcome: CommandOutcome) -> None:
         for stream in outcome.left_open:
             self._say(f"what the command started still has its {stream} open; what comes there now is not recorded")
         if outcome.failure is not None and outcome.failure.is_news:
@@ -198,7 +191,7 @@ class QuietOutput(CommandOutput):
     def read(self, stream: str, data: bytes) -> None:
         """Leave it to those who look at the run."""
 
-    def close(self, runner: CommandRunner, outcome: Outcome) -> None:
+    def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
         """Print the address."""
         self._comment(outcome)
         self._write(_STDOUT, f"{outcome.sealed.run_id}\n".encode())
@@ -215,7 +208,7 @@ class JsonOutput(QuietOutput):
         """Print an event."""
         self._write(_STDOUT, canonical_json.encode(event))
 
-    def close(self, runner: CommandRunner, outcome: Outcome) -> None:
+    def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
         """Print the address."""
         self._comment(outcome)
         self._write(_STDERR, f"{outcome.sealed.run_id}\n".encode())

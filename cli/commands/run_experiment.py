@@ -16,7 +16,7 @@ from exprec.cli.terminal import known_secrets, store_path
 from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
 from exprec.recorder.errors import InvalidInput, Problem
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.loop import OptimizationLoop
+from exprec.recorder.experiment.loop import PreparedExperiment, prepare_experiment
 from exprec.recorder.experiment.recorded import RecordedProposer
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.run_directory import RunDirectory
@@ -44,6 +44,7 @@ class _Ready:
     secrets: SecretGuard
     repeated: RunDirectory | None
     proposer: RecordedProposer | None
+    prepared: PreparedExperiment
 
 
 def record_experiment(request: Request, output: Output) -> None:
@@ -61,6 +62,7 @@ def record_experiment(request: Request, output: Output) -> None:
         ready.secrets,
         request.jobs,
         ready.proposer,
+        ready.prepared,
         origin=origin,
     ).run()
 
@@ -89,9 +91,8 @@ def _ready(request: Request) -> _Ready:
     secrets = _guard(config, request.experiment)
     repeated = None if request.replayed is None else find_run(request.replayed, location)
     proposer = None if repeated is None else recorded_proposer(repeated, config)
-    # Its simulator and its model are loaded here for the first time.
-    OptimizationLoop(config, request.experiment.parent, proposer=proposer)
-    return _Ready(config, location, secrets, repeated, proposer)
+    prepared = prepare_experiment(config, request.experiment.parent, proposer)
+    return _Ready(config, location, secrets, repeated, proposer, prepared)
 
 
 def _guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:

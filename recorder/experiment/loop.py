@@ -1,7 +1,4 @@
-"""The optimisation loop: evaluate, record, check convergence, let each agent propose, accept or reject.
-
-It decides the order of things; how each is done is told in the modules beside this one.
-"""
+"""The optimization loop: evaluate, record, check convergence, let each agent propose, accept or reject."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from exprec.recorder import events
 from exprec.recorder.diagnostics.secret_guard import SecretFound
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, NotAsRecorded, SimulationError, StorageFailure, WorkerFailed
-from exprec.recorder.events import Event
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
@@ -28,14 +24,16 @@ from exprec.recorder.experiment.convergence import (
     committed_fractions,
 )
 from exprec.recorder.experiment.evaluation.evaluator import Evaluation, Evaluator, truncated_deviation, truncated_mean
-from exprec.recorder.experiment.evaluation.simulators import Recipe, load_simulator
+from exprec.recorder.experiment.evaluation.simulators import Payments, Recipe, UserSimulator, load_simulator
 from exprec.recorder.experiment.evaluation.workers import Workers
+from exprec.recorder.experiment.listener import listener_errors, shielded_listener
 from exprec.recorder.experiment.prompts import Attempt, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, Negotiation, Verdict
 from exprec.recorder.experiment.proposer_setup import load_proposer, search_space
 from exprec.recorder.experiment.recorded import UnrecordedRequest
 from exprec.recorder.proposers.protocol import ProposalRequest, Proposer
-from exprec.recorder.state.provider import Listener, LiveStateProvider
+from exprec.recorder.sessions.session import Session, error_text
+from exprec.recorder.state.provider import Listener
 from exprec.recorder.store.work_run import Recording
 
 EXPERIMENT_TYPE = "generic"
@@ -43,19 +41,55 @@ EXPERIMENT_TYPE = "generic"
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResult:
-    """What an experiment came to; costs in cents."""
+    """The result of an experiment that ran to its end."""
 
     final_cost: int
+    """The total cost of the last iteration, in cents."""
     best_cost: int
+    """The lowest total cost of any iteration, in cents."""
     converged: bool
     convergence_reason: str
+    """The convergence criterion that was met, or `max_iterations`."""
     num_iterations: int
     policies: Mapping[str, Mapping[str, Any]]
-    """The policies in force at the end, by agent."""
+    """The current policies at the end, by agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedExperiment:
+    """An experiment whose simulator and proposer are loaded: everything that must be there before it can begin."""
+
+    config: ExperimentConfig
+    config_dir: Path
+    simulator: Payments | UserSimulator
+    proposer: Proposer
+    starting_policies: Mapping[str, Mapping[str, Any]]
+    """By agent, in the order of optimization."""
+
+
+def prepare_experiment(
+    config: ExperimentConfig, config_dir: Path, proposer: Proposer | None = None
+) -> PreparedExperiment:
+    """Load the simulator of an experiment, and its proposer unless `proposer` takes its place.
+
+    Raises InvalidInput when one of them cannot be loaded, or cannot do what the experiment asks for.
+    """
+    simulator = load_simulator(config, config_dir)
+    return PreparedExperiment(
+        config,
+        config_dir,
+        simulator,
+        proposer or load_proposer(config.llm, config_dir),
+        {agent: simulator.starting_policy(agent) for agent in config.optimized_agents},
+    )
 
 
 class OptimizationLoop:
-    """One experiment, run once."""
+    """The optimization of one experiment, from its first evaluation to its result; `run` it once.
+
+    In each iteration the current policies are evaluated, and each optimized agent proposes one policy, which is
+    accepted or rejected. `state_provider` is the state of the experiment while it runs and afterwards.
+    """
 
     def __init__(
         self,
@@ -68,56 +102,69 @@ class OptimizationLoop:
         listener: Listener | None = None,
         proposer: Proposer | None = None,
         jobs: int = 1,
+        prepared: PreparedExperiment | None = None,
+        session: Session | None = None,
     ) -> None:
         """Make an experiment ready to run.
 
-        Files that the config names are found beside `config_dir`. Events go into `recording`, or into
-        memory without one. `listener` gets each event after it was recorded: all of them, or those that
-        `verbose_config` selects. `proposer` answers in place of the one that the config names.
-        `jobs` (1 or more) is the number of processes that simulate the samples of an evaluation; it changes
-        no result. Raises InvalidInput.
+        Args:
+            config: The experiment.
+            config_dir: The folder in which the files are found that the config names.
+            verbose_config: The events that `listener` gets; None: all.
+            run_id: The name of the run until it is sealed; None: the name of its work folder.
+            recording: The run in progress to record into; None: the run is kept in memory.
+            listener: Called with each event right after it was recorded.
+            proposer: Answers in place of the proposer that the config names.
+            jobs: The number of processes (1 or more) that simulate samples. It changes no result.
+            prepared: The same experiment with its simulator and proposer loaded already.
+            session: The session to record into, in place of `recording`, `listener` and `run_id`; its listener is
+                a `shielded_listener`.
+
+        Raises:
+            InvalidInput: The simulator or the proposer cannot be loaded.
         """
+        prepared = prepared or prepare_experiment(config, config_dir, proposer)
+        simulator = prepared.simulator
         self._config = config
-        self._listener = listener
-        self._verbose_config = verbose_config
-        self._listener_error: Exception | None = None
-        simulator = load_simulator(config, config_dir)
-        proposer = proposer or load_proposer(config.llm, config_dir)
         self._rules = simulator.rules
         self._workers = Workers(Recipe.of(config, config_dir), jobs) if jobs > 1 else None
         self._evaluator = Evaluator(simulator, config, self._workers.simulate if self._workers else None)
-        self._starting = {agent: simulator.starting_policy(agent) for agent in config.optimized_agents}
+        self._starting = prepared.starting_policies
         self._policies: dict[str, Mapping[str, Any]] = dict(self._starting)
         self._history: dict[str, list[Attempt]] = {agent: [] for agent in config.optimized_agents}
         self._totals: list[int] = []
         self._fractions: list[Fractions] = []
-        self.state_provider = LiveStateProvider(
-            config.name, EXPERIMENT_TYPE, run_id, recording=recording, listener=self._hear
-        )
-        self._negotiation = Negotiation(proposer, simulator, config, self.state_provider)
+        if session is None:
+            heard = shielded_listener(listener, verbose_config)
+            session = Session(config.name, EXPERIMENT_TYPE, recording, listener=heard, run_id=run_id)
+        self.state_provider = session.provider
+        self._negotiation = Negotiation(prepared.proposer, simulator, config, self.state_provider)
 
     async def run(self) -> ExperimentResult:
-        """Run to the end and return what it came to.
+        """Run the experiment to its end and return its result.
 
-        Raises ExperimentFailed once the failure is recorded; StorageFailure when nothing can be recorded;
-        UnrecordedRequest or NotAsRecorded when it was to follow a recorded run and took another course; and
-        WorkerFailed and whatever the listener raises, which are no failures of the experiment and not recorded as such.
+        Raises:
+            ExperimentFailed: The experiment failed; the failure is recorded.
+            StorageFailure: Nothing can be recorded any more.
+            UnrecordedRequest, NotAsRecorded: The experiment diverged from the recorded run that it repeats.
+            WorkerFailed: A process that simulates died or cannot load the simulator; this is not recorded.
+
+        What the listener raises is raised as it is, and not recorded as a failure of the experiment.
         """
-        try:
-            return await self._run()
-        except (StorageFailure, NotAsRecorded, UnrecordedRequest, WorkerFailed):
-            raise
-        except Exception as error:
-            if error is self._listener_error:
-                raise
+        with listener_errors():
             try:
-                raise self._fail(type(error).__name__, _message(error)) from error
-            except SecretFound as found:
-                # The failure is recorded all the same, and nobody is shown the error with the secret in it.
-                raise self._fail(type(found).__name__, str(found)) from None
-        finally:
-            if self._workers is not None:
-                self._workers.close()
+                return await self._run()
+            except (StorageFailure, NotAsRecorded, UnrecordedRequest, WorkerFailed):
+                raise
+            except Exception as error:
+                try:
+                    raise self._fail(type(error).__name__, error_text(error)) from error
+                except SecretFound as found:
+                    # The failure is recorded all the same; the error with the secret in it is not shown.
+                    raise self._fail(type(found).__name__, str(found)) from None
+            finally:
+                if self._workers is not None:
+                    self._workers.close()
 
     async def _run(self) -> ExperimentResult:
         self._record_start()
@@ -242,16 +289,6 @@ class OptimizationLoop:
         arrived = sum(sample.result.arrivals for sample in trial.samples)
         return decide(old_costs, new_costs, self._config.evaluation.acceptance, settled=settled, arrived=arrived)
 
-    def _hear(self, event: Event) -> None:
-        """Hand an event to the listener if it is selected, and remember what the listener raised."""
-        if self._listener is None or (self._verbose_config is not None and not self._verbose_config.selects(event)):
-            return
-        try:
-            self._listener(event)
-        except Exception as error:
-            self._listener_error = error
-            raise
-
     def _reject(self, agent: str, iteration: int, verdict: Verdict) -> Attempt:
         self.state_provider.record_event(
             iteration,
@@ -283,8 +320,3 @@ def _bootstrap_fields(evaluation: Evaluation) -> dict[str, Any]:
         "mean_cost": truncated_mean(totals),
         "std_cost": truncated_deviation(totals),
     }
-
-
-def _message(error: Exception) -> str:
-    """What is recorded of an error: its text, with what UTF-8 cannot hold written out."""
-    return (str(error) or "no message").encode(errors="backslashreplace").decode()

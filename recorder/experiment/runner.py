@@ -1,12 +1,8 @@
-"""An experiment from its config to a sealed run in a store.
-
-The experiment itself is `loop`; this gives it a place to be recorded and seals what it recorded.
-"""
+"""Runs an experiment from its config to a sealed run in a store."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from exprec.recorder import events
@@ -15,18 +11,26 @@ from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.loop import EXPERIMENT_TYPE, ExperimentResult, OptimizationLoop
+from exprec.recorder.experiment.listener import listener_errors, shielded_listener
+from exprec.recorder.experiment.loop import (
+    EXPERIMENT_TYPE,
+    ExperimentResult,
+    OptimizationLoop,
+    PreparedExperiment,
+    prepare_experiment,
+)
 from exprec.recorder.experiment.proposer_setup import load_proposer
 from exprec.recorder.experiment.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.proposers.protocol import Proposer
+from exprec.recorder.sessions.session import RunOutcome, Session
 from exprec.recorder.state.provider import Listener, LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Recording, Sealed
+from exprec.recorder.store.work_run import Sealed
 
 
 class GenericExperimentRunner:
-    """Runs one experiment and seals the run; without a store it is recorded in memory only."""
+    """Runs one experiment and seals the run; without a store, the run is kept in memory only."""
 
     def __init__(
         self,
@@ -41,131 +45,145 @@ class GenericExperimentRunner:
         jobs: int = 1,
         resumed: RunDirectory | None = None,
         origin: Mapping[str, str] | None = None,
+        prepared: PreparedExperiment | None = None,
     ) -> None:
-        """Prepare to run `config`, whose files are found beside `config_dir`.
+        """Describe the execution; nothing is loaded or recorded yet.
 
-        `listener` gets each event that `verbose_config` selects (all without one) once it is recorded.
-        `proposer` answers in place of the one that the config names. `secrets` are kept out of the run.
-        `jobs` (1 or more) is the number of processes that simulate; it changes no result. `resumed` is an
-        interrupted run of this config in the store, to go on with: what was recorded of it must come again.
-        `origin` is what a new run should remember of where it came from until it is sealed.
+        Args:
+            config: The experiment.
+            verbose_config: The events that `listener` gets; None: all.
+            config_dir: The folder in which the files are found that the config names.
+            store: Where the run is recorded; None: in memory.
+            listener: Called with each event right after it was recorded.
+            proposer: Answers in place of the proposer that the config names.
+            secrets: The values that must not enter the run.
+            jobs: The number of processes (1 or more) that simulate samples. It changes no result.
+            resumed: An interrupted run of this config in `store`: it is continued where it was cut off, and what
+                was recorded of it must be recorded again, byte for byte.
+            origin: Where a new run comes from, kept until it is sealed for whoever resumes it.
+            prepared: The same experiment with its simulator and proposer loaded already, for a new run.
         """
         self._config = config
-        self._verbose_config = verbose_config
         self._config_dir = config_dir
         self._store = store
-        self._listener = listener
+        self._listener = shielded_listener(listener, verbose_config)
         self._proposer = proposer
         self._secrets = secrets
         self._jobs = jobs
         self._resumed = resumed
         self._origin = origin
-        self.state_provider: LiveStateProvider | None = None
-        """The state of the experiment, from the moment it runs."""
-        self.sealed: Sealed | None = None
-        """The sealed run, also of an experiment that failed; None before, and without a store."""
+        self._prepared = prepared
+        self._session: Session | None = None
+
+    @property
+    def state_provider(self) -> LiveStateProvider | None:
+        """The state of the experiment; None before it began."""
+        return None if self._session is None else self._session.provider
+
+    @property
+    def sealed(self) -> Sealed | None:
+        """The sealed run, also of an experiment that failed; None before the seal, and without a store."""
+        return None if self._session is None else self._session.sealed
+
+    @property
+    def outcome(self) -> RunOutcome | None:
+        """What became of the run, also after an error; None before it began, and without a store."""
+        return None if self._session is None else self._session.outcome
+
+    def attest(self, observation: Mapping[str, object]) -> int:
+        """Add the execution record of the sealed run; returns the number of its executions. Raises StorageFailure."""
+        assert self._session is not None, "the experiment ran"
+        return self._session.attest(observation)
 
     async def run(self) -> ExperimentResult:
-        """Run, seal, and return what the experiment came to.
+        """Run the experiment, seal the run, and return the result of the experiment.
 
-        Raises InvalidInput or SecretFound before anything is recorded; ExperimentFailed after the failed run was
-        sealed; StorageFailure; UnrecordedRequest when a recorded proposer was not asked what it was asked then,
-        which leaves no trace; NotAsRecorded when a resumed run does not come to what was recorded. Whatever else
-        stops it leaves an interrupted run in the work folder of the store, and all of that a resumed one.
+        Raises:
+            InvalidInput, NotEncodable, SecretFound: The experiment cannot begin; nothing is recorded.
+            ExperimentFailed: The experiment failed; the run is sealed with the status `failed`.
+            UnrecordedRequest: A recorded proposer got a request that was not recorded; a new run is removed.
+            NotAsRecorded: A resumed run diverged from what was recorded of it.
+            RunInProgress: Another process records the run to resume.
+            StorageFailure, Damaged: The store cannot be written or read.
+            WorkerFailed: A process that simulates died or cannot load the simulator.
+
+        Everything else that stops the experiment, and what the listener raises, leaves an interrupted run in the
+        store; a resumed run stays as it was.
         """
-        recording = self._recording()
-        if self._resumed is not None and recording is not None:
-            try:
-                ended = self._sealed_late(self._resumed, recording)
-            except BaseException:
-                recording.close()
-                raise
-            if ended is not None:
-                return ended
+        with listener_errors():
+            if self._store is not None and self._resumed is not None:
+                return await self._resume(self._store, self._resumed)
+            prepared = self._prepared or prepare_experiment(self._config, self._config_dir, self._proposer)
+            self._session = self._begin()
+            return await self._execute(self._session, prepared)
+
+    def _begin(self) -> Session:
+        config = self._config
+        if self._store is None:
+            return Session(config.name, EXPERIMENT_TYPE, listener=self._listener)
+        return Session.begin(
+            self._store,
+            config.name,
+            EXPERIMENT_TYPE,
+            config.resolved(),
+            secrets=self._secrets,
+            origin=self._origin,
+            listener=self._listener,
+        )
+
+    async def _resume(self, store: Store, run: RunDirectory) -> ExperimentResult:
+        session = self._session = Session.resume(
+            store, run, self._config.name, EXPERIMENT_TYPE, secrets=self._secrets, listener=self._listener
+        )
         try:
-            loop = OptimizationLoop(
-                self._config,
-                self._config_dir,
-                self._verbose_config,
-                recording=recording,
-                listener=self._listener,
-                proposer=self._asked(),
-                jobs=self._jobs,
+            end = session.recorded_end(events.EXPERIMENT_END, events.EXPERIMENT_FAILED)
+            if end is not None:
+                return _seal_late(session, end)
+            prepared = self._prepared or prepare_experiment(
+                self._config, self._config_dir, self._resuming_proposer(run)
             )
         except BaseException:
-            # Nothing was recorded yet: an experiment that cannot begin leaves no trace.
-            _leave(recording)
+            session.leave()
             raise
-        self.state_provider = loop.state_provider
+        return await self._execute(session, prepared)
+
+    async def _execute(self, session: Session, prepared: PreparedExperiment) -> ExperimentResult:
+        loop = OptimizationLoop(self._config, self._config_dir, jobs=self._jobs, prepared=prepared, session=session)
         try:
             result = await loop.run()
         except ExperimentFailed:
-            self.sealed = self.state_provider.seal()
+            session.seal()
             raise
         except UnrecordedRequest:
-            # A repetition that took another course is no run: there is nothing of it to keep.
-            _leave(recording)
+            # A repetition that diverged is not a run: nothing of it is worth keeping.
+            session.discard()
             raise
         except BaseException:
-            self.state_provider.close()
+            session.leave()
             raise
-        self.sealed = self.state_provider.seal()
+        session.seal()
         return result
 
-    def _recording(self) -> Recording | None:
-        if self._store is None:
-            return None
-        config = self._config
-        if self._resumed is not None:
-            return self._store.resume(self._resumed, config.name, EXPERIMENT_TYPE, self._secrets)
-        return self._store.begin(config.name, EXPERIMENT_TYPE, config.resolved(), self._secrets, self._origin)
-
-    def _sealed_late(self, run: RunDirectory, recording: Recording) -> ExperimentResult | None:
-        """Seal a run that came to its end but not to its seal; None when it did not come to its end.
-
-        It needs neither simulator nor model. Raises ExperimentFailed when that is how it ended.
-        """
-
-        def recorded() -> Iterator[Event]:
-            return (entry.event for entry in run.reader().entries(0, recording.recorded_bytes))
-
-        # The last of them; a log may be too long to be kept.
-        last = deque(recorded(), maxlen=1)
-        if not last or last[0]["event_type"] not in (events.EXPERIMENT_END, events.EXPERIMENT_FAILED):
-            return None
-        provider = self.state_provider = LiveStateProvider(
-            self._config.name, EXPERIMENT_TYPE, recording=recording, listener=self._hear
-        )
-        for exchange in run.exchanges():
-            provider.record_exchange(exchange)
-        for event in recorded():
-            provider.record_event(event["iteration"], event["event_type"], events.fields(event))
-        self.sealed = provider.seal()
-        said = events.fields(last[0])
-        if last[0]["event_type"] == events.EXPERIMENT_FAILED:
-            raise ExperimentFailed(said["error_type"], said["message"])
-        return ExperimentResult(**said, policies=provider.get_iteration_policies(said["num_iterations"] - 1))
-
-    def _hear(self, event: Event) -> None:
-        if self._listener is not None and (self._verbose_config is None or self._verbose_config.selects(event)):
-            self._listener(event)
-
-    def _asked(self) -> Proposer | None:
-        """Who answers, if not simply whom the config names: of a resumed run first the model's recorded answers."""
-        if self._proposer is not None or self._resumed is None:
+    def _resuming_proposer(self, run: RunDirectory) -> Proposer:
+        """The proposer of a resumed run: a model's recorded answers come first."""
+        if self._proposer is not None:
             return self._proposer
         proposer = load_proposer(self._config.llm, self._config_dir)
         if not proposer.is_model or self._config.llm.script is not None:
-            # A computation, or a script: it gives the same answers once more, from the first on.
+            # A computation or a script gives the same answers again, from the first on.
             return proposer
-        return RecordedProposer(self._resumed.exchanges(), self._config.llm, then=proposer)
+        return RecordedProposer(run.exchanges(), self._config.llm, then=proposer)
 
 
-def _leave(recording: Recording | None) -> None:
-    """Remove a recording of which nothing is worth keeping; one that was there before stays."""
-    if recording is None:
-        return
-    if recording.is_resumed:
-        recording.close()
-    else:
-        recording.discard()
+def _seal_late(session: Session, end: Event) -> ExperimentResult:
+    """Seal a run that was cut off between its last event and its seal; this needs neither simulator nor model.
+
+    Raises ExperimentFailed when the experiment had failed.
+    """
+    session.record_again()
+    session.seal()
+    recorded = events.fields(end)
+    if end["event_type"] == events.EXPERIMENT_FAILED:
+        raise ExperimentFailed(recorded["error_type"], recorded["message"])
+    policies = session.provider.get_iteration_policies(recorded["num_iterations"] - 1)
+    return ExperimentResult(**recorded, policies=policies)

@@ -1,7 +1,4 @@
-"""The values that a program hands over, as the plain JSON values that are recorded: exactly, or not at all.
-
-What JSON itself can keep is told in `canonical`; here is what Python has besides, and what to do about it.
-"""
+"""Coercion of a program's values, NumPy scalars among them, to the equal JSON values."""
 
 from __future__ import annotations
 
@@ -11,44 +8,44 @@ from typing import Any
 from exprec.recorder.errors import NotEncodable
 
 _EXACT_KINDS = "biufU"
-"""The kinds of NumPy types that have an equal value in JSON: booleans, integers, floats and texts."""
-_DEEPEST = 300
+"""The kinds of NumPy types that have an exact JSON form: booleans, integers, floats and strings."""
+_MAX_DEPTH = 300
 
 
-def plain(value: Any, field: str = "", depth: int = 0) -> Any:
-    """`value`, the part of a record that is called `field`, with every NumPy scalar as the equal Python value.
+def coerce_value(value: Any, field: str = "", depth: int = 0) -> Any:
+    """Return `value` with every NumPy scalar replaced by the equal Python value.
 
-    Raises NotEncodable, with the name of the field and what to record instead, for a path, a date or time, a set, an
-    array or bytes; `canonical` refuses whatever else JSON has not.
+    `field` is the name of the value in messages. Raises NotEncodable, with the field and what to record instead, for
+    a path, a date or time, a set, an array or bytes. Everything else is left to the encoder.
     """
     kind = type(value)
-    if depth > _DEEPEST:
-        # Nested too deeply, or within itself: refused by whoever encodes it.
+    if depth > _MAX_DEPTH:
+        # Too deep, or a cycle: the encoder refuses it.
         return value
     if kind is dict:
         prefix = f"{field}." if field else ""
-        return {key: plain(part, f"{prefix}{key}", depth + 1) for key, part in value.items()}
+        return {key: coerce_value(part, f"{prefix}{key}", depth + 1) for key, part in value.items()}
     if kind is list or kind is tuple:
-        return [plain(part, f"{field}[{position}]", depth + 1) for position, part in enumerate(value)]
+        return [coerce_value(part, f"{field}[{position}]", depth + 1) for position, part in enumerate(value)]
     if kind.__module__.partition(".")[0] == "numpy" and getattr(value, "shape", None) == ():
-        return _scalar(value, field)
-    advice = _advice(value)
+        return _coerce_scalar(value, field)
+    advice = _find_advice(value)
     if advice is not None:
         raise NotEncodable(field, f"a {kind.__name__} is not a JSON value; {advice}")
     return value
 
 
-def _scalar(value: Any, field: str) -> Any:
+def _coerce_scalar(value: Any, field: str) -> Any:
     exact = value.item()
-    # An extended float gives itself, a date an integer.
+    # `item` of an extended float is that float, and of a date an integer.
     if value.dtype.kind not in _EXACT_KINDS or type(exact) not in (bool, int, float, str):
         reason = f"a {type(value).__name__} of type {value.dtype} has no equal JSON value; convert it as you mean it"
         raise NotEncodable(field, reason)
     return exact
 
 
-def _advice(value: Any) -> str | None:
-    """What to record in place of a value of a common type that JSON has not; None for all others."""
+def _find_advice(value: Any) -> str | None:
+    """What to record in place of a value of a common type without a JSON form; None for other types."""
     if isinstance(value, PurePath):
         return "record str(path), or keep the file itself with run.artifact(path)"
     if isinstance(value, set | frozenset):

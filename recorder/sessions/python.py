@@ -1,8 +1,4 @@
-"""Record a run from any Python program: `record` is the whole interface.
-
-It keeps no clock and no environment of its own (see `observation`), and prints nothing: who wants to see the events
-hands a display over.
-"""
+"""Recording a run from a Python program: `record` and `Run`."""
 
 from __future__ import annotations
 
@@ -24,26 +20,24 @@ from exprec.recorder.format.layout import MAX_ARTIFACT_BYTES
 from exprec.recorder.schema.engine import show_value
 from exprec.recorder.schema.event_types import EventTypes, problems_of_names, problems_of_sent
 from exprec.recorder.sessions import provenance
-from exprec.recorder.sessions.coerce import plain
+from exprec.recorder.sessions.coerce import coerce_value
+from exprec.recorder.sessions.session import Observation, Session, error_text
 from exprec.recorder.state.protocol import ExperimentStateProvider
-from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Recording, Sealed
 
 RUN_TYPE = layout.PYTHON_RUN
-"""The type of a run that is recorded here."""
+"""The run type of a Python program."""
 
 
 class Display(Protocol):
-    """What shows the events of a run while it is recorded."""
+    """Shows the events of a run while it is recorded."""
 
     def open(self, provider: ExperimentStateProvider) -> None:
-        """Called once before the first event; the provider knows the schemas of the declared types."""
+        """Called once before the first event; the provider has the schemas of the declared event types."""
         ...
 
     def show(self, event: Event) -> None:
-        """Called with each event once it is recorded, in their order."""
+        """Called with each event, in order, right after it was recorded."""
         ...
 
     def close(self, provider: ExperimentStateProvider) -> None:
@@ -62,7 +56,7 @@ def record(
     artifact_limit: int = MAX_ARTIFACT_BYTES,
     secrets: Mapping[str, str] | None = None,
 ) -> Run:
-    """Begin to record a run, and seal it at the end of the `with` block:
+    """Begin to record a run, which is sealed at the end of the `with` block:
 
         with record("train", config={"lr": 0.1}) as run:
             for epoch in range(1, 11):
@@ -71,124 +65,146 @@ def record(
             run.result(accuracy=0.93)
         print(run.id)
 
-    An exception in the block, also that of Ctrl-C, seals the run as `failed` and goes on up. In a notebook call
-    `run.close()` or `run.fail(error)` instead; a run that never comes to its end stays, unsealed, in the store.
+    An exception in the block, Ctrl-C included, seals the run as `failed` and is raised as usual. In a notebook, call
+    `run.close()` or `run.fail(error)` instead. A run that reaches neither stays in the store, interrupted.
 
-    `config` is what the run was asked to do: plain JSON values. `store` is a folder, made where there is none; without
-    it EXPREC_STORE, or else `runs`. `schemas` is a folder with a file `<type>.schema.json` for each of your types of
-    events, or a mapping of types to JSON Schemas; events of other types are refused if there are any, unless `strict`
-    is False. `display` gets each event once it is recorded. `artifact_limit` is the size of the largest artifact in
-    bytes. `secrets` are the values, by their names, that are kept out of the run: without it those of the environment.
+    Args:
+        name: The name of the run.
+        config: The inputs of the run, as plain JSON values.
+        store: The folder of the store, which is created if it is missing; None: EXPREC_STORE, else `runs`.
+        schemas: The declared event types: a folder with a file `<type>.schema.json` each, or a mapping of types to
+            JSON Schemas.
+        strict: Whether events of types that are not declared are refused; None: if any type is declared.
+        display: Gets each event right after it was recorded.
+        artifact_limit: The size of the largest artifact, in bytes.
+        secrets: The values that must not enter the run, by name; None: those in the environment.
 
-    Raises InvalidInput for a name, config or schema that cannot be used; NotEncodable or SecretFound for what cannot
-    be kept of the config; NotAStore, StorageFailure.
+    Raises:
+        InvalidInput: The name, the config or a schema cannot be used.
+        NotEncodable: A value of the config has no exact JSON form.
+        SecretFound: The config or the name contains a secret.
+        NotAStore: `store` is another folder, or a store of a newer format.
+        StorageFailure: The store cannot be written.
     """
-    types = _types(schemas, strict)
+    types = _event_types(schemas, strict)
     guard = SecretGuard(provenance.known_secrets() if secrets is None else secrets)
-    kept = _config(name, config)
-    finish = provenance.start_observing(provenance.program_folder())
-    # Absolute, because a program may change its folder.
-    place = Store.open_or_create(provenance.store_path(None if store is None else Path(store)).absolute())
-    recording = place.begin(name, RUN_TYPE, kept, guard, types=types)
-    return Run(name, place, recording, guard, finish, display=display, artifact_limit=artifact_limit)
+    checked = _check_config(name, config)
+    observation = provenance.start_observing(provenance.program_folder())
+    # Absolute, because a program may change its working directory.
+    opened = Store.open_or_create(provenance.store_path(None if store is None else Path(store)).absolute())
+    return Run(name, opened, checked, types, guard, observation, display=display, artifact_limit=artifact_limit)
 
 
 class Run:
-    """A run that is recorded now; `record` makes it.
+    """A run in progress that this program records; `record` begins it.
 
-    Threads and coroutines may share it: events stand in the order of the calls, and a call returns once its event is
-    in the file. A forked process may not: it needs a run of its own.
+    Threads and coroutines may share a run: its events are in the order of the calls, and a call returns once its event
+    is in the file. A forked process must not use it, and begins a run of its own.
     """
 
     def __init__(
         self,
         name: str,
         store: Store,
-        recording: Recording,
-        guard: SecretGuard,
-        finish: Callable[[], Mapping[str, Any]],
+        config: Mapping[str, Any],
+        types: EventTypes,
+        secrets: SecretGuard,
+        observation: Observation,
         *,
         display: Display | None,
         artifact_limit: int,
     ) -> None:
-        """Record into `recording`, which is of `store`; `finish` gives what was observed, once it is sealed."""
+        """Begin a run in `store`; programs call `record` instead.
+
+        `observation` is called at the end, for the execution record. Raises NotEncodable, SecretFound, StorageFailure.
+        """
         self._name = name
-        self._store = store
-        self._recording = recording
-        self._guard = guard
-        self._finish = finish
+        self._session = Session.begin(store, name, RUN_TYPE, config, secrets=secrets, types=types, listener=self._show)
+        self._secrets = secrets
+        self._observation = observation
         self._display = display
         self._artifact_limit = artifact_limit
-        self._shown = 0
-        """How many events the display was given."""
-        self._provider = self._new_provider()
         self._result: dict[str, Any] | None = None
         self._process = os.getpid()
-        # One that its own thread can take again: a display or a signal handler that records shall be told that it
-        # cannot, rather than wait for itself.
+        # Reentrant: a display or a signal handler that records gets an error instead of a deadlock.
         self._lock = threading.RLock()
         self._is_busy = False
         self._is_cut_off = False
-        """Whether something stopped an append midway, as Ctrl-C does: only the files know how far it came."""
+        """Whether an append was interrupted midway, as by Ctrl-C: only the files know how far it got."""
         self._broken: StorageFailure | None = None
-        self._sealed: Sealed | None = None
+        """The failure after which nothing can be recorded."""
         self._is_left = False
-        """Whether it was given up without a seal."""
-        self._display_by(lambda display: display.open(self._provider))
+        """Whether the run ended without a seal."""
+        self._display_by(lambda display: display.open(self._session.provider))
 
     @property
     def id(self) -> str:
-        """The address of the run once it is sealed; before, and without a seal, the name of its work folder."""
-        return self._recording.folder.name if self._sealed is None else self._sealed.run_id
+        """The run id once the run is sealed; the name of its work folder before, and if it is never sealed."""
+        return self._session.run_id
 
     @property
     def path(self) -> Path:
-        """The folder of the run: its work folder until it is sealed."""
-        return self._recording.folder if self._sealed is None else self._sealed.path
+        """The run directory once the run is sealed; its work folder before."""
+        return self._session.path
 
     def event(self, event_type: str, /, iteration: int = 0, **fields: Any) -> None:
-        """Append an event, which is in the file when this returns: `run.event("epoch", iteration=1, loss=0.31)`.
+        """Append an event: `run.event("epoch", iteration=1, loss=0.31)`. It is in the file when this returns.
 
-        Its type is a small letter, then small letters, digits and `_`; it is your own, never one of exprec's. An
-        `iteration` counts from 1 and never goes down; 0 is an event outside of iterations. The fields are plain JSON
-        values, or NumPy scalars, which become the Python value equal to them.
+        Args:
+            event_type: A type of your own, not one of exprec's: a lower-case letter, then lower-case letters, digits
+                and `_`.
+            iteration: The number of the iteration, from 1, which never decreases; 0 for an event outside of iterations.
+            fields: Plain JSON values, or NumPy scalars, which are recorded as the equal Python values.
 
-        Raises InvalidEvent (its schema, its type, its place), NotEncodable (a value that JSON cannot keep) and
-        SecretFound, all of which leave the log as it was; StorageFailure, after which nothing can be recorded or
-        sealed any more; NotRecording after the end of the run and in a forked process.
+        Raises:
+            InvalidEvent: The type, the iteration or a field is not allowed; the log is unchanged.
+            NotEncodable: A value has no exact JSON form; the log is unchanged.
+            SecretFound: The event contains a secret; the log is unchanged.
+            StorageFailure: The disk refused to write; nothing can be recorded or sealed any more.
+            NotRecording: The run has ended, or belongs to another process.
         """
         self._do(lambda: self._append(event_type, iteration, fields))
 
     def artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
-        """Keep a file, as it is now, in the run; it is part of the address: `run.artifact("model.json")`.
+        """Copy a file, as it is now, into the run, whose run id depends on it: `run.artifact("model.json")`.
 
-        It is named by its relative path, or by its last part if `path` is absolute, or by `name`, a relative path with
-        slashes. Raises InvalidInput when there is no such file, when it is larger than the limit of the run, and for a
-        name that is taken or that no artifact can have; SecretFound for its bytes or name; StorageFailure and
-        NotRecording as `event` does.
+        Args:
+            path: The file.
+            name: The name of the artifact, a relative path with slashes; None: `path` if it is relative, else its last
+                component.
+
+        Raises:
+            InvalidInput: There is no such regular file, it is larger than the `artifact_limit` of the run, or the name
+                is taken or not allowed.
+            SecretFound: The file or its name contains a secret.
+            StorageFailure, NotRecording: As for `event`.
         """
         source = Path(path)
         named = name if name is not None else source.name if source.is_absolute() else source.as_posix()
-        self._do(lambda: self._recording.add_artifact(named, source, self._artifact_limit))
+        self._do(lambda: self._session.add_artifact(named, source, self._artifact_limit))
 
     def result(self, **fields: Any) -> None:
-        """Say, once, what the run came to: `run.result(accuracy=0.93)`. It is recorded when the run is completed; a
-        run that fails has none.
+        """Set the result of the run, once: `run.result(accuracy=0.93)`.
 
-        Raises InvalidEvent the second time and for a field named as exprec names its own; else as `event` does.
+        It is recorded when the run is completed; a run that fails has no result.
+
+        Raises:
+            InvalidEvent: There is a result already, or a field has a name that is exprec's own.
+            NotEncodable, SecretFound, StorageFailure, NotRecording: As for `event`.
         """
         self._do(lambda: self._keep_result(fields))
 
     def close(self) -> None:
-        """Seal the run as completed; nothing happens when it has ended already.
+        """Seal the run as completed; do nothing if it has ended already.
 
-        Raises StorageFailure, also when that was raised before: the run is then not sealed, and what it recorded stays
-        in its work folder. NotRecording in a forked process.
+        Raises:
+            StorageFailure: The run cannot be sealed, also because of an earlier failure; its work folder stays.
+            NotRecording: The run belongs to another process, or this is called from a display or a signal handler.
         """
         self._end(None)
 
     def fail(self, error: BaseException) -> None:
-        """Seal the run as failed, with the type and the message of the error, and raise what `close` raises."""
+        """Seal the run as failed, with the type and the message of `error`. Raises what `close` raises."""
         self._end(error)
 
     def __enter__(self) -> Run:
@@ -198,7 +214,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and (os.getpid() != self._process or error is self._broken):
-            # On its way up already. In a forked process this run is the business of its parent.
+            # The error is raised already. In a forked process the run belongs to the parent.
             self._leave()
         elif error is None or (isinstance(error, SystemExit) and not error.code):
             self.close()
@@ -206,7 +222,7 @@ class Run:
             self.fail(error)
 
     def _do(self, act: Callable[[], None]) -> None:
-        """One thing at a time, of which the log is as it was when it raises."""
+        """Do one thing at a time; if it raises one of exprec's own errors, the log is as it was."""
         self._check_process()
         with self._lock:
             self._check_open()
@@ -230,25 +246,26 @@ class Run:
             raise NotRecording(self._name, reason)
 
     def _check_open(self) -> None:
-        """Raises why nothing can be recorded, if so; sees to what an interruption left behind."""
+        """Raise an error if nothing can be recorded; restore the state after an interrupted append."""
         if self._is_busy:
             raise NotRecording(self._name, "it is recording just now; do not record from a display or a signal handler")
         if self._broken is not None:
             raise StorageFailure(self._broken.path, self._broken.error) from self._broken
-        if self._sealed is not None or self._is_left:
+        if self._session.sealed is not None or self._is_left:
             raise NotRecording(self._name, "it has ended; begin a new one with record()")
         if self._is_cut_off:
-            self._read_again()
+            self._session.reopen()
+            self._is_cut_off = False
 
     def _append(self, event_type: str, iteration: int, fields: dict[str, Any]) -> None:
         problems = problems_of_sent(event_type, fields)
         if problems:
             raise InvalidEvent(str(event_type), problems)
         try:
-            self._provider.record_event(iteration, event_type, fields)
+            self._session.emit(iteration, event_type, fields)
         except NotEncodable:
-            iteration = plain(iteration, "iteration")
-            self._provider.record_event(iteration, event_type, plain(fields))
+            # Coercing every value of every event would cost more than encoding it.
+            self._session.emit(coerce_value(iteration, "iteration"), event_type, coerce_value(fields))
 
     def _keep_result(self, fields: dict[str, Any]) -> None:
         if self._result is not None:
@@ -256,14 +273,14 @@ class Run:
         problems = problems_of_names(fields)
         if problems:
             raise InvalidEvent(events.RUN_END, problems)
-        data, result = canonical_json.encode_checked(plain(fields))
-        self._guard.check("the result", data, result)
+        data, result = canonical_json.encode_checked(coerce_value(fields))
+        self._secrets.check("the result", data, result)
         self._result = result
 
     def _end(self, error: BaseException | None) -> None:
         self._check_process()
         with self._lock:
-            if self._sealed is not None or (self._is_left and self._broken is None):
+            if self._session.sealed is not None or (self._is_left and self._broken is None):
                 return
             try:
                 self._do(lambda: self._seal(error))
@@ -272,45 +289,30 @@ class Run:
             except BaseException:
                 self._leave()
                 raise
-            self._display_by(lambda display: display.close(self._provider))
-            # Last, as it is no part of the run: a disk that is full by now shall not keep the address back.
-            self._store.attest(self.id, self._finish())
+            self._display_by(lambda display: display.close(self._session.provider))
+            # Last, because it is not part of the run: when the disk is full by now, the run is sealed all the same.
+            self._session.attest(self._observation())
 
     def _seal(self, error: BaseException | None) -> None:
         if error is None:
-            self._provider.record_end(self._result or {})
+            self._session.complete(self._result or {})
         else:
-            self._provider.record_failure(type(error).__name__, self._guard.redacted(_message(error)))
-        self._sealed = self._provider.seal()
+            self._session.fail(type(error).__name__, error_text(error))
 
     def _leave(self) -> None:
-        """Give up without a seal: what was recorded stays in the work folder, for others to look at."""
-        if os.getpid() == self._process and self._sealed is None and not self._is_left:
+        """End the run without a seal; what was recorded stays in its work folder."""
+        if os.getpid() == self._process and self._session.sealed is None and not self._is_left:
             self._is_left = True
-            # Why it is given up is on its way to the caller.
+            # The caller gets the error that is the reason.
             with suppress(StorageFailure):
-                self._provider.close()
-
-    def _new_provider(self) -> LiveStateProvider:
-        return LiveStateProvider(self._name, RUN_TYPE, recording=self._recording, listener=self._show)
-
-    def _read_again(self) -> None:
-        """Go on where the files end: what is whole there was recorded, whether its call returned or not."""
-        self._recording = self._recording.reopened()
-        self._provider = self._new_provider()
-        for entry in RunDirectory(self._recording.folder).reader().entries(0, self._recording.recorded_bytes):
-            event = entry.event
-            self._provider.record_event(event["iteration"], event["event_type"], events.fields(event))
-        self._is_cut_off = False
+                self._session.leave()
 
     def _show(self, event: Event) -> None:
-        if self._display is not None and event["seq"] >= self._shown:
-            self._shown += 1
-            self._display_by(lambda display: display.show(event))
+        self._display_by(lambda display: display.show(event))
 
     def _display_by(self, call: Callable[[Display], None]) -> None:
-        """Call the display, for the last time if it fails. What it is written to may be gone: the run may have cost
-        days, and goes on without whoever looked on. Any other error is one of the program, and goes up."""
+        """Call the display, for the last time if that raises OSError: a long run must not end because its terminal is
+        gone. Every other error is one of the program, and is raised."""
         display, self._display = self._display, None
         if display is None:
             return
@@ -323,7 +325,7 @@ class Run:
             self._display = display
 
 
-def _types(schemas: Any, strict: bool | None) -> EventTypes:
+def _event_types(schemas: Any, strict: bool | None) -> EventTypes:
     if isinstance(schemas, EventTypes):
         return schemas
     if isinstance(schemas, str | os.PathLike):
@@ -334,21 +336,14 @@ def _types(schemas: Any, strict: bool | None) -> EventTypes:
     return EventTypes(schemas, strict=strict)
 
 
-def _config(name: Any, config: Any) -> dict[str, Any]:
-    """The config as it is kept. Raises InvalidInput, NotEncodable."""
+def _check_config(name: Any, config: Any) -> dict[str, Any]:
+    """The config as it is recorded. Raises InvalidInput, NotEncodable."""
     if not isinstance(name, str) or not name.strip():
         raise InvalidInput([Problem((), f"must be a text that names the run, not {show_value(name)}", "name")])
     if config is not None and not isinstance(config, Mapping):
         message = f"must be a dict, not a {type(config).__name__} (of argparse: vars(args))"
         raise InvalidInput([Problem((), message, "config")])
-    kept: dict[str, Any] = canonical_json.encode_checked({"config": plain(dict(config or {}), "config")})[1]["config"]
+    kept: dict[str, Any] = canonical_json.encode_checked({"config": coerce_value(dict(config or {}), "config")})[1][
+        "config"
+    ]
     return kept
-
-
-def _message(error: BaseException) -> str:
-    """What is recorded of an error: its text, with what UTF-8 cannot hold written out."""
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    return (text or "no message").encode(errors="backslashreplace").decode()

@@ -42,7 +42,7 @@ from exprec.recorder.proposers.scripted import ScriptedProposer
 from exprec.recorder.query.listing import list_runs
 from exprec.recorder.schema.display_template import Template
 from exprec.recorder.schema.event_types import EventTypes, template_of
-from exprec.recorder.sessions.command.event_channel import Inbox
+from exprec.recorder.sessions.command.event_channel import EventChannel
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.state.reducer import Fold
 from exprec.recorder.store.garbage import leftovers
@@ -229,7 +229,7 @@ def inbox(data: bytes) -> None:
     """What a command appends to the file of its events."""
     path = _scratch() / "events"
     path.unlink(missing_ok=True)
-    opened = Inbox(path, SecretGuard({"A_KEY": "s3cret-value"}))
+    opened = EventChannel(path, SecretGuard({"A_KEY": "s3cret-value"}))
     try:
         log = EventLog(types=EventTypes(strict=False))
         half = len(data) // 2

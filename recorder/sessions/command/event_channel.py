@@ -26,7 +26,7 @@ _KEPT_BYTES = 256
 _EXPECTED = 'a line must be a JSON object such as {"event_type": "epoch", "iteration": 1, "loss": 0.3}'
 
 
-class Sent(NamedTuple):
+class SentEvent(NamedTuple):
     """An event that the command sent, and the number of its line (from 1)."""
 
     line: int
@@ -45,7 +45,7 @@ class InvalidLine(ExprecError):
         super().__init__(": ".join(part for part in (f"line {line} of {VARIABLE}", key, message) if part))
 
 
-class Inbox:
+class EventChannel:
     """The file that a command appends its events to."""
 
     def __init__(self, path: Path, secrets: SecretGuard) -> None:
@@ -66,7 +66,7 @@ class Inbox:
     def close(self) -> None:
         os.close(self._handle)
 
-    def received(self) -> Iterator[Sent]:
+    def received(self) -> Iterator[SentEvent]:
         """The events whose lines are whole by now and were not given yet.
 
         Raises InvalidLine for a line that is no event, and when the file was not only appended to; SecretFound.
@@ -78,7 +78,7 @@ class Inbox:
             if len(self._rest) > layout.MAX_LINE_BYTES:
                 raise InvalidLine(self._line + 1, "", f"has more than {layout.MAX_LINE_BYTES} bytes")
 
-    def rest(self) -> Iterator[Sent]:
+    def rest(self) -> Iterator[SentEvent]:
         """The same once nothing is sent any more: the last line may lack its newline."""
         self._stamp = None
         yield from self.received()
@@ -119,7 +119,7 @@ class Inbox:
         if not os.path.samestat(here, there):
             raise InvalidLine(self._line + 1, "", "another file has taken its place; append to the one that was there")
 
-    def _event(self, line: bytes) -> Iterator[Sent]:
+    def _event(self, line: bytes) -> Iterator[SentEvent]:
         self._line += 1
         if not line.strip():
             return
@@ -163,7 +163,7 @@ def _value(number: int, line: bytes) -> Any:
     return value
 
 
-def _sent(number: int, value: Any) -> Sent:
+def _sent(number: int, value: Any) -> SentEvent:
     if not isinstance(value, dict):
         raise InvalidLine(number, "", f"is {show_value(value)}; {_EXPECTED}")
     if "event_type" not in value:
@@ -174,4 +174,4 @@ def _sent(number: int, value: Any) -> Sent:
     if type(iteration) is not int or iteration < 0:
         message = f"must be an integer from 1, or 0 for none, not {show_value(iteration)}"
         raise InvalidLine(number, "iteration", message)
-    return Sent(number, kind, iteration, value)
+    return SentEvent(number, kind, iteration, value)

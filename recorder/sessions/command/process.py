@@ -50,7 +50,7 @@ class NotStarted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ExitInfo:
     """How a child ended: with a status, or by a signal such as `SIGKILL`; with neither it was never started."""
 
     exit_status: int | None = None
@@ -59,7 +59,7 @@ class End:
     """What a shell would exit with."""
 
     @classmethod
-    def of(cls, returncode: int) -> End:
+    def of(cls, returncode: int) -> ExitInfo:
         """The end that `subprocess` tells by this number."""
         if returncode >= 0:
             return cls(returncode, None, returncode)
@@ -72,7 +72,7 @@ class End:
         return cls(None, name, _SIGNAL_BASE + number)
 
 
-class HeldSignals:
+class BlockedSignals:
     """While it is held, the signals that would end this process only wait until they are asked for.
 
     It holds them for one thread: in a process with more of them the others still end it.
@@ -83,7 +83,7 @@ class HeldSignals:
         self.before: set[signal.Signals | int] = set()
         """The signals that were held before, as they are in a child."""
 
-    def __enter__(self) -> HeldSignals:
+    def __enter__(self) -> BlockedSignals:
         self.before = set(signal.pthread_sigmask(signal.SIG_BLOCK, _HELD))
         return self
 
@@ -135,7 +135,7 @@ class Child:
         argv: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
-        signals: HeldSignals,
+        signals: BlockedSignals,
         *,
         has_input: bool = True,
     ) -> None:
@@ -182,9 +182,9 @@ class Child:
             pipe.close()
 
     @property
-    def end(self) -> End:
+    def exit_info(self) -> ExitInfo:
         """How it ended, once it has."""
-        return End.of(self._process.wait())
+        return ExitInfo.of(self._process.wait())
 
     def stop(self) -> None:
         """Ask it to end; `output` tells when it has, and makes it after some seconds."""

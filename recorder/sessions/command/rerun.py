@@ -19,7 +19,7 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.runner import NOT_STARTED, CommandRunner, Reader
+from exprec.recorder.sessions.command.runner import NOT_STARTED, CommandRunner, OutputListener
 from exprec.recorder.store.log import Entry
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
@@ -34,7 +34,7 @@ def rerun(
     environment: Mapping[str, str],
     *,
     secrets: SecretGuard,
-    reader: Reader | None = None,
+    on_output: OutputListener | None = None,
     has_input: bool = True,
 ) -> Verdict:
     """Execute the command of a sealed run again in `folder`, where its inputs must lie as they were, and compare what
@@ -58,7 +58,7 @@ def rerun(
         store=store,
         secrets=secrets,
         types=types,
-        reader=reader,
+        on_output=on_output,
         has_input=has_input,
         name=run.name,
     )

@@ -1,13 +1,11 @@
-"""A command from its words to a sealed run in a store.
-
-The child itself is `process`, its events are `inbox`; this records what comes of both, and how it ended.
-"""
+"""Runs a command and records it, from its command line to a sealed run in a store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from exprec.recorder import events
 from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
@@ -16,50 +14,51 @@ from exprec.recorder.format import layout
 from exprec.recorder.schema.engine import show_value
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.event_channel import VARIABLE, Inbox, InvalidLine, Sent
-from exprec.recorder.sessions.command.process import Child, End, HeldSignals, NotStarted
+from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, InvalidLine, SentEvent
+from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
+from exprec.recorder.sessions.session import RunOutcome, Session
 from exprec.recorder.state.provider import Listener, LiveStateProvider
 from exprec.recorder.store.log import FileSource
 from exprec.recorder.store.run_directory import work_events_path
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Recording, Sealed
+from exprec.recorder.store.work_run import Sealed
 
 NOT_STARTED = "NotStarted"
 """The error type of a command that could not be started."""
 
 _FAILED = 3
 
-Reader = Callable[[str, bytes], None]
-"""Called with each piece of what the command writes to a stream, right after it was recorded."""
+OutputListener = Callable[[str, bytes], None]
+"""Called with a stream and each piece of what the command writes to it, right after the piece was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CommandFailure:
     """Why a command failed."""
 
     error_type: str
     message: str
     code: int
-    """What a command that stands for it exits with: its own status, or 3 when exprec stopped it or misses a file."""
+    """The exit code that stands for it: that of the command, or 3 when exprec stopped it or an artifact is missing."""
     is_news: bool = False
-    """Whether the command itself knows nothing of it."""
+    """Whether exprec found it, so that the command's own output does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a recorded command came to."""
+class CommandOutcome:
+    """What became of a recorded command."""
 
     sealed: Sealed
-    failure: Failure | None
-    """Why it failed; None for one that did not."""
+    failure: CommandFailure | None
+    """Why it failed; None for a command that succeeded."""
     left_open: tuple[str, ...]
-    """The streams that something it started still had open when it had ended."""
+    """The streams that were still open in a process it had started when the command ended."""
     was_interrupted: bool
-    """Whether a signal that asks to end came meanwhile."""
+    """Whether exprec received a signal that asks to terminate while the command ran."""
 
 
 class CommandRunner:
-    """Runs one command and seals the run."""
+    """Runs one command and seals the run; `run` it once."""
 
     def __init__(
         self,
@@ -70,166 +69,196 @@ class CommandRunner:
         store: Store,
         secrets: SecretGuard,
         types: EventTypes,
-        listener: Listener | None = None,
-        reader: Reader | None = None,
+        on_event: Listener | None = None,
+        on_output: OutputListener | None = None,
         has_input: bool = True,
         name: str | None = None,
     ) -> None:
-        """Prepare to run `command` in `folder`, in an `environment` to which the path for events is added.
+        """Describe the execution of `command` in `folder`; nothing is recorded yet.
 
-        `listener` gets each event and `reader` each piece of output once it is recorded. Without `has_input` the
-        stdin of the command is empty; else it is ours. `name` is that of the run, if not the command's.
+        `environment` is that of the command, to which the path of the event file is added. `on_event` gets each
+        event, and `on_output` each piece of output, once it is recorded. Without `has_input` the command's stdin is
+        empty, else it is that of this process. `name` is the name of the run, by default that of the command.
         """
         self._command = command
         self._folder = folder
         self._environment = environment
-        self.store = store
+        self._store = store
         self._secrets = secrets
         self._types = types
-        self._listener = listener
-        self._reader = reader
+        self._on_event = on_event
+        self._on_output = on_output
         self._has_input = has_input
         self._name = name or command.name
-        self._trouble: Failure | None = None
-        """Why the command was stopped."""
-        self.state_provider: LiveStateProvider | None = None
-        """The state of the run, from the moment it is recorded."""
+        self._stopped_by: CommandFailure | None = None
+        """Why exprec stopped the command."""
+        self._session: Session | None = None
 
-    def run(self) -> Outcome:
-        """Run and seal it. Raises NotEncodable or SecretFound before anything is recorded, for the command itself;
-        StorageFailure, which leaves an interrupted run in the work folder of the store."""
+    @property
+    def state_provider(self) -> LiveStateProvider | None:
+        """The state of the run; None before it began."""
+        return None if self._session is None else self._session.provider
+
+    @property
+    def outcome(self) -> RunOutcome | None:
+        """What became of the run, also after an error; None before it began."""
+        return None if self._session is None else self._session.outcome
+
+    def attest(self, observation: Mapping[str, object]) -> int:
+        """Add the execution record of the sealed run; returns the number of its executions. Raises StorageFailure."""
+        assert self._session is not None, "the command ran"
+        return self._session.attest(observation)
+
+    def run(self) -> CommandOutcome:
+        """Run the command and seal the run, as failed if the command failed.
+
+        Raises:
+            NotEncodable, SecretFound: The command line cannot be recorded; nothing is recorded.
+            StorageFailure: The run cannot be recorded to its end; it is left interrupted in the store.
+        """
         config = self._command.as_config(strict=self._types.is_strict)
-        recording = self.store.begin(self._name, layout.COMMAND_RUN, config, self._secrets, types=self._types)
-        provider = LiveStateProvider(self._name, layout.COMMAND_RUN, recording=recording, listener=self._listener)
-        self.state_provider = provider
+        session = self._session = Session.begin(
+            self._store,
+            self._name,
+            layout.COMMAND_RUN,
+            config,
+            secrets=self._secrets,
+            types=self._types,
+            listener=self._on_event,
+        )
         try:
-            # To the seal: who presses Ctrl-C wants the command to end, and its record to be kept.
-            with HeldSignals() as signals:
-                return self._recorded(recording, provider, signals)
+            # Until the run is sealed: Ctrl-C is to end the command, and to keep its record.
+            with BlockedSignals() as signals:
+                return self._record(session, signals)
         except BaseException:
-            provider.close()
+            session.leave()
             raise
 
-    def _recorded(self, recording: Recording, provider: LiveStateProvider, signals: HeldSignals) -> Outcome:
+    def _record(self, session: Session, signals: BlockedSignals) -> CommandOutcome:
         for stream in layout.STREAMS:
-            recording.write_output(stream, b"")
-        inbox = Inbox(work_events_path(recording.folder), self._secrets)
-        before = {name: _mark(self._folder / name) for name in self._command.artifacts}
-        end = End()
+            session.write_output(stream, b"")
+        channel = EventChannel(work_events_path(session.work_folder), self._secrets)
+        before = {name: _file_stamp(self._folder / name) for name in self._command.artifacts}
+        exit_info = ExitInfo()
         left_open: tuple[str, ...] = ()
         not_started: NotStarted | None = None
         try:
             with Child(
                 self._command.argv,
                 self._folder,
-                {**self._environment, VARIABLE: str(inbox.path.absolute())},
+                {**self._environment, VARIABLE: str(channel.path.absolute())},
                 signals,
                 has_input=self._has_input,
             ) as child:
-                self._follow(child, inbox, recording, provider)
-                end, left_open = child.end, tuple(child.left_open)
+                self._follow(child, channel, session)
+                exit_info, left_open = child.exit_info, tuple(child.left_open)
         except NotStarted as error:
             not_started = error
-        missing = self._keep_artifacts(recording, before)
-        failure = _failure(self._trouble, not_started, end, missing)
-        provider.record_event(0, events.COMMAND_END, {"exit_status": end.exit_status, "signal": end.signal})
+        missing = self._keep_artifacts(session, before)
+        failure = _find_failure(self._stopped_by, not_started, exit_info, missing)
+        session.emit(0, events.COMMAND_END, {"exit_status": exit_info.exit_status, "signal": exit_info.signal})
         if failure is None:
-            provider.record_event(0, events.RUN_END, {})
+            session.complete({})
         else:
-            # It may quote what the command sent.
-            said = {"error_type": failure.error_type, "message": self._secrets.redacted(failure.message)}
-            provider.record_event(0, events.EXPERIMENT_FAILED, said)
-        sealed = provider.seal()
-        assert sealed is not None, "a run in a store has an address"
-        inbox.close()
-        return Outcome(sealed, failure, left_open, signals.any())
+            session.fail(failure.error_type, failure.message)
+        channel.close()
+        assert session.sealed is not None, "a run in a store is sealed"
+        return CommandOutcome(session.sealed, failure, left_open, signals.any())
 
-    def _follow(self, child: Child, inbox: Inbox, recording: Recording, provider: LiveStateProvider) -> None:
-        """Record what the child writes and sends until it has ended; what it may not makes it end."""
+    def _follow(self, child: Child, channel: EventChannel, session: Session) -> None:
+        """Record what the child writes and sends until it has ended; stop it if that cannot be recorded."""
         scans = {stream: self._secrets.scan() for stream in layout.STREAMS}
 
         def keep(stream: str, data: bytes) -> None:
             if data:
-                recording.write_output(stream, data)
-                if self._reader is not None:
-                    self._reader(stream, data)
+                session.write_output(stream, data)
+                if self._on_output is not None:
+                    self._on_output(stream, data)
 
         for stream, data in child.output():
             keep(stream, scans[stream].passed(data))
             secret = scans[stream].found
-            if secret is not None and self._trouble is None:
-                line = _lines(recording.folder / stream) + 1
-                self._trouble = _stopped(SecretFound(f"line {line} of {stream}", secret))
-            self._take(inbox.received(), provider)
-            if self._trouble is not None:
+            if secret is not None and self._stopped_by is None:
+                line = _count_lines(session.work_folder / stream) + 1
+                self._stopped_by = _failure_of(SecretFound(f"line {line} of {stream}", secret))
+            self._record_sent(channel.received(), session)
+            if self._stopped_by is not None:
                 child.stop()
         for stream, scan in scans.items():
             keep(stream, scan.rest())
-        self._take(inbox.rest(), provider)
+        self._record_sent(channel.rest(), session)
 
-    def _take(self, sent: Iterable[Sent], provider: LiveStateProvider) -> None:
-        """Record the events that came, up to one that cannot be recorded."""
-        if self._trouble is not None:
+    def _record_sent(self, sent: Iterable[SentEvent], session: Session) -> None:
+        """Record the events that were received, up to the first that cannot be recorded."""
+        if self._stopped_by is not None:
             return
         try:
             for line, event_type, iteration, fields in sent:
                 try:
-                    provider.record_event(iteration, event_type, fields)
+                    session.emit(iteration, event_type, fields)
                 except (InvalidEvent, NotEncodable, SecretFound) as error:
-                    self._trouble = _stopped(error, f"line {line} of {VARIABLE}: ")
+                    self._stopped_by = _failure_of(error, f"line {line} of {VARIABLE}: ")
                     return
         except (InvalidLine, SecretFound) as error:
-            self._trouble = _stopped(error)
+            self._stopped_by = _failure_of(error)
 
-    def _keep_artifacts(self, recording: Recording, before: Mapping[str, object]) -> ExprecError | None:
-        """Copy into the run what the command made; what is wrong with the rest of what it was to make."""
+    def _keep_artifacts(self, session: Session, before: Mapping[str, _FileStamp | None]) -> ExprecError | None:
+        """Copy the artifacts into the run; returns what is wrong with the first that cannot be kept."""
         limit = self._command.artifact_limit
         max_bytes = layout.MAX_ARTIFACT_BYTES if limit is None else limit
         problem: ExprecError | None = None
         for name in self._command.artifacts:
             source = self._folder / name
             try:
-                if before[name] is not None and _mark(source) == before[name]:
-                    said = f"the artifact {show_value(name)} was there before, and the command did not write it"
-                    raise InvalidInput([Problem((), said)])
-                recording.add_artifact(name, source, max_bytes)
+                if before[name] is not None and _file_stamp(source) == before[name]:
+                    message = f"the artifact {show_value(name)} was there before, and the command did not write it"
+                    raise InvalidInput([Problem((), message)])
+                session.add_artifact(name, source, max_bytes)
             except (InvalidInput, SecretFound) as error:
                 problem = problem or error
         return problem
 
 
-def _failure(
-    trouble: Failure | None, not_started: NotStarted | None, end: End, missing: ExprecError | None
-) -> Failure | None:
-    """Why a command failed, if so: what exprec stopped it for comes before how it ended, and that before the rest."""
-    if trouble is not None:
-        return trouble
+def _find_failure(
+    stopped_by: CommandFailure | None, not_started: NotStarted | None, exit_info: ExitInfo, missing: ExprecError | None
+) -> CommandFailure | None:
+    """Why a command failed: the reason for which exprec stopped it, else its exit, else a missing artifact."""
+    if stopped_by is not None:
+        return stopped_by
     if not_started is not None:
-        return Failure(NOT_STARTED, str(not_started), not_started.code, is_news=True)
-    if end.signal is not None:
-        return Failure("Signal", f"ended by {end.signal}", end.code)
-    if end.exit_status:
-        return Failure("ExitStatus", f"exit status {end.exit_status}", end.code)
+        return CommandFailure(NOT_STARTED, str(not_started), not_started.code, is_news=True)
+    if exit_info.signal is not None:
+        return CommandFailure("Signal", f"ended by {exit_info.signal}", exit_info.code)
+    if exit_info.exit_status:
+        return CommandFailure("ExitStatus", f"exit status {exit_info.exit_status}", exit_info.code)
     if missing is not None:
-        return Failure("Artifact", str(missing), _FAILED, is_news=True)
+        return CommandFailure("Artifact", str(missing), _FAILED, is_news=True)
     return None
 
 
-def _stopped(error: ExprecError, place: str = "") -> Failure:
-    """Why exprec stopped a command."""
-    return Failure(type(error).__name__, f"{place}{error}", _FAILED, is_news=True)
+def _failure_of(error: ExprecError, prefix: str = "") -> CommandFailure:
+    """The failure of a command that exprec stopped because of `error`."""
+    return CommandFailure(type(error).__name__, f"{prefix}{error}", _FAILED, is_news=True)
 
 
-def _mark(path: Path) -> tuple[int, int, int] | None:
-    """What tells whether a file was written since; None where there is none."""
+class _FileStamp(NamedTuple):
+    """Tells whether a file was written in the meantime."""
+
+    inode: int
+    size: int
+    changed_ns: int
+    """The time of the last change of any kind (ctime): a copy may preserve the time of its content (mtime)."""
+
+
+def _file_stamp(path: Path) -> _FileStamp | None:
+    """The stamp of a file; None when it cannot be read."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    # The time of the last change of any kind, because a copy may bring the time of its content along.
-    return found.st_ino, found.st_size, found.st_ctime_ns
+    return _FileStamp(status.st_ino, status.st_size, status.st_ctime_ns)
 
 
-def _lines(path: Path) -> int:
-    """How many newlines a file has. Raises StorageFailure."""
+def _count_lines(path: Path) -> int:
+    """The number of newlines in a file. Raises StorageFailure."""
     return sum(piece.count(b"\n") for piece in FileSource(path).pieces())

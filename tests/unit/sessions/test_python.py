@@ -127,7 +127,7 @@ class TestARun:
         run = record("abandoned")
         run.event("epoch", iteration=1)
         assert RunDirectory(run.path).status == "running"
-        run._recording.close()  # as the end of the process does
+        run._session.leave()  # as the end of the process does
         assert [event["event_type"] for event in _interrupted(run)] == ["epoch"]
 
     def test_the_store_is_the_one_named_or_that_of_the_environment_or_runs(

@@ -7,36 +7,36 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.sessions.command.event_channel import Inbox, InvalidLine, Sent
+from exprec.recorder.sessions.command.event_channel import EventChannel, InvalidLine, SentEvent
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Inbox:
-    return Inbox(tmp_path / "events", SecretGuard({"KEY": "planted-secret"}))
+def inbox(tmp_path: Path) -> EventChannel:
+    return EventChannel(tmp_path / "events", SecretGuard({"KEY": "planted-secret"}))
 
 
-def _append(inbox: Inbox, data: bytes) -> None:
+def _append(inbox: EventChannel, data: bytes) -> None:
     with inbox.path.open("ab") as file:
         file.write(data)
 
 
-def test_a_line_is_read_once_it_is_whole(inbox: Inbox) -> None:
+def test_a_line_is_read_once_it_is_whole(inbox: EventChannel) -> None:
     assert list(inbox.received()) == []
     _append(inbox, b'{"event_type": "a"}\n{"event_type": "b", "iter')
-    assert list(inbox.received()) == [Sent(1, "a", 0, {})]
+    assert list(inbox.received()) == [SentEvent(1, "a", 0, {})]
     assert list(inbox.received()) == []
     _append(inbox, b'ation": 3, "x": [1]}\n')
-    assert list(inbox.received()) == [Sent(2, "b", 3, {"x": [1]})]
+    assert list(inbox.received()) == [SentEvent(2, "b", 3, {"x": [1]})]
 
 
-def test_the_last_line_may_lack_its_newline(inbox: Inbox) -> None:
+def test_the_last_line_may_lack_its_newline(inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "a"}\r\n\n  \n{"event_type": "b"}')
     assert [each.line for each in inbox.received()] == [1]
-    assert list(inbox.rest()) == [Sent(4, "b", 0, {})]
+    assert list(inbox.rest()) == [SentEvent(4, "b", 0, {})]
     assert list(inbox.rest()) == []
 
 
-def test_a_long_line_and_many_lines(inbox: Inbox) -> None:
+def test_a_long_line_and_many_lines(inbox: EventChannel) -> None:
     text = "x" * 3_000_000
     _append(inbox, b'{"event_type": "a", "text": "%s"}\n' % text.encode() + b'{"event_type": "b"}\n' * 100_000)
     first, *others = inbox.received()
@@ -44,7 +44,7 @@ def test_a_long_line_and_many_lines(inbox: Inbox) -> None:
     assert [each.line for each in others] == list(range(2, 100_002))
 
 
-def test_nothing_is_altered(inbox: Inbox) -> None:
+def test_nothing_is_altered(inbox: EventChannel) -> None:
     _append(inbox, '{"event_type": "a", "n": 18446744073709551615, "x": 1.0, "t": "é\\u2028"}\n'.encode())
     (sent,) = inbox.received()
     assert sent.fields == {"n": 18446744073709551615, "x": 1.0, "t": "é\u2028"}
@@ -68,7 +68,7 @@ def test_nothing_is_altered(inbox: Inbox) -> None:
         (b'{"event_type": "a", "x": {"k": 1, "k": 2}}', "k: this key stands twice in one object"),
     ],
 )
-def test_a_line_that_is_no_event(line: bytes, said: str, inbox: Inbox) -> None:
+def test_a_line_that_is_no_event(line: bytes, said: str, inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "a"}\n' + line + b"\n")
     received = inbox.received()
     assert next(received).line == 1
@@ -79,14 +79,14 @@ def test_a_line_that_is_no_event(line: bytes, said: str, inbox: Inbox) -> None:
     assert caught.value.line == 2
 
 
-def test_a_line_with_a_secret_is_not_quoted(inbox: Inbox) -> None:
+def test_a_line_with_a_secret_is_not_quoted(inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "planted-secret"}\n')
     with pytest.raises(SecretFound, match="line 1 of EXPREC_EVENTS contains the value of KEY"):
         list(inbox.received())
 
 
 @pytest.mark.parametrize("content", [b"", b'{"event_type": "other"}\n{"event_type": "b"}\n', b'{"event_type": "b"}\n'])
-def test_a_file_that_was_overwritten(content: bytes, inbox: Inbox) -> None:
+def test_a_file_that_was_overwritten(content: bytes, inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "a"}\n')
     assert len(list(inbox.received())) == 1
     inbox.path.write_bytes(content)
@@ -94,14 +94,14 @@ def test_a_file_that_was_overwritten(content: bytes, inbox: Inbox) -> None:
         list(inbox.rest())
 
 
-def test_a_file_that_was_replaced(inbox: Inbox, tmp_path: Path) -> None:
+def test_a_file_that_was_replaced(inbox: EventChannel, tmp_path: Path) -> None:
     (tmp_path / "new").write_bytes(b'{"event_type": "a"}\n')
     (tmp_path / "new").rename(inbox.path)
     with pytest.raises(InvalidLine, match="another file has taken its place"):
         list(inbox.rest())
 
 
-def test_a_file_that_was_removed_was_read_all_the_same(inbox: Inbox) -> None:
+def test_a_file_that_was_removed_was_read_all_the_same(inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "a"}\n')
     inbox.path.unlink()
     assert [each.event_type for each in inbox.rest()] == ["a"]

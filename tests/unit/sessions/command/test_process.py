@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.sessions.command.process import Child, End, HeldSignals, NotStarted
+from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
 
 
 def _ran(*argv: str, folder: Path, environment: Mapping[str, str] | None = None) -> tuple[dict[str, bytes], Child]:
     output = {"stdout": b"", "stderr": b""}
-    with HeldSignals() as signals, Child(argv, folder, environment or dict(os.environ), signals) as child:
+    with BlockedSignals() as signals, Child(argv, folder, environment or dict(os.environ), signals) as child:
         for stream, data in child.output():
             output[stream] += data
     return output, child
@@ -24,7 +24,7 @@ def _ran(*argv: str, folder: Path, environment: Mapping[str, str] | None = None)
 def test_both_streams_to_their_last_byte(tmp_path: Path) -> None:
     output, child = _ran("sh", "-c", "printf '\\377a'; printf b >&2; exit 3", folder=tmp_path)
     assert output == {"stdout": b"\xffa", "stderr": b"b"}
-    assert child.end == End(3, None, 3)
+    assert child.exit_info == ExitInfo(3, None, 3)
     assert child.left_open == []
 
 
@@ -53,27 +53,27 @@ def test_what_is_left_running_does_not_hold_it_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("returncode", "end"),
     [
-        (0, End(0, None, 0)),
-        (255, End(255, None, 255)),
-        (-9, End(None, "SIGKILL", 137)),
-        (-40, End(None, "SIG40", 168)),
+        (0, ExitInfo(0, None, 0)),
+        (255, ExitInfo(255, None, 255)),
+        (-9, ExitInfo(None, "SIGKILL", 137)),
+        (-40, ExitInfo(None, "SIG40", 168)),
     ],
 )
-def test_how_it_ended_in_words(returncode: int, end: End) -> None:
-    assert End.of(returncode) == end
+def test_how_it_ended_in_words(returncode: int, end: ExitInfo) -> None:
+    assert ExitInfo.of(returncode) == end
 
 
 def test_a_child_is_ended_with_the_block(tmp_path: Path) -> None:
     began = time.monotonic()
-    with HeldSignals() as signals, Child(["sleep", "60"], tmp_path, dict(os.environ), signals) as child:
+    with BlockedSignals() as signals, Child(["sleep", "60"], tmp_path, dict(os.environ), signals) as child:
         pass
-    assert child.end == End(None, "SIGTERM", 143)
+    assert child.exit_info == ExitInfo(None, "SIGTERM", 143)
     assert time.monotonic() - began < 20
 
 
 def test_what_cannot_be_started_holds_nothing(tmp_path: Path) -> None:
     before = len(os.listdir("/dev/fd"))
-    with HeldSignals() as signals, pytest.raises(NotStarted):
+    with BlockedSignals() as signals, pytest.raises(NotStarted):
         Child(["./none"], tmp_path, dict(os.environ), signals)
     assert len(os.listdir("/dev/fd")) == before
 
@@ -81,5 +81,5 @@ def test_what_cannot_be_started_holds_nothing(tmp_path: Path) -> None:
 def test_a_child_has_the_signals_that_we_had(tmp_path: Path) -> None:
     held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     _, child = _ran("sh", "-c", "kill -TERM $$; echo still here", folder=tmp_path)
-    assert child.end == End(None, "SIGTERM", 143)
+    assert child.exit_info == ExitInfo(None, "SIGTERM", 143)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == held

@@ -1,0 +1,250 @@
+"""The life cycle of a run: begin or resume, record, seal, attest."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.events import Event, fields
+from exprec.recorder.format import layout
+from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.state.provider import Listener, LiveStateProvider
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.store import Store
+from exprec.recorder.store.work_run import Recording, Sealed
+
+Observation = Callable[[], Mapping[str, Any]]
+"""Called once at the end of an execution: returns the fields of its execution record."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of a run that was recorded in a store."""
+
+    run_id: str
+    """The run id of a sealed run; the name of the work folder of any other."""
+    path: Path
+    """The run directory of a sealed run; the work folder of any other."""
+    status: str
+    """`completed` or `failed` for a sealed run, else `interrupted`."""
+    is_new: bool
+    """Whether no earlier execution reached this run id; False when this one reproduced a run of the store."""
+    has_records: bool
+    """Whether anything was recorded: an unsealed run without records is not worth showing or resuming."""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether `run_id` is the run id of a sealed run."""
+        return self.status != "interrupted"
+
+    @property
+    def interrupted_name(self) -> str | None:
+        """The name under which an interrupted run can be shown or resumed; None if nothing was left to show."""
+        return None if self.is_sealed or not self.has_records or not self.path.is_dir() else self.run_id
+
+
+class Session:
+    """One run from its first event to its seal, in a store or in memory.
+
+    `provider` is the state of the run, and records events and exchanges. A session ends with `seal`, `complete`,
+    `fail`, `leave` or `discard`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run_type: str,
+        recording: Recording | None = None,
+        *,
+        store: Store | None = None,
+        secrets: SecretGuard | None = None,
+        listener: Listener | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Record into `recording`, a run in progress of `store`, or into memory without one.
+
+        `listener` gets each event once, right after it was recorded. `run_id` names a run in memory.
+        """
+        self.sealed: Sealed | None = None
+        """The sealed run; None before the seal, and for a run in memory."""
+        self._name = name
+        self._run_type = run_type
+        self._recording = recording
+        self._store = store
+        self._secrets = secrets or SecretGuard()
+        self._listener = listener
+        self._run_id = run_id
+        self._heard = 0
+        """The number of events that the listener got."""
+        self._has_output = False
+        self.provider = self._new_provider()
+
+    @classmethod
+    def begin(
+        cls,
+        store: Store,
+        name: str,
+        run_type: str,
+        config: Mapping[str, Any],
+        *,
+        secrets: SecretGuard | None = None,
+        types: EventTypes | None = None,
+        origin: Mapping[str, str] | None = None,
+        listener: Listener | None = None,
+    ) -> Session:
+        """Begin a new run in `store`.
+
+        `types` are the event types that it may contain beside exprec's own. `origin` is kept beside the work folder
+        for `exprec resume`, and is not part of the run. Raises NotEncodable or SecretFound for the config or the name,
+        StorageFailure.
+        """
+        recording = store.begin(name, run_type, config, secrets, origin, types)
+        return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener)
+
+    @classmethod
+    def resume(
+        cls,
+        store: Store,
+        run: RunDirectory,
+        name: str,
+        run_type: str,
+        *,
+        secrets: SecretGuard | None = None,
+        listener: Listener | None = None,
+    ) -> Session:
+        """Resume an interrupted run of `store`: what was recorded must be recorded again, byte for byte.
+
+        Raises RunInProgress, RunNotFound, Damaged, StorageFailure.
+        """
+        recording = store.resume(run, name, run_type, secrets)
+        return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener)
+
+    @property
+    def work_folder(self) -> Path:
+        """The work folder of a run in a store."""
+        return self._in_store().folder
+
+    @property
+    def run_id(self) -> str:
+        """The run id once the run is sealed; the name of the work folder before."""
+        return self.work_folder.name if self.sealed is None else self.sealed.run_id
+
+    @property
+    def path(self) -> Path:
+        """The run directory once the run is sealed; the work folder before."""
+        return self.work_folder if self.sealed is None else self.sealed.path
+
+    @property
+    def outcome(self) -> RunOutcome | None:
+        """What became of the run so far; None for a run in memory."""
+        if self._recording is None:
+            return None
+        described = self.provider.get_run_metadata()
+        if self.sealed is not None:
+            return RunOutcome(self.run_id, self.path, described["status"], self.sealed.is_new, has_records=True)
+        has_records = self._has_output or self._recording.is_resumed or described["events"] > 0
+        return RunOutcome(self.run_id, self.path, "interrupted", is_new=False, has_records=has_records)
+
+    def emit(self, iteration: int, event_type: str, fields: Mapping[str, Any]) -> Event:
+        """Append an event; returns it as recorded. Raises InvalidEvent, NotEncodable, SecretFound, StorageFailure."""
+        return self.provider.record_event(iteration, event_type, fields)
+
+    def write_output(self, stream: str, data: bytes) -> None:
+        """Append to the recorded `stdout` or `stderr`. Raises StorageFailure."""
+        self._has_output = True
+        self._in_store().write_output(stream, data)
+
+    def add_artifact(self, name: str, source: Path, max_bytes: int = layout.MAX_ARTIFACT_BYTES) -> None:
+        """Copy a file into the run under `name`. Raises InvalidInput, SecretFound, StorageFailure."""
+        self._in_store().add_artifact(name, source, max_bytes)
+
+    def recorded_end(self, *event_types: str) -> Event | None:
+        """The last event recorded before the resumption, if it is of one of these types."""
+        last = deque(self._recorded_events(), maxlen=1)
+        return last[0] if last and last[0]["event_type"] in event_types else None
+
+    def record_again(self) -> None:
+        """Record a second time everything that the files of a resumed run contain, exchanges first.
+
+        The listener gets the events that it has not had yet. Raises Damaged, StorageFailure.
+        """
+        for exchange in RunDirectory(self.work_folder).exchanges():
+            self.provider.record_exchange(exchange)
+        for event in self._recorded_events():
+            self.emit(event["iteration"], event["event_type"], fields(event))
+
+    def reopen(self) -> None:
+        """Restore the state from the files after an append was interrupted midway.
+
+        What is complete in the files was recorded, whether its call returned or not. Raises Damaged, StorageFailure.
+        """
+        self._recording = self._in_store().reopened()
+        self.provider = self._new_provider()
+        self.record_again()
+
+    def complete(self, result: Mapping[str, Any]) -> None:
+        """Record the end of a run that is no experiment, with its result, and seal it. Raises as `seal` does."""
+        self.provider.record_end(result)
+        self.seal()
+
+    def fail(self, error_type: str, message: str) -> None:
+        """Record why a run failed, with secrets redacted, and seal it. Raises as `seal` does."""
+        self.provider.record_failure(error_type, self._secrets.redacted(message))
+        self.seal()
+
+    def seal(self) -> None:
+        """Give the run its run id; a run in memory is left as it is. Raises StorageFailure, Damaged, SecretFound."""
+        self.sealed = self.provider.seal()
+
+    def attest(self, observation: Mapping[str, Any]) -> int:
+        """Add the execution record of a sealed run; returns the number of its executions. Raises StorageFailure."""
+        assert self._store is not None
+        assert self.sealed is not None, "only a sealed run is attested"
+        self._store.attest(self.sealed.run_id, observation)
+        return 1 if self.sealed.is_new else len(self._store.attestations(self.sealed.run_id))
+
+    def leave(self) -> None:
+        """Leave the run interrupted, with everything that was recorded on the disk. Raises StorageFailure."""
+        if self.sealed is None:
+            self.provider.close()
+
+    def discard(self) -> None:
+        """Remove a run that is not worth keeping; a resumed one is left as it was. Raises StorageFailure."""
+        if self._recording is not None and not self._recording.is_resumed:
+            self._recording.discard()
+        else:
+            self.leave()
+
+    def _in_store(self) -> Recording:
+        assert self._recording is not None, "the run is recorded in a store"
+        return self._recording
+
+    def _new_provider(self) -> LiveStateProvider:
+        return LiveStateProvider(
+            self._name, self._run_type, self._run_id, recording=self._recording, listener=self._tell
+        )
+
+    def _recorded_events(self) -> Iterator[Event]:
+        recording = self._in_store()
+        reader = RunDirectory(recording.folder).reader()
+        return (entry.event for entry in reader.entries(0, recording.recorded_bytes))
+
+    def _tell(self, event: Event) -> None:
+        """Give the listener an event that it has not had yet."""
+        if event["seq"] >= self._heard:
+            self._heard += 1
+            if self._listener is not None:
+                self._listener(event)
+
+
+def error_text(error: BaseException) -> str:
+    """The recorded message of an error: its text, with what UTF-8 cannot encode written as escape sequences."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return (text or "no message").encode(errors="backslashreplace").decode()
