@@ -61,10 +61,9 @@ class CommandGroup(click.Group):
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
             # It may quote what somebody wrote into a file. Imported here because few commands end so.
-            from exprec.recorder.diagnostics.secret_guard import SecretGuard
-            from exprec.recorder.display.text import visible_lines
+            from exprec.recorder.diagnostics import SecretGuard, visible
 
-            click.echo(visible_lines(SecretGuard(known_secrets()).redacted(message)), err=True)
+            click.echo(visible(SecretGuard(known_secrets()).redacted(message), keep="\n"), err=True)
             ctx.exit(error.exit_code)
         except RecursionError:
             # Nothing that exprec wrote: it refuses such values.

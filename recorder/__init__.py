@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from exprec.recorder.diagnostics.secret_guard import SecretGuard as SecretGuard
+    from exprec.recorder.diagnostics import SecretGuard as SecretGuard
     from exprec.recorder.display.options import VerboseConfig as VerboseConfig
     from exprec.recorder.errors import ExprecError as ExprecError
     from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig

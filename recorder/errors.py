@@ -71,6 +71,18 @@ class NotEncodable(ExprecError):
         super().__init__(f"{field or 'the value'}: {reason}; exprec refuses it rather than record something else")
 
 
+class SecretFound(ExprecError):
+    """A value that is about to be written contains a secret; the message names the field, never the value."""
+
+    exit_code = 3
+
+    def __init__(self, field: str, secret: str) -> None:
+        self.field, self.secret = field, secret
+        super().__init__(
+            f"{field} contains the value of {secret}; it was not written (if that is no secret, run without {secret})"
+        )
+
+
 class InvalidEvent(ExprecError):
     """An event breaks the schema of its type, or the order of the log."""
 

@@ -13,7 +13,7 @@ import orjson
 
 from benchmarks.course import decisions
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 

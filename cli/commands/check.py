@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.text import counted
 from exprec.recorder.documents.loader import Document, read_document
 from exprec.recorder.errors import InvalidInput, Problem
@@ -103,11 +104,11 @@ def _check(document: Document, kind: str, folder: Path) -> Sequence[str]:
 
 def _show(report: Report) -> None:
     for problem in report.problems:
-        click.echo(_one_line(str(problem)))
+        click.echo(visible(str(problem)))
     for warning in report.warnings:
-        click.echo(f"warning: {_one_line(warning)}", err=True)
+        click.echo(f"warning: {visible(warning)}", err=True)
     if not report.problems:
-        click.echo(f"{_one_line(report.file)}: ok ({report.kind})")
+        click.echo(f"{visible(report.file)}: ok ({report.kind})")
 
 
 def _show_json(report: Report) -> None:
@@ -120,8 +121,3 @@ def _show_summary(reports: Sequence[Report]) -> None:
     problems = sum(len(report.problems) for report in reports)
     outcome = f"{counted(problems, 'problem')} in {counted(invalid, 'file')}" if problems else "no problems"
     click.echo(f"{counted(len(reports), 'file')} checked: {outcome}", err=True)
-
-
-def _one_line(text: str) -> str:
-    """Text with what does not print made visible: keys and file names may hold anything."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -12,9 +12,9 @@ import click
 
 from exprec.cli.options import color_option, complete_run, json_option, pager_option, store_option
 from exprec.cli.terminal import store_path, wants_color, wants_progress
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff.result import Comparison
 from exprec.recorder.diff.runs import DEFAULT_LIMIT, compare_runs
-from exprec.recorder.display.text import visible
 from exprec.recorder.store.store import find_run
 
 _DIFFERENT = 1

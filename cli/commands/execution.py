@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from exprec.cli.terminal import start_observing, store_path, wants_color, wants_progress
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import EventDisplay
 from exprec.recorder.display.options import VerboseConfig

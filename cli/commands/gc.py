@@ -13,7 +13,8 @@ import click
 
 from exprec.cli.options import complete_work, json_option, opened_store, store_option
 from exprec.cli.terminal import can_ask, seconds_since, store_path
-from exprec.recorder.display.text import counted, visible
+from exprec.recorder.diagnostics import visible
+from exprec.recorder.display.text import counted
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.format import layout
 from exprec.recorder.store.garbage import Leftover, interrupted, leftovers

@@ -12,7 +12,7 @@ import click
 
 from exprec.cli.options import json_option, store_option
 from exprec.cli.terminal import store_path, this_program
-from exprec.recorder.display.text import visible
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable

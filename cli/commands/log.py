@@ -14,7 +14,7 @@ import click
 
 from exprec.cli.options import color_option, json_option, opened_store, pager_option, store_option
 from exprec.cli.terminal import store_path, wants_color
-from exprec.recorder.display.text import visible
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.query.listing import ORDERS, Listed, in_order, list_runs, selected
 
 _STATUSES = ("completed", "failed", "interrupted", "running")

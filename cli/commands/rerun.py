@@ -27,16 +27,15 @@ from exprec.cli.terminal import (
     store_path,
     wants_progress,
 )
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard, key_name, show_value, visible
 from exprec.recorder.diff.json_values import ABSENT
-from exprec.recorder.display.text import counted, visible
+from exprec.recorder.display.text import counted
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem, StorageFailure
 from exprec.recorder.experiment.loop import EXPERIMENT_TYPE
 from exprec.recorder.experiment.rerun import rerun as rerun_experiment
 from exprec.recorder.format import layout
 from exprec.recorder.replay.messages import difference_lines, event_name
 from exprec.recorder.replay.verdict import CANNOT_RUN, IDENTICAL, Verdict
-from exprec.recorder.schema.engine import key_name, show_value
 from exprec.recorder.sessions.command.rerun import rerun as rerun_command
 from exprec.recorder.state.provider import Listener
 from exprec.recorder.store.run_directory import RunDirectory, is_run_id

@@ -12,7 +12,7 @@ import click
 from exprec.cli.commands.execution import Execution, chosen_output, jobs_option, recorded_proposer
 from exprec.cli.options import complete_work, display_options, json_option, store_option, verbose_config
 from exprec.cli.terminal import known_secrets, processors, store_path
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.recorded import RecordedProposer

@@ -13,8 +13,7 @@ import click
 from exprec.cli.options import color_option, complete_revision, json_option, pager_option, store_option
 from exprec.cli.pager import paged
 from exprec.cli.terminal import known_secrets, store_path, wants_color, wants_progress
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
-from exprec.recorder.display.text import visible
+from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.review import Review, find_branch, review_branch
 
 _NOT_VERIFIED = 1

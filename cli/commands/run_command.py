@@ -19,9 +19,8 @@ import click
 from exprec.cli.commands.execution import say_what_is_left
 from exprec.cli.output.raw_output import address_line
 from exprec.cli.terminal import child_environment, known_secrets, start_observing, store_path, wants_color
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.display.text import visible_lines
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
@@ -155,7 +154,7 @@ class CommandOutput:
     def _say(self, text: str) -> None:
         """Print a comment on stderr, in lines of its own."""
         self._begin_line(_STDERR)
-        self._write(_STDERR, f"exprec: {visible_lines(text)}\n".encode("utf-8", "backslashreplace"))
+        self._write(_STDERR, visible(f"exprec: {text}\n", keep="\n").encode("utf-8", "backslashreplace"))
 
     def _begin_line(self, stream: str) -> None:
         if self._last[stream] not in (b"", b"\n"):

@@ -13,8 +13,8 @@ import click
 
 from exprec.cli.commands.execution import Execution, Output, recorded_proposer
 from exprec.cli.terminal import known_secrets, store_path
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import InvalidInput, Problem
+from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.errors import InvalidInput, Problem, SecretFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import PreparedExperiment, prepare_experiment
 from exprec.recorder.experiment.recorded import RecordedProposer

@@ -8,9 +8,9 @@ import click
 
 from exprec import schemas
 from exprec.cli.options import json_option
+from exprec.recorder.diagnostics import unknown_word
 from exprec.recorder.errors import InvalidInput, Problem
 from exprec.recorder.format import canonical_json
-from exprec.recorder.schema.engine import unknown_word
 
 
 @click.command()

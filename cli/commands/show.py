@@ -5,7 +5,6 @@ It parses and selects; how events look is told in `render`.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -25,10 +24,10 @@ from exprec.cli.options import (
 from exprec.cli.output.raw_output import address_line, begin_line, copy_output, failure_comment
 from exprec.cli.pager import paged
 from exprec.cli.terminal import store_path, wants_color
+from exprec.recorder.diagnostics import visible, visible_json
 from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import EventDisplay, display_events, display_experiment_output
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.display.text import visible
 from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
 from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
 from exprec.recorder.format import layout
@@ -189,15 +188,10 @@ def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
     is_terminal = sys.stdout.isatty()
     for entry in reader.entries():
         if selection.selects(entry.event):
-            sys.stdout.buffer.write(_harmless(entry.line) if is_terminal else entry.line)
+            # What JSON does not escape, such as U+009B, may still control a terminal.
+            line = f"{visible_json(entry.line[:-1].decode())}\n".encode() if is_terminal else entry.line
+            sys.stdout.buffer.write(line)
     return reader.torn_bytes
-
-
-def _harmless(line: bytes) -> bytes:
-    """A line of a log as equal JSON that no terminal obeys: JSON itself escapes the characters below U+0020 alone."""
-    text = line.decode()[:-1]
-    shown = text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-    return f"{shown}\n".encode()
 
 
 def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:

@@ -15,12 +15,11 @@ from typing import Any, BinaryIO
 import click
 
 from exprec.cli.options import json_option
-from exprec.recorder.display.text import visible_lines
+from exprec.recorder.diagnostics import unknown_word, visible
 from exprec.recorder.documents.loader import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
 from exprec.recorder.format.canonical_json import decode, encode
 from exprec.recorder.payments import MAX_SEED, PaymentSimulator, SimulationResult, check_scenario
-from exprec.recorder.schema.engine import unknown_word
 
 _LINE_KEYS = ("scenario", "policies", "seed")
 # A line may carry the outcome that it is expected to have, as test vectors do.
@@ -103,7 +102,7 @@ def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
         simulator = simulator_of(encode(given["scenario"]))
         return encode(simulator.simulate(given.get("policies", {}), given.get("seed")).as_dict())
     except ExprecError as error:
-        return encode({"error": visible_lines(str(error))})
+        return encode({"error": visible(str(error), keep="\n")})
 
 
 def _read_line(line: bytes) -> Mapping[str, Any]:

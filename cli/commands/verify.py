@@ -19,8 +19,8 @@ import click
 
 from exprec.cli.options import complete_revision, complete_run, json_option, store_option
 from exprec.cli.terminal import known_secrets, store_path, wants_progress
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
-from exprec.recorder.display.text import counted, visible
+from exprec.recorder.diagnostics import SecretGuard, visible
+from exprec.recorder.display.text import counted
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.store.run_directory import RunDirectory, is_run_id

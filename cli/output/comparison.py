@@ -12,7 +12,8 @@ from rich.cells import cell_len
 
 from exprec.cli.output.report import AGENT, DATA, KEY, NEW, OLD, Items, Section, TextDiff, report_lines, report_markdown
 from exprec.cli.output.series_table import change_text, figure_pair, tables
-from exprec.cli.output.values import cut, text_around, value_pair, value_text
+from exprec.cli.output.values import value_pair, value_text
+from exprec.recorder.diagnostics import cut_text, key_name, text_around, visible
 from exprec.recorder.diff.json_values import Difference
 from exprec.recorder.diff.result import (
     Comparison,
@@ -28,9 +29,8 @@ from exprec.recorder.diff.result import (
     Side,
     TextChange,
 )
-from exprec.recorder.display.text import Line, Span, counted, visible
+from exprec.recorder.display.text import Line, Span, counted
 from exprec.recorder.format import layout
-from exprec.recorder.schema.engine import key_name
 
 _LONGEST_LINE = 160
 _LONGEST_RESULT = 120
@@ -130,14 +130,14 @@ def _counts(comparison: Comparison) -> Items:
 def _heads(comparison: Comparison) -> Items:
     sides = (("A", comparison.old), ("B", comparison.new))
     width = max(cell_len(visible(side.short_id)) for _, side in sides)
-    names = max(cell_len(visible(cut(side.name, _LONGEST_NAME))) for _, side in sides)
+    names = max(cell_len(visible(cut_text(side.name, _LONGEST_NAME))) for _, side in sides)
     lines = [((f"{label}  ", "strong"), *_head(side, width, names)) for label, side in sides]
     verdict = _verdict(comparison.old.final_cost, comparison.new.final_cost)
     return Items((*lines, *([] if verdict is None else [(("B ends with ", ""), verdict)])))
 
 
 def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
-    name = cut(side.name, _LONGEST_NAME)
+    name = cut_text(side.name, _LONGEST_NAME)
     for text, width in ((side.short_id, id_width), (name, name_width)):
         yield text, DATA
         yield " " * (width - cell_len(visible(text)) + 2), ""
@@ -155,7 +155,7 @@ def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
 
 def _failure(failure: Mapping[str, Any]) -> str:
     text = f"{failure.get('error_type')}: {failure.get('message')}"
-    return cut(text, _LONGEST_RESULT)
+    return cut_text(text, _LONGEST_RESULT)
 
 
 def _verdict(old: int | None, new: int | None) -> Span | None:
@@ -286,12 +286,12 @@ def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]
 def _one_hunk(hunk: Hunk) -> Iterator[str]:
     moved = "" if hunk.old_line == hunk.new_line else f" → {hunk.new_line}"
     yield f"@@ line {hunk.old_line}{moved} @@"
-    yield from (f" {cut(text, _LONGEST_LINE)}" for text in hunk.before)
+    yield from (f" {cut_text(text, _LONGEST_LINE)}" for text in hunk.before)
     for number, text in enumerate(hunk.old):
-        yield f"-{text_around(text, hunk.new[number] if number < len(hunk.new) else '')}"
+        yield f"-{text_around(text, hunk.new[number] if number < len(hunk.new) else '', _LONGEST_LINE)}"
     for number, text in enumerate(hunk.new):
-        yield f"+{text_around(text, hunk.old[number] if number < len(hunk.old) else '')}"
-    yield from (f" {cut(text, _LONGEST_LINE)}" for text in hunk.after)
+        yield f"+{text_around(text, hunk.old[number] if number < len(hunk.old) else '', _LONGEST_LINE)}"
+    yield from (f" {cut_text(text, _LONGEST_LINE)}" for text in hunk.after)
 
 
 def _files(title: str, changes: Listed[FileChange]) -> Iterator[Section]:
@@ -379,7 +379,7 @@ def _result(comparison: Comparison) -> Iterator[_Pieces]:
 def _came_to(result: Mapping[str, Any]) -> str:
     costs = [f"{_COSTS[key]} {result[key]}" for key in _COSTS if key in result]
     shown = costs or [f"{key} {value_text(value)}" for key, value in list(result.items())[:_MOST_FIELDS]]
-    return cut(", ".join(shown), _LONGEST_RESULT)
+    return cut_text(", ".join(shown), _LONGEST_RESULT)
 
 
 def _latency(comparison: Comparison) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import counted, visible
+from exprec.recorder.display.text import counted
 from exprec.recorder.store.garbage import Leftover
 
 _HEADER = ("interrupted run", "experiment", "it", "events", "answers", "size", "last written")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.cells import cell_len, cropped
-from exprec.recorder.display.text import Line, Span, visible
+from exprec.recorder.display.text import Line, Span
 from exprec.recorder.query.listing import DAMAGED, Listed
 
 SAME_INPUTS = "≠"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from exprec.recorder.display.text import visible
+from exprec.recorder.diagnostics import visible
 
 # What can begin markup, HTML, a link, an entity, a formula or a cell of a table. Within a word `_` is just that.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~$&@:#]|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])", re.IGNORECASE)

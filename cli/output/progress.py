@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-from exprec.recorder.display.text import visible
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.events import Event
 
 

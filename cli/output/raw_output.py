@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from exprec.recorder.display.text import visible_lines
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import StorageFailure
 
 _CHUNK_BYTES = 1024 * 1024
@@ -55,7 +55,7 @@ def failure_comment(failure: Mapping[str, Any] | None) -> str:
     """The lines on stderr that say why a command failed that may know nothing of it itself; "" for any other."""
     if failure is None or failure["error_type"] in _KNOWN_TO_THE_COMMAND:
         return ""
-    return visible_lines(f"exprec: the run failed: {failure['message']}\n")
+    return visible(f"exprec: the run failed: {failure['message']}\n", keep="\n")
 
 
 def address_line(run_id: str) -> str:

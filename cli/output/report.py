@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from exprec.cli.output import markdown
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import BLANK, Line, Span, line, visible
+from exprec.recorder.display.text import BLANK, Line, Span, line
 
 WORDS, DATA, AGENT, KEY, OLD, NEW = "", "data", "agent", "key", "old", "new"
 """How a piece of a report is meant: our own words, or a text from a run."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from exprec.cli.output.comparison import comparison_lines
 from exprec.cli.output.listing import SAME_INPUTS, listing_lines
-from exprec.recorder.display.text import BLANK, Line, counted, line, visible
+from exprec.recorder.diagnostics import visible
+from exprec.recorder.display.text import BLANK, Line, counted, line
 from exprec.recorder.errors import Problem
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import visible
 from exprec.recorder.payments import AgentResult, SimulationResult
 
 _GAP = "  "

@@ -8,15 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from exprec.recorder.diagnostics import json_text, show_value, text_around, visible
 from exprec.recorder.diff.json_values import ABSENT
-from exprec.recorder.display.text import visible
-from exprec.recorder.format import canonical_json
-from exprec.recorder.schema.engine import show_value
 
-_LONGEST_VALUE = 60
-_LONGEST_LINE = 160
-_BEFORE = 16
-"""Characters shown of a long text before the place from which on it differs."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT_DIGEST = 12
 
@@ -31,7 +25,7 @@ def value_pair(old: Any, new: Any) -> tuple[str, str]:
 
 
 def _text(text: str, other: str) -> str:
-    return visible(repr(text_around(text, other, _LONGEST_VALUE)))
+    return visible(repr(text_around(text, other)))
 
 
 def value_text(value: Any) -> str:
@@ -39,23 +33,5 @@ def value_text(value: Any) -> str:
     if value is ABSENT:
         return "absent"
     if isinstance(value, dict | list):
-        return visible(cut(canonical_json.encode(value).decode().rstrip("\n"), _LONGEST_VALUE))
+        return visible(json_text(value))
     return visible(show_value(value))
-
-
-def cut(text: str, longest: int) -> str:
-    """The text, with an ellipsis for what is beyond so many characters."""
-    return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def text_around(text: str, other: str, longest: int = _LONGEST_LINE) -> str:
-    """The text, or where it is long the part of it from which on it is another than `other`."""
-    if max(len(text), len(other)) <= longest:
-        return text
-    start = max(_shared(text, other) - _BEFORE, 0)
-    return f"{'…' if start else ''}{cut(text[start:], longest)}"
-
-
-def _shared(text: str, other: str) -> int:
-    length = min(len(text), len(other))
-    return next((place for place in range(length) if text[place] != other[place]), length)

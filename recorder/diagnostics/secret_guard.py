@@ -10,26 +10,14 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from exprec.recorder.errors import ExprecError
-from exprec.recorder.format import canonical_json
+from exprec.recorder.errors import SecretFound
+from exprec.recorder.format import canonical_json, has_surrogate
 
 SHORTEST_SECRET = 8
 """Characters; anything shorter would be found everywhere."""
 
 _FEWEST_BYTES = 4
 """So much of a secret may be its beginning; less ends any text, such as a prompt that waits for an answer."""
-
-
-class SecretFound(ExprecError):
-    """A value that is about to be written contains a secret; the message names the field, never the value."""
-
-    exit_code = 3
-
-    def __init__(self, field: str, secret: str) -> None:
-        self.field, self.secret = field, secret
-        super().__init__(
-            f"{field} contains the value of {secret}; it was not written (if that is no secret, run without {secret})"
-        )
 
 
 class SecretGuard:
@@ -40,7 +28,7 @@ class SecretGuard:
         self._secrets = {
             name: _forms(value)
             for name, value in (secrets or {}).items()
-            if len(value) >= SHORTEST_SECRET and _is_text(value)
+            if len(value) >= SHORTEST_SECRET and not has_surrogate(value)
         }
         self._needles = {
             canonical_json.encode(form)[1:-2]: name for name, forms in self._secrets.items() for form in forms
@@ -82,11 +70,6 @@ def _forms(value: str) -> tuple[str, ...]:
     """A secret as it is, and as it stands in the JSON that a string may hold: what a model answers is such a string."""
     escaped = (canonical_json.encode(value).decode()[1:-2], json.dumps(value)[1:-1])
     return tuple(sorted({value, *escaped}, key=len, reverse=True))
-
-
-def _is_text(value: str) -> bool:
-    """Whether a value is text: an environment may hold any bytes, which Python shows as lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol, TextIO
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import Line, Span, visible
+from exprec.recorder.display.text import Line, Span
 from exprec.recorder.display.wrapping import rows
 
 _NARROWEST = 20

@@ -11,19 +11,17 @@ from functools import lru_cache
 from typing import Any
 
 from exprec.recorder import events
+from exprec.recorder.diagnostics import json_text, key_name
 from exprec.recorder.diff.json_values import ABSENT, differences
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.display.text import BLANK, Line, Span, counted, line, new_line
 from exprec.recorder.errors import NotEncodable
 from exprec.recorder.events import Event
-from exprec.recorder.format import canonical_json
 from exprec.recorder.schema.display_template import Template
-from exprec.recorder.schema.engine import key_name
 
 _INNER = 2
 _HANG = 2
 _DETAIL = 6
-_LONGEST_VALUE = 60
 _MOST_DIFFERENCES = 8
 _LONGEST_NUMBER = 8
 _SIMPLE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,39}")
@@ -241,11 +239,10 @@ def _value(value: Any, whole: bool = False) -> str:
     if value is ABSENT:
         return "absent"
     try:
-        text = canonical_json.encode(value).decode().rstrip("\n")
+        return json_text(value, longest=None) if whole else json_text(value)
     except NotEncodable:
         # What is read may be nested more deeply than what is ever written.
         return _DEEP
-    return text if whole or len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def short_value(value: Any) -> str:
@@ -273,7 +270,7 @@ def _rounded(value: Any) -> Any:
 
 def short_number(value: float) -> str:
     """A floating-point number with six digits that count, and all those before the point."""
-    text = canonical_json.encode(value).decode().rstrip("\n")
+    text = json_text(value)
     if len(text) <= _LONGEST_NUMBER:
         return text
     return f"{value:.1f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from exprec.recorder.diagnostics import key_name
 from exprec.recorder.documents.parsers import (
     MAX_DEPTH,
     MAX_INTEGER,
@@ -26,7 +27,7 @@ from exprec.recorder.documents.parsers import (
     read_yaml,
 )
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
-from exprec.recorder.schema.engine import key_name
+from exprec.recorder.format import has_surrogate
 
 MOST_BYTES = 16 * 1024 * 1024
 """Largest file that is read as a whole: far more than people write, and than YAML is read in a minute."""
@@ -228,4 +229,4 @@ def _reason_against_key(key: Any) -> str | None:
 
 
 def _surrogate_reason(text: str) -> str | None:
-    return "a lone surrogate, which UTF-8 cannot hold" if any("\ud800" <= char <= "\udfff" for char in text) else None
+    return "a lone surrogate, which UTF-8 cannot hold" if has_surrogate(text) else None

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exprec.recorder.diagnostics import key_name
 from exprec.recorder.errors import KeyPath, Problem
-from exprec.recorder.schema.engine import key_name
 
 MAX_DEPTH = 200
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1

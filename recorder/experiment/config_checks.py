@@ -5,7 +5,6 @@ It builds no configuration: `config` does, from what is found here.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from exprec import schemas
+from exprec.recorder.diagnostics import did_you_mean, key_name, show_value, unknown_word
 from exprec.recorder.documents.loader import Document, read_document, read_plain, read_text
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.experiment.constraints import TREES
 from exprec.recorder.experiment.evaluation.user_module import NotImportable, UserFunction, load_function, split_name
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.schema import engine
-from exprec.recorder.schema.engine import key_name, show_value, unknown_word
 
 _SCHEMA = "experiment.v1"
 
@@ -320,9 +319,8 @@ def _names_without_effect(constraints: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _no_effect(kind: str, name: str, known: list[str], *path: str | int) -> Problem:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return Problem(("policy_constraints", *path), f"{name!r} is no {kind} that exprec has, and has no effect{hint}")
+    message = f"{name!r} is no {kind} that exprec has, and has no effect{did_you_mean(name, known)}"
+    return Problem(("policy_constraints", *path), message)
 
 
 def _known_names() -> tuple[list[str], dict[str, list[str]]]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
+from exprec.recorder.diagnostics import key_name, show_value
 from exprec.recorder.errors import KeyPath, Problem
-from exprec.recorder.schema.engine import key_name, show_value
 
 TREES = ("payment_tree", "bank_tree", "strategic_collateral_tree", "end_of_tick_collateral_tree")
 

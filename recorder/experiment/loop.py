@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretFound
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.errors import ExperimentFailed, NotAsRecorded, SimulationError, StorageFailure, WorkerFailed
+from exprec.recorder.errors import (
+    ExperimentFailed,
+    NotAsRecorded,
+    SecretFound,
+    SimulationError,
+    StorageFailure,
+    WorkerFailed,
+)
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS

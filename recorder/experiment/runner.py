@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import Event

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from exprec.recorder.errors import NotEncodable
+from exprec.recorder.format.utf8 import has_surrogate
 
 _COMPACT = (
     orjson.OPT_SORT_KEYS
@@ -78,7 +79,7 @@ def _refuse(value: Any) -> None:
             for key in part:
                 if type(key) is not str:
                     raise NotEncodable(field, f"the key {key!r} is not a string")
-                if _has_surrogate(key):
+                if has_surrogate(key):
                     raise NotEncodable(field, f"the key {key!r} has a lone surrogate, which UTF-8 cannot hold")
             prefix = f"{field}." if field else ""
             pending.extend((f"{prefix}{key}", part[key], depth + 1) for key in reversed(part))
@@ -95,9 +96,5 @@ def _reason_against(part: Any) -> str | None:
     if kind is float:
         return None if math.isfinite(part) else f"{part} is not a number that JSON has"
     if kind is str:
-        return "the string has a lone surrogate, which UTF-8 cannot hold" if _has_surrogate(part) else None
+        return "the string has a lone surrogate, which UTF-8 cannot hold" if has_surrogate(part) else None
     return f"a {kind.__name__} is not a JSON value"
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)

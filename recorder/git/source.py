@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exprec.recorder.display.text import visible
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import AmbiguousRun, NotAStore, Problem, RunNotFound, StorageFailure
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs import durable

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from exprec.recorder.diagnostics import unknown_word
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
 from exprec.recorder.format.canonical_json import decode, encode
 from exprec.recorder.payments.engine import run_day
@@ -20,7 +21,6 @@ from exprec.recorder.payments.policy import Policy, check_policy, compile_policy
 from exprec.recorder.payments.result import SimulationResult
 from exprec.recorder.payments.rng import MAX_SEED
 from exprec.recorder.payments.scenario import Scenario, check_scenario, compile_scenario, draw_day, sum_in_order
-from exprec.recorder.schema.engine import unknown_word
 
 _CACHED_PAYMENTS = 200_000
 _CACHED_POLICIES = 256

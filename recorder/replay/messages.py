@@ -6,15 +6,14 @@ What differs is found in `values`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
+from exprec.recorder.diagnostics import key_name, show_value, text_around
 from exprec.recorder.diff.json_values import ABSENT, Difference, differences
 from exprec.recorder.format import canonical_json
-from exprec.recorder.schema.engine import key_name, show_value
 
 _SHOWN_DIFFERENCES = 8
-_BEFORE, _AFTER = 24, 48
-"""Characters shown of a text before and after the place from which on it differs."""
 
 
 def difference_text(difference: Difference) -> str:
@@ -27,11 +26,16 @@ def difference_text(difference: Difference) -> str:
         return f"{name}: recorded {show_value(old)}, now not there"
     if not isinstance(old, str) or not isinstance(new, str):
         return f"{name}: recorded {show_value(old)}, now {show_value(new)}"
-    length = min(len(old), len(new))
-    start = next((position for position in range(length) if old[position] != new[position]), length)
-    line = old.count("\n", 0, start) + 1
-    place = f", line {line}" if "\n" in old or "\n" in new else ""
-    return f"{name}{place}: recorded {_excerpt(old, start)}, now {_excerpt(new, start)}"
+    number, before, after = _first_other_line(old, new)
+    place = f", line {number}" if "\n" in old or "\n" in new else ""
+    shown, other = (text_around(one, two) for one, two in ((before, after), (after, before)))
+    return f"{name}{place}: recorded {shown!r}, now {other!r}"
+
+
+def _first_other_line(old: str, new: str) -> tuple[int, str, str]:
+    """The first line in which two texts differ: its number, from 1, and what each text has there."""
+    lines = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
+    return next((number, one, two) for number, (one, two) in enumerate(lines, 1) if one != two)
 
 
 def line_difference_text(recorded: bytes, found: bytes) -> str:
@@ -55,11 +59,3 @@ def event_name(record: Mapping[str, Any]) -> str:
     parts += [f"iteration {record['iteration']}"] if record.get("iteration") else []
     number = record.get("seq" if is_event else "index")
     return f"{'event' if is_event else 'exchange'} {number} ({', '.join(parts)})"
-
-
-def _excerpt(text: str, position: int) -> str:
-    """A part of the line of `text` that the position is in, around it; all of it when it is short."""
-    first = max(text.rfind("\n", 0, position) + 1, position - _BEFORE)
-    end = text.find("\n", position)
-    last = min(len(text) if end < 0 else end, position + _AFTER)
-    return f"{'…' if first else ''}{text[first:last]!r}{'…' if last < len(text) else ''}"

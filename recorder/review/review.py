@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.diff.result import Comparison
 from exprec.recorder.diff.runs import compare_runs
 from exprec.recorder.errors import ExprecError, Problem
@@ -17,7 +18,6 @@ from exprec.recorder.git.source import CommittedStore, LaidOut, Layout, laid_out
 from exprec.recorder.query.listing import Listed, in_order, list_runs, short_ids
 from exprec.recorder.review.branch import Branch
 from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChange
-from exprec.recorder.schema.engine import show_value
 from exprec.recorder.store.run_directory import is_run_id
 from exprec.recorder.verify.check import verify
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from exprec.recorder.diagnostics import cut_text, json_text
 from exprec.recorder.errors import NotEncodable
-from exprec.recorder.format import canonical_json
 
 LONGEST = 500
 """Characters of a template."""
@@ -76,11 +76,10 @@ def _written(event: Mapping[str, Any], field: str, form: str) -> str:
             return _MISSING
         value = value[name]
     try:
-        text = value if isinstance(value, str) else canonical_json.encode(value)[:-1].decode()
+        text = cut_text(value, _LONGEST_VALUE) if isinstance(value, str) else json_text(value, _LONGEST_VALUE)
     except NotEncodable:
         # What is read may be nested deeper than what is ever written.
         return _MISSING
-    text = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
         return format(value if is_number else text, form)

@@ -10,7 +10,6 @@ gives the reason why a key that others may know is refused.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cache, reduce
 from itertools import combinations
@@ -20,10 +19,9 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from exprec import schemas
-from exprec.recorder.errors import KeyPath, Problem
+from exprec.recorder.errors import Problem
 
 Schema = dict[str, Any]
-_LONGEST_VALUE = 60
 _DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 _EXACT = ("array", "boolean", "integer", "null", "object", "string")
 """The types without `number`."""
@@ -86,39 +84,6 @@ def validator(name: str) -> Validator:
 def problems(value: Any, name: str) -> list[Problem]:
     """Everything wrong with `value` by the schema of that name; empty when it is valid."""
     return validator(name).problems(value)
-
-
-def key_name(path: KeyPath, document: Any = None) -> str:
-    """A path as a person reads it; with the document, list items go by their `id`: `agents[BANK_A].id`."""
-    text, here = "", document
-    for part in path:
-        if isinstance(part, int):
-            here = here[part] if isinstance(here, list) and part < len(here) else None
-            label = here.get("id") if isinstance(here, dict) else None
-            text += f"[{label if isinstance(label, str) and label.strip() else part}]"
-        else:
-            here = here.get(part) if isinstance(here, dict) else None
-            text += f".{part}" if text else part
-    return text
-
-
-def show_value(value: Any) -> str:
-    """A value as it appears in a message: JSON-like and cut to a readable length."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
-
-
-def unknown_word(kind: str, word: str, known: list[str]) -> str:
-    """What to say of a word that is none of the known ones: the nearest, then all of them."""
-    near = difflib.get_close_matches(word, known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"unknown {kind}{hint} (known: {', '.join(known) or 'none'})"
 
 
 @cache

@@ -13,19 +13,11 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder import events
+from exprec.recorder.diagnostics import key_name, show_value, unknown_word
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem
 from exprec.recorder.format import canonical_json
 from exprec.recorder.schema.display_template import Template
-from exprec.recorder.schema.engine import (
-    DeclaredValidator,
-    Schema,
-    Validator,
-    key_name,
-    local_target,
-    show_value,
-    unknown_word,
-    validator,
-)
+from exprec.recorder.schema.engine import DeclaredValidator, Schema, Validator, local_target, validator
 
 DISPLAY = "x-exprec-display"
 """The keyword that holds the line by which events of a declared type are shown."""

@@ -5,7 +5,6 @@ It gives no verdicts on the hot path: `validation` asks it only about values tha
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,9 +12,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from exprec.recorder.diagnostics import did_you_mean, key_name, show_value, unknown_word
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.events import ENVELOPE
-from exprec.recorder.schema.engine import Schema, key_name, local_target, part_at, show_value, unknown_word
+from exprec.recorder.schema.engine import Schema, local_target, part_at
 
 # JSON Schema counts 1.0 as an integer; exprec does not (see `validation`).
 _strict_types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
@@ -94,7 +94,10 @@ def _words_found(error: Any, path: KeyPath, schema: Schema, value: Any) -> Itera
             # From the error: that of an integer was found in a schema of `validation`, at no place in this one.
             yield path, _type_words(sorted(about["types"], key=[*_TYPE_WORDS].index), shown)
         case "enum":
-            yield path, f"must be one of {', '.join(map(show_value, limit))}, not {shown}{_hint(error.instance, limit)}"
+            yield (
+                path,
+                f"must be one of {', '.join(map(show_value, limit))}, not {shown}{did_you_mean(error.instance, limit)}",
+            )
         case "const":
             yield path, f"must be {show_value(limit)}, not {shown}"
         case _:
@@ -125,7 +128,10 @@ def _words(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str
             kinds = [limit] if isinstance(limit, str) else limit
             yield path, _type_words(kinds, shown)
         case "enum":
-            yield path, f"must be one of {', '.join(map(show_value, limit))}, not {shown}{_hint(instance, limit)}"
+            yield (
+                path,
+                f"must be one of {', '.join(map(show_value, limit))}, not {shown}{did_you_mean(instance, limit)}",
+            )
         case "anyOf" if all(set(choice) == {"required"} for choice in limit):
             yield path, f"must have one of the keys {', '.join(key for choice in limit for key in choice['required'])}"
         case "const":
@@ -136,12 +142,6 @@ def _words(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str
 
 def _type_words(kinds: list[str], shown: str) -> str:
     return f"must be {' or '.join(_TYPE_WORDS[kind] for kind in kinds)}, not {shown}"
-
-
-def _hint(instance: Any, known: list[Any]) -> str:
-    words = [word for word in known if isinstance(word, str)]
-    near = difflib.get_close_matches(instance, words, n=1) if isinstance(instance, str) else []
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _bound_words(keyword: str, limit: Any, shown: str, otherwise: str) -> str:

@@ -12,12 +12,19 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import InvalidEvent, InvalidInput, NotEncodable, NotRecording, Problem, StorageFailure
+from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.errors import (
+    InvalidEvent,
+    InvalidInput,
+    NotEncodable,
+    NotRecording,
+    Problem,
+    SecretFound,
+    StorageFailure,
+)
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.layout import MAX_ARTIFACT_BYTES
-from exprec.recorder.schema.engine import show_value
 from exprec.recorder.schema.event_types import EventTypes, problems_of_names, problems_of_sent
 from exprec.recorder.sessions import provenance
 from exprec.recorder.sessions.coerce import coerce_value

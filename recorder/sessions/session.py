@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.events import Event, fields
 from exprec.recorder.format import layout
 from exprec.recorder.schema.event_types import EventTypes

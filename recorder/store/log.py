@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem, StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
@@ -343,5 +343,5 @@ def _why_no_event(line: bytes, seq: int | None) -> str:
         return "an event must be a JSON object"
     found = event.get("seq")
     if type(found) is not int or (seq is not None and found != seq):
-        return f"seq must be {seq if seq is not None else 'an integer'}, not {engine.show_value(found)}"
+        return f"seq must be {seq if seq is not None else 'an integer'}, not {show_value(found)}"
     return "an event needs event_type and iteration"

@@ -11,14 +11,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import Damaged, InvalidInput, Problem, RunInProgress, RunNotFound, StorageFailure
+from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.errors import (
+    Damaged,
+    InvalidInput,
+    Problem,
+    RunInProgress,
+    RunNotFound,
+    SecretFound,
+    StorageFailure,
+)
 from exprec.recorder.events import LLM_CALL
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import blob_id, file_names, folder_id, sha256_of, tree_id
 from exprec.recorder.fs import durable
 from exprec.recorder.fs.digests import Digest, digest_of
-from exprec.recorder.schema.engine import show_value
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.artifacts import artifact_problem
 from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource, Sink

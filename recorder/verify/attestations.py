@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.fs.digests import digest_of
-from exprec.recorder.schema import engine
 from exprec.recorder.verify.documents import read_indented
 from exprec.recorder.verify.messages import RESTORE, at, kind_of, to_restore, unreadable
 from exprec.recorder.verify.schemas import explained, released
@@ -53,5 +53,5 @@ def _problems(path: Path, source: str, run_id: str, *, quick: bool) -> Iterator[
     found = explained(released("attestation.v1"), file.value)
     said = file.value.get("run") if isinstance(file.value, dict) else None
     if isinstance(said, str) and said != run_id:
-        found.append(at(("run",), f"is {engine.show_value(said)}, and the file lies with the run {run_id}"))
+        found.append(at(("run",), f"is {show_value(said)}, and the file lies with the run {run_id}"))
     yield from file.located(map(to_restore, found))

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from exprec.recorder.diagnostics import key_name
 from exprec.recorder.documents.loader import Document
 from exprec.recorder.documents.parsers import read_json
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.schema.engine import key_name
 from exprec.recorder.verify.messages import RESTORE, at, to_restore, unreadable
 
 

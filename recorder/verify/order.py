@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from exprec.recorder import events
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
 from exprec.recorder.events import Event
-from exprec.recorder.schema.engine import show_value
 
 _LAST = (events.EXPERIMENT_END, events.RUN_END, events.EXPERIMENT_FAILED)
 

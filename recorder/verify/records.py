@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from exprec.recorder import events
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.schema import engine
 from exprec.recorder.store.log import Entry, new_entry
 from exprec.recorder.verify.documents import why_not_canonical
 from exprec.recorder.verify.messages import at, to_restore, unreadable
@@ -127,7 +127,7 @@ class _Numbers:
         if type(found) is int:
             # Goes on from what is there: one lost line is one problem, not one for each line after it.
             self.expected = found + 1
-        shown = engine.show_value(found)
+        shown = show_value(found)
         return [at((self.key,), f"must be {expected}, not {shown}: a line was lost, added or moved")]
 
 
@@ -217,7 +217,7 @@ class Events:
                 if schema is None or kind == events.LLM_CALL or not schema.is_valid(event):
                     found += self._type_problems(kind, schema, event, number)
             else:
-                found.append(at(("event_type",), f"must be a string, not {engine.show_value(kind)}"))
+                found.append(at(("event_type",), f"must be a string, not {show_value(kind)}"))
         if found or not event:
             self.is_whole = False
         elif self.is_whole and self._listener is not None:
@@ -236,7 +236,7 @@ class Events:
 
     def _iteration_problems(self, iteration: Any) -> list[Problem]:
         if type(iteration) is not int or iteration < 0:
-            return [at(("iteration",), f"must be an integer from 0 on, not {engine.show_value(iteration)}")]
+            return [at(("iteration",), f"must be an integer from 0 on, not {show_value(iteration)}")]
         if 0 < iteration < self._iteration:
             return [at(("iteration",), f"{iteration} comes after iteration {self._iteration}")]
         self._iteration = iteration or self._iteration
@@ -259,5 +259,5 @@ class Events:
             return
         for key in shared:
             if canonical_json.encode(event[key]) != canonical_json.encode(exchange[key]):
-                shown, other = engine.show_value(event[key]), engine.show_value(exchange[key])
+                shown, other = show_value(event[key]), show_value(exchange[key])
                 yield at((key,), f"is {shown}, but line {index + 1} of {layout.EXCHANGES_FILE} has {other}")

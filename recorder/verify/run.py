@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.format import layout
 from exprec.recorder.format.hashing import tree_id
 from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.fs.durable import is_locked
-from exprec.recorder.schema import engine
 from exprec.recorder.store.artifacts import name_problem
 from exprec.recorder.store.run_directory import is_run_id, work_head_path
 from exprec.recorder.verify.attestations import problems_in_attestations
@@ -80,7 +80,7 @@ class RunVerification:
 
     def problem_in_head(self, path: KeyPath, said: Any, found: Any) -> Problem:
         """A field of run.json that is not what the other files come to."""
-        message = f"is {engine.show_value(said)}, but the files of the run come to {engine.show_value(found)}"
+        message = f"is {show_value(said)}, but the files of the run come to {show_value(found)}"
         (problem,) = self._in_head([at(path, f"{message}; {RESTORE}")])
         return problem
 
@@ -183,7 +183,7 @@ class RunVerification:
             if is_expected and name not in self.head["files"] and name not in self._digests:
                 yield self._problem(name, f"is missing; the run of a command has it: {RESTORE}")
             elif name in self._digests and not is_expected:
-                message = f"is no file of a run of the type {engine.show_value(self.head['type'])}"
+                message = f"is no file of a run of the type {show_value(self.head['type'])}"
                 yield self._problem(name, f"{message}; move it elsewhere")
                 # Enough is said of it.
                 del self._digests[name]

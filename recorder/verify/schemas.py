@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from exprec import schemas
 from exprec.recorder import events
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.schema import engine
@@ -93,7 +94,7 @@ class EmbeddedSchemas:
         """What to say of a kind that has no schema; each kind once, at the first line that is of it."""
         if self._key_of((is_event, kind)) is None and self._embedded is not None:
             self._newest[is_event, kind] = (0, "")
-            shown = engine.show_value(kind)
+            shown = show_value(kind)
             message = f"has no schema of {shown}, which line {line} of the records is; {RESTORE}"
             yield Problem((), message, source=layout.SCHEMAS_FILE)
 

@@ -10,10 +10,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import read_whole
-from exprec.recorder.schema import engine
 from exprec.recorder.store.run_directory import is_run_id
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.messages import RESTORE, kind_of, unreadable
@@ -103,7 +103,7 @@ def _tag_problems(store: Store) -> Iterator[Problem]:
         address = data[:1000].decode("utf-8", "replace").removesuffix("\n")
         again = "give the tag again with exprec tag --force, or remove it with exprec tag --delete"
         if not is_run_id(address) or not data.endswith(b"\n"):
-            message = f"is not one line with the address of a run, but {engine.show_value(address)}; {again}"
+            message = f"is not one line with the address of a run, but {show_value(address)}; {again}"
             yield Problem((), message, source=source, line=1)
         elif not (store.path / address).is_dir():
             message = f"stands for the run {address}, which is not in the store; {again}"

@@ -14,9 +14,8 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
-from tests.fixtures.cli import exprec
 from tests.fixtures.diffs import Recorded, mirrored
-from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 TWO = CASTRO / "two-period.yaml"
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 TWO = CASTRO / "two-period.yaml"
 ANEW = "pass"

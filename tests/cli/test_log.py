@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 TWO = CASTRO / "two-period.yaml"

@@ -14,9 +14,8 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures.chat_server import ChatServer, says
-from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, policy
-from tests.fixtures.paths import CASTRO
+from tests.fixtures.support import CASTRO, exprec
 
 SLOW = """
 import time

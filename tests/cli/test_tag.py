@@ -10,8 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import CASTRO
+from tests.fixtures.support import CASTRO, exprec
 
 TWO = CASTRO / "two-period.yaml"
 

@@ -11,8 +11,7 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.support import CASTRO, ROOT, exprec
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 

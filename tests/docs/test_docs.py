@@ -21,8 +21,7 @@ import pytest
 
 from exprec.cli.main import cli
 from tests.docs.installed import START, copy_of, environment
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import ROOT
+from tests.fixtures.support import ROOT, exprec
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,8 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import ROOT
+from tests.fixtures.support import ROOT, exprec
 
 README = (ROOT / "README.md").read_text("utf-8")
 

@@ -5,10 +5,12 @@ A process that has loaded the command forks for each. What must hold afterwards 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,8 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.fixtures.json_server import JsonServer
-from tests.fixtures.paths import ROOT
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,32 @@ def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> Ended:
         return Ended(code, *(Path(stream).read_bytes() for stream in streams[1:]))
 
 
+class _Server:
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        atexit.register(self._process.communicate)
+
+    def ask(self, asked: dict[str, Any]) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
 @cache
-def _server() -> JsonServer:
-    return JsonServer(__file__, {**os.environ, "PYTHONPATH": str(ROOT)})
+def _server() -> _Server:
+    return _Server()
 
 
 def _serve() -> None:
     from tests.fault.stages import STAGES, memory, staged
-    from tests.fixtures.fork_server import load_command
+    from tests.fixtures.forking import load
 
-    load_command()
+    load()
     with tempfile.TemporaryDirectory(dir=memory()) as name:
         # What a command finds out once in its life a fork shall find there.
         staged(STAGES[0], Path(name))
@@ -80,9 +97,9 @@ def _work(asked: dict[str, Any]) -> None:
     from exprec.cli.main import main
     from tests.fault.stages import apart_from_the_machine
     from tests.fault.syscalls import watched
-    from tests.fixtures.fork_server import enter_call
+    from tests.fixtures.forking import become
 
-    enter_call(list(asked["words"]), asked["streams"], asked["folder"], {**os.environ})
+    become(list(asked["words"]), asked["streams"], asked["folder"], {**os.environ})
     code: Any = 1
     with apart_from_the_machine(), watched(Path(asked["folder"]), _Countdown(Moment(**asked["moment"]))):
         try:

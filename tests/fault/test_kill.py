@@ -16,8 +16,7 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fault.stages import ALL
-from tests.fixtures.cli import exprec
-from tests.fixtures.paths import CASTRO
+from tests.fixtures.support import CASTRO, exprec
 
 MOMENTS = 8 if ALL else 2
 """Every point is tried in `test_kill_points`; here it is wherever the machine stands."""

@@ -23,12 +23,11 @@ from typing import Any
 from click.testing import CliRunner
 
 from exprec.cli.main import cli
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.diff.runs import compare_runs
 from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import EventDisplay, display_experiment_output
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.display.text import visible
 from exprec.recorder.documents.loader import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
 from exprec.recorder.experiment.config import ExperimentConfig, ModelConfig
@@ -52,7 +51,7 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from exprec.recorder.verify.store import verify_store
 from tests.fixtures.experiments import GAME
-from tests.fixtures.paths import ROOT
+from tests.fixtures.support import ROOT
 
 ARCHIVE = ROOT / "tests" / "archive" / "v1"
 LARGEST = 64 * 1024

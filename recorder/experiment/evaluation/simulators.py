@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
@@ -25,7 +26,6 @@ from exprec.recorder.experiment.evaluation.user_module import (
 )
 from exprec.recorder.format import canonical_json
 from exprec.recorder.payments import PaymentSimulator, check_policy, default_policy, describe_rules
-from exprec.recorder.schema.engine import show_value
 
 _WITHOUT_DOCSTRING = "A program computes from the policies of all agents what each of them has to pay, in cents."
 _MIN_COST, _MAX_COST = -(2**63), 2**63 - 1

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from exprec.recorder.format import escape_surrogates
+
 _NAME = re.compile(r"(?P<module>[^:#]+):(?P<attribute>[^:#]+)(?:#sha256=(?P<digest>[0-9a-f]{64}))?")
 
 # A path as it appears in a message, up to its last part; neither a URL nor a fraction is one.
@@ -54,7 +56,7 @@ class UserFunction:
         import inspect
 
         text = inspect.getdoc(self._function)
-        return _plain(text).strip() or None if isinstance(text, str) else None
+        return escape_surrogates(text).strip() or None if isinstance(text, str) else None
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it. What it prints goes to stderr; whatever it raises goes through."""
@@ -109,7 +111,7 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ""
-    text = _ADDRESS.sub("0x…", _FOLDERS.sub("", _plain(text)))
+    text = _ADDRESS.sub("0x…", _FOLDERS.sub("", escape_surrogates(text)))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -264,15 +266,10 @@ def _names_in(folder: str) -> Iterator[str]:
 
 
 def _import_failure(error: BaseException, module: str, folder: str) -> str:
-    text = _plain(str(error))
+    text = escape_surrogates(str(error))
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     # A SyntaxError names its file and line itself.
     frames = [] if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)
     places = [frame for frame in frames if frame.filename.startswith(folder + os.sep)]
     where = f" ({os.path.relpath(places[-1].filename, folder)}, line {places[-1].lineno})" if places else ""
     return f"cannot import {module} from {folder}: {reason}{where}"
-
-
-def _plain(text: str) -> str:
-    """Text with lone surrogates, which no file can hold, made visible."""
-    return text.encode("utf-8", "backslashreplace").decode()

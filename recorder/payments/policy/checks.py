@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from exprec.recorder.diagnostics import key_name, unknown_word
 from exprec.recorder.errors import KeyPath, NotEncodable, Problem
 from exprec.recorder.format.canonical_json import encode
 from exprec.recorder.payments.policy.expressions import operand_names, value_key
-from exprec.recorder.schema.engine import key_name, problems, unknown_word
+from exprec.recorder.schema.engine import problems
 
 MAX_CONDITIONS = 100
 """Maximum number of conditions on a path from the root of a tree to a leaf."""

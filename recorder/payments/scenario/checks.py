@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from exprec.recorder.diagnostics import key_name, unknown_word
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.payments.policy import Finding, check_policy, encoding_problems
 from exprec.recorder.payments.scenario.distributions import sum_in_order
-from exprec.recorder.schema.engine import key_name, problems, unknown_word
+from exprec.recorder.schema.engine import problems
 
 MAX_TICKS = 1_000_000
 """Maximum length of a day: all its payments and events are kept in memory (a tick of 0.1 s gives 864,000)."""

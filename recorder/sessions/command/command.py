@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
-from exprec.recorder.format import layout
+from exprec.recorder.format import has_surrogate, layout
 from exprec.recorder.format.hashing import sha256_of
-from exprec.recorder.schema.engine import show_value
 from exprec.recorder.store.artifacts import name_problem
 
 _LONGEST_NAME = 60
@@ -129,7 +129,7 @@ def _text(value: Any) -> str:
 
 def _text_problem(text: str, what: str) -> str | None:
     """Why a text that was typed cannot be kept, if so: a command line may hold any bytes."""
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if has_surrogate(text):
         return f"the {what} {text!a} is not UTF-8, and a run holds text; name it otherwise"
     return None
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import ExprecError, StorageFailure
+from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.errors import ExprecError, SecretFound, StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable
-from exprec.recorder.schema.engine import show_value
 from exprec.recorder.schema.event_types import problems_of_sent
 
 VARIABLE = "EXPREC_EVENTS"

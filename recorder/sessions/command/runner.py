@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import ExprecError, InvalidEvent, InvalidInput, NotEncodable, Problem
+from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.errors import ExprecError, InvalidEvent, InvalidInput, NotEncodable, Problem, SecretFound
 from exprec.recorder.format import layout
-from exprec.recorder.schema.engine import show_value
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
 from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, InvalidLine, SentEvent

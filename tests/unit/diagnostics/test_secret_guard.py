@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from exprec.cli.terminal import known_secrets
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import ExperimentFailed
+from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.errors import ExperimentFailed, SecretFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json

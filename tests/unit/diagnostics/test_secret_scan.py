@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from exprec.recorder.diagnostics.secret_guard import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 
 SECRET = "sk-planted-0123456789"
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
-import unicodedata
 from collections.abc import Iterator
 
 import pytest
@@ -16,9 +14,10 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 from rich.theme import Theme
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import cells
 from exprec.recorder.display.console import make_console, print_line, print_lines
-from exprec.recorder.display.text import Line, line, visible
+from exprec.recorder.display.text import Line, line
 
 NARROWEST = 20
 STYLES = {"strong": "bold", "quiet": "dim", "good": "green", "bad": "red", "agent": "cyan"}
@@ -107,13 +106,6 @@ def test_cells_are_those_of_rich(text: str, room: int) -> None:
 def test_no_text_takes_more_cells_than_it_has_bytes(text: str) -> None:
     """A line with no more bytes than there is room is printed without being measured."""
     assert rich_cell_len(text) <= len(text.encode())
-
-
-def test_what_can_be_printed_is_visible_as_it_is() -> None:
-    """`visible` asks Python about a text before it looks at each character."""
-    for code in range(sys.maxunicode + 1):
-        if chr(code).isprintable():
-            assert unicodedata.category(chr(code)) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), hex(code)
 
 
 @pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 1000])

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.console import make_console, print_line
 from exprec.recorder.display.event_lines import event_lines
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.display.text import Line, line, visible
+from exprec.recorder.display.text import Line, line
 from tests.fixtures.events import full_event
 
 ALL = VerboseConfig.all_enabled()
@@ -50,14 +51,6 @@ def test_hostile_text_is_printed_visibly_and_harmlessly(text: str, shown: str, c
     bare = re.sub(r"\x1b\[[0-9;]*m", "", printed)
     assert bare == f"  {shown}  unusable  invalid_json\n      {shown}\n"
     assert color or "\x1b" not in printed
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_what_is_visible_is_one_line_without_controls(text: str) -> None:
-    shown = visible(text)
-    assert len(shown.splitlines()) <= 1
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
-    assert visible(shown) == shown
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(20, 120), st.integers(0, 6))

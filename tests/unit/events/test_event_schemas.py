@@ -10,9 +10,9 @@ import pytest
 
 from exprec import schemas
 from exprec.recorder import events
+from exprec.recorder.diagnostics import key_name
 from exprec.recorder.errors import InvalidEvent
 from exprec.recorder.schema import engine
-from exprec.recorder.schema.engine import key_name
 from exprec.recorder.schema.event_types import ANY_EVENT
 from exprec.recorder.store.log import EventLog
 from tests.fixtures.events import EXAMPLES, full_event

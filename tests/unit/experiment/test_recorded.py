@@ -101,8 +101,8 @@ class TestMessage:
         assert str(error).splitlines() == [
             "this request was not recorded: iteration 1, A, attempt 1",
             "the nearest recorded one is exchange 0; it differs in:",
-            "  messages[1].content, line 2: recorded …'your cost is 5000 cents, and more'…, "
-            "now …'your cost is 4000 cents, and more'…",
+            "  messages[1].content, line 2: recorded 'your cost is 5000 cents, and more', "
+            "now 'your cost is 4000 cents, and more'",
         ]
 
     def test_a_difference_within_a_long_line(self) -> None:
@@ -111,7 +111,7 @@ class TestMessage:
             [exchange(messages=[Message("user", recorded).as_dict()])], request(messages=(Message("user", now),))
         )
         shown = str(error).splitlines()[-1]
-        assert f"recorded …'{'a' * 24}1{'b' * 47}'…, now …'{'a' * 24}2{'b' * 47}'…" in shown
+        assert f"recorded '…{'a' * 16}1{'b' * 43}…', now '…{'a' * 16}2{'b' * 43}…'" in shown
 
     def test_a_text_that_goes_on(self) -> None:
         error = unrecorded(

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from exprec import schemas
 from exprec.recorder.schema import engine
-from exprec.recorder.schema.engine import Validator, key_name
+from exprec.recorder.schema.engine import Validator
 from exprec.recorder.schema.messages import explain
 from tests.fixtures.events import EXAMPLES, full_event
 
@@ -94,14 +94,6 @@ def test_problems_are_all_listed_with_their_keys() -> None:
         "tick: unknown key; did you mean 'ticks'? (known: mode, ticks)",
         "nmae: unknown key (known: mode, ticks)",
     ]
-
-
-def test_list_items_go_by_their_id() -> None:
-    document = {"agents": [{"id": "BANK_A"}, {"id": ""}, {}]}
-    assert key_name(("agents", 0, "limits", "x"), document) == "agents[BANK_A].limits.x"
-    assert key_name(("agents", 1), document) == "agents[1]"
-    assert key_name(("agents", 2, "id"), document) == "agents[2].id"
-    assert key_name(("agents", 0)) == "agents[0]"
 
 
 def test_a_refused_key_is_refused_with_its_reason() -> None:

@@ -24,7 +24,6 @@ import numpy as np
 import pytest
 
 from exprec.recorder import EventTypes, Run, record
-from exprec.recorder.diagnostics.secret_guard import SecretFound
 from exprec.recorder.errors import (
     ExprecError,
     InvalidEvent,
@@ -32,6 +31,7 @@ from exprec.recorder.errors import (
     NotAStore,
     NotEncodable,
     NotRecording,
+    SecretFound,
     StorageFailure,
 )
 from exprec.recorder.events import Event

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
-from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, StorageFailure
+from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, SecretFound, StorageFailure
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema.engine import Validator

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     AmbiguousRun,
     Damaged,
@@ -19,6 +19,7 @@ from exprec.recorder.errors import (
     InvalidInput,
     NotAStore,
     RunNotFound,
+    SecretFound,
     StorageFailure,
 )
 from exprec.recorder.format import canonical_json, layout
@@ -30,7 +31,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.work_run import Sealed, Summary
 from tests.fixtures.events import EXAMPLES, EXCHANGE, OBSERVATION
-from tests.fixtures.git import git_tree_id
+from tests.fixtures.support import git_tree_id
 
 FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     Damaged,
     InvalidEvent,
@@ -19,6 +19,7 @@ from exprec.recorder.errors import (
     NotAsRecorded,
     RunInProgress,
     RunNotFound,
+    SecretFound,
     StorageFailure,
 )
 from exprec.recorder.format import canonical_json, layout

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from exprec.recorder import errors as kinds
-from exprec.recorder.diagnostics.secret_guard import SecretFound
 from exprec.recorder.diff.json_values import Difference
 from exprec.recorder.errors import (
     ExperimentFailed,
     ExprecError,
     InvalidInput,
     Problem,
+    SecretFound,
     SimulationError,
     WorkerFailed,
 )

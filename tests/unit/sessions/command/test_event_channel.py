@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.diagnostics.secret_guard import SecretFound, SecretGuard
+from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.errors import SecretFound
 from exprec.recorder.sessions.command.event_channel import EventChannel, InvalidLine, SentEvent
 
 

@@ -1,0 +1,79 @@
+"""Values, keys and words as messages and displays write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from exprec.recorder.errors import KeyPath
+from exprec.recorder.format import canonical_json
+
+LONGEST_VALUE = 60
+"""Characters of a value in a message; the rest is cut."""
+
+_BEFORE = 16
+"""Characters of a long text that are shown before its first difference."""
+
+
+def show_value(value: Any) -> str:
+    """A value in a message: scalars as in JSON or Python, cut to LONGEST_VALUE; containers by their type alone."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return cut_text(repr(value), LONGEST_VALUE)
+
+
+def json_text(value: Any, longest: int | None = LONGEST_VALUE) -> str:
+    """A value as canonical JSON in one line, cut to `longest` characters. Raises NotEncodable."""
+    text = canonical_json.encode(value)[:-1].decode()
+    return text if longest is None else cut_text(text, longest)
+
+
+def cut_text(text: str, longest: int) -> str:
+    """The first `longest` characters of a text, with an ellipsis in place of the rest."""
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def text_around(text: str, other: str, longest: int = LONGEST_VALUE) -> str:
+    """The part of a text around its first difference from `other`; the whole text if both are short."""
+    if max(len(text), len(other)) <= longest:
+        return text
+    start = max(_common_prefix(text, other) - _BEFORE, 0)
+    return f"{'…' if start else ''}{cut_text(text[start:], longest)}"
+
+
+def _common_prefix(text: str, other: str) -> int:
+    length = min(len(text), len(other))
+    return next((position for position in range(length) if text[position] != other[position]), length)
+
+
+def key_name(path: KeyPath, document: Any = None) -> str:
+    """A path as people read it; given the document, list items are named by their `id`: `agents[BANK_A].limits`."""
+    text, value = "", document
+    for key in path:
+        if isinstance(key, int):
+            value = value[key] if isinstance(value, list) and key < len(value) else None
+            label = value.get("id") if isinstance(value, dict) else None
+            text += f"[{label if isinstance(label, str) and label.strip() else key}]"
+        else:
+            value = value.get(key) if isinstance(value, dict) else None
+            text += f".{key}" if text else key
+    return text
+
+
+def unknown_word(noun: str, word: str, known: Sequence[str]) -> str:
+    """The message about a word that is not one of the `known` ones: the nearest of them, then all."""
+    return f"unknown {noun}{did_you_mean(word, known)} (known: {', '.join(known) or 'none'})"
+
+
+def did_you_mean(word: Any, known: Sequence[Any]) -> str:
+    """The hint `; did you mean 'x'?` with the known word that is nearest to `word`; empty if none is near."""
+    # Imported here: only messages about invalid input need it.
+    from difflib import get_close_matches
+
+    words = [each for each in known if isinstance(each, str)]
+    near = get_close_matches(word, words, n=1) if isinstance(word, str) else []
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,62 @@
+"""Values, keys and words as messages show them."""
+
+from __future__ import annotations
+
+import pytest
+
+from exprec.recorder.diagnostics import (
+    cut_text,
+    did_you_mean,
+    json_text,
+    key_name,
+    show_value,
+    text_around,
+    unknown_word,
+)
+from exprec.recorder.errors import NotEncodable
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "null"), (True, "true"), (1, "1"), (1.5, "1.5"), ("a", "'a'"), ({"a": 1}, "a mapping"), ([1], "a list")],
+)
+def test_a_value_is_shown_as_its_reader_would_write_it(value: object, shown: str) -> None:
+    assert show_value(value) == shown
+
+
+def test_long_values_are_cut() -> None:
+    assert show_value("x" * 58) == repr("x" * 58)
+    assert show_value("x" * 59) == f"'{'x' * 59}…"
+    assert json_text([1] * 40) == f"[{'1,' * 29}1…"
+    assert json_text([1] * 40, longest=None) == f"[{'1,' * 39}1]"
+    assert cut_text("abc", 3) == "abc"
+    assert cut_text("abcd", 3) == "abc…"
+
+
+def test_json_text_is_canonical_and_refuses_what_json_cannot_hold() -> None:
+    assert json_text({"b": 1.0, "a": "é"}) == '{"a":"é","b":1.0}'
+    with pytest.raises(NotEncodable):
+        json_text(float("nan"))
+
+
+def test_a_long_text_is_shown_around_its_first_difference() -> None:
+    assert text_around("abc", "abd") == "abc"
+    same = "x" * 100
+    assert text_around(f"{same}{'a' * 100}", f"{same}{'b' * 100}", 20) == f"…{'x' * 16}aaaa…"
+    assert text_around("a" * 61, "b" * 61) == f"{'a' * 60}…"
+    assert text_around(same, f"{same}b") == f"…{'x' * 16}"
+
+
+def test_list_items_go_by_their_id() -> None:
+    document = {"agents": [{"id": "BANK_A"}, {"id": ""}, {}]}
+    assert key_name(("agents", 0, "limits", "x"), document) == "agents[BANK_A].limits.x"
+    assert key_name(("agents", 1), document) == "agents[1]"
+    assert key_name(("agents", 2, "id"), document) == "agents[2].id"
+    assert key_name(("agents", 0)) == "agents[0]"
+
+
+def test_a_suggestion_is_the_nearest_known_word() -> None:
+    assert unknown_word("key", "tick", ["mode", "ticks"]) == "unknown key; did you mean 'ticks'? (known: mode, ticks)"
+    assert unknown_word("key", "x", []) == "unknown key (known: none)"
+    assert did_you_mean("tick", ["ticks", 1, None]) == "; did you mean 'ticks'?"
+    assert did_you_mean(1, ["1"]) == ""
