@@ -1,1 +1,1 @@
-"""Measurements of exprec beside its references, on the same work and in one run: `python -m benchmarks`."""
+"""Benchmarks of exprec against named references, on the same work and interleaved: `python -m benchmarks`."""

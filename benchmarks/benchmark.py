@@ -1,28 +1,33 @@
-"""What a benchmark is: rows of the table, and how the figures for them are come by."""
+"""Benchmark: a measurement and the rows of the table (cases) that it fills."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmarks import timing
 from benchmarks.data import Data
-from benchmarks.figures import Outcome, Pair, Row
+from benchmarks.results import Case, CaseResult, Pair
 from benchmarks.timing import NotMeasured
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a measurement may use: the data, and how often it repeats."""
+    """What a measurement uses: the data, the number of repetitions, the progress callback."""
 
     data: Data
     repetitions: int
-    said: Callable[[str], None]
-    """Called with how far a measurement came."""
+    progress: Callable[[str], None]
+    """Called after each repetition with `done/total`."""
+
+    def interleave(self, exprec: Callable[[], float], reference: Callable[[], float]) -> tuple[Pair, ...]:
+        """Measure both sides alternately; see `timing.interleaved`."""
+        return timing.interleaved(self.repetitions, exprec, reference, self.progress)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured for one row."""
+class Measurement:
+    """The measured repetitions of one case."""
 
     pairs: tuple[Pair, ...]
     remark: str = ""
@@ -30,24 +35,25 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One measurement, by its name; most give one row."""
+    """A named measurement; most fill one row of the table."""
 
     name: str
     repetitions: int
-    """How often, unless another number is asked for."""
-    rows: tuple[Row, ...]
-    measure: Callable[[Session], Sequence[Measured]]
-    """Gives what was measured for each row, in their order. Raises NotMeasured."""
+    """Default number of repetitions."""
+    cases: tuple[Case, ...]
+    measure: Callable[[Session], Sequence[Measurement]]
+    """Returns a measurement for each case, in order; may raise NotMeasured."""
 
-    def outcomes(self, session: Session) -> list[Outcome]:
-        """All rows, measured or with the reason why not."""
+    def run(self, session: Session) -> list[CaseResult]:
+        """Return a result for every case; it has a reason instead of repetitions if the measurement failed."""
         try:
-            measured = self.measure(session)
+            measurements = self.measure(session)
         except NotMeasured as reason:
-            return [Outcome(row, not_measured=str(reason)) for row in self.rows]
-        return [Outcome(row, each.pairs, remark=each.remark) for row, each in zip(self.rows, measured, strict=True)]
+            return [CaseResult(case, not_measured=str(reason)) for case in self.cases]
+        paired = zip(self.cases, measurements, strict=True)
+        return [CaseResult(case, item.pairs, remark=item.remark) for case, item in paired]
 
 
-def of_one_row(row: Row, repetitions: int, measure: Callable[[Session], Measured]) -> Benchmark:
-    """A benchmark named like its only row."""
-    return Benchmark(row.name, repetitions, (row,), lambda session: [measure(session)])
+def single_case(case: Case, repetitions: int, measure: Callable[[Session], Measurement]) -> Benchmark:
+    """Return a benchmark named like its only case."""
+    return Benchmark(case.name, repetitions, (case,), lambda session: [measure(session)])

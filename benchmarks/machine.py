@@ -1,4 +1,4 @@
-"""What the figures were measured on and with, without the name of the machine, of a user or of a folder."""
+"""Description of the machine and the software versions, without host, user or folder names."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ _COMMANDS = ("jq", "git", "sha256sum")
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
-def description(work: Path) -> dict[str, str]:
-    """Facts by their names, in the order in which they are told; `work` is where the data lie."""
+def describe_machine(work: Path) -> dict[str, str]:
+    """Return facts by name, in display order; `work` is the folder of the data."""
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{_processor_name()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "file system of the data": file_system(work),
         "load before": f"{os.getloadavg()[0]:.1f}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "exprec": _exprec(),
-        **{name: found for name in _PACKAGES if (found := _installed(name))},
-        **{name: found for name in _COMMANDS if (found := _said_by(name))},
+        "exprec": _exprec_version(),
+        **{name: text for name in _PACKAGES if (text := _installed_version(name))},
+        **{name: text for name in _COMMANDS if (text := _command_version(name))},
     }
 
 
 def file_system(path: Path) -> str:
-    """The kind of file system that a folder lies on, such as `ext4`; `unknown` where the system does not tell."""
+    """Return the type of the file system of a folder, such as `ext4`; `unknown` without /proc."""
     if not _MOUNTS.exists():
         return "unknown"
-    place = path.resolve()
-    found = (0, "unknown")
+    resolved = path.resolve()
+    deepest = (0, "unknown")
     for line in _MOUNTS.read_text("utf-8", "replace").splitlines():
         before, _, after = line.partition(" - ")
         mount = Path(before.split()[4])
-        if place.is_relative_to(mount):
-            # The last of those that lie deepest is the one that is seen.
-            found = max(found, (len(mount.parts), after.split()[0]), key=lambda each: each[0])
-    return found[1]
+        if resolved.is_relative_to(mount):
+            # Of mounts on the same directory the last one is visible.
+            candidate = (len(mount.parts), after.split()[0])
+            deepest = candidate if candidate[0] >= deepest[0] else deepest
+    return deepest[1]
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -53,22 +54,22 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _exprec() -> str:
-    """The version, and whether it starts through a link to its sources, which slows down every Python there."""
-    # In a checkout there may be two: what a build left behind is found first, and tells nothing.
-    told = [each.read_text("direct_url.json") or "" for each in distributions(name="exprec")]
-    return version("exprec") + (", editable" if any('"editable": true' in each for each in told) else "")
+def _exprec_version() -> str:
+    """Return the version, and whether the installation is editable, which slows down every start of its Python."""
+    # A checkout may also have metadata left by a build, without direct_url.json.
+    origins = [found.read_text("direct_url.json") or "" for found in distributions(name="exprec")]
+    return version("exprec") + (", editable" if any('"editable": true' in origin for origin in origins) else "")
 
 
-def _installed(name: str) -> str:
+def _installed_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
         return ""
 
 
-def _said_by(command: str) -> str:
-    """The first line of `--version`, or nothing where there is no such command."""
+def _command_version(command: str) -> str:
+    """Return the first line of `--version`, or an empty text if the command is not installed."""
     if shutil.which(command) is None:
         return ""
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False, timeout=60)

@@ -1,7 +1,4 @@
-"""Work measured from outside: whole processes, loops in a process of their own, and pairs of them in turn.
-
-It decides nothing about what is measured, and keeps nothing.
-"""
+"""Timing: whole processes, driver functions in a process of their own, and interleaved repetitions."""
 
 from __future__ import annotations
 
@@ -16,22 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Pair
+from benchmarks.results import Pair
 
 ROOT = Path(__file__).resolve().parent.parent
 _LONGEST_SECONDS = 1800
 _PIECE_BYTES = 1024 * 1024
 _KILOBYTE = 1 if sys.platform == "darwin" else 1024
-"""What `ru_maxrss` counts in, in bytes."""
+"""Unit of `ru_maxrss` in bytes."""
 
 
 class NotMeasured(Exception):
-    """Something cannot be measured here, and why."""
+    """A measurement is impossible here; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What a process took: seconds of the clock, seconds of its processors, megabytes at its peak, bytes of output."""
+class ProcessUsage:
+    """Resources used by a process: wall-clock and CPU seconds, peak memory in MB, bytes of output."""
 
     seconds: float
     cpu_seconds: float
@@ -39,98 +36,94 @@ class Spent:
     output_bytes: int
 
 
-def environment() -> dict[str, str]:
-    """The environment of what is measured: that of the caller without what would make it another work."""
+def clean_environment() -> dict[str, str]:
+    """Return the environment for measured processes: the caller's, without variables that change their work."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("EXPREC_", "GIT_", "PYTHON")) and name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
     }
-    alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    # Nobody is called while a tracker is measured.
-    silent = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
-    return {**kept, **alone, **silent}
+    isolated_git = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    # No tracker sends usage data while it is measured.
+    no_telemetry = {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
+    return {**kept, **isolated_git, **no_telemetry}
 
 
-def process(words: Sequence[str | Path], *, code: int = 0) -> Spent:
-    """Start a command as a user does, with its output in a pipe that is read at once, and wait for its end.
+def run_process(command: Sequence[str | Path], *, code: int = 0) -> ProcessUsage:
+    """Run a command as a user does, with its output in a pipe that is drained, and wait for its end.
 
-    Raises NotMeasured when it is not installed or exits with another code than this.
+    Raises:
+        NotMeasured: The command is not installed, or its exit code is not `code`.
     """
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         try:
             child = subprocess.Popen(
-                [str(word) for word in words],
+                [str(word) for word in command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=environment(),
+                env=clean_environment(),
             )
         except FileNotFoundError:
-            raise NotMeasured(f"{Path(words[0]).name} is not installed") from None
+            raise NotMeasured(f"{Path(command[0]).name} is not installed") from None
         assert child.stdout is not None
         with child.stdout as stream:
             written = 0
             while piece := os.read(stream.fileno(), _PIECE_BYTES):
                 written += len(piece)
-        # Not `child.wait`, which does not tell what was used. The peak of a child counts from the fork, when it has the
-        # memory of this process: which therefore stays small, and imports nothing of exprec.
+        # Not `child.wait`, which does not report the usage. The peak of a child includes the memory of this process at
+        # the fork, so this process stays small: it imports nothing of exprec.
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != code:
             errors.seek(0)
-            raise NotMeasured(_failure(Path(words[0]).name, child.returncode, errors.read()))
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KILOBYTE / 1e6, written)
+            raise NotMeasured(_describe_failure(Path(command[0]).name, child.returncode, errors.read()))
+    return ProcessUsage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KILOBYTE / 1e6, written)
 
 
-def loop(function: str, **arguments: Any) -> Mapping[str, Any]:
-    """Call `benchmarks.<module>:<function>` in a new Python process; returns what it returns, by way of JSON.
+def call_driver(function: str, **arguments: Any) -> Mapping[str, Any]:
+    """Call the driver `benchmarks.<module>:<function>` in a new Python process and return its result, sent as JSON.
 
-    Raises NotMeasured when it fails, with the last line of what it said.
+    Raises:
+        NotMeasured: The driver failed; the message has the last line of its stderr.
     """
-    words = [sys.executable, "-m", "benchmarks.worker", function, json.dumps(arguments, default=str)]
+    command = [sys.executable, "-m", "benchmarks.worker", function, json.dumps(arguments, default=str)]
     try:
         done = subprocess.run(
-            words, cwd=ROOT, env=environment(), capture_output=True, check=False, timeout=_LONGEST_SECONDS
+            command, cwd=ROOT, env=clean_environment(), capture_output=True, check=False, timeout=_LONGEST_SECONDS
         )
     except subprocess.TimeoutExpired:
         raise NotMeasured(f"{function} took more than {_LONGEST_SECONDS} s") from None
     if done.returncode != 0:
-        raise NotMeasured(_failure(function, done.returncode, done.stderr))
+        raise NotMeasured(_describe_failure(function, done.returncode, done.stderr))
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
 def interleaved(
-    repetitions: int, exprec: Callable[[], float], reference: Callable[[], float], said: Callable[[str], None]
+    repetitions: int,
+    exprec: Callable[[], float],
+    reference: Callable[[], float],
+    progress: Callable[[str], None],
 ) -> tuple[Pair, ...]:
-    """Both, in turn, each as often the first as the second: what else the machine does meanwhile falls on both."""
+    """Measure both sides alternately, each equally often first, so that other load affects both alike."""
     pairs = []
     for number in range(repetitions):
         if number % 2 == 0:
-            mine = exprec()
+            ours = exprec()
             theirs = reference()
         else:
             theirs = reference()
-            mine = exprec()
-        pairs.append(Pair(mine, theirs))
-        said(f"{number + 1}/{repetitions}")
+            ours = exprec()
+        pairs.append(Pair(ours, theirs))
+        progress(f"{number + 1}/{repetitions}")
     return tuple(pairs)
 
 
-def alone(repetitions: int, exprec: Callable[[], float], said: Callable[[str], None]) -> tuple[Pair, ...]:
-    """The same where there is nothing to run beside it."""
-    pairs = []
-    for number in range(repetitions):
-        pairs.append(Pair(exprec()))
-        said(f"{number + 1}/{repetitions}")
-    return tuple(pairs)
-
-
-def read(*paths: Path) -> None:
-    """Have files in the page cache."""
+def read_files(*paths: Path) -> None:
+    """Read files into the page cache."""
     for path in paths:
         with path.open("rb", buffering=0) as file:
             while file.read(_PIECE_BYTES):
@@ -138,16 +131,16 @@ def read(*paths: Path) -> None:
 
 
 def drop_page_cache() -> bool:
-    """Empty the page cache; False where that is not allowed or not known."""
+    """Empty the page cache; return False if that is not permitted or not supported."""
     try:
         os.sync()
-        # A switch of the kernel, which only root may use.
+        # Only root may write here.
         Path("/proc/sys/vm/drop_caches").write_text("3\n", "ascii")
     except OSError:
         return False
     return True
 
 
-def _failure(what: str, code: int, errors: bytes) -> str:
+def _describe_failure(what: str, code: int, errors: bytes) -> str:
     lines = errors.decode("utf-8", "replace").strip().splitlines()
     return f"{what} ended with {code}" + (f": {lines[-1].strip()}" if lines else "")

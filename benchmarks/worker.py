@@ -1,7 +1,7 @@
-"""The process that a loop is measured in: `python -m benchmarks.worker loops.append:recorded '{"count": 1000}'`.
+"""The process in which a driver runs: `python -m benchmarks.worker drivers.append:recorded '{"count": 1000}'`.
 
-It calls one function with these arguments and prints what it returns as JSON; what else the function prints goes
-to stderr.
+It calls one function with the given arguments and prints its result as JSON; other output of the function goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from importlib import import_module
 from typing import Any
 
 
-def main(place: str, arguments: str) -> None:
-    module, _, name = place.partition(":")
-    answers = os.dup(1)
+def main(function: str, arguments: str) -> None:
+    """Call a driver and print its result; `arguments` is a JSON object of keyword arguments."""
+    module, _, name = function.partition(":")
+    output = os.dup(1)
     os.dup2(2, 1)
-    answer: Any = getattr(import_module(f"benchmarks.{module}"), name)(**json.loads(arguments))
-    with os.fdopen(answers, "w", encoding="utf-8") as stream:
-        json.dump(answer, stream)
+    result: Any = getattr(import_module(f"benchmarks.{module}"), name)(**json.loads(arguments))
+    with os.fdopen(output, "w", encoding="utf-8") as stream:
+        json.dump(result, stream)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""The harness of the benchmarks: what follows from figures, the tables, the data, and the cheapest of its rows.
-
-How fast anything is, no test says.
-"""
+"""Tests of the benchmark harness: results, tables, data, and the cheapest case. No test asserts a speed."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import machine, report, timing
-from benchmarks.benchmark import Measured, Session, of_one_row
-from benchmarks.course import decisions, experiment, with_one_change
+from benchmarks.benchmark import Measurement, Session, single_case
+from benchmarks.cases.all_cases import benchmarks
 from benchmarks.data import QUICK, Data, Sizes
-from benchmarks.figures import Goal, Outcome, Pair, Row, Unit
-from benchmarks.loops import append, recording
-from benchmarks.rows.table import benchmarks
+from benchmarks.drivers import append, recording
+from benchmarks.results import Case, CaseResult, Goal, Pair, Unit
 from benchmarks.timing import NotMeasured
+from benchmarks.workload import change_one_event, experiment, policy_changes
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify.check import verify
@@ -31,18 +28,20 @@ PAIRS = (Pair(1.0, 1.0), Pair(3.0, 1.0), Pair(8.0, 4.0))
 FACTS = {"processor": "a fast one, 2 cores"}
 
 
-def outcome(goal: Goal, *pairs: Pair, unit: Unit = Unit.SECONDS, not_measured: str = "", remark: str = "") -> Outcome:
-    return Outcome(Row("show", "`exprec show`", "`jq`", unit, goal), pairs, not_measured, remark)
+def result_of(
+    goal: Goal, *pairs: Pair, unit: Unit = Unit.SECONDS, not_measured: str = "", remark: str = ""
+) -> CaseResult:
+    return CaseResult(Case("show", "`exprec show`", "`jq`", unit, goal), pairs, not_measured, remark)
 
 
 def test_the_ratio_is_the_median_of_the_ratios_of_each_repetition() -> None:
-    found = outcome(Goal(at_most=2), *PAIRS)
+    found = result_of(Goal(at_most=2), *PAIRS)
     assert (found.exprec, found.reference) == (3.0, 1.0)
     assert (found.ratios, found.ratio) == ([1.0, 3.0, 2.0], 2.0)
 
 
 def test_how_much_faster_is_the_ratio_the_other_way_round() -> None:
-    assert outcome(Goal(faster=5), Pair(2.0, 20.0)).ratios == [10.0]
+    assert result_of(Goal(faster=5), Pair(2.0, 20.0)).ratios == [10.0]
 
 
 @pytest.mark.parametrize(
@@ -63,24 +62,24 @@ def test_how_much_faster_is_the_ratio_the_other_way_round() -> None:
     ],
 )
 def test_a_goal_is_met_by_the_median(goal: Goal, is_met: bool | None) -> None:
-    assert outcome(goal, *PAIRS).is_met is is_met
+    assert result_of(goal, *PAIRS).is_met is is_met
 
 
 def test_there_is_no_verdict_without_what_it_would_be_about() -> None:
-    assert outcome(Goal(at_most=2)).is_met is None
-    assert outcome(Goal(at_most=2), Pair(1.0)).is_met is None
-    assert outcome(Goal(below=2), Pair(1.0)).is_met is True
+    assert result_of(Goal(at_most=2)).is_met is None
+    assert result_of(Goal(at_most=2), Pair(1.0)).is_met is None
+    assert result_of(Goal(below=2), Pair(1.0)).is_met is True
 
 
 def test_the_table() -> None:
     rows = [
-        outcome(Goal(at_most=2), Pair(0.0125, 0.005), remark="300 MB"),
-        outcome(Goal(faster=500), Pair(5.25, 5250.0), Pair(5.25, 6300.0), unit=Unit.MICROSECONDS),
-        outcome(Goal(at_least=4000), Pair(10_250.4), unit=Unit.PER_SECOND),
-        outcome(Goal(below=200, at_most=1.25), Pair(40.0, 39.9), unit=Unit.MEGABYTES),
-        outcome(Goal(at_most=1), not_measured="jq is not installed"),
+        result_of(Goal(at_most=2), Pair(0.0125, 0.005), remark="300 MB"),
+        result_of(Goal(faster=500), Pair(5.25, 5250.0), Pair(5.25, 6300.0), unit=Unit.MICROSECONDS),
+        result_of(Goal(at_least=4000), Pair(10_250.4), unit=Unit.PER_SECOND),
+        result_of(Goal(below=200, at_most=1.25), Pair(40.0, 39.9), unit=Unit.MEGABYTES),
+        result_of(Goal(at_most=1), not_measured="jq is not installed"),
     ]
-    assert report.markdown(FACTS, rows, quick=False).splitlines() == [
+    assert report.as_markdown(FACTS, rows, quick=False).splitlines() == [
         "| work | exprec | reference | ratio | spread | goal | met |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         "| `exprec show` (300 MB) | 12.5 ms | 5.00 ms `jq` | 2.50 × | 2.50–2.50 | ≤ 2 × | **no** |",
@@ -89,40 +88,40 @@ def test_the_table() -> None:
         "| `exprec show` | 40.0 MB | 39.9 MB `jq` | 1.00 × | 1.00–1.00 | < 200 MB, ≤ 1.25 × | yes |",
         "| `exprec show` | not measured: jq is not installed |  |  |  |  |  |",
         "",
-        "Measured on: processor a fast one, 2 cores.",
+        "Measurement on: processor a fast one, 2 cores.",
     ]
-    text = report.text(FACTS, rows, quick=False)
+    text = report.as_text(FACTS, rows, quick=False)
     assert "not measured: jq is not installed" in text
     assert "processor: a fast one, 2 cores" in text
     assert "`" not in text
 
 
 def test_small_data_give_no_verdict() -> None:
-    rows = [outcome(Goal(at_most=2), Pair(9.0, 1.0))]
-    for printed in (report.text(FACTS, rows, quick=True), report.markdown(FACTS, rows, quick=True)):
+    rows = [result_of(Goal(at_most=2), Pair(9.0, 1.0))]
+    for printed in (report.as_text(FACTS, rows, quick=True), report.as_markdown(FACTS, rows, quick=True)):
         assert "no verdicts" in printed
         assert "**no**" not in printed
     assert json.loads(report.as_json(FACTS, rows, quick=True))["rows"][0]["met"] is None
 
 
 def test_json_has_every_repetition() -> None:
-    told = json.loads(report.as_json(FACTS, [outcome(Goal(at_most=2), *PAIRS)], quick=False))
+    told = json.loads(report.as_json(FACTS, [result_of(Goal(at_most=2), *PAIRS)], quick=False))
     assert told["machine"] == FACTS
     (row,) = told["rows"]
     assert (row["exprec_median"], row["reference_median"], row["ratio"], row["met"]) == (3.0, 1.0, 2.0, True)
     assert row["spread"] == [1.0, 3.0]
     assert row["repetitions"] == [{"exprec": each.exprec, "reference": each.reference} for each in PAIRS]
-    (row,) = json.loads(report.as_json(FACTS, [outcome(Goal(), not_measured="why")], quick=False))["rows"]
+    (row,) = json.loads(report.as_json(FACTS, [result_of(Goal(), not_measured="why")], quick=False))["rows"]
     assert row["not_measured"] == "why"
 
 
 def test_a_table_takes_the_place_of_the_one_before() -> None:
     page = f"Before.\n\n{report.BEGIN}\nold\n{report.END}\n\nAfter.\n"
-    new = report.within(page, "new\n")
+    new = report.replace_table(page, "new\n")
     assert new == f"Before.\n\n{report.BEGIN}\n\nnew\n\n{report.END}\n\nAfter.\n"
-    assert report.within(new, "new\n") == new
+    assert report.replace_table(new, "new\n") == new
     with pytest.raises(ValueError, match="the two lines"):
-        report.within("# A page\n", "new\n")
+        report.replace_table("# A page\n", "new\n")
 
 
 def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
@@ -134,7 +133,7 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path:
 
 
 def test_the_page_of_the_project_has_a_place_for_the_table() -> None:
-    assert report.within((timing.ROOT / "docs" / "performance.md").read_text("utf-8"), "")
+    assert report.replace_table((timing.ROOT / "docs" / "performance.md").read_text("utf-8"), "")
 
 
 def test_both_sides_begin_as_often() -> None:
@@ -152,7 +151,7 @@ def test_both_sides_begin_as_often() -> None:
 
 
 def test_a_process_is_measured_from_outside() -> None:
-    spent = timing.process(["sh", "-c", "echo four"])
+    spent = timing.run_process(["sh", "-c", "echo four"])
     assert spent.output_bytes == 5
     assert spent.cpu_seconds >= 0
     assert spent.seconds > 0
@@ -167,12 +166,12 @@ def test_a_process_is_measured_from_outside() -> None:
     ],
 )
 def test_what_cannot_be_measured_is_said_in_its_row(tmp_path: Path, words: list[str], reason: str) -> None:
-    def measure(_: Session) -> Measured:
-        return Measured((Pair(timing.process(words).seconds),))
+    def measure(_: Session) -> Measurement:
+        return Measurement((Pair(timing.run_process(words).seconds),))
 
-    row = Row("x", "x", "y", Unit.SECONDS, Goal(below=1))
+    row = Case("x", "x", "y", Unit.SECONDS, Goal(below=1))
     session = Session(Data(tmp_path, QUICK, print), 1, print)
-    assert of_one_row(row, 1, measure).outcomes(session) == [Outcome(row, not_measured=reason)]
+    assert single_case(row, 1, measure).run(session) == [CaseResult(row, not_measured=reason)]
 
 
 def test_what_measures_memory_has_little_of_its_own() -> None:
@@ -181,8 +180,8 @@ def test_what_measures_memory_has_little_of_its_own() -> None:
 
 
 def test_a_loop_that_fails_says_why() -> None:
-    with pytest.raises(NotMeasured, match=r"loops\.append:bare ended with 1: FileNotFoundError: .*no-such-folder"):
-        timing.loop("loops.append:bare", folder="no-such-folder", count=1)
+    with pytest.raises(NotMeasured, match=r"drivers\.append:bare ended with 1: FileNotFoundError: .*no-such-folder"):
+        timing.call_driver("drivers.append:bare", folder="no-such-folder", count=1)
 
 
 @pytest.mark.parametrize("count", [4, 29, 58, 100, 1001])
@@ -207,7 +206,7 @@ def test_the_runs_are_valid_and_differ_in_one_event(tmp_path: Path, monkeypatch:
     (changed,) = [position for position in range(100) if one[position] != other[position]]
     assert changed >= 50
     assert other[changed]["new_cost"] == one[changed]["new_cost"] + 1
-    assert list(with_one_change(experiment(100), 1000)) == list(experiment(100))
+    assert list(change_one_event(experiment(100), 1000)) == list(experiment(100))
 
 
 def test_both_append_the_same_lines(tmp_path: Path) -> None:
@@ -215,18 +214,18 @@ def test_both_append_the_same_lines(tmp_path: Path) -> None:
     for mine in (append.appended(str(tmp_path), 20), append.recorded(str(tmp_path), 20)):
         assert (mine["sha256"], mine["count"]) == (bare["sha256"], bare["count"])
     assert 290 < bare["bytes"] / bare["count"] < 310
-    assert len(decisions(20, append.SAMPLES)) == 20
+    assert len(policy_changes(20, append.SAMPLES)) == 20
 
 
 def test_each_row_has_a_name_of_its_own() -> None:
-    rows = [row.name for each in benchmarks(Sizes(58, 29, 2)) for row in each.rows]
+    rows = [row.name for each in benchmarks(Sizes(58, 29, 2)) for row in each.cases]
     assert len(set(rows)) == len(rows)
-    unbound = [row.name for each in benchmarks(Sizes(58, 29, 2)) for row in each.rows if not row.goal.is_set]
+    unbound = [row.name for each in benchmarks(Sizes(58, 29, 2)) for row in each.cases if not row.goal.is_set]
     assert unbound == ["record"]
 
 
 def test_the_machine_is_described_without_its_name(tmp_path: Path) -> None:
-    told = machine.description(tmp_path)
+    told = machine.describe_machine(tmp_path)
     assert {"processor", "memory", "system", "file system of the data", "Python", "exprec", "orjson"} <= set(told)
     assert os.uname().nodename not in told.values()
     assert str(tmp_path) not in "".join(told.values())
@@ -238,7 +237,7 @@ def test_the_command_measures_and_reports(tmp_path: Path, capsys: pytest.Capture
     assert command.main([*asked, *written, "--work", str(tmp_path / "work")]) == 0
     out, errors = capsys.readouterr()
     assert "start of exprec" in out
-    assert "A quick look" in out
+    assert "Quick look" in out
     assert "start-version 1/1" in errors
     (row,) = json.loads((tmp_path / "all.json").read_text())["rows"]
     assert row["name"] == "start-version"
@@ -255,8 +254,8 @@ def test_data_are_made_once(tmp_path: Path) -> None:
 
 
 def test_what_records_nothing_takes_what_the_recorder_takes() -> None:
-    from benchmarks.loops.experiment import _Nothing
+    from benchmarks.drivers.experiment import _NullProvider
 
-    provider: LiveStateProvider = _Nothing("x")
+    provider: LiveStateProvider = _NullProvider("x")
     assert provider.record_event(0, "no_such_type", {"at": object()}) == {}
     assert list(provider.get_all_events()) == []

@@ -1,12 +1,12 @@
-"""All benchmarks in the order of the table."""
+"""The list of all benchmarks."""
 
 from __future__ import annotations
 
 from benchmarks.benchmark import Benchmark
+from benchmarks.cases import append, experiment, reading, start
 from benchmarks.data import Sizes
-from benchmarks.rows import append, experiment, reading, start
 
 
 def benchmarks(sizes: Sizes) -> list[Benchmark]:
-    """Every benchmark, for data of these sizes."""
+    """Return every benchmark for data of these sizes, in the order of the table."""
     return [*append.benchmarks(), *reading.benchmarks(sizes), *start.benchmarks(), *experiment.benchmarks()]

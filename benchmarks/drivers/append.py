@@ -1,4 +1,4 @@
-"""Appending events: as exprec does it, and as nobody can do it faster in Python."""
+"""Drivers that append events: with exprec, and with a bare encode and write as the lower bound."""
 
 from __future__ import annotations
 
@@ -11,48 +11,51 @@ from typing import Any
 
 import orjson
 
-from benchmarks.course import decisions
+from benchmarks.workload import policy_changes
 from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 
 SAMPLES = 9
-"""With which a policy change is a line of about 300 bytes."""
-_DIFFERENT = 1000
+"""Number of samples with which a policy change is a line of about 300 bytes."""
+_DISTINCT_EVENTS = 1000
 
 
 def appended(folder: str, count: int) -> dict[str, Any]:
-    """Append policy changes to the log of a run in a store: checked against their schema, and read back."""
+    """Append policy changes to the log of a run: validated by their schema and read back."""
     recording = Store.open_or_create(Path(folder) / "store").begin("append", "generic", {}, SecretGuard())
-    work = list(islice(cycle(decisions(_DIFFERENT, SAMPLES)), count))
+    work = list(islice(cycle(policy_changes(_DISTINCT_EVENTS, SAMPLES)), count))
     began = time.perf_counter()
     for fields in work:
         recording.events.append(events.POLICY_CHANGE, 1, fields)
     seconds = time.perf_counter() - began
     recording.close()
-    return _measured(seconds, count, recording.folder / "events.jsonl")
+    return _result(seconds, count, recording.folder / "events.jsonl")
 
 
 def recorded(folder: str, count: int) -> dict[str, Any]:
-    """The same by the call that the loop of an experiment makes, which looks for secrets and keeps the state."""
-    # With a key to look for, as whoever asks a model has one.
+    """Append the same events as an experiment does, with the secret guard and the reducer."""
+    # A key to scan for, as in every experiment that calls a model.
     guard = SecretGuard({"API_KEY": "sk-0123456789abcdefghijklmnopqrstuvwxyz"})
     recording = Store.open_or_create(Path(folder) / "store").begin("append", "generic", {}, guard)
     provider = LiveStateProvider("append", recording=recording)
-    work = list(islice(cycle(decisions(_DIFFERENT, SAMPLES)), count))
+    work = list(islice(cycle(policy_changes(_DISTINCT_EVENTS, SAMPLES)), count))
     began = time.perf_counter()
     for fields in work:
         provider.record_event(1, events.POLICY_CHANGE, fields)
     seconds = time.perf_counter() - began
     provider.close()
-    return _measured(seconds, count, recording.folder / "events.jsonl")
+    return _result(seconds, count, recording.folder / "events.jsonl")
 
 
 def bare(folder: str, count: int) -> dict[str, Any]:
-    """Encode and write the same lines, and nothing else: no check, no look at what was written."""
+    """Encode and write the same lines without validation and without reading back."""
     path = Path(folder) / "bare.jsonl"
-    work = [{**fields, "event_type": events.POLICY_CHANGE, "iteration": 1} for fields in decisions(_DIFFERENT, SAMPLES)]
+    work = [
+        {**fields, "event_type": events.POLICY_CHANGE, "iteration": 1}
+        for fields in policy_changes(_DISTINCT_EVENTS, SAMPLES)
+    ]
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
     option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     began = time.perf_counter()
@@ -61,9 +64,9 @@ def bare(folder: str, count: int) -> dict[str, Any]:
         os.write(handle, orjson.dumps(event, option=option))
     seconds = time.perf_counter() - began
     os.close(handle)
-    return _measured(seconds, count, path)
+    return _result(seconds, count, path)
 
 
-def _measured(seconds: float, count: int, path: Path) -> dict[str, Any]:
+def _result(seconds: float, count: int, path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     return {"seconds": seconds, "count": count, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

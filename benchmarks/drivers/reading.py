@@ -1,4 +1,4 @@
-"""Reading a log into the state that it comes to, and reading its lines as JSON alone."""
+"""Drivers that read a log: into the state of the run, and as JSON lines only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 
 
-def folded(run: str) -> dict[str, Any]:
-    """Open a stored run and ask what only the whole log can tell: its result, its counts, each iteration."""
+def fold_log(run: str) -> dict[str, Any]:
+    """Open a stored run and query what needs the whole log: result, counts, every iteration."""
     began = time.perf_counter()
     provider = StoredStateProvider(RunDirectory(Path(run)))
     result = provider.get_final_result()
@@ -28,8 +28,8 @@ def folded(run: str) -> dict[str, Any]:
     return {"seconds": seconds, "count": events}
 
 
-def decoded(log: str) -> dict[str, Any]:
-    """Decode each line of a log, and forget it."""
+def decode_lines(log: str) -> dict[str, Any]:
+    """Decode every line of a log and drop it."""
     count = 0
     began = time.perf_counter()
     with Path(log).open("rb") as file:

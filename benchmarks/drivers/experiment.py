@@ -1,4 +1,4 @@
-"""The twelve-period game: its simulations alone, and the whole experiment, recorded and not."""
+"""Drivers of the twelve-period game: simulations alone, and the whole experiment, recorded and unrecorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ADDITIONS = 1_000_000
 
 
 def simulations(policies: int) -> dict[str, Any]:
-    """What an experiment does: fixed seeds, changing policies."""
+    """Simulate as an experiment does: fixed seeds, changing policies."""
     simulator = PaymentSimulator(load_document(CASTRO / "twelve-period-scenario.yaml").value)
     start = simulator.starting_policy("BANK_A")
     seeds = [sample_seed(42, sample) for sample in range(_SAMPLES)]
@@ -44,7 +44,7 @@ def simulations(policies: int) -> dict[str, Any]:
 
 
 def additions() -> dict[str, Any]:
-    """Integer additions in a loop: how fast Python is on this machine, just now."""
+    """Add integers in a loop, as a measure of the current speed of Python on this machine."""
     total = 0
     began = time.perf_counter()
     for number in range(_ADDITIONS):
@@ -53,11 +53,11 @@ def additions() -> dict[str, Any]:
 
 
 def recorded(folder: str) -> dict[str, Any]:
-    """The whole experiment, recorded into a store, sealed and attested; `recording_seconds` is the part of that."""
+    """Run the experiment, recorded, sealed and attested; `recording_seconds` is the time spent on that."""
     config = ExperimentConfig.load(_EXPERIMENT)
     watch = _Stopwatch()
     with watch.on(LiveStateProvider, "record_event", "record_iteration", "record_final_result", "seal"):
-        used = _Used()
+        timer = _Timer()
         with watch:
             store = Store.open_or_create(Path(folder) / "store")
             finish = provenance.start_observing(CASTRO)
@@ -67,38 +67,40 @@ def recorded(folder: str) -> dict[str, Any]:
         assert runner.sealed is not None
         with watch:
             store.attest(runner.sealed.run_id, finish())
-        return {**used.so_far(), "recording_seconds": watch.seconds, "final_cost": result.final_cost}
+        return {**timer.elapsed(), "recording_seconds": watch.seconds, "final_cost": result.final_cost}
 
 
 def unrecorded() -> dict[str, Any]:
-    """The same with recording switched off: the loop has a provider that takes each event and does nothing with it."""
+    """Run the same experiment with a provider that ignores every event."""
     config = ExperimentConfig.load(_EXPERIMENT)
-    used = _Used()
-    with patch.object(loop, "LiveStateProvider", _Nothing):
+    timer = _Timer()
+    with patch.object(loop, "LiveStateProvider", _NullProvider):
         result = asyncio.run(loop.OptimizationLoop(config, CASTRO).run())
-    return {**used.so_far(), "final_cost": result.final_cost}
+    return {**timer.elapsed(), "final_cost": result.final_cost}
 
 
-class _Nothing(LiveStateProvider):
-    """Records nothing: no check, no bytes, no state."""
+class _NullProvider(LiveStateProvider):
+    """A provider that records nothing: no validation, no bytes, no state."""
 
     def record_event(self, iteration: int, event_type: str, fields: Mapping[str, Any]) -> Event:
+        """Ignore an event."""
         return {}
 
     def record_iteration(self, *_: Any) -> None:
-        """Not even that an iteration is over."""
+        """Ignore the end of an iteration."""
 
     def record_final_result(self, *_: Any) -> None:
-        """Nor what it came to."""
+        """Ignore the result."""
 
 
-class _Used:
-    """Seconds of the clock and of the processors from now on, those of processes that were waited for included."""
+class _Timer:
+    """Wall-clock and CPU seconds from now on, including those of finished child processes."""
 
     def __init__(self) -> None:
         self._began, self._cpu = time.perf_counter(), _cpu_seconds()
 
-    def so_far(self) -> dict[str, float]:
+    def elapsed(self) -> dict[str, float]:
+        """Return the seconds since the start."""
         return {"seconds": time.perf_counter() - self._began, "cpu_seconds": _cpu_seconds() - self._cpu}
 
 
@@ -107,7 +109,7 @@ def _cpu_seconds() -> float:
 
 
 class _Stopwatch:
-    """Counts the seconds spent within it; what is called within it counts once."""
+    """Adds up the seconds spent inside the context; nested contexts count once."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -126,7 +128,7 @@ class _Stopwatch:
 
     @contextmanager
     def on(self, kind: type, *names: str) -> Iterator[None]:
-        """Count the calls of these methods."""
+        """Count the time of calls to these methods."""
         with ExitStack() as stack:
             for name in names:
                 stack.enter_context(patch.object(kind, name, self._counted(getattr(kind, name))))

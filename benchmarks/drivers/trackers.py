@@ -1,4 +1,4 @@
-"""Appending figures with other trackers, each used as its own manual does and kept in files."""
+"""Drivers that append metrics with other trackers, used as their manuals show, with storage in files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 
 def sacred(folder: str, count: int) -> dict[str, Any]:
-    """Sacred: `log_scalar` with a FileStorageObserver, up to the moment at which its file has the figures.
+    """Sacred: `log_scalar` with a FileStorageObserver, until the values are in its file.
 
-    The call itself keeps a figure in memory; a heartbeat writes them all, every ten seconds and at the end of a run.
+    The call itself keeps a value in memory; a heartbeat writes all values every ten seconds and at the end of a run.
     """
     return _sacred(folder, count, beats_after=count)
 
 
 def sacred_at_once(folder: str, count: int) -> dict[str, Any]:
-    """The same with a heartbeat after each figure, which is then as safe as an event of exprec."""
+    """Sacred with a heartbeat after each value, which is then as durable as an event of exprec."""
     return _sacred(folder, count, beats_after=1)
 
 
@@ -37,7 +37,7 @@ def _sacred(folder: str, count: int, beats_after: int) -> dict[str, Any]:
             if number % beats_after == 0:
                 _run._emit_heartbeat()
 
-        measured.update(_timed(step, count))
+        measured.update(_time_steps(step, count))
 
     logging.disable()
     experiment.main(main)
@@ -52,9 +52,9 @@ def mlflow(folder: str, count: int) -> dict[str, Any]:
     logging.disable()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     with mlflow.start_run():
-        # The first figure of a run opens what the others find open.
+        # The first metric of a run opens the database.
         mlflow.log_metric("loss", 1.0, step=0)
-        return _timed(lambda step: mlflow.log_metric("loss", 1.0 / step, step=step), count)
+        return _time_steps(lambda step: mlflow.log_metric("loss", 1.0 / step, step=step), count)
 
 
 def dvclive(folder: str, count: int) -> dict[str, Any]:
@@ -71,10 +71,10 @@ def dvclive(folder: str, count: int) -> dict[str, Any]:
             live.log_metric("loss", 1.0 / number)
             live.next_step()
 
-        return _timed(step, count)
+        return _time_steps(step, count)
 
 
-def _timed(step: Callable[[int], None], count: int) -> dict[str, Any]:
+def _time_steps(step: Callable[[int], None], count: int) -> dict[str, Any]:
     began = time.perf_counter()
     for number in range(1, count + 1):
         step(number)

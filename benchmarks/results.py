@@ -1,7 +1,4 @@
-"""Figures and what follows from them: medians, ratios, verdicts.
-
-It measures nothing and prints nothing; every function here is pure.
-"""
+"""Results of benchmarks: repetitions, medians, ratios, verdicts. All functions are pure."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from enum import Enum
 
 
 class Unit(Enum):
-    """What a value is; the value of the member is what stands behind it."""
+    """Unit of a measured value; the member's value is its symbol."""
 
     SECONDS = "s"
     MICROSECONDS = "µs"
@@ -22,7 +19,7 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One repetition: the value of exprec, and that of the reference measured right before or after it."""
+    """One repetition: the value of exprec, and the value of the reference measured right before or after it."""
 
     exprec: float
     reference: float | None = None
@@ -30,74 +27,70 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What was set out to be reached; without a limit, a figure that is given for comparison.
-
-    A ratio is that of a median repetition, a value the median one.
-    """
+    """The goal of a case, which is compared with the median ratio or value; without a limit, for information only."""
 
     at_most: float | None = None
-    """The largest ratio of exprec to its reference."""
+    """Maximum ratio of exprec to its reference."""
     faster: float | None = None
-    """The smallest ratio of the reference to exprec, which is then the ratio that is told."""
+    """Minimum ratio of the reference to exprec; if set, this inverse ratio is reported."""
     below: float | None = None
-    """A value that exprec stays under, in the unit of the row."""
+    """Upper limit (exclusive) of exprec's value, in the unit of the case."""
     at_least: float | None = None
-    """A value that exprec reaches, in the unit of the row."""
+    """Lower limit of exprec's value, in the unit of the case."""
 
     @property
     def is_set(self) -> bool:
-        """Whether there is something to reach."""
+        """Whether there is any limit."""
         return (self.at_most, self.faster, self.below, self.at_least) != (None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the table: a piece of work, what is run beside it, and the goal."""
+class Case:
+    """One row of the table: the work, its reference, and the goal."""
 
     name: str
     work: str
     reference: str
-    """What is run beside it, in words; empty where nothing is."""
+    """Description of the reference; empty without one."""
     unit: Unit
     goal: Goal
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A row with all that was measured for it, or the reason why nothing was."""
+class CaseResult:
+    """The repetitions of a case, or the reason why it was not measured."""
 
-    row: Row
+    case: Case
     pairs: tuple[Pair, ...] = ()
     not_measured: str = ""
     remark: str = ""
-    """Under which circumstances, where these are not always the same."""
+    """Circumstances that vary, such as the size of the data."""
 
     @property
     def exprec(self) -> float:
-        """The median of exprec's values."""
+        """Median of exprec's values."""
         return statistics.median(pair.exprec for pair in self.pairs)
 
     @property
     def reference(self) -> float | None:
-        """The median of the reference's values; None without a reference."""
+        """Median of the reference's values; None without a reference."""
         values = [pair.reference for pair in self.pairs if pair.reference is not None]
         return statistics.median(values) if values else None
 
     @property
     def ratios(self) -> list[float]:
-        """That of each repetition, in order: of exprec to its reference, or the other way round where the goal says
-        how much faster it should be."""
-        return ratios(self.pairs, is_inverse=self.row.goal.faster is not None)
+        """The ratio of each repetition: exprec to reference, or the inverse if the goal is `faster`."""
+        return compute_ratios(self.pairs, is_inverse=self.case.goal.faster is not None)
 
     @property
     def ratio(self) -> float | None:
-        """The median of the ratios, which is not the ratio of the medians; None without a reference."""
+        """Median of the ratios (not the ratio of the medians); None without a reference."""
         return statistics.median(self.ratios) if self.ratios else None
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal is reached; None where none was set or nothing was measured."""
-        goal = self.row.goal
+        """Whether the goal is met; None without a goal or a measurement."""
+        goal = self.case.goal
         if not self.pairs or not goal.is_set:
             return None
         ratio, value = self.ratio, self.exprec
@@ -111,7 +104,7 @@ class Outcome:
         )
 
 
-def ratios(pairs: Sequence[Pair], *, is_inverse: bool = False) -> list[float]:
-    """The ratio of each pair that has a reference."""
+def compute_ratios(pairs: Sequence[Pair], *, is_inverse: bool = False) -> list[float]:
+    """Return the ratio of each pair that has a reference."""
     compared = [(pair.exprec, pair.reference) for pair in pairs if pair.reference is not None]
     return [theirs / mine if is_inverse else mine / theirs for mine, theirs in compared]

@@ -1,1 +1,0 @@
-"""The rows of the table, a module for each kind of work; `table` puts them in order."""
