@@ -38,7 +38,7 @@ from exprec.recorder.replay.messages import difference_lines, event_name
 from exprec.recorder.replay.verdict import CANNOT_RUN, IDENTICAL, Verdict
 from exprec.recorder.sessions.command.rerun import rerun as rerun_command
 from exprec.recorder.state.provider import Listener
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verify.check import verify
 
@@ -147,7 +147,7 @@ def _progress(run: RunDirectory) -> Iterator[Listener | None]:
 def _attest(run: RunDirectory, observation: dict[str, object]) -> None:
     """Keep in the store of the run that it was reached again; a run outside of a store has no place for it."""
     folder = run.path.resolve().parent
-    if not is_run_id(run.path.resolve().name) or not (folder / layout.STORE_FILE).is_file():
+    if not layout.is_run_id(run.path.resolve().name) or not (folder / layout.STORE_FILE).is_file():
         click.echo("exprec: the run lies in no store, so nothing was attested", err=True)
         return
     try:

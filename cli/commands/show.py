@@ -32,7 +32,8 @@ from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
 from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
 from exprec.recorder.format import layout
 from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.store.log import FileSource, LogReader
+from exprec.recorder.store.file_tree import FileSource
+from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import find_run
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -23,7 +23,7 @@ from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display.text import counted
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verify.check import verify as problems_of
 from exprec.recorder.verify.store import verify_store
@@ -136,7 +136,7 @@ def _check_usage(runs: Sequence[str], *, every: bool, revision: str | None, stag
 
 
 def _in_folder(references: Sequence[str], store: Path, *, quick: bool) -> tuple[int, Iterator[_Subject]]:
-    found = [_find(each, store) for each in references] if references else _all_runs(Store(store))
+    found = [find_run(each, store) for each in references] if references else _all_runs(Store(store))
     subjects = (_stored(run, quick=quick) for run in found)
     return len(found), subjects if references else chain(subjects, _beside_the_runs(Store(store)))
 
@@ -159,27 +159,9 @@ def _stored(run: RunDirectory, *, quick: bool) -> _Subject:
     )
 
 
-def _find(reference: str, store: Path) -> RunDirectory:
-    """The run of that name. A folder named like an address is a run even if all that told so was lost."""
-    path = Path(reference)
-    # Of what cannot be looked at, `find_run` says why.
-    with suppress(OSError):
-        if path.is_dir() and (is_run_id(path.resolve().name) or (path / layout.SCHEMAS_FILE).is_file()):
-            return RunDirectory(path)
-    return find_run(reference, store)
-
-
 def _all_runs(store: Store) -> list[RunDirectory]:
-    """Every run of a store, and whatever else in it has the files of a run."""
-    known = set(store.run_ids())
-    renamed = [
-        folder.name
-        for folder in store.path.iterdir()
-        if folder.name not in known
-        and any((folder / name).is_file() for name in (layout.RUN_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE))
-    ]
-    work = [store.path / layout.WORK_FOLDER / name for name in store.work_names()]
-    return [RunDirectory(path) for path in [*(store.path / name for name in sorted([*known, *renamed])), *work]]
+    """Every run of a store, sealed ones first."""
+    return [*map(store.run, store.run_names()), *map(store.work_run, store.work_names())]
 
 
 def _file(run: RunDirectory, source: str) -> Path:

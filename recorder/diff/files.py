@@ -6,15 +6,14 @@ It compares bytes; what they mean, nobody here knows.
 from __future__ import annotations
 
 import codecs
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from exprec.recorder.diff.collector import Kept
 from exprec.recorder.diff.result import FileChange, Hunk, Listed
 from exprec.recorder.diff.text import hunks
-from exprec.recorder.errors import StorageFailure
 from exprec.recorder.format import layout
-from exprec.recorder.store.log import FileSource
+from exprec.recorder.store.file_tree import ByteSource
 from exprec.recorder.store.run_directory import RunDirectory
 
 _LARGE_BYTES = 1024 * 1024
@@ -44,7 +43,7 @@ def compare_files(old: RunDirectory, new: RunDirectory, limit: int) -> FileCompa
     for name in sorted(before.keys() | after.keys()):
         if old.is_sealed and new.is_sealed and _recorded(old, name) == _recorded(new, name):
             continue
-        change = _change(name, before.get(name), after.get(name), limit)
+        change = _change(name, _opened(old, name, before), _opened(new, name, after), limit)
         if change is not None:
             kept = outputs if name in layout.STREAMS else artifacts
             kept.add(change, sum(len(line) for hunk in change.hunks.items for part in hunk[2:] for line in part))
@@ -55,10 +54,13 @@ def _recorded(run: RunDirectory, name: str) -> object:
     return run.head["files"].get(name)
 
 
-def _change(name: str, old: Path | None, new: Path | None, limit: int) -> FileChange | None:
+def _opened(run: RunDirectory, name: str, sizes: Mapping[str, int]) -> _File | None:
+    return _File(run.files.open(name), sizes[name]) if name in sizes else None
+
+
+def _change(name: str, left: _File | None, right: _File | None, limit: int) -> FileChange | None:
     """How a file differs; None where it does not."""
     shown = name.removeprefix(f"{layout.ARTIFACTS_FOLDER}/")
-    left, right = (None if path is None else _File(path) for path in (old, new))
     if left is None or right is None:
         return FileChange(shown, None if left is None else left.size, None if right is None else right.size)
     place = _parting(left, right)
@@ -75,15 +77,9 @@ def _change(name: str, old: Path | None, new: Path | None, limit: int) -> FileCh
 class _File:
     """A file and its size in bytes."""
 
-    def __init__(self, path: Path) -> None:
-        self._source = FileSource(path)
-        try:
-            self.size = path.stat().st_size
-        except OSError as error:
-            raise StorageFailure(path, error) from error
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._source.read(offset, size)
+    def __init__(self, source: ByteSource, size: int) -> None:
+        self.read = source.read
+        self.size = size
 
 
 class _Parting(NamedTuple):

@@ -1,7 +1,8 @@
-"""Every file name, version number and limit of the format, each in this one place.
+"""Every file name, version number and limit of the format, and what a name says about an entry of a store."""
 
-It holds no behaviour. What the files contain is told in schemas/FORMAT.md.
-"""
+from __future__ import annotations
+
+from collections.abc import Collection
 
 FORMAT = 1
 """Version of the run and store formats that this package writes."""
@@ -42,3 +43,48 @@ MAX_LINE_BYTES = 256 * 1024 * 1024
 GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl diff=exprec\n"
 """git shall give back the bytes of every file as they were, whatever holds for the repository around the store."""
 GIT_IGNORE = f"/{WORK_FOLDER}/\n"
+
+_RUN_MARKERS = frozenset((RUN_FILE, EVENTS_FILE, SCHEMAS_FILE))
+_LONGEST_NAME = 1000
+_LONGEST_PART = 200
+"""Bytes; file systems allow 255 in one component of a path."""
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether the text has the form of a run id: 64 lower-case hex digits."""
+    return len(text) == ID_DIGITS and not set(text) - set("0123456789abcdef")
+
+
+def is_run(name: str, names: Collection[str]) -> bool:
+    """Return whether a folder of this name, with these names in it, is a run.
+
+    A folder named by a run id is one even if it has lost all of its files, and any other folder that holds files
+    which only runs have: a copy of a run, or a run in progress.
+    """
+    return is_run_id(name) or not _RUN_MARKERS.isdisjoint(names)
+
+
+def is_artifact(file: str) -> bool:
+    """Return whether a file of a run, by its path in the run, is an artifact with a valid name."""
+    folder, _, name = file.partition("/")
+    return folder == ARTIFACTS_FOLDER and artifact_name_problem(name) is None
+
+
+def artifact_name_problem(name: str) -> str | None:
+    """Return why an artifact cannot have this name: a path that is valid on every system and in git, or None.
+
+    Failed runs record these sentences, so a change of wording changes run ids.
+    """
+    if not name.isprintable() or "\\" in name:
+        return "has a character in its name that not every system has in paths"
+    if len(name.encode()) > _LONGEST_NAME:
+        return f"has a name of more than {_LONGEST_NAME} bytes"
+    for part in name.split("/"):
+        if part in ("", ".", ".."):
+            return "must be named by a relative path that stays within its folder"
+        if len(part.encode()) > _LONGEST_PART:
+            return f"has a part of more than {_LONGEST_PART} bytes in its name"
+        if part.lower().startswith(".git"):
+            # git would read such a file as its own configuration, or refuse to store it.
+            return f"is named {part}, which means something to git; name it otherwise"
+    return None

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import os
 import stat
+from enum import StrEnum
 from pathlib import Path
 
 from exprec.recorder.errors import Damaged
 from exprec.recorder.format import layout
+
+
+class EntryKind(StrEnum):
+    """What an entry of a folder is, as messages call it."""
+
+    FILE = "a file"
+    FOLDER = "a folder"
+    LINK = "a symbolic link"
+    SUBMODULE = "a submodule"
+    OTHER = "no plain file"
 
 
 def plain_size(path: Path, top: Path | None = None) -> int:
@@ -45,10 +56,10 @@ def names_in(folder: str | Path) -> list[str]:
         return []
 
 
-def kind_of(mode: int) -> str:
-    """What stands in the place of something else, by its mode."""
+def kind_of(mode: int) -> EntryKind:
+    """Return what an entry is, by its mode."""
     if stat.S_ISDIR(mode):
-        return "a folder"
+        return EntryKind.FOLDER
     if stat.S_ISREG(mode):
-        return "a file"
-    return "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"
+        return EntryKind.FILE
+    return EntryKind.LINK if stat.S_ISLNK(mode) else EntryKind.OTHER

@@ -27,7 +27,7 @@ from exprec.recorder.git.repository import (
     ObjectUnreadable,
     Repository,
 )
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 
 RUN_FILES = (layout.RUN_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE)
@@ -95,7 +95,7 @@ class CommittedStore:
 
     def run_ids(self) -> list[str]:
         """The addresses of all runs, sorted; something else than a folder under such a name counts too."""
-        return sorted(name for name in (*self._folders, *self.entries("")) if is_run_id(name))
+        return sorted(name for name in (*self._folders, *self.entries("")) if layout.is_run_id(name))
 
     def run_names(self) -> list[str]:
         """The names of all runs, and of the folders that have the files of a run under another name."""
@@ -105,8 +105,8 @@ class CommittedStore:
             # Names that begin with a dot are none of a store, and `..` would lead out of it.
             if not name.startswith((".", f"{layout.ATTESTATIONS_FOLDER}/"))
             and name not in ("", layout.TAGS_FOLDER)
-            and not is_run_id(name)
-            and any(file in entries for file in RUN_FILES)
+            and not layout.is_run_id(name)
+            and layout.is_run(name, entries)
         ]
         return sorted([*self.run_ids(), *renamed])
 
@@ -159,7 +159,7 @@ def _folders_of_runs(path: str) -> Iterator[str]:
     parts = path.split("/")
     for depth, part in enumerate(parts):
         # The attestations of a run lie in a folder of its name too.
-        if is_run_id(part) and parts[depth - 1 : depth] != [layout.ATTESTATIONS_FOLDER]:
+        if layout.is_run_id(part) and parts[depth - 1 : depth] != [layout.ATTESTATIONS_FOLDER]:
             yield "/".join(parts[:depth])
 
 
@@ -227,7 +227,7 @@ class Layout:
     def _tree_problems(self, name: str) -> Iterator[Problem]:
         """In a SHA-256 repository git has computed the address already."""
         tree = self.committed.folder_ids.get(name, "")
-        if is_run_id(tree) and is_run_id(name) and tree != name:
+        if layout.is_run_id(tree) and layout.is_run_id(name) and tree != name:
             message = f"has the id {tree} in git, which is not its name: it was changed or renamed"
             yield Problem((), message, source=name)
 

@@ -12,7 +12,6 @@ from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.git.repository import LINK, SUBMODULE, Blobs, Change, Entry, Repository, applied
 from exprec.recorder.git.source import RUN_FILES, CommittedStore, store_folders
-from exprec.recorder.store.run_directory import is_run_id
 
 _UNSTAGE = "git restore --staged --worktree takes it back"
 
@@ -69,7 +68,7 @@ def _folders_of_new_runs(changes: list[Change]) -> Iterator[str]:
     """The folders to which a run is added, even where the file that makes them a store is not."""
     for change in changes:
         *above, folder, name = ["", *change.path.split("/")]
-        if change.after is not None and name in RUN_FILES and is_run_id(folder):
+        if change.after is not None and name in RUN_FILES and layout.is_run_id(folder):
             yield "/".join(above[1:])
 
 
@@ -135,7 +134,7 @@ def _tag(findings: _Findings, file: str, change: Change, names: set[str], blobs:
 
 def _address(entry: Entry, blobs: Blobs) -> str | None:
     text = blobs.read(entry.object_id).decode("utf-8", "replace").strip()
-    return text if is_run_id(text) else None
+    return text if layout.is_run_id(text) else None
 
 
 def _note_removed(findings: _Findings, removed: Sequence[str], new: CommittedStore, blobs: Blobs) -> None:

@@ -17,10 +17,12 @@ from exprec.recorder import events
 from exprec.recorder.errors import Damaged, ExprecError, StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.index import HEAD_BYTES, TAIL_BYTES, NotGlimpsed, glimpse
-from exprec.recorder.store.log import Entry, FileSource
+from exprec.recorder.store.log import Entry
 from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store, in_order_of_time
+from exprec.recorder.store.store import Store
+from exprec.recorder.store.store_reader import start_order
 
 SHORT_DIGITS = 8
 """Fewest digits of a short id, though fewer would do: those of today shall still be unique tomorrow."""
@@ -189,7 +191,7 @@ _Row = dict[str, Any]
 def _sealed(store: Store, run_id: str) -> _Row:
     try:
         quick = glimpse(str(store.path), run_id)
-        attested = _attested(sorted(quick.attestations, key=in_order_of_time))
+        attested = _attested(sorted(quick.attestations, key=start_order))
         return attested | _of_head(quick.head) | _outcome(quick.head, quick.entries(), lambda: quick.ending)
     except (NotGlimpsed, Damaged):
         return _read_with_care(store, run_id)

@@ -18,7 +18,6 @@ from exprec.recorder.git.source import CommittedStore, LaidOut, Layout, laid_out
 from exprec.recorder.query.listing import Listed, in_order, list_runs, short_ids
 from exprec.recorder.review.branch import Branch
 from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChange
-from exprec.recorder.store.run_directory import is_run_id
 from exprec.recorder.verify.check import verify
 
 _MOST_PROBLEMS = 20
@@ -191,7 +190,7 @@ class _Reviewing:
 
 def _shown(content: str) -> str:
     """The content of a tag for a message."""
-    return content if is_run_id(content) else show_value(content)
+    return content if layout.is_run_id(content) else show_value(content)
 
 
 def _files(store: CommittedStore, name: str) -> Mapping[str, Entry]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id, work_events_path, work_head_path
+from exprec.recorder.store.run_directory import RunDirectory, work_events_path, work_head_path
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import remove_work
 
@@ -131,8 +131,10 @@ def _drafts(store: Path) -> Iterator[Path]:
     work = store / layout.WORK_FOLDER
     yield from (path for path in _listed(work) if (_drafted(path) or "").endswith(layout.WORK_HEAD_SUFFIX))
     for folder in _listed(store / layout.ATTESTATIONS_FOLDER):
-        if is_run_id(folder.name):
-            yield from (path for path in _listed(folder) if is_run_id((_drafted(path) or "").removesuffix(".json")))
+        if layout.is_run_id(folder.name):
+            yield from (
+                path for path in _listed(folder) if layout.is_run_id((_drafted(path) or "").removesuffix(".json"))
+            )
 
 
 def _drafted(path: Path) -> str | None:

@@ -6,35 +6,26 @@ It knows order and schemas, not meaning: what events add up to is the business o
 from __future__ import annotations
 
 import io
-import os
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
-from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem, StorageFailure
+from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema import engine
 from exprec.recorder.schema.engine import Validator
 from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.store.file_tree import ByteSource
 
 _CHUNK_BYTES = 64 * 1024
 """Read at a time. For more, memory is mapped and cleared anew each time, which takes longer than the reading."""
 
 
-class Source(Protocol):
-    """Bytes that can be read at any offset."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from `offset` on; empty at the end."""
-        ...
-
-
-class Sink(Source, Protocol):
+class Sink(ByteSource, Protocol):
     """Bytes that can grow at the end and be read."""
 
     def append(self, data: bytes) -> int: ...
@@ -106,32 +97,6 @@ class ContinuedSink:
 
     def close(self) -> None:
         self._file.close()
-
-
-class FileSource:
-    """The bytes of a file that somebody else wrote, and may still be writing."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises StorageFailure when the file cannot be opened."""
-        self.path = path
-        try:
-            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise StorageFailure(path, error) from error
-        weakref.finalize(self, os.close, self._handle)
-
-    def read(self, offset: int, size: int) -> bytes:
-        try:
-            return os.pread(self._handle, size, offset)
-        except OSError as error:
-            raise StorageFailure(self.path, error) from error
-
-    def pieces(self) -> Iterator[bytes]:
-        """All of it, in pieces that are not too large to be held. Raises StorageFailure."""
-        offset = 0
-        while piece := self.read(offset, _CHUNK_BYTES):
-            yield piece
-            offset += len(piece)
 
 
 class Entry(NamedTuple):
@@ -248,7 +213,7 @@ class ExchangeLog:
 class _LineReader:
     """The lines of a file of records; what follows the last newline is a torn line, not a record."""
 
-    def __init__(self, source: Source, path: Path, *, may_have_zeros: bool = False) -> None:
+    def __init__(self, source: ByteSource, path: Path, *, may_have_zeros: bool = False) -> None:
         """With `may_have_zeros`, of a run that is not sealed, the records end before a line with a zero byte too."""
         self.source = source
         """What is read, for those who read it in another way too."""
@@ -309,7 +274,9 @@ class ExchangeReader(_LineReader):
 class LogReader(_LineReader):
     """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
 
-    def __init__(self, source: Source, path: Path = Path(layout.EVENTS_FILE), *, may_have_zeros: bool = False) -> None:
+    def __init__(
+        self, source: ByteSource, path: Path = Path(layout.EVENTS_FILE), *, may_have_zeros: bool = False
+    ) -> None:
         super().__init__(source, path, may_have_zeros=may_have_zeros)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:

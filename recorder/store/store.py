@@ -1,11 +1,9 @@
-"""The store: a folder of runs, found by address, prefix, tag or path, and what was observed of them.
-
-It knows nothing of what runs contain beyond their files.
-"""
+"""The store on disk: what adds to the runs, tags and execution records in it, and the lookup of a run."""
 
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +11,6 @@ from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
-    AmbiguousRun,
-    Damaged,
     InvalidEvent,
     InvalidInput,
     NotAStore,
@@ -25,10 +21,12 @@ from exprec.recorder.errors import (
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import digest
 from exprec.recorder.fs import durable
-from exprec.recorder.fs.safe_read import names_in, read_whole
+from exprec.recorder.fs.safe_read import names_in
 from exprec.recorder.schema import engine
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.file_tree import FolderTree
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.store_reader import StoreReader
 from exprec.recorder.store.work_run import Recording
 
 _LONGEST_TAG = 100
@@ -36,38 +34,23 @@ _TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _READS_AS_RUN_ID = re.compile(rf"[0-9A-Fa-f]{{{layout.SHORTEST_PREFIX},}}")
 
 
-class Store:
-    """A folder of runs that is there."""
+class Store(StoreReader):
+    """A folder of runs on disk."""
 
     def __init__(self, path: Path) -> None:
-        """Open a store. Raises NotAStore when the folder is none, or of a newer format."""
-        self.path = path
-        mark = path / layout.STORE_FILE
-        try:
-            content = canonical_json.decode(read_whole(mark))
-        except FileNotFoundError:
-            raise NotAStore(path, f"no exprec store here ({layout.STORE_FILE} is missing)") from None
-        except ValueError:
-            raise NotAStore(mark, "not JSON; restore it from version control") from None
-        except OSError as error:
-            raise StorageFailure(mark, error) from error
-        found = content.get("format") if isinstance(content, dict) else None
-        if type(found) is int and found > layout.FORMAT:
-            raise NotAStore(mark, f"format {found} is newer than this version of exprec knows; update exprec")
-        problems = engine.problems(content, "store.v1")
-        if problems:
-            raise NotAStore(mark, str(problems[0]))
+        """Open a store. Raises NotAStore when the folder is not a store or has a newer format, StorageFailure."""
+        super().__init__(FolderTree(path))
 
     @classmethod
     def open_or_create(cls, path: Path) -> Store:
-        """The store at `path`, made there when the folder is empty or absent.
+        """Open the store at `path`, and create it first in a folder that is empty or absent.
 
-        Raises NotAStore when the folder has something else in it, StorageFailure.
+        Raises NotAStore when the folder holds something else, StorageFailure.
         """
         mark = path / layout.STORE_FILE
         if not mark.exists():
-            # Looked for once more: whoever creates the store meanwhile writes this file first of all.
-            if path.exists() and (not path.is_dir() or _names_in(path)) and not mark.exists():
+            # Checked a second time: another process that creates the store writes this file first.
+            if path.exists() and (not path.is_dir() or _is_used(path)) and not mark.exists():
                 raise NotAStore(path, "is not an exprec store and is not empty; name another folder with --store")
             durable.create_folder(path)
             # First and atomic: of two processes that create a store together, both find a store.
@@ -88,48 +71,41 @@ class Store:
         origin: Mapping[str, str] | None = None,
         types: EventTypes | None = None,
     ) -> Recording:
-        """Begin a run of this name, which keeps `secrets` out of it and takes events of these types, exprec's own
-        without them. `origin` says where it comes from, for whoever resumes it. Raises NotEncodable or SecretFound
-        for the config, StorageFailure."""
+        """Begin a run whose content must not contain any of `secrets`.
+
+        `types` are the event types it accepts, exprec's own by default. `origin` is kept beside the run for
+        `exprec resume`, and is not content. Raises NotEncodable or SecretFound for the config, StorageFailure.
+        """
         return Recording.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
 
     def resume(
         self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None
     ) -> Recording:
-        """Go on with an interrupted run of this store, which has this name and type: its records must come again.
+        """Resume an interrupted run of this store: its records must come again before new ones are appended.
 
         Raises RunInProgress, Damaged, StorageFailure.
         """
         return Recording.resume(run.path, name, experiment_type, secrets or SecretGuard())
 
-    def run_ids(self) -> list[str]:
-        """The addresses of all sealed runs, sorted."""
-        return sorted(name for name in _names_in(self.path) if is_run_id(name))
-
     def work_names(self) -> list[str]:
-        """The names of all runs in progress or interrupted, sorted."""
+        """Return the names of all runs in progress or interrupted, sorted."""
         work = self.path / layout.WORK_FOLDER
-        return sorted(name for name in _names_in(work) if (work / name).is_dir())
+        return [name for name in self.visible_names(layout.WORK_FOLDER) if (work / name).is_dir()]
 
-    def tags(self) -> dict[str, str]:
-        """Run ids by tag name, sorted; what stands in a file is not checked. Raises StorageFailure."""
-        folder = self.path / layout.TAGS_FOLDER
-        return {
-            name: _bytes_of(folder / name).decode("utf-8", "replace").strip()
-            for name in sorted(_names_in(folder))
-            if (folder / name).is_file()
-        }
+    def work_run(self, name: str) -> RunDirectory:
+        """Return the run in a work folder, which need not exist."""
+        return self.run(f"{layout.WORK_FOLDER}/{name}")
 
     def tag(self, name: str, run_id: str, *, force: bool = False) -> str | None:
-        """Let a tag stand for a sealed run of this store; returns the address it stood for before.
+        """Let a tag refer to a sealed run of this store, and return the run id it referred to before.
 
-        Raises InvalidInput for a name that no tag can have, and when the tag stands for another run, unless
-        that is what `force` is for; RunNotFound, StorageFailure.
+        Raises InvalidInput for an invalid name, and for a tag that refers to another run unless `force` is given;
+        RunNotFound, StorageFailure.
         """
-        problem = _problem_of_tag(name)
+        problem = _tag_problem(name)
         if problem is not None:
             raise InvalidInput([Problem((), f"'{name}' cannot be a tag: {problem}")])
-        if not is_run_id(run_id) or not (self.path / run_id).is_dir():
+        if not layout.is_run_id(run_id) or not (self.path / run_id).is_dir():
             raise RunNotFound(run_id, self.path)
         before = self.tags().get(name)
         if before == run_id:
@@ -143,38 +119,17 @@ class Store:
         return before
 
     def untag(self, name: str) -> str | None:
-        """Remove a tag; returns what it stood for, or None when there is no such tag. Raises StorageFailure."""
+        """Remove a tag and return what it referred to; None if there is no such tag. Raises StorageFailure."""
         before = self.tags().get(name)
         if before is not None:
             durable.remove(self.path / layout.TAGS_FOLDER / name)
         return before
 
-    def resolve(self, reference: str) -> RunDirectory:
-        """The run that an address, a unique prefix of one, a tag or the name of a work folder stands for.
-
-        Raises RunNotFound, or AmbiguousRun with the candidates.
-        """
-        tagged = self.tags().get(reference)
-        # What else stands in such a file is damage, and no path to follow.
-        found = {tagged} if tagged is not None and is_run_id(tagged) else set()
-        if len(reference) >= layout.SHORTEST_PREFIX:
-            candidates = self.run_ids() + self.work_names()
-            found |= {candidate for candidate in candidates if candidate.startswith(reference)}
-        if not found:
-            raise RunNotFound(reference, self.path)
-        if len(found) > 1:
-            raise AmbiguousRun(reference, sorted(found))
-        name = found.pop()
-        for folder in (self.path, self.path / layout.WORK_FOLDER):
-            if (folder / name).is_dir():
-                return RunDirectory(folder / name)
-        raise RunNotFound(reference, self.path)
-
     def attest(self, run_id: str, observation: Mapping[str, Any]) -> Path:
-        """Add an observation of an execution that reached `run_id`; returns its file.
+        """Add the record of an execution that produced this run id; returns its file.
 
-        It is named by its digest, so that no two executions write the same file. Raises InvalidEvent
-        when the observation breaks its schema.
+        The file is named by its digest, so that two executions never write the same one. Raises InvalidEvent for an
+        observation that is not valid by its schema, StorageFailure.
         """
         attestation = {**observation, "format": layout.FORMAT, "run": run_id}
         problems = engine.problems(attestation, "attestation.v1")
@@ -187,29 +142,24 @@ class Store:
         durable.replace(path, data)
         return path
 
-    def attestations(self, run_id: str) -> list[dict[str, Any]]:
-        """Everything observed of executions of a run, in the order in which they began.
+    def _candidates(self) -> list[str]:
+        return self.run_ids() + self.work_names()
 
-        Raises Damaged for a file that is no observation, StorageFailure.
-        """
-        folder = self.path / layout.ATTESTATIONS_FOLDER / run_id
-        found = [_attestation(folder / name) for name in _names_in(folder)]
-        return sorted(found, key=in_order_of_time)
-
-
-def in_order_of_time(attestation: Mapping[str, Any]) -> tuple[str, float]:
-    """What attestations are sorted by: when the execution began, and how long it took, in seconds."""
-    return attestation["started_at"], attestation["duration_seconds"]
+    def _find_run(self, name: str) -> RunDirectory | None:
+        for folder in (name, f"{layout.WORK_FOLDER}/{name}"):
+            if (self.path / folder).is_dir():
+                return self.run(folder)
+        return None
 
 
 def find_run(reference: str, store: Path) -> RunDirectory:
-    """The run that `reference` stands for: the path of a run directory, or a name in the store.
+    """Return the run that `reference` names: the path of a run directory, a run id or unique prefix, or a tag.
 
-    Raises RunNotFound, AmbiguousRun, NotAStore, StorageFailure.
+    The store at `store` need not exist for a path. Raises RunNotFound, AmbiguousRun, NotAStore, StorageFailure.
     """
     path = Path(reference)
     try:
-        if any((path / name).is_file() for name in (layout.EVENTS_FILE, layout.RUN_FILE)):
+        if _is_run_directory(path):
             return RunDirectory(path)
         if not store.exists():
             raise RunNotFound(reference, store)
@@ -220,8 +170,26 @@ def find_run(reference: str, store: Path) -> RunDirectory:
         raise StorageFailure(path, error) from error
 
 
-def _problem_of_tag(name: str) -> str | None:
-    """Why no tag can have this name, if so: a tag is a file on any system, and never mistaken for a run or option."""
+def _is_run_directory(path: Path) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            names = {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # ValueError: a file system cannot have this name.
+        return False
+    return layout.is_run(path.resolve().name, names)
+
+
+def _is_used(folder: Path) -> bool:
+    """Whether there is anything but hidden files in a folder."""
+    try:
+        return bool(names_in(folder))
+    except OSError as error:
+        raise StorageFailure(folder, error) from error
+
+
+def _tag_problem(name: str) -> str | None:
+    """Why a tag cannot have this name: it is a file on any system, and never read as a run id or an option."""
     if len(name) > _LONGEST_TAG:
         return f"it has {len(name)} characters, and {_LONGEST_TAG} are the most"
     if not _TAG_NAME.fullmatch(name):
@@ -232,30 +200,3 @@ def _problem_of_tag(name: str) -> str | None:
             "would be taken for it; add another character"
         )
     return None
-
-
-def _attestation(path: Path) -> dict[str, Any]:
-    try:
-        attestation = canonical_json.decode(_bytes_of(path))
-    except ValueError as error:
-        raise Damaged(path, f"not JSON ({error})") from None
-    problems = engine.problems(attestation, "attestation.v1")
-    if problems:
-        raise Damaged(path, str(problems[0]))
-    assert isinstance(attestation, dict)
-    return attestation
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return read_whole(path)
-    except OSError as error:
-        raise StorageFailure(path, error) from error
-
-
-def _names_in(folder: Path) -> list[str]:
-    """The names in a folder that are not drafts; none when there is no such folder."""
-    try:
-        return names_in(folder)
-    except OSError as error:
-        raise StorageFailure(folder, error) from error

@@ -27,8 +27,8 @@ from exprec.recorder.format.hashing import blob_id, file_names, folder_id, sha25
 from exprec.recorder.fs import durable
 from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.store.artifacts import artifact_problem
-from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, FileSource, Sink
+from exprec.recorder.store.file_tree import FileSource
+from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, Sink
 from exprec.recorder.store.run_directory import RunDirectory, work_events_path, work_head_path
 
 
@@ -182,7 +182,7 @@ class Recording:
         Raises InvalidInput when there is no such file, when it has more than `max_bytes`, when the name is taken or
         none that a file of a run can have; SecretFound for what is in it or its name; StorageFailure.
         """
-        problem = artifact_problem(name, source, max_bytes)
+        problem = _artifact_problem(name, source, max_bytes)
         path = self.folder / layout.ARTIFACTS_FOLDER / name
         if problem is None and (path.exists() or any(map(Path.is_file, path.parents))):
             problem = "stands for a file of this run already; give each artifact a name of its own"
@@ -280,6 +280,27 @@ def remove_work(folder: Path) -> None:
         durable.sync_folder(folder)
     for path in filter(Path.exists, (folder, work_events_path(folder), work_head_path(folder))):
         durable.remove(path)
+
+
+def _artifact_problem(name: str, source: Path, max_bytes: int) -> str | None:
+    """Return why a file cannot be kept under this name, or None. Raises StorageFailure.
+
+    Failed runs record these sentences: they name no folder, and a change of wording changes run ids.
+    """
+    problem = layout.artifact_name_problem(name)
+    if problem is not None:
+        return problem
+    try:
+        if not source.exists():
+            return "cannot be kept: there is no such file"
+        if not source.is_file():
+            return "cannot be kept: it is no file"
+        size = source.stat().st_size
+    except OSError as error:
+        raise StorageFailure(source, error) from error
+    if size > max_bytes:
+        return f"has {size} bytes, and {max_bytes} are the most; raise the limit, or record its SHA-256 instead"
+    return None
 
 
 def _head(name: str, experiment_type: str) -> dict[str, Any]:

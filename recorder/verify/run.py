@@ -19,8 +19,7 @@ from exprec.recorder.format import layout
 from exprec.recorder.format.hashing import tree_id
 from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.fs.durable import is_locked
-from exprec.recorder.store.artifacts import name_problem
-from exprec.recorder.store.run_directory import is_run_id, work_head_path
+from exprec.recorder.store.run_directory import work_head_path
 from exprec.recorder.verify.attestations import problems_in_attestations
 from exprec.recorder.verify.documents import IndentedFile, newer_format, read_indented
 from exprec.recorder.verify.location import Place
@@ -132,7 +131,7 @@ class RunVerification:
         pending = [top]
         while pending:
             for name in (yield from self._names_of_artifacts(pending.pop())):
-                problem = name_problem(name.partition("/")[2])
+                problem = layout.artifact_name_problem(name.partition("/")[2])
                 if problem is not None:
                     # Neither read nor entered: the rest of its name may be too long or no text.
                     yield self._problem(name, f"{problem}; it is no artifact of the run: move it elsewhere")
@@ -223,12 +222,12 @@ class RunVerification:
     def _check_address(self) -> Iterator[Problem]:
         """The name of the folder against its content; a copy outside of a store may have any name."""
         name = self._place.folder.name
-        if self._unread or (not is_run_id(name) and self._place.store is None):
+        if self._unread or (not layout.is_run_id(name) and self._place.store is None):
             return
         address = tree_id({file: digest.blob for file, digest in self._digests.items()})
         if address == name:
             return
-        if not is_run_id(name):
+        if not layout.is_run_id(name):
             yield self._problem("", f"is no address; rename the folder to that of its content, {address}")
         else:
             # The head is the one file that no other vouches for. A digest in it that was changed accuses another
@@ -300,4 +299,4 @@ def _is_folder(path: Path) -> bool:
 
 def _is_artifact(name: str) -> bool:
     folder, _, rest = name.partition("/")
-    return folder == layout.ARTIFACTS_FOLDER and name_problem(rest) is None
+    return folder == layout.ARTIFACTS_FOLDER and layout.artifact_name_problem(rest) is None

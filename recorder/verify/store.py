@@ -14,7 +14,6 @@ from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import read_whole
-from exprec.recorder.store.run_directory import is_run_id
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.messages import RESTORE, kind_of, unreadable
 
@@ -24,7 +23,6 @@ _FOLDERS = (layout.WORK_FOLDER, layout.ATTESTATIONS_FOLDER, layout.TAGS_FOLDER)
 _GIT = ".git"
 """Where the store is itself the top of a repository."""
 _DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, _FILES))})\.[0-9a-f]{{8}}")
-_RUN_FILES = (layout.RUN_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE)
 _IGNORES_WORK = {f"{before}{layout.WORK_FOLDER}{after}" for before in ("/", "") for after in ("/", "")}
 _MOVE = "move it elsewhere"
 
@@ -38,8 +36,10 @@ def verify_store(store: Store) -> Iterator[Problem]:
     if isinstance(names, OSError):
         yield Problem((), unreadable(names, a="a folder"), source=".")
         return
+    runs = set(store.run_names())
     for name in names:
-        yield from _entry_problems(store.path, name)
+        if name not in runs:
+            yield from _entry_problems(store.path, name)
     yield from _mark_problems(store.path / layout.STORE_FILE)
     yield from _attributes_problems(store.path / _GIT_ATTRIBUTES)
     yield from _ignore_problems(store.path / _GIT_IGNORE)
@@ -58,7 +58,7 @@ def _entry_problems(store: Path, name: str) -> Iterator[Problem]:
         yield Problem((), f"must be a file, and is {kind_of(mode)}; {RESTORE}", source=name)
     elif name in _FOLDERS and not stat.S_ISDIR(mode):
         yield Problem((), f"must be a folder, and is {kind_of(mode)}; {_MOVE}", source=name)
-    elif name in (*_FILES, *_FOLDERS, _GIT) or is_run_id(name) or _is_run(store / name):
+    elif name in (*_FILES, *_FOLDERS, _GIT):
         return
     elif _DRAFT.fullmatch(name):
         yield Problem((), "was being written when its process died; remove it with exprec gc", source=name)
@@ -102,7 +102,7 @@ def _tag_problems(store: Store) -> Iterator[Problem]:
         # More than a message shows of it is never a tag.
         address = data[:1000].decode("utf-8", "replace").removesuffix("\n")
         again = "give the tag again with exprec tag --force, or remove it with exprec tag --delete"
-        if not is_run_id(address) or not data.endswith(b"\n"):
+        if not layout.is_run_id(address) or not data.endswith(b"\n"):
             message = f"is not one line with the address of a run, but {show_value(address)}; {again}"
             yield Problem((), message, source=source, line=1)
         elif not (store.path / address).is_dir():
@@ -114,15 +114,11 @@ def _attestation_problems(store: Store) -> Iterator[Problem]:
     folder = store.path / layout.ATTESTATIONS_FOLDER
     for name in _visible_names(folder):
         source = f"{layout.ATTESTATIONS_FOLDER}/{name}"
-        if not is_run_id(name) or not (folder / name).is_dir():
+        if not layout.is_run_id(name) or not (folder / name).is_dir():
             yield Problem((), f"is no folder named by the address of a run; {_MOVE}", source=source)
         elif not (store.path / name).is_dir():
             message = "is of a run that is not in the store; restore the run, or remove this folder"
             yield Problem((), message, source=source)
-
-
-def _is_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _RUN_FILES)
 
 
 def _names(folder: Path) -> list[str] | OSError:

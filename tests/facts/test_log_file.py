@@ -21,7 +21,8 @@ from exprec.recorder.events import Event
 from exprec.recorder.format import layout
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store import log as log_module
-from exprec.recorder.store.log import FileSource, LogReader
+from exprec.recorder.store.file_tree import FileSource
+from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES, EXCHANGE

@@ -24,7 +24,7 @@ from unittest import mock
 from exprec.cli.main import main
 from exprec.recorder.format import layout
 from exprec.recorder.format.hashing import folder_id
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fault.syscalls import Call, watched
 from tests.fixtures.experiments import answer, experiment
@@ -161,7 +161,7 @@ def sealed_files(folder: Path) -> dict[str, str]:
     """The digests of all files of sealed runs and attestations of a store."""
     found = {}
     for run in sorted(folder.iterdir()) if folder.exists() else ():
-        if is_run_id(run.name) or run.name == layout.ATTESTATIONS_FOLDER:
+        if layout.is_run_id(run.name) or run.name == layout.ATTESTATIONS_FOLDER:
             for path in sorted(run.rglob("*")):
                 if path.is_file() and not path.name.startswith("."):
                     found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -360,7 +360,7 @@ def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
 def _nothing_is_left(store: Path) -> None:
     """Of faults, after `gc`."""
     assert not list((store / layout.WORK_FOLDER).iterdir())
-    runs = {path.name for path in store.iterdir() if is_run_id(path.name)}
+    runs = {path.name for path in store.iterdir() if layout.is_run_id(path.name)}
     expected = {layout.STORE_FILE, ".gitattributes", ".gitignore", layout.WORK_FOLDER}
     assert {path.name for path in store.iterdir()} - runs <= expected | {layout.TAGS_FOLDER, layout.ATTESTATIONS_FOLDER}
     for folder in (layout.TAGS_FOLDER, layout.ATTESTATIONS_FOLDER):

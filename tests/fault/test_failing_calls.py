@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.store.run_directory import is_run_id
+from exprec.recorder.format import layout
 from tests.fault.stages import (
     ALL,
     INTERRUPTED,
@@ -51,7 +51,7 @@ class _Failing:
             is_look = call.name in ("open", "flock") and call.path == f"runs/.work/{INTERRUPTED}.json"
             self.goes_unsaid = is_removal or (is_look and not self._is_looked_at)
             self._is_looked_at = self._is_looked_at or (is_look and call.name == "flock")
-        if call.name == "rename" and is_run_id(Path(call.to).name):
+        if call.name == "rename" and layout.is_run_id(Path(call.to).name):
             self._is_sealed = True
 
     def _fail(self, call: Call) -> None:

@@ -16,7 +16,6 @@ from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import has_surrogate, layout
 from exprec.recorder.format.hashing import sha256_of
-from exprec.recorder.store.artifacts import name_problem
 
 _LONGEST_NAME = 60
 
@@ -75,7 +74,7 @@ class Command:
             argv, artifacts = (tuple(map(_text, said[key])) for key in ("argv", "artifacts"))
             inputs = {name: Input(_text(each["sha256"]), int(each["size"])) for name, each in said["inputs"].items()}
             limit = said.get("artifact_limit")
-            if not argv or any(name_problem(name) for name in artifacts):
+            if not argv or any(layout.artifact_name_problem(name) for name in artifacts):
                 raise ValueError
             return cls(argv, inputs, artifacts, None if limit is None else int(limit), config.get("name"))
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
@@ -148,7 +147,7 @@ def _input_problem(name: str, folder: Path) -> str | None:
 
 
 def _artifact_problem(name: str) -> str | None:
-    problem = _text_problem(name, "artifact") or name_problem(name)
+    problem = _text_problem(name, "artifact") or layout.artifact_name_problem(name)
     return problem and (problem if problem.startswith("the ") else f"the artifact {show_value(name)} {problem}")
 
 

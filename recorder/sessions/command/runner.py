@@ -17,7 +17,7 @@ from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChanne
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
 from exprec.recorder.sessions.session import RunOutcome, Session
 from exprec.recorder.state.provider import Listener, LiveStateProvider
-from exprec.recorder.store.log import FileSource
+from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.run_directory import work_events_path
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Sealed

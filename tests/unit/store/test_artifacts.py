@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.store.artifacts import artifact_problem, name_problem
+from exprec.recorder.format import layout
+from exprec.recorder.store.work_run import _artifact_problem as artifact_problem
 
 
 @pytest.mark.parametrize(
     "name", ["model.json", "out/model.json", "a b/ü.txt", "x" * 200, "x/" * 499 + "xx", "gitignore", "..."]
 )
 def test_names_that_an_artifact_can_have(name: str) -> None:
-    assert name_problem(name) is None
+    assert layout.artifact_name_problem(name) is None
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_names_that_an_artifact_can_have(name: str) -> None:
     ],
 )
 def test_names_that_none_can_have(name: str, reason: str) -> None:
-    assert reason in (name_problem(name) or "")
+    assert reason in (layout.artifact_name_problem(name) or "")
 
 
 def test_a_file_is_taken_up_to_the_limit(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, SecretFo
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema.engine import Validator
+from exprec.recorder.store import file_tree
 from exprec.recorder.store import log as log_module
-from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, FileSource, LogReader
+from exprec.recorder.store.file_tree import FileSource
+from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, LogReader
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 
 
@@ -349,7 +351,7 @@ def test_a_file_is_closed_with_whoever_reads_it(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("size", [0, 1, 4, 9, 10])
 def test_a_file_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", 4)
+    monkeypatch.setattr(file_tree, "_CHUNK_BYTES", 4)
     path = tmp_path / "file"
     data = bytes(range(size))
     path.write_bytes(data)

@@ -14,8 +14,8 @@ from exprec.recorder import events
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import plain_size, read_whole
-from exprec.recorder.store import run_directory
-from exprec.recorder.store.run_directory import RunDirectory, is_run_id
+from exprec.recorder.store import file_tree
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Recording, Summary
 from tests.fixtures.events import EXAMPLES, EXCHANGE
@@ -67,7 +67,7 @@ def test_what_is_read_of_a_whole_run(store: Store) -> None:
     assert sorted(run.schemas) == ["event.experiment_failed.v1", "exchange.v1"]
     assert run.output("stdout") == run.path / "stdout"
     assert run.output("stderr") is None
-    assert run.other_files() == {"artifacts/a/b.txt": run.path / "artifacts/a/b.txt", "stdout": run.path / "stdout"}
+    assert run.other_files() == {"artifacts/a/b.txt": 3, "stdout": 4}
 
 
 def test_what_is_read_of_a_run_in_progress(store: Store) -> None:
@@ -207,15 +207,15 @@ def test_what_was_removed_meanwhile_has_no_records(store: Store, monkeypatch: py
         path.unlink()
         return 1
 
-    monkeypatch.setattr(run_directory, "plain_size", removed)
+    monkeypatch.setattr(file_tree, "plain_size", removed)
     assert list(RunDirectory(recording.folder).reader().entries()) == []
     recording.close()
 
 
 def test_an_address_is_64_small_hex_digits() -> None:
-    assert is_run_id("0123456789abcdef" * 4)
+    assert layout.is_run_id("0123456789abcdef" * 4)
     for text in ("", "0" * 63, "0" * 65, "0" * 63 + "g", "A" * 64, "X" * 64):
-        assert not is_run_id(text)
+        assert not layout.is_run_id(text)
 
 
 def test_a_copy_goes_by_its_content_and_a_link_by_where_it_leads(store: Store, tmp_path: Path) -> None:
@@ -267,15 +267,15 @@ def test_what_the_system_refuses_is_a_failure_of_storage(store: Store, monkeypat
     def refused(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(run_directory, "plain_size", refused)
+    monkeypatch.setattr(file_tree, "plain_size", refused)
     with pytest.raises(StorageFailure, match="Permission denied") as log:
         run.reader()
     assert log.value.path == run.path / layout.EVENTS_FILE
-    monkeypatch.setattr(run_directory, "read_whole", refused)
+    monkeypatch.setattr(file_tree, "read_whole", refused)
     with pytest.raises(StorageFailure, match="Permission denied") as config:
         _ = run.config
     assert config.value.path == run.path / layout.CONFIG_FILE
-    monkeypatch.setattr(run_directory, "file_names", refused)
+    monkeypatch.setattr(file_tree, "file_names", refused)
     work = RunDirectory(run.path.parent / layout.WORK_FOLDER / "x")
     with pytest.raises(StorageFailure, match="Permission denied") as folder:
         work.other_files()
@@ -291,6 +291,6 @@ def test_of_a_sealed_run_nothing_may_be_removed_meanwhile(store: Store, monkeypa
         path.unlink()
         return size
 
-    monkeypatch.setattr(run_directory, "plain_size", removed)
+    monkeypatch.setattr(file_tree, "plain_size", removed)
     with pytest.raises(StorageFailure, match="No such file"):
         run.reader()

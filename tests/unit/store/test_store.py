@@ -26,7 +26,7 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine
 from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store import store as store_module
+from exprec.recorder.store import file_tree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.work_run import Sealed, Summary
@@ -162,7 +162,7 @@ def test_a_folder_that_may_not_be_looked_into_is_a_failure_of_storage(
     def denied(path: Path) -> bool:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", denied)
+    monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(StorageFailure, match="closed/run: Permission denied"):
         find_run("closed/run", store.path)
 
@@ -432,7 +432,7 @@ def test_a_tag_that_cannot_be_read_is_a_failure_of_storage(store: Store, monkeyp
     def refused(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(store_module, "read_whole", refused)
+    monkeypatch.setattr(file_tree, "read_whole", refused)
     with pytest.raises(StorageFailure, match="Permission denied") as raised:
         store.tags()
     assert raised.value.path == store.path / "tags" / "best"

@@ -254,7 +254,7 @@ def test_an_artifact_is_the_bytes_of_its_file(store: Store, tmp_path: Path) -> N
     recording.add_artifact("out/model.bin", source)
     recording.add_artifact("model.bin", source, max_bytes=256)
     sealed = recording.seal(DONE)
-    kept = {name: path.read_bytes() for name, path in RunDirectory(sealed.path).other_files().items()}
+    kept = {name: (sealed.path / name).read_bytes() for name in RunDirectory(sealed.path).other_files()}
     assert kept == {"artifacts/out/model.bin": source.read_bytes(), "artifacts/model.bin": source.read_bytes()}
     assert RunDirectory(sealed.path).head["files"]["artifacts/model.bin"]["size"] == 256
 

@@ -1,0 +1,144 @@
+"""Read access to a folder of files, wherever it is stored: the protocol, and its implementation on disk."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from exprec.recorder.errors import StorageFailure
+from exprec.recorder.format.hashing import file_names
+from exprec.recorder.fs.safe_read import EntryKind, kind_of, plain_size, read_whole
+
+if TYPE_CHECKING:
+    from exprec.recorder.fs.digests import Digest
+
+_CHUNK_BYTES = 64 * 1024
+
+
+class ByteSource(Protocol):
+    """Bytes that can be read at any offset."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most `size` bytes from `offset` on; b"" at the end."""
+        ...
+
+
+class FileTree(Protocol):
+    """A folder of files: a run or a whole store, on disk or in a git revision.
+
+    Names are paths in the folder with slashes (`artifacts/a.bin`); "" is the folder itself. What cannot be read
+    raises OSError, a name that does not exist FileNotFoundError. `read`, `size` and `digest` raise Damaged for an
+    entry that is not a regular file, and for a link in the place of a folder above it.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The folder as messages show it; `path / name` is one of its files."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name of the folder itself."""
+        ...
+
+    def subtree(self, name: str) -> FileTree:
+        """Return a folder in it, which need not exist."""
+        ...
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names directly in a folder, sorted."""
+        ...
+
+    def files(self) -> list[str]:
+        """Return the names of everything below that is not a folder, sorted."""
+        ...
+
+    def kind(self, name: str) -> EntryKind:
+        """Return what is stored under a name; links are not followed."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Return the size of a regular file in bytes."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a regular file. Raises Damaged for one larger than exprec ever writes."""
+        ...
+
+    def open(self, name: str) -> ByteSource:
+        """Open a file for reading at any offset. Raises StorageFailure. Check its kind or size first."""
+        ...
+
+    def digest(self, name: str) -> Digest:
+        """Return size, SHA-256 and git id of a regular file, which is read once."""
+        ...
+
+
+class FileSource:
+    """The bytes of a file on disk, which another process may still be writing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises StorageFailure."""
+        self.path = path
+        try:
+            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StorageFailure(path, error) from error
+        weakref.finalize(self, os.close, self._handle)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most `size` bytes from `offset` on. Raises StorageFailure."""
+        try:
+            return os.pread(self._handle, size, offset)
+        except OSError as error:
+            raise StorageFailure(self.path, error) from error
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole file in pieces of bounded size. Raises StorageFailure."""
+        offset = 0
+        while piece := self.read(offset, _CHUNK_BYTES):
+            yield piece
+            offset += len(piece)
+
+
+class FolderTree:
+    """A folder on disk; see `FileTree`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    def subtree(self, name: str) -> FolderTree:
+        return FolderTree(self.path / name)
+
+    def names(self, folder: str = "") -> list[str]:
+        with os.scandir(self.path / folder) as entries:
+            return sorted(entry.name for entry in entries)
+
+    def files(self) -> list[str]:
+        return file_names(self.path)
+
+    def kind(self, name: str) -> EntryKind:
+        return kind_of((self.path / name).lstat().st_mode)
+
+    def size(self, name: str) -> int:
+        return plain_size(self.path / name, self.path)
+
+    def read(self, name: str) -> bytes:
+        return read_whole(self.path / name)
+
+    def open(self, name: str) -> FileSource:
+        return FileSource(self.path / name)
+
+    def digest(self, name: str) -> Digest:
+        # Imported here because hashlib loads slowly, and most commands hash nothing.
+        from exprec.recorder.fs.digests import digest_of
+
+        self.size(name)
+        return digest_of(self.path / name)
