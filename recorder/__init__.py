@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig
     from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
     from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
-    from exprec.recorder.experiment.recorded import RecordedProposer as RecordedProposer
     from exprec.recorder.experiment.runner import GenericExperimentRunner as GenericExperimentRunner
+    from exprec.recorder.proposers.recorded import RecordedProposer as RecordedProposer
     from exprec.recorder.schema.event_types import EventTypes as EventTypes
     from exprec.recorder.sessions.python import Run as Run
     from exprec.recorder.sessions.python import record as record
@@ -37,7 +37,7 @@ _MODULES = {
     "GenericExperimentRunner": "experiment.runner",
     "LiveStateProvider": "state.provider",
     "OptimizationLoop": "experiment.loop",
-    "RecordedProposer": "experiment.recorded",
+    "RecordedProposer": "proposers.recorded",
     "Run": "sessions.python",
     "RunDirectory": "store.run_directory",
     "SecretGuard": "diagnostics.secret_guard",

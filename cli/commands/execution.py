@@ -25,9 +25,9 @@ from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, 
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import PreparedExperiment
-from exprec.recorder.experiment.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
+from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.sessions.session import RunOutcome
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store

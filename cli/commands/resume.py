@@ -15,8 +15,8 @@ from exprec.cli.terminal import known_secrets, processors, store_path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.recorded import RecordedProposer
 from exprec.recorder.format import layout
+from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.replay.messages import line_difference_text
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store

@@ -17,8 +17,8 @@ from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, Problem, SecretFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import PreparedExperiment, prepare_experiment
-from exprec.recorder.experiment.recorded import RecordedProposer
 from exprec.recorder.format import canonical_json
+from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 

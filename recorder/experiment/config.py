@@ -81,6 +81,19 @@ class ModelConfig:
         """The model as people know it: a script without folder and digest."""
         return f"scripted:{self.script.name}" if self.script else self.model
 
+    @property
+    def request_settings(self) -> dict[str, Any]:
+        """The settings in a request, beside its messages: those that are given and can change an answer."""
+        settings = {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "reasoning_effort": self.reasoning_effort,
+            "reasoning_summary": self.reasoning_summary,
+            "thinking_budget": self.thinking_budget,
+            "thinking_config": self.thinking_config,
+        }
+        return {key: value for key, value in settings.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class ExperimentConfig:

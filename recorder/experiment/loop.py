@@ -36,8 +36,8 @@ from exprec.recorder.experiment.listener import listener_errors, shielded_listen
 from exprec.recorder.experiment.prompts import Attempt, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, Negotiation, Verdict
 from exprec.recorder.experiment.proposer_setup import load_proposer, search_space
-from exprec.recorder.experiment.recorded import UnrecordedRequest
 from exprec.recorder.proposers.protocol import ProposalRequest, Proposer
+from exprec.recorder.proposers.recorded import UnrecordedRequest
 from exprec.recorder.sessions.session import Session, error_text
 from exprec.recorder.state.provider import Listener
 from exprec.recorder.store.work_run import Recording

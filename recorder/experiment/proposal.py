@@ -14,11 +14,11 @@ from typing import Any
 from exprec.recorder import events
 from exprec.recorder.documents.parsers import MAX_DEPTH
 from exprec.recorder.errors import NotEncodable
+from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation.evaluator import Simulator
 from exprec.recorder.experiment.prompts import correction
-from exprec.recorder.experiment.proposer_setup import model_settings
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
 from exprec.recorder.state.provider import LiveStateProvider
@@ -103,26 +103,24 @@ class Negotiation:
         if not self._proposer.is_model:
             return
         failed = verdict.outcome == LLM_ERROR
-        shared = {
+        exchange = {
             "agent_id": request.agent_id,
-            "model": self._config.llm.display_name,
+            "iteration": request.iteration,
             "attempt": request.attempt,
+            "model": self._config.llm.display_name,
+            "settings": self._config.llm.request_settings,
+            "messages": [message.as_dict() for message in request.messages],
+            "answer": None if failed else answer.text,
+            "error": verdict.errors[0] if failed else None,
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.completion_tokens,
             "latency_seconds": answer.latency_seconds,
         }
-        exchange = self._provider.record_exchange(
-            {
-                **shared,
-                "iteration": request.iteration,
-                "settings": model_settings(self._config.llm),
-                "messages": [message.as_dict() for message in request.messages],
-                "answer": None if failed else answer.text,
-                "error": verdict.errors[0] if failed else None,
-            }
-        )
+        index = self._provider.record_exchange(exchange)
         self._provider.record_event(
-            request.iteration, events.LLM_CALL, {**shared, "exchange": exchange, "outcome": verdict.outcome}
+            request.iteration,
+            events.LLM_CALL,
+            {**call_fields(exchange), "exchange": index, "outcome": verdict.outcome},
         )
 
 

@@ -6,7 +6,6 @@ How a proposer works is told in the package `recorder.proposers`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from exprec.recorder.experiment.config import ModelConfig
 from exprec.recorder.experiment.constraints import PolicyConstraints
@@ -28,7 +27,7 @@ def load_proposer(model: ModelConfig, config_dir: Path) -> Proposer:
     if model.model.startswith(_SCRIPTED):
         name, _, digest = model.model.removeprefix(_SCRIPTED).partition("#sha256=")
         return ScriptedProposer(model.script or config_dir / name, digest or None)
-    return ModelProposer(model.model, model_settings(model), model.timeout_seconds)
+    return ModelProposer(model.model, model.request_settings, model.timeout_seconds)
 
 
 def search_space(constraints: PolicyConstraints | None) -> tuple[Parameter, ...]:
@@ -39,16 +38,3 @@ def search_space(constraints: PolicyConstraints | None) -> tuple[Parameter, ...]
         Parameter(allowed.name, allowed.param_type, allowed.min_value, allowed.max_value, allowed.allowed_values)
         for allowed in constraints.allowed_parameters
     )
-
-
-def model_settings(model: ModelConfig) -> dict[str, Any]:
-    """What is asked of a model beside the messages: the settings that were given and can change its answer."""
-    settings = {
-        "temperature": model.temperature,
-        "max_tokens": model.max_tokens,
-        "reasoning_effort": model.reasoning_effort,
-        "reasoning_summary": model.reasoning_summary,
-        "thinking_budget": model.thinking_budget,
-        "thinking_config": model.thinking_config,
-    }
-    return {key: value for key, value in settings.items() if value is not None}

@@ -14,9 +14,9 @@ from exprec.recorder.diff.json_values import Difference, differences
 from exprec.recorder.errors import ExperimentFailed, InvalidInput
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.state.provider import Listener
 from exprec.recorder.store.log import Entry

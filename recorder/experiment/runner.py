@@ -20,8 +20,8 @@ from exprec.recorder.experiment.loop import (
     prepare_experiment,
 )
 from exprec.recorder.experiment.proposer_setup import load_proposer
-from exprec.recorder.experiment.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.proposers.protocol import Proposer
+from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.sessions.session import RunOutcome, Session
 from exprec.recorder.state.provider import Listener, LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem
 from exprec.recorder.events import Event
+from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema import engine
@@ -194,7 +195,7 @@ class ExchangeLog:
     def append(self, exchange: Mapping[str, Any]) -> int:
         """Check, encode and append one exchange; returns its index. Raises as EventLog.append does."""
         line, decoded = canonical_json.encode_checked({**exchange, "index": self.count})
-        validator = engine.validator("exchange.v1")
+        validator = engine.validator(EXCHANGE_SCHEMA)
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
         self._secrets.check("exchange", line, decoded)
@@ -263,7 +264,7 @@ class ExchangeReader(_LineReader):
                 exchange = canonical_json.decode(line)
             except ValueError as error:
                 raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
-            problems = engine.problems(exchange, "exchange.v1")
+            problems = engine.problems(exchange, EXCHANGE_SCHEMA)
             if problems:
                 raise Damaged(self._path, str(problems[0]), index + 1)
             if exchange["index"] != index:

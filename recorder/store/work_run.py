@@ -22,6 +22,7 @@ from exprec.recorder.errors import (
     StorageFailure,
 )
 from exprec.recorder.events import LLM_CALL
+from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import blob_id, file_names, folder_id, sha256_of, tree_id
 from exprec.recorder.fs import durable
@@ -263,7 +264,7 @@ class Recording:
         so that a later version with more types gives the same address."""
         names = set(self.events.schema_names)
         if self.exchanges.count:
-            names.add("exchange.v1")
+            names.add(EXCHANGE_SCHEMA)
         return {name: self._types.schema(name) for name in sorted(names)}
 
     def _run_head(self, summary: Summary, digests: Mapping[str, Digest]) -> dict[str, Any]:

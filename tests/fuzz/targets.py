@@ -32,11 +32,11 @@ from exprec.recorder.documents.loader import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
 from exprec.recorder.experiment.config import ExperimentConfig, ModelConfig
 from exprec.recorder.experiment.proposal import judge
-from exprec.recorder.experiment.recorded import RecordedProposer
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.payments import PaymentSimulator, check_policy, check_scenario
 from exprec.recorder.payments.policy.tree import compile_policy
 from exprec.recorder.payments.scenario.scenario import compile_scenario
+from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.proposers.scripted import ScriptedProposer
 from exprec.recorder.query.listing import list_runs
 from exprec.recorder.schema.display_template import Template

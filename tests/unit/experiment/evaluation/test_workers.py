@@ -25,11 +25,11 @@ from exprec.recorder.errors import (
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation import workers
 from exprec.recorder.experiment.evaluation.simulators import Recipe
-from exprec.recorder.experiment.recorded import UnrecordedRequest
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.proposers.protocol import ModelFailure
+from exprec.recorder.proposers.recorded import UnrecordedRequest
 from exprec.recorder.proposers.scripted import ScriptExhausted
 from exprec.recorder.sessions.command.event_channel import InvalidLine
 from exprec.recorder.store.store import Store

@@ -12,9 +12,9 @@ import pytest
 
 from exprec.recorder.errors import Damaged
 from exprec.recorder.experiment.config import ModelConfig
-from exprec.recorder.experiment.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
+from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import answer, asking, runner
@@ -173,7 +173,7 @@ class TestRun:
 
     def test_another_course_leaves_nothing(self, tmp_path: Path) -> None:
         _, again, proposer = self.recorded(tmp_path)
-        del proposer._left[4]
+        del proposer._exchanges._unused[4]
         with pytest.raises(UnrecordedRequest):
             asyncio.run(again.run())
         assert again.sealed is None

@@ -1,0 +1,107 @@
+"""The proposer that answers from the exchanges of a recorded run, without model, network or key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from exprec.recorder.diff.json_values import Difference, differences
+from exprec.recorder.errors import ExprecError
+from exprec.recorder.exchanges import Exchange, RecordedExchanges, request_fields
+from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
+from exprec.recorder.replay.messages import difference_lines
+
+
+class UnrecordedRequest(ExprecError):
+    """A request was made that the recorded run did not make: the experiment diverged from it.
+
+    `differences` are those from the nearest recorded request, and `nearest` is the index of its exchange; None when
+    every recorded exchange has been used.
+    """
+
+    exit_code = 1
+
+    def __init__(self, request: Mapping[str, Any], nearest: int | None, found: Sequence[Difference]) -> None:
+        self.nearest, self.differences = nearest, tuple(found)
+        described = f"iteration {request['iteration']}, {request['agent_id']}, attempt {request['attempt']}"
+        lines = [f"this request was not recorded: {described}"]
+        if nearest is None:
+            lines.append("no recorded exchange is left to compare it with")
+        else:
+            lines.append(f"the nearest recorded one is exchange {nearest}; it differs in:")
+            lines += difference_lines(found)
+        super().__init__("\n".join(lines))
+
+
+class RequestedModel(Protocol):
+    """The model that requests are made to: the `llm` section of an experiment."""
+
+    @property
+    def display_name(self) -> str:
+        """The recorded name of the model."""
+        ...
+
+    @property
+    def request_settings(self) -> Mapping[str, Any]:
+        """The settings that are part of each request."""
+        ...
+
+
+class RecordedProposer:
+    """Answers each request with the recorded response to the same request, and each response once.
+
+    Two requests are the same if agent, iteration, attempt, model, settings and messages are equal.
+    """
+
+    is_model = True
+
+    def __init__(self, exchanges: Iterable[Exchange], model: RequestedModel, then: Proposer | None = None) -> None:
+        """Answer from `exchanges`, those of a recorded run (`RunDirectory.exchanges()`).
+
+        `model` is the model that the experiment asks now (`ExperimentConfig.llm`). `then` answers once every recorded
+        exchange has been used, to continue an interrupted run; without it, any further request is unrecorded.
+        """
+        self._exchanges = RecordedExchanges(exchanges)
+        self._model = model.display_name
+        self._settings = dict(model.request_settings)
+        self._then = then
+
+    @property
+    def unused(self) -> int:
+        """The number of recorded exchanges that have not been used."""
+        return len(self._exchanges)
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        """Return the recorded answer, with its recorded tokens and latency (in seconds).
+
+        Raises:
+            UnrecordedRequest: No unused exchange has this request.
+            ModelFailure: The model failed then.
+        """
+        if not self._exchanges and self._then is not None:
+            return await self._then.propose(request)
+        asked = {
+            "agent_id": request.agent_id,
+            "iteration": request.iteration,
+            "attempt": request.attempt,
+            "model": self._model,
+            "settings": self._settings,
+            "messages": [message.as_dict() for message in request.messages],
+        }
+        exchange = self._exchanges.take(asked)
+        if exchange is None:
+            raise self._unrecorded(asked)
+        if exchange["answer"] is None:
+            raise ModelFailure(exchange["error"] or "", exchange["latency_seconds"])
+        return Answer(
+            exchange["answer"],
+            exchange["prompt_tokens"],
+            exchange["completion_tokens"],
+            exchange["latency_seconds"],
+        )
+
+    def _unrecorded(self, asked: Mapping[str, Any]) -> UnrecordedRequest:
+        nearest = self._exchanges.find_nearest(asked, lambda old, new: len(differences(old, new)))
+        if nearest is None:
+            return UnrecordedRequest(asked, None, ())
+        return UnrecordedRequest(asked, nearest["index"], differences(request_fields(nearest), asked))
