@@ -1,4 +1,4 @@
-"""The command `exprec`, and what a program may want of it: the live display of a run that it records."""
+"""The command line of exprec, and the live display that a recording program can use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 def live_display(
     verbose_config: VerboseConfig | None = None, stream: TextIO | None = None, *, color: bool = False
 ) -> EventDisplay:
-    """What shows the events of a run while it is recorded: `record("train", display=live_display())`.
+    """Return a display that prints events while they are recorded: `record("train", display=live_display())`.
 
-    It shows what the commands show by default, or what `verbose_config` selects, on stdout or another stream.
+    It prints what `exprec run` prints by default, or what `verbose_config` selects, to stdout or to `stream`.
     """
-    # Imported here because every command imports this package, and not every one displays events.
-    from exprec.recorder.display import display
+    # Imported here because every command imports this package, and most do not display events.
+    import sys
 
-    return display.live_display(verbose_config, stream, color=color)
+    from exprec.cli.terminal import make_console
+    from exprec.recorder.display.display import LiveDisplay
+    from exprec.recorder.display.options import VerboseConfig
+
+    return LiveDisplay(make_console(stream or sys.stdout, color=color), verbose_config or VerboseConfig())

@@ -1,6 +1,6 @@
-"""Where the command `exprec` starts: it answers what needs no command, and has all else done by `main`.
+"""The entry point of `exprec` and of `python -m exprec.cli`: prints the version itself, calls `main` for the rest.
 
-It parses nothing, and imports nothing that takes time: click alone takes longer than Python itself needs to start.
+It imports nothing that takes time: importing click alone takes longer than Python needs to start.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ def main() -> None:
     """Run the command of this process and exit with its code."""
     if sys.argv[1:] == ["--version"]:
         try:
-            # Not through a buffer, in which it would stay when it cannot be written.
+            # Unbuffered: a buffered text could fail to be written at exit, when the exit code is settled.
             os.write(1, f"exprec {VERSION}\n".encode())
         except OSError:
-            # What cannot be written is told by the other way, which tries again.
+            # The command below tries again and reports the error.
             pass
         else:
             return
-    # What is imported stays to the end. To look through all of it for what could go, again and again and at the end
-    # once more, takes longer than to show a small run.
+    # Imported modules stay alive until the process ends. Searching them for garbage, repeatedly and once more at exit,
+    # takes longer than showing a small run.
     gc.disable()
     from exprec.cli import main as commands
 
@@ -34,3 +34,7 @@ def main() -> None:
         commands.main()
     finally:
         gc.freeze()
+
+
+if __name__ == "__main__":
+    main()

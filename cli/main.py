@@ -1,7 +1,4 @@
-"""The command `exprec`: its subcommands by name, and errors turned into messages and exit codes.
-
-What the subcommands do is told in a file each; a file is imported only when its command is called.
-"""
+"""The command `exprec`: its subcommands by name, and errors as messages and exit codes."""
 
 from __future__ import annotations
 
@@ -17,27 +14,27 @@ from exprec.recorder.errors import Damaged, ExprecError, InvalidInput
 from exprec.recorder.version import VERSION
 
 _COMMANDS = {
-    "init": "Create a store, and set up git to show and verify runs.",
-    "run": "Run an experiment or any command, and record it.",
-    "resume": "Go on with an interrupted run.",
-    "rerun": "Execute runs again, offline, and say whether they reproduce.",
-    "show": "Print a recorded experiment as it printed when it ran.",
+    "init": "Create a store; set up git to display and verify runs.",
+    "run": "Run an experiment or any command, and record the run.",
+    "resume": "Resume an interrupted run.",
+    "rerun": "Execute runs again, offline, and report whether they reproduce.",
+    "show": "Print a recorded run exactly as it was printed when it ran.",
     "log": "List the runs of a store.",
     "diff": "Compare two runs.",
-    "tag": "Give runs names.",
-    "verify": "Prove that runs are what was recorded.",
-    "review": "Tell what a branch does to runs.",
-    "gc": "Remove what interrupted runs left behind.",
+    "tag": "Create, delete and list tags: names of runs.",
+    "verify": "Verify that runs are exactly what was recorded.",
+    "review": "Summarize the runs a branch adds, changes or removes.",
+    "gc": "Remove interrupted runs and files left by a crash.",
     "check": "Validate experiments, scenarios and policies.",
-    "simulate": "Evaluate one set of policies once.",
-    "schema": "List and print the schemas of all formats.",
+    "simulate": "Simulate a payment scenario once.",
+    "schema": "List the schemas of all formats, or print one.",
 }
 _INTERRUPTED = 130
 _WRITE_FAILED = 6
 
 
 class CommandGroup(click.Group):
-    """The subcommands, imported when called; the errors exprec raises on purpose end with their exit code."""
+    """Import a subcommand when it is called, and turn an ExprecError into a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -49,7 +46,7 @@ class CommandGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # From the table above: help shall not import every command.
+        # From the table above, so that --help does not import every command.
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
@@ -57,17 +54,17 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ExprecError as error:
-            # Problems in files stand as compilers write them, so that editors can jump there.
+            # Problems in files are printed as compilers print them, so that editors can jump to the line.
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
-            # It may quote what somebody wrote into a file. Imported here because few commands end so.
+            # The message may quote text from files. Imported here because most commands end without an error.
             from exprec.recorder.diagnostics import SecretGuard, visible
 
             click.echo(visible(SecretGuard(known_secrets()).redacted(message), keep="\n"), err=True)
             ctx.exit(error.exit_code)
         except RecursionError:
-            # Nothing that exprec wrote: it refuses such values.
-            message = "a value in these files is nested too deeply; `exprec verify` names the line of a run"
+            # exprec refuses to write such values, so the files come from elsewhere.
+            message = "a value in these files is nested too deeply; `exprec verify RUN` reports its line"
             click.echo(f"exprec: {message}", err=True)
             ctx.exit(Damaged.exit_code)
 
@@ -75,7 +72,7 @@ class CommandGroup(click.Group):
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="exprec", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Run iterative experiments, record every event, and show, compare and prove what was recorded.
+    """Record experiments, commands and programs, event by event; show, compare, verify and reproduce the runs.
 
     \b
     Example:
@@ -86,7 +83,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command of this process and exit with its code."""
-    # The display is UTF-8 with plain newlines in every locale.
+    # Output is UTF-8 with plain newlines in every locale.
     _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -96,7 +93,7 @@ def main() -> None:
         code = _run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does: nothing is left to say to it.
+        # The reader of the output has exited, as `head` does: there is nothing to report.
         _forget_stdout()
     except OSError as error:
         what = "cannot write the output" if error.filename is None else ascii(error.filename)
@@ -107,7 +104,7 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Let a stream that is closed be empty or lead nowhere: else the next file that is opened would be taken for it."""
+    """Open closed standard streams on /dev/null: otherwise the next file opened would get the number of one."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
@@ -115,7 +112,7 @@ def _open_streams() -> None:
 
 
 def _forget_stdout() -> None:
-    """Let Python's own flush at exit go nowhere, instead of failing once more."""
+    """Send the flush at interpreter exit to /dev/null, where it cannot fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

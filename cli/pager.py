@@ -1,7 +1,4 @@
-"""A pager behind the output of a command, where somebody reads it on a terminal.
-
-Which pager that is and whether there is a terminal is told in `environment`; what is printed is up to the commands.
-"""
+"""A pager for the output of a command on a terminal."""
 
 from __future__ import annotations
 
@@ -19,26 +16,26 @@ import click
 from exprec.cli.terminal import pager_command, pager_environment
 
 _SYNTAX = frozenset("|&;<>()$`*?[]#~=%!{}\n")
-"""Characters that mean something to a shell and not only to the splitting into words."""
+"""Characters with a meaning to the shell beyond word splitting."""
 _NOT_STARTED = (126, 127)
-"""What a shell exits with when there is no such program, or none that can be executed."""
+"""Exit codes of a shell for a program that is not executable, or does not exist."""
 
 
 @contextmanager
 def paged(enabled: bool) -> Iterator[TextIO]:
-    """A stream to print to: a pager if `enabled` and stdout is a terminal, else stdout itself.
+    """Yield a stream to print to: a pager if `enabled` and stdout is a terminal, else stdout itself.
 
-    The block ends when the user has left the pager. Who leaves it early has seen enough: what follows is neither
-    printed nor an error. What the block has to say on stderr is best said after it, when the pager is gone.
+    The block ends when the user has left the pager; leaving it before the end of the output is not an error. Print
+    to stderr after the block, when the pager no longer covers the screen.
     """
     command = pager_command() if enabled else None
     if command is None:
         yield sys.stdout
         return
-    # Ctrl-C is the pager's: in `less` it ends a search, and shall not end what there is to be searched. It is
-    # left to it before it starts, and not by SIG_IGN, which it would inherit.
+    # Ctrl-C belongs to the pager: in `less` it stops a search, and must not stop the output being searched. The
+    # handler is set before the pager starts; SIG_IGN would be inherited by it.
     before = signal.signal(signal.SIGINT, lambda *_: None)
-    process = _started(command)
+    process = _start_pager(command)
     if process is None:
         signal.signal(signal.SIGINT, before)
         yield sys.stdout
@@ -57,11 +54,11 @@ def paged(enabled: bool) -> Iterator[TextIO]:
         click.echo(f"exprec: the pager '{command}' could not be started; --no-pager prints without one", err=True)
 
 
-def _started(command: str) -> subprocess.Popen[bytes] | None:
-    """The process of a pager, or None where it cannot be started."""
+def _start_pager(command: str) -> subprocess.Popen[bytes] | None:
+    """Start a pager; None if it cannot be started."""
     sys.stdout.flush()
     try:
-        words = ["/bin/sh", "-c", command] if _SYNTAX & set(command) else shlex.split(command)
-        return subprocess.Popen(words, stdin=subprocess.PIPE, env=pager_environment())
+        argv = ["/bin/sh", "-c", command] if _SYNTAX & set(command) else shlex.split(command)
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, env=pager_environment())
     except (OSError, ValueError):
         return None

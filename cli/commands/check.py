@@ -1,7 +1,4 @@
-"""The `check` command: whether files that a user wrote are valid, with every problem of every file.
-
-It runs nothing and records nothing; what is valid is decided in `recorder`.
-"""
+"""`exprec check`: validate the files of a user and list every problem."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from exprec.recorder.errors import InvalidInput, Problem
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found out about one file; `kind` is None when it cannot be read."""
+    """The problems and warnings of one file; `kind` is None if it cannot be read."""
 
     file: str
     kind: str | None
@@ -38,21 +35,24 @@ class Report:
         }
 
 
-@click.command(
-    short_help="Check experiments, scenarios and policies.",
-    epilog="\b\nExamples:\n  exprec check experiment.yaml\n  exprec check --json examples/castro/*.yaml policy.json",
-)
+@click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file, one per line.")
 @click.pass_context
 def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
-    """Check experiments, scenarios and policies without simulating anything.
+    """Validate experiments, scenarios and policies without running them.
 
-    A simulator of your own is imported, to see whether it is there.
+    A custom simulator is imported, to see whether it can be.
 
-    Every problem of every file is listed as `file:line: key: what is wrong`. What a file is follows from
-    its content: a policy has a payment_tree, a scenario has simulation or agents, all else is taken for
-    an experiment. Exits with 0 when all files are valid, with 2 otherwise.
+    Every problem of every file is listed as `file:line: key: what is wrong`. The content of a file decides what it
+    is: a policy has a payment_tree, a scenario has simulation or agents, everything else is an experiment.
+
+    Exit code 0 if all files are valid, else 2.
+
+    \b
+    Example:
+      exprec check experiment.yaml
+      exprec check --json examples/castro/*.yaml policy.json
     """
     reports = []
     for file in files:
@@ -88,7 +88,7 @@ def _kind(value: Any) -> str:
 
 
 def _check(document: Document, kind: str, folder: Path) -> Sequence[str]:
-    """The warnings about a valid document. Raises InvalidInput with every problem of any other."""
+    """Return the warnings about a valid document. Raises InvalidInput with every problem of an invalid one."""
     if kind == "experiment":
         from exprec.recorder.experiment.config import ExperimentConfig
 
@@ -112,7 +112,7 @@ def _show(report: Report) -> None:
 
 
 def _show_json(report: Report) -> None:
-    # ASCII, so that a file name that is not text can be written to any terminal.
+    # ASCII: a file name need not be valid text.
     click.echo(json.dumps(report.as_dict(), sort_keys=True))
 
 

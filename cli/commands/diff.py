@@ -1,7 +1,4 @@
-"""`exprec diff`: what was asked differently in two runs, where they parted, and what it came to.
-
-It finds the runs and prints; what differs is found in `recorder.compare`, how it looks is told in `render`.
-"""
+"""`exprec diff`: compare two runs."""
 
 from __future__ import annotations
 
@@ -10,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.options import color_option, complete_run, json_option, pager_option, store_option
-from exprec.cli.terminal import store_path, wants_color, wants_progress
+from exprec.cli.completion import complete_run
+from exprec.cli.options import color_option, json_option, pager_option, store_option
+from exprec.cli.terminal import make_console, store_path, wants_color, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff.result import Comparison
 from exprec.recorder.diff.runs import DEFAULT_LIMIT, compare_runs
@@ -20,27 +18,27 @@ from exprec.recorder.store.store import find_run
 _DIFFERENT = 1
 _JSON_LIMIT = 1000
 _MARKDOWN_BYTES = 60_000
-"""What fits into a comment on GitHub, with room for what is written around it."""
+"""The size of a comment on GitHub (65,536 characters), with room for text around it."""
 
 
-@click.command(short_help="Compare two runs.")
+@click.command()
 @click.argument("old", metavar="A", shell_complete=complete_run)
 @click.argument("new", metavar="B", shell_complete=complete_run)
 @store_option
-@click.option("--stat", is_flag=True, help="Only how many differences of each kind there are, and the result.")
-@click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a comment on a change.")
+@click.option("--stat", is_flag=True, help="Print the number of differences of each kind, and the result.")
+@click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a comment on a pull request.")
 @json_option
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"List at most N differences of a kind.  [default: {DEFAULT_LIMIT}; with --json {_JSON_LIMIT}]",
+    help=f"List at most N differences of each kind.  [default: {DEFAULT_LIMIT}; with --json {_JSON_LIMIT}]",
 )
 @click.option(
     "--exit-code/--no-exit-code",
     "tells",
     default=True,
-    help="Exit with 1 if the runs differ, or with 0 whenever they could be compared.  [default: --exit-code]",
+    help="Exit with 1 if the runs differ, or with 0 even then.  [default: --exit-code]",
 )
 @color_option
 @pager_option
@@ -58,26 +56,23 @@ def diff(
     color: str,
     no_pager: bool,
 ) -> None:
-    """Compare two runs: what was asked differently, where they parted, and what it came to.
+    """Compare two runs: their inputs, the first divergence, and their results.
 
-    A and B are run ids, 4 or more of their first digits, tags, or paths of run directories, sealed or not.
+    A and B are run ids, prefixes of 4 or more digits, tags, or paths of run directories, sealed or not.
 
-    Events are compared by iteration, agent and type, not by line: an iteration more is reported as just that.
-    Values stand as they are in A, an arrow, and as they are in B; costs are in cents, and less is better. Numbers
-    of your own events stand in tables by iteration, with the difference. What commands wrote to stdout and stderr,
-    and artifacts, are compared line by line where they are texts of at most 1 MiB; of larger ones the first
-    difference is told, of other files the sizes. The latency of a model is reported last, as a sum. Equal runs
-    print nothing.
+    Events are aligned by iteration, agent and type, not by line: an extra iteration is reported as such. Values are
+    printed as `A → B`; costs are in cents, and lower is better. Numbers in custom events are printed as tables by
+    iteration, with the difference. The stdout and stderr of commands, and artifacts, are compared line by line if
+    they are text of at most 1 MiB; larger texts by their first difference, other files by size. Model latency comes
+    last, as a total. Equal runs print nothing.
 
-    Exits with 0 if the runs are equal, with 1 if they differ, with 4 when there is no such run, and with 5 when
-    one is damaged.
+    Exit code 0 if the runs are equal, 1 if they differ, 4 if a run does not exist, 5 if one is damaged.
 
-    --json prints one object. `equal` is the answer; `old` and `new` say what the runs are. The kinds of
-    difference are `config`, `divergence` (the first), `only_in`, `costs`, `parameters`, `policies`, `numbers`
-    (of events of your own types), `texts`, `events` (all else), `outputs`, `artifacts`, `result`, `latency` and
-    `files` (the names of all files that differ); each but `divergence`, `only_in`, `latency` and `files` has a
-    `count` and what is `listed` of it. A value that one side does not have is left out. Exchanging A and B
-    exchanges `old` and `new` everywhere, and nothing else.
+    --json prints one object. `equal` is the verdict; `old` and `new` describe the runs. The kinds of difference are
+    `config`, `divergence` (the first), `only_in`, `costs`, `parameters`, `policies`, `numbers` (in custom events),
+    `texts`, `events` (all others), `outputs`, `artifacts`, `result`, `latency` and `files` (the names of all files
+    that differ). Each has a `count` and the differences `listed`, except `divergence`, `only_in`, `latency` and
+    `files`. A value that one side lacks is omitted. Swapping A and B swaps `old` and `new`, and changes nothing else.
 
     \b
     Example:
@@ -86,14 +81,14 @@ def diff(
       exprec diff --json baseline 3f5c | jq '.costs.listed[0].points'
     """
     if stat + as_markdown + as_json > 1:
-        raise click.UsageError("--stat, --md and --json are different outputs; give one of them")
+        raise click.UsageError("--stat, --md and --json exclude each other")
     if stat and limit is not None:
-        raise click.UsageError("--stat lists nothing that --limit could limit; leave one of them out")
+        raise click.UsageError("--limit has no effect with --stat, which lists no differences")
     path = store_path(store)
     runs = [find_run(reference, path) for reference in (old, new)]
     comparison = compare_runs(*runs, limit=limit or (_JSON_LIMIT if as_json else DEFAULT_LIMIT))
     if as_json:
-        # ASCII, so that text of any kind can be written to any terminal.
+        # ASCII: the text of a run may not be printable everywhere.
         click.echo(json.dumps(comparison.as_dict(), sort_keys=True))
     elif as_markdown:
         from exprec.cli.output.comparison import comparison_markdown
@@ -109,10 +104,10 @@ def diff(
 def _print(comparison: Comparison, *, stat: bool, color: str, pages: bool) -> None:
     if comparison.is_equal:
         return
-    # Imported here because programs that read JSON shall not wait for rich.
+    # Imported here because --json does not need it.
     from exprec.cli.output.comparison import comparison_lines
     from exprec.cli.pager import paged
-    from exprec.recorder.display.console import make_console, print_line
+    from exprec.recorder.display.console import print_line
 
     with paged(pages and not stat) as stream:
         console = make_console(stream, color=wants_color(color))
@@ -121,7 +116,7 @@ def _print(comparison: Comparison, *, stat: bool, color: str, pages: bool) -> No
 
 
 def _comment(comparison: Comparison) -> None:
-    """Say to somebody at a terminal why nothing is printed."""
+    """Explain on a terminal why nothing is printed."""
     if comparison.is_equal and wants_progress(shows_events=False):
         sides = " and ".join(dict.fromkeys(visible(side.short_id) for side in (comparison.old, comparison.new)))
-        click.echo(f"exprec: no difference: both are the run {sides}", err=True)
+        click.echo(f"exprec: no differences: both are run {sides}", err=True)

@@ -1,7 +1,4 @@
-"""An experiment executed for a command: displayed while it runs, attested when it is sealed.
-
-Which experiment, and whether it is a new run or goes on with one, is told by the commands.
-"""
+"""Execute an experiment for a command: display it while it runs, and attest it when it is sealed."""
 
 from __future__ import annotations
 
@@ -16,9 +13,8 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.terminal import start_observing, store_path, wants_color, wants_progress
+from exprec.cli.terminal import make_console, start_observing, store_path, wants_color, wants_progress
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import EventDisplay
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, NotAsRecorded, Problem, SimulationError
@@ -40,13 +36,13 @@ jobs_option = click.option(
     metavar="N",
     default=1,
     show_default=True,
-    help="Simulate the samples of an evaluation in N processes, 0: one a core. The results are the same.",
+    help="Simulate the samples of an evaluation in N processes, 0 for one per core. The results are the same.",
 )
 
 
 @dataclass(frozen=True)
 class Output:
-    """What goes to stdout while an experiment runs, and when it is sealed."""
+    """What is printed to stdout while an experiment runs, and when it is sealed."""
 
     listener: Callable[[Event], None] | None
     close: Callable[[GenericExperimentRunner, Sealed], None]
@@ -54,7 +50,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Execution:
-    """An experiment about to be executed: what, where its files lie, and where it is recorded and displayed."""
+    """An experiment to execute: its config and files, its store, and its output."""
 
     config: ExperimentConfig
     folder: Path
@@ -68,9 +64,9 @@ class Execution:
     origin: Mapping[str, str] | None = None
 
     def run(self) -> None:
-        """Execute it, print its output, and add its execution record.
+        """Execute it, seal the run, print its output and add its execution record.
 
-        Raises ExperimentFailed after the failed run is sealed; else as the runner does.
+        Raises ExperimentFailed after a failed run is sealed, and the errors of the runner.
         """
         observation = start_observing(self.folder)
         runner, failure = self._run()
@@ -81,12 +77,12 @@ class Execution:
         except OSError as error:
             click.echo(f"exprec: the run is sealed: {runner.sealed.run_id}", err=True)
             unwritable = None if isinstance(error, BrokenPipeError) else error
-        # After the run id is printed, because a full disk must not keep it back.
+        # After the run id is printed, because a full disk must not suppress it.
         executions = runner.attest(observation())
         if not runner.sealed.is_new:
-            click.echo(f"exprec: reproduced: execution {executions} of this run reached the same address", err=True)
+            click.echo(f"exprec: reproduced: execution {executions} with the same run id", err=True)
         if self.proposer is not None and self.proposer.unused:
-            click.echo(f"exprec: {self.proposer.unused} of the recorded exchanges were not asked for again", err=True)
+            click.echo(f"exprec: {self.proposer.unused} recorded exchanges were not used", err=True)
         if failure is not None:
             raise failure
         if unwritable is not None:
@@ -116,33 +112,33 @@ class Execution:
                 # A new run was removed, and resuming an old one would stop here again.
                 raise
             except (KeyboardInterrupt, ExprecError):
-                say_what_is_left(runner.outcome, self.store, "not sealed; what was recorded is kept", can_resume=True)
+                say_what_is_left(runner.outcome, self.store, "run interrupted", can_resume=True)
                 raise
             return runner, None
 
 
 def say_what_is_left(outcome: RunOutcome | None, store: Store, why: str, *, can_resume: bool) -> None:
-    """Print how to look at an interrupted run, and how to resume it; nothing if nothing was left."""
+    """Print how to inspect an interrupted run, and how to resume it; nothing if nothing was left."""
     name = None if outcome is None else outcome.interrupted_name
     if name is None:
         return
-    click.echo(f"exprec: {why}", err=True)
-    click.echo(f"  to look at it  {command_line('show', name, store.path)}", err=True)
+    click.echo(f"exprec: {why}; kept as {name}", err=True)
+    click.echo(f"  inspect: {command_line('show', name, store.path)}", err=True)
     if can_resume:
-        click.echo(f"  to go on       {command_line('resume', name, store.path)}", err=True)
+        click.echo(f"  resume:  {command_line('resume', name, store.path)}", err=True)
 
 
 def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedProposer:
-    """Who answers as the model answered in a run. Raises InvalidInput when no model was asked in it."""
+    """Return the source of the model responses recorded in a run. Raises InvalidInput if it has none."""
     exchanges = run.exchanges()
     if not exchanges:
-        message = f"the run {run.run_id} has no exchanges to replay: no model was asked in it"
+        message = f"run {run.run_id} has no exchanges to replay: it made no requests to a model"
         raise InvalidInput([Problem((), message, "--replay-exchanges")])
     return RecordedProposer(exchanges, config.llm)
 
 
 def command_line(command: str, name: str, store: Path) -> str:
-    """What a user types to call a command for a run of this store."""
+    """Return the command line of an exprec command for a run of this store."""
     arguments = ["exprec", command, name]
     if store != store_path(None):
         arguments += ["--store", str(store)]
@@ -151,7 +147,7 @@ def command_line(command: str, name: str, store: Path) -> str:
 
 @contextmanager
 def _listening(config: ExperimentConfig, output: Output) -> Iterator[Callable[[Event], None]]:
-    """What is called with each event: the output, as long as somebody reads it, and progress on a terminal."""
+    """Yield the function to call with each event: it updates the output, while stdout is open, and the progress."""
     progress: Callable[[Event], None] | None = None
     broken = False
 
@@ -164,14 +160,12 @@ def _listening(config: ExperimentConfig, output: Output) -> Iterator[Callable[[E
         try:
             output.listener(event)
         except OSError as error:
-            # The experiment may have cost money: it goes on, and is sealed, without its reader.
+            # The experiment may have cost money: it continues, and is sealed, without output.
             broken = True
             why = (
-                "nobody reads the output any more"
-                if isinstance(error, BrokenPipeError)
-                else f"stdout: {error.strerror}"
+                "stdout was closed by its reader" if isinstance(error, BrokenPipeError) else f"stdout: {error.strerror}"
             )
-            click.echo(f"exprec: {why}; the experiment goes on", err=True)
+            click.echo(f"exprec: {why}; the experiment continues", err=True)
 
     with contextlib.ExitStack() as stack:
         if wants_progress(shows_events=output.listener is not None):
@@ -182,9 +176,9 @@ def _listening(config: ExperimentConfig, output: Output) -> Iterator[Callable[[E
 
 
 def chosen_output(selection: VerboseConfig, color: str, *, quiet: bool, as_json: bool) -> Output:
-    """The output for these options of a command. Raises UsageError for two that exclude each other."""
+    """Return the output for the options of a command. Raises UsageError if they exclude each other."""
     if quiet and as_json:
-        raise click.UsageError("-q prints the address only, --json the events: give one of them")
+        raise click.UsageError("--quiet and --json exclude each other")
     return _json_output() if as_json else _quiet_output() if quiet else _display_output(selection, color)
 
 

@@ -1,7 +1,4 @@
-"""`exprec gc`: what interrupted runs left in a store, removed once the user has seen it.
-
-It selects, asks and prints; what is left over and how it is removed is told in `recorder.store.leftovers`.
-"""
+"""`exprec gc`: list garbage, interrupted runs and files left by a crash, and remove it."""
 
 from __future__ import annotations
 
@@ -11,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.options import complete_work, json_option, opened_store, store_option
+from exprec.cli.completion import complete_work
+from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.terminal import can_ask, seconds_since, store_path
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.text import counted
@@ -21,16 +19,16 @@ from exprec.recorder.store.garbage import Leftover, interrupted, leftovers
 from exprec.recorder.store.store import Store
 
 _MAY_BEGIN_SECONDS = 600
-"""So long is left alone what may be the first file of a run that begins."""
+"""Age below which a file that may be the first one of a starting run is kept."""
 _DAY_SECONDS = 86400
 
 
-@click.command(short_help="Remove what interrupted runs left behind.")
+@click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_work)
 @store_option
 @click.option("--keep-days", type=click.IntRange(min=0), metavar="N", help="Keep what was written in the last N days.")
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Remove it without asking.")
+@click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Remove without asking.")
 @json_option
 @click.pass_context
 def gc(
@@ -42,13 +40,13 @@ def gc(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove interrupted runs, and the files that a crash left; with NAMEs, these interrupted runs and nothing else.
+    """Remove interrupted runs and files left by a crash; with NAMEs, only these interrupted runs.
 
-    What would be removed is listed first: iterations begun, events and answers of a model recorded, size. Then it
-    asks. Where nobody can be asked it removes nothing, unless --yes says so. `exprec resume NAME` goes on
-    with an interrupted experiment, and pays for none of its answers again.
+    The garbage is listed first, with the iterations started, the events and model responses recorded, and the size;
+    then exprec asks for confirmation. Without a terminal it removes nothing unless --yes is given. `exprec resume
+    NAME` resumes an interrupted experiment without paying again for its model responses.
 
-    A sealed run is never removed, nor is one that is in progress.
+    Sealed runs and runs in progress are never removed.
 
     \b
     Example:
@@ -56,11 +54,11 @@ def gc(
       exprec gc --yes --keep-days 14
     """
     if dry_run and yes:
-        raise click.UsageError("--dry-run removes nothing, --yes all that is listed: give one of them")
+        raise click.UsageError("--dry-run and --yes exclude each other")
     if as_json and not (dry_run or yes):
-        raise click.UsageError("--json does not ask: give --dry-run or --yes with it")
+        raise click.UsageError("--json does not ask for confirmation; add --dry-run or --yes")
     path = store_path(store)
-    opened = opened_store(path)
+    opened = open_store(path)
     found = [] if opened is None and not names else _found(opened or Store(path), names)
     chosen = [each for each in found if not _is_young(each, keep_days)]
     if not as_json:
@@ -86,7 +84,7 @@ def _found(store: Store, names: Sequence[str]) -> list[Leftover]:
 def _named(store: Store, name: str) -> Leftover:
     run = store.resolve(name)
     if run.path.parent.name != layout.WORK_FOLDER:
-        raise InvalidInput([Problem((), f"the run {run.run_id} is sealed; only interrupted runs are removed")])
+        raise InvalidInput([Problem((), f"run {run.run_id} is sealed; gc removes interrupted runs only")])
     found = interrupted(run.path)
     if found is None:
         raise RunInProgress(run.run_id)
@@ -99,7 +97,7 @@ def _is_young(leftover: Leftover, keep_days: int | None) -> bool:
 
 
 def _show(path: Path, found: Sequence[Leftover], chosen: Sequence[Leftover]) -> None:
-    # Imported here because programs that read JSON shall not wait for rich.
+    # Imported here because --json does not need it.
     from exprec.cli.output.garbage import leftover_lines
 
     for line in leftover_lines(chosen, lambda each: seconds_since(each.changed)):
@@ -108,16 +106,16 @@ def _show(path: Path, found: Sequence[Leftover], chosen: Sequence[Leftover]) -> 
         click.echo(f"exprec: nothing to remove in the store {path}", err=True)
     elif len(chosen) < len(found):
         young = [each for each in found if each not in chosen]
-        click.echo(f"exprec: {_counted(young)} kept: written too recently", err=True)
+        click.echo(f"exprec: kept {_counted(young)}: written too recently", err=True)
 
 
 def _ask(context: click.Context, chosen: Sequence[Leftover]) -> None:
-    """Go on if the user wants it, else leave the command."""
+    """Ask for confirmation; exit unless the user agrees."""
     if not can_ask():
         click.echo(f"exprec: nothing was removed; use --yes to remove {_counted(chosen)}", err=True)
         context.exit(InvalidInput.exit_code)
     if any(each.is_run for each in chosen):
-        click.echo("`exprec resume NAME` goes on with an interrupted experiment; what is removed is gone.", err=True)
+        click.echo("`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.", err=True)
     try:
         wanted = click.confirm(f"Remove {_counted(chosen)}?", err=True)
     except click.Abort:
@@ -133,7 +131,7 @@ def _show_removed(chosen: Sequence[Leftover], removed: Sequence[Leftover]) -> No
 
     for each in chosen:
         if each not in removed:
-            click.echo(f"exprec: {visible(each.name)} stays: it was written to since it was listed", err=True)
+            click.echo(f"exprec: kept {visible(each.name)}: it has changed since it was listed", err=True)
     if removed:
         size = size_text(sum(each.size for each in removed))
         click.echo(f"exprec: removed {_counted(removed)} ({size})", err=True)

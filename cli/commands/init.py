@@ -1,7 +1,4 @@
-"""`exprec init`: a store made before the first run, and git set up to show and verify what is recorded in it.
-
-It decides and prints; what a store consists of is told in `recorder.store`, how git is set up in `git.setup`.
-"""
+"""`exprec init`: create a store, and set up git to display and verify its runs."""
 
 from __future__ import annotations
 
@@ -23,35 +20,35 @@ from exprec.recorder.store.store import Store
 
 _STORE = {
     NEW: "created the store {}",
-    CHANGED: "completed the .gitattributes of the store {}",
-    PRESENT: "{} is a store already",
+    CHANGED: "updated the .gitattributes of the store {}",
+    PRESENT: "{} is already a store",
 }
 _GIT = {
     NEW: "git diff and git log -p now show logs as text (in this clone)",
     CHANGED: "git diff and git log -p now show logs as text by this exprec (in this clone)",
-    PRESENT: "git diff and git log -p show logs as text already",
+    PRESENT: "git diff and git log -p already show logs as text",
 }
 _HOOK = {
     NEW: "installed the hook {}: it verifies runs before they are committed",
-    CHANGED: "replaced the hook {} by that of this exprec",
-    PRESENT: "the hook {} verifies runs already",
+    CHANGED: "replaced the hook {} with that of this exprec",
+    PRESENT: "the hook {} already verifies runs",
 }
 
 
-@click.command(short_help="Create a store, and set up git to show and verify runs.")
+@click.command()
 @store_option
-@click.option("--git", "with_git", is_flag=True, help="Let git diff and git log -p show event logs as text.")
+@click.option("--git", "with_git", is_flag=True, help="Make git diff and git log -p show event logs as text.")
 @click.option("--hook", "with_hook", is_flag=True, help="Install a pre-commit hook that verifies staged runs.")
 @json_option
 def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> None:
-    """Create the store, which is ./runs by default, and say what is there already.
+    """Create a store (./runs by default), and optionally set up git for it.
 
-    `exprec run` creates the store too: what needs this command is --git and --hook. They change this clone
-    alone, its configuration and its hooks, and nothing that is committed; so each clone has its own.
+    `exprec run` also creates the store; this command is needed for --git and --hook. These change only the
+    configuration and the hooks of this clone, not committed files, so run it in every clone.
 
-    With --git, git shows event logs as `exprec show -v` does; `git diff --no-textconv` shows their lines. With
-    --hook, git lets `exprec verify --staged` decide about each commit; `git commit --no-verify` asks it not.
-    A pre-commit hook that is there and not exprec's stays as it is (exit code 2, with the line to add to it).
+    With --git, git shows event logs as `exprec show -v` does; `git diff --no-textconv` shows the JSON lines. With
+    --hook, a pre-commit hook runs `exprec verify --staged`; `git commit --no-verify` skips it. An existing hook of
+    another tool is left unchanged (exit code 2; the message has the line to add to it).
 
     \b
     Example:
@@ -59,7 +56,7 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
       exprec init --store results
     """
     path = store_path(store)
-    # What cannot be set up is found out before anything is made.
+    # Report what cannot be set up before anything is created.
     git = GitSetup(repository_of(path)[0].folder) if with_git or with_hook else None
     made = _create(path)
     shown = git.show_logs(this_program()) if git is not None and with_git else None
@@ -71,22 +68,22 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
         texts = [_STORE[made].format(path), _GIT.get(shown or ""), _HOOK.get(hooked or "", "").format(hook)]
         click.echo("\n".join(visible(text) for text in texts if text))
     if git is not None and git.ignores(path / layout.STORE_FILE):
-        message = f"git ignores {path} (git check-ignore -v {path} says why); runs in it will not be committed"
+        message = f"git ignores {path} (see git check-ignore -v {path}); its runs will not be committed"
         click.echo(f"exprec: warning: {visible(message)}", err=True)
     if hooked == FOREIGN:
-        message = f"this hook is not exprec's and stays as it is; add this line to it: {HOOK_LINE} || exit 1"
+        message = f"this hook is not exprec's and was not changed; add this line to it: {HOOK_LINE} || exit 1"
         raise InvalidInput([Problem((), message, source=str(hook))])
 
 
 def _create(path: Path) -> str:
-    """Create the store or complete it; returns what became of it. Raises NotAStore, StorageFailure."""
+    """Create or update the store; returns NEW, CHANGED or PRESENT. Raises NotAStore, StorageFailure."""
     is_new = not (path / layout.STORE_FILE).exists()
     Store.open_or_create(path)
     return NEW if is_new else CHANGED if _complete_attributes(path / ".gitattributes") else PRESENT
 
 
 def _complete_attributes(path: Path) -> bool:
-    """Add the lines that stores have by now and this file has not; returns whether there were any."""
+    """Add the lines that this file lacks, as one of an older exprec does; returns whether it lacked any."""
     try:
         text = read_whole(path).decode("utf-8", "surrogateescape")
     except OSError as error:

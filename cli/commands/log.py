@@ -1,7 +1,4 @@
-"""`exprec log`: the runs of a store, a line each.
-
-It selects and prints; what a row says is told in `recorder.state.listing`, how it looks in `render`.
-"""
+"""`exprec log`: list the runs of a store."""
 
 from __future__ import annotations
 
@@ -12,19 +9,19 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.options import color_option, json_option, opened_store, pager_option, store_option
-from exprec.cli.terminal import store_path, wants_color
+from exprec.cli.options import color_option, json_option, open_store, pager_option, store_option
+from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.query.listing import ORDERS, Listed, in_order, list_runs, selected
 
 _STATUSES = ("completed", "failed", "interrupted", "running")
 
 
-@click.command(short_help="List the runs of a store.")
+@click.command()
 @store_option
-@click.option("--name", metavar="TEXT", help="Only runs whose name contains TEXT, in upper or lower case.")
-@click.option("--tag", metavar="TEXT", help="Only runs with this tag; * and ? stand for any characters.")
-@click.option("--status", type=click.Choice(_STATUSES), help="Only runs of this status.")
+@click.option("--name", metavar="TEXT", help="Only runs whose name contains TEXT, ignoring case.")
+@click.option("--tag", metavar="TEXT", help="Only runs with a tag that matches TEXT, with the wildcards * and ?.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only runs with this status.")
 @click.option("--sort", type=click.Choice(ORDERS), default="recorded", show_default=True, help="The order of the runs.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N runs of the list.")
 @color_option
@@ -43,15 +40,15 @@ def log(
     no_pager: bool,
     as_json: bool,
 ) -> None:
-    """List the runs of a store, the newest first, and those in progress or interrupted before them.
+    """List the runs of a store: first those in progress or interrupted, then sealed runs, newest first.
 
-    A line has the first digits of the run id, name, status, mode of evaluation or how a command ended, iterations,
-    first, best and final cost in cents, whether the run converged, when it was first recorded, how many executions
-    reached its address (n), and its tags. With --sort, `name` is alphabetical, `cost` begins with the lowest final
-    cost, `iterations` with the fewest.
+    The columns are the abbreviated run id, name, status, evaluation mode or exit status of a command, iterations,
+    first, best and final cost in cents, whether the run converged, when it was first recorded, the number of
+    executions that produced this run id (n), and tags. --sort name is alphabetical, --sort cost lists the lowest
+    final cost first, --sort iterations the fewest iterations.
 
-    A run that cannot be read is listed as damaged and reported on stderr, selected or not; the list then
-    exits with 5 (6 if it was the operating system that refused).
+    A run that cannot be read is listed as damaged and reported on stderr, selected or not; the exit code is then
+    5, or 6 if the operating system refused access.
 
     \b
     Example:
@@ -60,11 +57,11 @@ def log(
       exprec log --json | jq -r 'select(.converged) | .run_id'
     """
     path = store_path(store)
-    opened = opened_store(path)
+    opened = open_store(path)
     rows = [] if opened is None else list_runs(opened)
     shown = in_order(selected(rows, name=name, tag=tag, status=status), sort)[:limit]
     if as_json:
-        # ASCII, so that a tag with a file name that is not text can be written to any terminal.
+        # ASCII: the name of a tag is a file name, which need not be valid text.
         encoded = json.JSONEncoder(sort_keys=True).encode
         sys.stdout.write("".join([f"{encoded(row.as_dict())}\n" for row in shown]))
     elif shown:
@@ -76,26 +73,26 @@ def log(
 
 
 def _print_table(rows: Sequence[Listed], color: str, *, no_pager: bool) -> None:
-    # Imported here because programs that read JSON shall not wait for it.
+    # Imported here because --json does not need it.
     from exprec.cli.output.listing import listing_lines
     from exprec.cli.pager import paged
-    from exprec.recorder.display.console import make_console, print_lines
+    from exprec.recorder.display.console import print_lines
 
     with paged(not no_pager) as stream:
         print_lines(make_console(stream, color=wants_color(color)), listing_lines(rows))
 
 
 def _comment(path: Path, rows: Sequence[Listed], shown: Sequence[Listed], as_json: bool) -> None:
-    """Say on stderr what the list cannot: that there is nothing to list, what the mark means, what is damaged."""
+    """Report on stderr an empty list, the meaning of the mark, and damaged runs."""
     if not rows:
-        click.echo(f"exprec: no runs in the store {path} yet; `exprec run` records one", err=True)
+        click.echo(f"exprec: the store {path} has no runs yet; `exprec run` records one", err=True)
     elif not shown:
         count = f"{len(rows)} runs" if len(rows) > 1 else "the only run"
-        click.echo(f"exprec: none of {count} in the store {path} is selected", err=True)
+        click.echo(f"exprec: none of {count} in the store {path} matches the filters", err=True)
     if not as_json and any(row.shares_inputs for row in shown):
         from exprec.cli.output.listing import SAME_INPUTS
 
-        message = f"{SAME_INPUTS} another run was asked the same (its config.json is equal) and came to something else"
+        message = f"{SAME_INPUTS} another run has the same inputs (config.json is equal) but a different result"
         click.echo(f"exprec: {message}", err=True)
     for row in rows:
         if row.problem is not None:

@@ -1,8 +1,4 @@
-"""`exprec rerun`: runs executed again, offline, to see whether they reproduce.
-
-It prints verdicts and attests them; how a run is executed again is told in `recorder.optimize.rerun` and
-`recorder.command.rerun`.
-"""
+"""`exprec rerun`: execute runs again, offline, and report whether they reproduce."""
 
 from __future__ import annotations
 
@@ -18,7 +14,8 @@ from pathlib import Path
 import click
 
 from exprec.cli.commands.execution import jobs_option
-from exprec.cli.options import complete_run, json_option, store_option
+from exprec.cli.completion import complete_run
+from exprec.cli.options import json_option, store_option
 from exprec.cli.terminal import (
     child_environment,
     known_secrets,
@@ -46,7 +43,7 @@ _NOT_IDENTICAL = 1
 _WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
 
 
-@click.command(short_help="Execute runs again, offline, and say whether they reproduce.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_run)
 @store_option
 @click.option(
@@ -54,7 +51,7 @@ _WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     metavar="DIR",
     default=Path(),
-    help="The folder that a command runs in, or with the simulator that an experiment names.  [default: this one]",
+    help="The directory in which commands run, and with the simulators of experiments.  [default: the current one]",
 )
 @jobs_option
 @json_option
@@ -62,23 +59,23 @@ _WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
 def rerun(
     context: click.Context, runs: tuple[str, ...], store: Path | None, files: Path, jobs: int, as_json: bool
 ) -> None:
-    """Execute runs again and say whether they reproduce. No model is asked, and no key or network needed.
+    """Execute runs again, offline, and report whether they reproduce. Models are not called; no key is needed.
 
-    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. All that is needed of an
-    experiment is in the run: its config.json and the answers that models gave. Only a simulator of your own is looked
-    for in --files, in the version that lies there.
+    RUN is a run id, a prefix of 4 or more digits, a tag, or the path of a run directory. An experiment is executed
+    from the run alone: its config.json and the recorded responses of models. Only a custom simulator is loaded from
+    --files, in its current version.
 
-    A command is executed as it was recorded, in --files; so look at the run first if it is not yours. Its inputs must
-    lie there as they were. It makes its artifacts there once more, has the stdin of exprec unless that is a terminal,
-    and its output is compared, not printed.
+    A command is executed as recorded, in --files; inspect a run first if you did not record it. Its inputs must be
+    there, unchanged. It writes its artifacts there again, reads the stdin of exprec unless that is a terminal, and
+    its output is compared, not printed.
 
     \b
     The verdict is one of
-      identical    the same address, byte for byte; the store gets an attestation
-      diverged     the first event, line of output or artifact that differs, with what was recorded and what came
-      cannot run   why, which says nothing of the run
+      identical    the same run id, byte for byte; the store gets another execution record
+      diverged     the first event, line of output or artifact that differs, as recorded and as executed now
+      cannot run   why the run could not be executed, which does not mean that it fails to reproduce
 
-    Exits with 0 when all runs are identical, else with 1.
+    Exit code 0 if all runs are identical, else 1.
 
     \b
     Example:
@@ -104,7 +101,7 @@ def rerun(
 
 
 def _executed(run: RunDirectory, store: Store, files: Path, guard: SecretGuard, jobs: int) -> Verdict:
-    """Execute a run again, as its type has it, and record it in `store`. Raises as what executes it."""
+    """Execute a run again according to its type, and record it in `store`."""
     if run.type == EXPERIMENT_TYPE:
         with _progress(run) as listener:
             return asyncio.run(rerun_experiment(run, store, files, jobs=jobs, listener=listener))
@@ -112,20 +109,20 @@ def _executed(run: RunDirectory, store: Store, files: Path, guard: SecretGuard, 
         environment = child_environment()
         return rerun_command(run, store, files, environment, secrets=guard, has_input=not sys.stdin.isatty())
     if run.type == layout.PYTHON_RUN:
-        why = "a Python program recorded it: run the program again, which comes to the same address if it reproduces"
+        why = "a Python program recorded it; run the program again, it reproduces if the run id is the same"
         return Verdict(CANNOT_RUN, 0, reasons=(why,))
-    why = f"it is a run of the type {show_value(run.type)}, which this version cannot execute"
+    why = f"this version of exprec cannot execute runs of type {show_value(run.type)}"
     return Verdict(CANNOT_RUN, 0, reasons=(why,))
 
 
 def _sealed(reference: str, store: Path) -> RunDirectory:
-    """A run that is what its address says. Raises InvalidInput for one that is not sealed, NotVerified, RunNotFound."""
+    """Find a sealed run and check its digests. Raises InvalidInput if it is not sealed, NotVerified, RunNotFound."""
     run = find_run(reference, store)
     if not run.is_sealed:
-        hint = "; `exprec resume` goes on with it" if run.type == EXPERIMENT_TYPE else ""
-        message = f"the run {run.run_id} is not sealed{hint}"
+        hint = "; `exprec resume` resumes it" if run.type == EXPERIMENT_TYPE else ""
+        message = f"run {run.run_id} is not sealed{hint}"
         raise InvalidInput([Problem((), message)])
-    # What was observed of its executions is no part of the run.
+    # Execution records are not part of the run.
     problems = [each for each in verify(run, quick=True) if layout.ATTESTATIONS_FOLDER not in str(each.source)]
     if problems:
         raise NotVerified(problems)
@@ -145,7 +142,7 @@ def _progress(run: RunDirectory) -> Iterator[Listener | None]:
 
 
 def _attest(run: RunDirectory, observation: dict[str, object]) -> None:
-    """Keep in the store of the run that it was reached again; a run outside of a store has no place for it."""
+    """Add an execution record to the store of the run; a run outside a store has none."""
     folder = run.path.resolve().parent
     if not layout.is_run_id(run.path.resolve().name) or not (folder / layout.STORE_FILE).is_file():
         click.echo("exprec: the run lies in no store, so nothing was attested", err=True)
@@ -167,11 +164,11 @@ def _as_text(run: RunDirectory, verdict: Verdict) -> str:
 def _place(verdict: Verdict) -> str:
     same = counted(verdict.identical_events, "event")
     if verdict.outcome == IDENTICAL:
-        return f"{same}, the same address"
+        return f"{same}, same run id"
     if verdict.outcome == CANNOT_RUN:
-        return f"after {same} that came again" if verdict.identical_events else "nothing was executed"
+        return f"after {same} reproduced" if verdict.identical_events else "nothing was executed"
     if verdict.event is not None:
-        return f"at {visible(event_name(verdict.event))}; {same} came again before it"
+        return f"at {visible(event_name(verdict.event))}; {same} reproduced before it"
     if verdict.file == layout.EVENTS_FILE:
         return f"after the last of {same}"
     return f"in {verdict.file}"

@@ -1,7 +1,4 @@
-"""`exprec resume`: an interrupted run continued to its seal.
-
-It finds what is needed to go on; how a run goes on is told in `recorder.optimize.runner` and `recorder.store`.
-"""
+"""`exprec resume`: resume an interrupted experiment and seal its run."""
 
 from __future__ import annotations
 
@@ -10,9 +7,11 @@ from pathlib import Path
 import click
 
 from exprec.cli.commands.execution import Execution, chosen_output, jobs_option, recorded_proposer
-from exprec.cli.options import complete_work, display_options, json_option, store_option, verbose_config
+from exprec.cli.completion import complete_work
+from exprec.cli.options import display_options, json_option, quiet_option, store_option, verbose_config
 from exprec.cli.terminal import known_secrets, processors, store_path
 from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.display.text import counted
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
@@ -22,18 +21,18 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 
 
-@click.command(short_help="Go on with an interrupted run.")
+@click.command()
 @click.argument("run", metavar="RUN", shell_complete=complete_work)
 @store_option
 @click.option(
     "--files",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     metavar="DIR",
-    help="The folder with the simulator or the script that the experiment names.  [default: where it was run from]",
+    help="The directory of the custom simulator or script.  [default: that of the experiment when it was run]",
 )
 @jobs_option
 @display_options
-@click.option("-q", "--quiet", is_flag=True, help="Print the address of the run and nothing else.")
+@quiet_option
 @json_option
 def resume(
     run: str,
@@ -46,14 +45,14 @@ def resume(
     as_json: bool,
     **switches: bool | None,
 ) -> None:
-    """Go on with a run that was interrupted, from where it was cut off, and seal it.
+    """Resume an interrupted run of an experiment where it was cut off, and seal it.
 
-    RUN is the name of the run (see `exprec log --status interrupted`) or 4 or more of its first digits.
+    RUN is the name of the run (see `exprec log --status interrupted`) or a prefix of 4 or more digits.
 
-    The experiment is executed again from its beginning: what was recorded must come again, byte for byte, and
-    answers that a model gave are taken from the record, so that none is paid for twice. Then it goes on. What is
-    printed is the whole run, and its address is that of a run that was never interrupted. Should something
-    else come than was recorded, it stops with exit code 1, and the interrupted run stays as it is.
+    The experiment is executed again from its beginning: it must reproduce what was recorded, byte for byte, and
+    recorded model responses are reused, so that none is paid for twice. Then it continues. The whole run is
+    printed, and its run id is that of an uninterrupted run. If the execution diverges from the record, it stops
+    with exit code 1, and the interrupted run remains unchanged.
 
     \b
     Example:
@@ -71,10 +70,10 @@ def resume(
         if directory.is_sealed or _has_events(directory):
             raise
         if not directory.path.is_dir():
-            # Another process went on with it meanwhile, or removed it.
+            # Another process has resumed or removed it in the meantime.
             raise RunNotFound(run, opened.path) from None
         raise _not_begun(directory) from None
-    click.echo(f"exprec: going on with {directory.run_id}, {_recorded(directory)}", err=True)
+    click.echo(f"exprec: resuming {directory.run_id}: {_recorded(directory)}", err=True)
     proposer = _replayed(opened, directory, config)
     execution = Execution(
         config,
@@ -93,33 +92,35 @@ def resume(
         raise
 
 
-def _check(found: RunDirectory) -> None:
-    """That this is a run to go on with. Raises InvalidInput for one that is sealed, or of no experiment; RunInProgress,
-    Damaged."""
-    if found.is_sealed:
-        message = f"the run {found.run_id} is sealed: there is nothing to go on with; `exprec rerun` executes it again"
+def _check(run: RunDirectory) -> None:
+    """Check that a run can be resumed.
+
+    Raises InvalidInput for a sealed run, or one of a command or program; RunInProgress, Damaged.
+    """
+    if run.is_sealed:
+        message = f"run {run.run_id} is already sealed; `exprec rerun` executes it again"
         raise InvalidInput([Problem((), message)])
-    if found.status == "running":
-        raise RunInProgress(found.run_id)
-    if found.type in (layout.COMMAND_RUN, layout.PYTHON_RUN):
-        what = "the command" if found.type == layout.COMMAND_RUN else "the program that recorded it"
+    if run.status == "running":
+        raise RunInProgress(run.run_id)
+    if run.type in (layout.COMMAND_RUN, layout.PYTHON_RUN):
+        what = "the command" if run.type == layout.COMMAND_RUN else "the program that recorded it"
         message = (
-            f"the run {found.run_id} cannot be gone on with: exprec knows what came, not what {what} was about to do; "
+            f"run {run.run_id} cannot be resumed: exprec has the output of {what}, not its internal state; "
             f"run {what} again (`exprec show` prints what was recorded, `exprec gc` removes it)"
         )
         raise InvalidInput([Problem((), message)])
 
 
 def _has_events(run: RunDirectory) -> bool:
-    """Whether anything was recorded. Raises Damaged when the first line is no event."""
+    """Return whether any event was recorded. Raises Damaged if the first line is not a valid event."""
     return any(True for _ in run.reader().entries())
 
 
 def _not_begun(run: RunDirectory) -> InvalidInput:
-    # Killed between the first two files, or before they were on the disk when power was lost.
+    # Killed between writing the first two files, or lost with the power before they reached the disk.
     message = (
-        f"the run {run.run_id} was cut off before it began, and nothing of it is recorded: "
-        "run the experiment again (`exprec gc` removes what is left of this one)"
+        f"run {run.run_id} was interrupted before its first event; "
+        "run the experiment again (`exprec gc` removes this run)"
     )
     return InvalidInput([Problem((), message)])
 
@@ -127,11 +128,11 @@ def _not_begun(run: RunDirectory) -> InvalidInput:
 def _recorded(run: RunDirectory) -> str:
     events = sum(1 for _ in run.reader().entries())
     exchanges = sum(1 for _ in run.exchange_reader().exchanges())
-    answers = f" and {exchanges} answers of a model" if exchanges else ""
-    return f"of which {events} events{answers} are recorded"
+    responses = f" and {counted(exchanges, 'model response')}" if exchanges else ""
+    return f"{counted(events, 'event')}{responses} recorded"
 
 
 def _replayed(store: Store, run: RunDirectory, config: ExperimentConfig) -> RecordedProposer | None:
-    """Who answers if the run was a repetition itself: the run that it repeated."""
+    """Return the source of model responses if the run itself replays another one; else None."""
     replayed = run.work_head.get("replayed")
     return None if replayed is None else recorded_proposer(store.resolve(str(replayed)), config)

@@ -1,7 +1,4 @@
-"""`exprec run`: an experiment or a command run, displayed while it runs, and sealed.
-
-It parses, and decides which of the two is meant; how each is run is told in `run_experiment` and `run_command`.
-"""
+"""`exprec run`: run and record an experiment or a command."""
 
 from __future__ import annotations
 
@@ -17,11 +14,12 @@ from click.core import ParameterSource
 from exprec.cli.commands.execution import chosen_output, jobs_option
 from exprec.cli.commands.run_command import Asked, command_output, record_command
 from exprec.cli.commands.run_experiment import Request, describe, record_experiment
-from exprec.cli.options import complete_run, display_options, json_option, store_option, verbose_config
+from exprec.cli.completion import complete_run
+from exprec.cli.options import display_options, json_option, quiet_option, store_option, verbose_config
 from exprec.cli.terminal import processors
 
 _WORDS = "exprec.command"
-"""Where the context has the words behind `--`."""
+"""The key of the recorded command line in the metadata of the context."""
 
 _OF_EXPERIMENTS = ("seed", "model", "replayed", "jobs", "dry_run")
 _OF_COMMANDS = ("name", "inputs", "artifacts", "artifact_limit", "schemas", "strict")
@@ -29,7 +27,7 @@ _UNITS = {None: 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 
 class _RunCommand(click.Command):
-    """Everything behind the first `--` is the command to record, and none of exprec's business."""
+    """Take everything after the first `--` as the command to record, unparsed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--" in args:
@@ -59,18 +57,17 @@ class _Size(click.ParamType[int]):
 @click.command(
     cls=_RunCommand,
     context_settings={"allow_extra_args": True},
-    short_help="Run an experiment or any command, and record it.",
 )
 @click.argument("experiment", required=False, type=click.Path(path_type=Path))
 @store_option
-@click.option("--name", metavar="TEXT", help="Name the run of a command.  [default: its words]")
+@click.option("--name", metavar="TEXT", help="Name the run of a command.  [default: its command line]")
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="FILE",
     type=click.Path(),
-    help="A file that the command reads: recorded by its SHA-256 and size. Repeatable.",
+    help="An input file of the command: its SHA-256 and size are recorded. Repeatable.",
 )
 @click.option(
     "--artifact",
@@ -78,33 +75,33 @@ class _Size(click.ParamType[int]):
     multiple=True,
     metavar="FILE",
     type=click.Path(),
-    help="A file that the command makes: copied into the run. Repeatable.",
+    help="An output file of the command: it is copied into the run. Repeatable.",
 )
-@click.option("--artifact-limit", type=_Size(), help="The largest artifact to take.  [default: 100MB]")
+@click.option("--artifact-limit", type=_Size(), help="The maximum size of an artifact.  [default: 100MB]")
 @click.option(
     "--schemas",
     metavar="DIR",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Declare the types of events that the command sends, by the files <type>.schema.json in DIR.",
+    help="Declare the event types of the command by the files <type>.schema.json in DIR.",
 )
 @click.option(
     "--strict/--no-strict",
     default=None,
-    help="Refuse events of types that are not declared.  [default: only with --schemas]",
+    help="Reject events of undeclared types.  [default: only with --schemas]",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Use this master seed instead of the experiment's.")
-@click.option("--model", metavar="M", help="Ask this model: search, scripted:FILE or PROVIDER:NAME.")
+@click.option("--seed", type=click.IntRange(min=0), help="The master seed, instead of that of the experiment.")
+@click.option("--model", metavar="M", help="The model: search, scripted:FILE or PROVIDER:NAME.")
 @click.option(
     "--replay-exchanges",
     "replayed",
     metavar="RUN",
     shell_complete=complete_run,
-    help="Take the answers that the model gave in this run; needs no key and no network.",
+    help="Replay the model responses of this run; needs no key and no network.",
 )
 @jobs_option
 @display_options
-@click.option("-q", "--quiet", is_flag=True, help="Print the address of the run and nothing else.")
-@click.option("--dry-run", is_flag=True, help="Check everything and say what would be run, without running it.")
+@quiet_option
+@click.option("--dry-run", is_flag=True, help="Check the experiment and print what would be run, without running it.")
 @json_option
 @click.pass_context
 def run(
@@ -131,17 +128,17 @@ def run(
 ) -> None:
     """Run the EXPERIMENT in a file (YAML, TOML or JSON), or any COMMAND, record it, and seal the run.
 
-    Of an experiment every event is recorded and displayed. The last line names the address of the run. With --json
-    the events are printed as they are recorded, and the address goes to stderr. With --replay-exchanges no model is
-    asked: every request must be one that was made in that run, and has the answer that it had then. So the same
-    experiment comes to the same address.
+    Every event of an experiment is recorded and displayed; the last line is the run id. With --json the events are
+    printed as recorded, and the run id goes to stderr. With --replay-exchanges no model is called: every request
+    must have been made in that run, and gets the response recorded there, so the same experiment produces the same
+    run id.
 
-    Of a command the words, the --input files, what it writes to stdout and stderr, how it ends and the --artifact
-    files are recorded. Its output is passed on as it comes, the address is the last line on stderr, and its exit
-    status is that of exprec (128 + n after signal n, 127 not found, 126 not executable; 3 where exprec stopped it, or
-    an artifact is missing). It can send events: JSON objects such as {"event_type": "epoch", "iteration": 1,
-    "loss": 0.3}, each appended as a line to the file that the variable EXPREC_EVENTS names. With -v they are
-    displayed behind its stdout; with --json they are printed as they come, in place of its output.
+    Of a command, exprec records the command line, the --input files, its stdout and stderr, its exit status and the
+    --artifact files. The output is passed through, the run id is the last line on stderr, and exprec exits with the
+    exit status of the command (128 + n after signal n, 127 if not found, 126 if not executable; 3 if exprec stopped
+    it, or an artifact is missing). The command can send events: JSON objects such as {"event_type": "epoch",
+    "iteration": 1, "loss": 0.3}, appended as lines to the file named by the variable EXPREC_EVENTS. With -v they are
+    displayed after its stdout; with --json they are printed as they arrive, instead of its output.
 
     \b
     Example:
@@ -153,15 +150,15 @@ def run(
     words: tuple[str, ...] | None = context.meta.get(_WORDS)
     if experiment is None:
         if not words:
-            raise click.UsageError("give the file of an EXPERIMENT, or a command behind --", context)
-        _refuse(context, _OF_EXPERIMENTS, "is for the file of an experiment, not for a command")
+            raise click.UsageError("give either the file of an EXPERIMENT, or a command after --", context)
+        _refuse(context, _OF_EXPERIMENTS, "applies to experiments, not to a command")
         selection = verbose_config(verbose=verbose, switches=switches)
         printed = command_output(selection, color, verbose=verbose, quiet=quiet, as_json=as_json)
         asked = Asked(store, name, inputs, artifacts, artifact_limit, schemas, strict)
         context.exit(record_command(words, asked, printed))
     if words or context.args:
         _refuse_words(context, experiment, words)
-    _refuse(context, _OF_COMMANDS, "is for a command (exprec run ... -- COMMAND), not for the file of an experiment")
+    _refuse(context, _OF_COMMANDS, "applies to a command (exprec run ... -- COMMAND), not to experiments")
     output = chosen_output(verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json)
     asked_for = Request(experiment, store, seed, model, replayed, jobs or processors())
     if dry_run:
@@ -171,17 +168,17 @@ def run(
 
 
 def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
-    """Raise UsageError for the first of these options that was given."""
+    """Raise UsageError for the first of these options on the command line."""
     for each in context.command.params:
         if each.name in names and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{max(each.opts, key=len)} {why}", context)
 
 
 def _refuse_words(context: click.Context, experiment: Path, words: tuple[str, ...] | None) -> None:
-    """Raise UsageError for an experiment with more words behind it."""
+    """Raise UsageError for an experiment followed by arguments or by a command."""
     if words:
-        message = f"{experiment} stands before --, and a command behind it: give one of them"
+        message = f"give either the experiment {experiment}, or the command after --"
         raise click.UsageError(message, context)
     command = shlex.join([str(experiment), *context.args])
-    message = f"{experiment} is taken for an experiment, and no word may follow; to record a command, put -- before it"
+    message = f"{experiment} is taken as an experiment, which has no arguments; to record a command, put -- before it"
     raise click.UsageError(f"{message}:\n  exprec run -- {command}", context)

@@ -1,7 +1,4 @@
-"""A command recorded for `exprec run`: what it writes is passed on while it runs, and it is attested when it is sealed.
-
-How it is executed and recorded is told in `recorder.command`.
-"""
+"""Record a command for `exprec run`: pass its output through while it runs, and attest it when it is sealed."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ import click
 
 from exprec.cli.commands.execution import say_what_is_left
 from exprec.cli.output.raw_output import address_line
-from exprec.cli.terminal import child_environment, known_secrets, start_observing, store_path, wants_color
+from exprec.cli.terminal import child_environment, known_secrets, make_console, start_observing, store_path, wants_color
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import StorageFailure
@@ -34,7 +31,7 @@ _STDOUT, _STDERR = layout.STREAMS
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a user asks of the record of a command, beside the command itself."""
+    """The options of a recorded command."""
 
     store: Path | None = None
     name: str | None = None
@@ -46,7 +43,10 @@ class Asked:
 
 
 def record_command(argv: Sequence[str], asked: Asked, output: CommandOutput) -> int:
-    """Run a command here and record it; returns what to exit with. Raises InvalidInput, SecretFound, StorageFailure."""
+    """Run and record a command in the current directory; returns the exit code.
+
+    Raises InvalidInput, SecretFound, StorageFailure.
+    """
     folder = Path.cwd()
     command = Command.described(
         argv,
@@ -59,7 +59,7 @@ def record_command(argv: Sequence[str], asked: Asked, output: CommandOutput) -> 
     types = _types(asked)
     secrets = SecretGuard(known_secrets())
     config = command.as_config(strict=types.is_strict)
-    # What cannot begin is found out here, before there is a store.
+    # Refuse a command with a secret before the store is created.
     secrets.check("the command", canonical_json.encode(config), config)
     store = Store.open_or_create(store_path(asked.store))
     observation = start_observing(folder)
@@ -76,11 +76,11 @@ def record_command(argv: Sequence[str], asked: Asked, output: CommandOutput) -> 
     try:
         outcome = runner.run()
     except StorageFailure:
-        why = "the command was stopped; what was recorded is kept, not sealed"
+        why = "the command was stopped; the run is not sealed"
         say_what_is_left(runner.outcome, store, why, can_resume=False)
         raise
     output.close(runner, outcome)
-    # After the run id is printed, because a full disk must not keep it back.
+    # After the run id is printed, because a full disk must not suppress it.
     executions = runner.attest(observation())
     if not outcome.sealed.is_new:
         output.say_reproduced(executions)
@@ -96,32 +96,31 @@ def _types(asked: Asked) -> EventTypes:
 
 
 class CommandOutput:
-    """What is printed of a command. This one prints the command's own bytes, each to its stream, and the address on
-    stderr."""
+    """Print the output of a command: its bytes, each to its stream, then the run id to stderr."""
 
     def __init__(self, selection: VerboseConfig | None = None, color: str = "auto") -> None:
-        """With a `selection`, the events that it selects are displayed behind what the command wrote to stdout."""
+        """With a `selection`, display the selected events after the stdout of the command."""
         self._selection = selection
         self._color = color
         self._is_screen = sys.stdout.isatty() and sys.stderr.isatty()
-        """Whether both streams go to the one place where lines end for both."""
+        """Whether both streams go to the terminal, so that a newline ends the line of both."""
         self._last = dict.fromkeys(layout.STREAMS, b"")
-        """The last byte that was written to each stream, or to both."""
+        """The last byte written to each stream, or to both on a terminal."""
         self._broken: set[str] = set()
         self.unwritable: OSError | None = None
-        """Why stdout could not be written, unless it is that nobody reads it any more."""
+        """Why stdout could not be written, except that its reader closed it."""
 
     def hear(self, event: Event) -> None:
-        """Take an event that was recorded."""
+        """Print a recorded event, where events are printed live."""
 
     def read(self, stream: str, data: bytes) -> None:
-        """Pass on at once what the command wrote, as long as somebody reads it."""
+        """Pass output of the command through at once, while the stream is open."""
         self._write(stream, data)
 
     def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
-        """Print what stands behind the output of a command that has ended."""
+        """Print what follows the output of a command that has ended."""
         if self._is_screen and outcome.was_interrupted:
-            # The terminal showed a ^C.
+            # The terminal has echoed a ^C.
             self._set_last(_STDERR, b"C")
         if self._selection is not None and _STDOUT not in self._broken:
             self._begin_line(_STDOUT)
@@ -131,19 +130,18 @@ class CommandOutput:
         self._write(_STDERR, address_line(outcome.sealed.run_id).encode())
 
     def say_reproduced(self, executions: int) -> None:
-        """Comment on a run that was there already; not where stderr has the bytes of the command and nothing else."""
+        """Report that the run already existed; only on a terminal, else stderr has only the bytes of the command."""
         if sys.stderr.isatty():
-            self._say(f"reproduced: execution {executions} of this run reached the same address")
+            self._say(f"reproduced: execution {executions} with the same run id")
 
     def _comment(self, outcome: CommandOutcome) -> None:
         for stream in outcome.left_open:
-            self._say(f"what the command started still has its {stream} open; what comes there now is not recorded")
+            self._say(f"a process started by the command still has its {stream} open; further output is not recorded")
         if outcome.failure is not None and outcome.failure.is_news:
             self._say(f"the run failed: {outcome.failure.message}")
 
     def _display(self, runner: CommandRunner, selection: VerboseConfig) -> None:
-        # Imported here because a command whose events nobody wants to see shall not wait for it.
-        from exprec.recorder.display.console import make_console
+        # Imported here because it is needed for --verbose only.
         from exprec.recorder.display.display import display_events
 
         assert runner.state_provider is not None
@@ -152,7 +150,7 @@ class CommandOutput:
         self._set_last(_STDOUT, b"\n")
 
     def _say(self, text: str) -> None:
-        """Print a comment on stderr, in lines of its own."""
+        """Print a message to stderr, starting a new line."""
         self._begin_line(_STDERR)
         self._write(_STDERR, visible(f"exprec: {text}\n", keep="\n").encode("utf-8", "backslashreplace"))
 
@@ -170,7 +168,7 @@ class CommandOutput:
             self._last[each] = byte
 
     def _attempt(self, stream: str, write: Callable[[], None]) -> None:
-        """Write to a stream of ours. If that fails, the command, which may have cost much, goes on without it."""
+        """Write to a stream of exprec. On an error the command, which may be costly, continues without that stream."""
         try:
             write()
         except OSError as error:
@@ -178,52 +176,52 @@ class CommandOutput:
             if stream == _STDERR:
                 return
             if isinstance(error, BrokenPipeError):
-                self._say("nobody reads the output any more; the command goes on")
+                self._say("stdout was closed by its reader; the command continues")
             else:
                 self.unwritable = error
-                self._say(f"stdout: {error.strerror}; the command goes on")
+                self._say(f"stdout: {error.strerror}; the command continues")
 
 
 class QuietOutput(CommandOutput):
-    """Prints the address only."""
+    """Print the run id only."""
 
     def read(self, stream: str, data: bytes) -> None:
-        """Leave it to those who look at the run."""
+        """Print nothing."""
 
     def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
-        """Print the address."""
+        """Print the run id."""
         self._comment(outcome)
         self._write(_STDOUT, f"{outcome.sealed.run_id}\n".encode())
 
     def say_reproduced(self, executions: int) -> None:
-        """Comment on a run that was there already."""
-        self._say(f"reproduced: execution {executions} of this run reached the same address")
+        """Report that the run already existed."""
+        self._say(f"reproduced: execution {executions} with the same run id")
 
 
 class JsonOutput(QuietOutput):
-    """Prints the events as they are recorded, and the address on stderr."""
+    """Print the events as they are recorded, and the run id to stderr."""
 
     def hear(self, event: Event) -> None:
         """Print an event."""
         self._write(_STDOUT, canonical_json.encode(event))
 
     def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
-        """Print the address."""
+        """Print the run id."""
         self._comment(outcome)
         self._write(_STDERR, f"{outcome.sealed.run_id}\n".encode())
 
 
 def command_output(selection: VerboseConfig, color: str, *, verbose: bool, quiet: bool, as_json: bool) -> CommandOutput:
-    """The output for these options of a command. Raises UsageError for two that exclude each other."""
+    """Return the output for the options of a command. Raises UsageError if they exclude each other."""
     if quiet and as_json:
-        raise click.UsageError("-q prints the address only, --json the events: give one of them")
+        raise click.UsageError("--quiet and --json exclude each other")
     if as_json:
         return JsonOutput()
     return QuietOutput() if quiet else CommandOutput(selection if verbose else None, color)
 
 
 def _write_all(file: TextIO, data: bytes) -> None:
-    """Write to the file itself, which may be one that is not ready when another process made it so."""
+    """Write to the file descriptor; another process may have made it non-blocking."""
     number, rest = file.fileno(), memoryview(data)
     while rest:
         try:

@@ -1,7 +1,4 @@
-"""`exprec run EXPERIMENT`: the experiment in a file, checked, run and recorded, or only described.
-
-It connects the parts; what happens in an experiment is told in `recorder.optimize`.
-"""
+"""Run the experiment in a file for `exprec run`: check, run and record it, or only describe it."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from exprec.recorder.store.store import Store, find_run
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An experiment as the command line asks for it."""
+    """The options of an experiment."""
 
     experiment: Path
     store: Path | None
@@ -37,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """An experiment that can begin."""
+    """An experiment that was checked and can start."""
 
     config: ExperimentConfig
     location: Path
@@ -48,7 +45,7 @@ class _Ready:
 
 
 def record_experiment(request: Request, output: Output) -> None:
-    """Run it and seal the run. Raises what `Execution.run` raises, and before there is a store InvalidInput."""
+    """Run an experiment and seal the run. Raises InvalidInput before the store is created, and as `Execution.run`."""
     ready = _ready(request)
     folder = request.experiment.parent
     origin = {"folder": str(folder.absolute())}
@@ -68,7 +65,7 @@ def record_experiment(request: Request, output: Output) -> None:
 
 
 def describe(request: Request, *, as_json: bool) -> None:
-    """Check it as if it were run, and say what would be run and where it would be recorded. Raises InvalidInput."""
+    """Check an experiment as before a run, and print what would be run and where. Raises InvalidInput."""
     ready = _ready(request)
     config = ready.config
     if as_json:
@@ -76,14 +73,14 @@ def describe(request: Request, *, as_json: bool) -> None:
         return
     evaluation = config.evaluation
     samples = f", {evaluation.num_samples} samples" if evaluation.mode == "bootstrap" else ""
-    click.echo(f"{config.name}: valid, nothing was run")
+    click.echo(f"{config.name}: valid; nothing was run")
     click.echo(f"  {evaluation.mode}{samples}, model {config.llm.display_name}, master seed {config.master_seed}")
     click.echo(f"  agents {', '.join(config.optimized_agents)}, at most {config.convergence.max_iterations} iterations")
     click.echo(f"  would be recorded in {ready.location}")
 
 
 def _ready(request: Request) -> _Ready:
-    """Find out, before there is a store, whether the experiment can begin. Raises InvalidInput if it cannot."""
+    """Check that the experiment can start, before the store is created. Raises InvalidInput."""
     config = ExperimentConfig.load(request.experiment, seed=request.seed, model=request.model)
     for warning in config.warnings:
         click.echo(f"exprec: warning: {warning}", err=True)
@@ -96,7 +93,7 @@ def _ready(request: Request) -> _Ready:
 
 
 def _guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:
-    """The guard of the run. Raises InvalidInput when a secret stands in the experiment itself."""
+    """Return the secret guard of the run. Raises InvalidInput if the experiment itself contains a secret."""
     secrets = SecretGuard(known_secrets())
     resolved = config.resolved()
     try:

@@ -1,4 +1,4 @@
-"""`exprec schema`: the schemas of all formats, listed or printed."""
+"""`exprec schema`: list the schemas of all formats, or print one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from exprec.recorder.format import canonical_json
 @click.argument("name", required=False, shell_complete=lambda ctx, param, text: list(schemas.names()))
 @json_option
 def schema(name: str | None, as_json: bool) -> None:
-    """List the schemas, or print the one of that NAME.
+    """List the schemas of all formats, or print the schema NAME.
 
-    A name without its version stands for the newest one.
+    Without a version, NAME selects the newest one.
 
     \b
     Example:

@@ -1,7 +1,4 @@
-"""`exprec show`: a recorded run, or a log alone, printed as it printed when it ran, or a selection of its events.
-
-It parses and selects; how events look is told in `render`.
-"""
+"""`exprec show`: print a recorded run as it was printed when it ran, or a selection of its events."""
 
 from __future__ import annotations
 
@@ -11,10 +8,8 @@ from pathlib import Path
 
 import click
 
+from exprec.cli.completion import complete_agent, complete_event_type, complete_run
 from exprec.cli.options import (
-    complete_agent,
-    complete_event_type,
-    complete_run,
     display_options,
     json_option,
     pager_option,
@@ -23,9 +18,8 @@ from exprec.cli.options import (
 )
 from exprec.cli.output.raw_output import address_line, begin_line, copy_output, failure_comment
 from exprec.cli.pager import paged
-from exprec.cli.terminal import store_path, wants_color
+from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible, visible_json
-from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import EventDisplay, display_events, display_experiment_output
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
@@ -38,7 +32,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import find_run
 
 _SWITCH_FOR = {LLM_CALL: "llm", ITERATION_END: "metrics"}
-"""The switch that shows events of a type that are not shown by default."""
+"""The display switch of each event type that is not shown by default."""
 
 
 class _IterationRange(click.ParamType[tuple[int, int]]):
@@ -60,7 +54,7 @@ class _IterationRange(click.ParamType[tuple[int, int]]):
 
 
 class _Selection:
-    """Which events are asked for, and what there was to choose from."""
+    """The filters on events, and what the events read so far offered to choose from."""
 
     def __init__(self, iteration: tuple[int, int] | None, agent: str | None, event_type: str | None) -> None:
         self._iteration, self._agent, self._type = iteration, agent, event_type
@@ -72,7 +66,7 @@ class _Selection:
         self._types: set[str] = set()
 
     def selects(self, event: Event) -> bool:
-        """Whether this event is asked for."""
+        """Return whether an event matches all filters."""
         iteration, agent, event_type = event["iteration"], event.get("agent_id"), event["event_type"]
         self.events_read += 1
         self._last_iteration = max(self._last_iteration, iteration)
@@ -88,29 +82,31 @@ class _Selection:
         return selected
 
     def why_nothing(self) -> str | None:
-        """Why none of the events that were read is selected; None when one is, or all were asked for."""
+        """Explain why no event matched; None if one did, or if there are no filters."""
         if self.is_everything or self._count:
             return None
         if self._type is not None and self._type not in self._types:
-            return f"no event of the type '{self._type}'; there are {_listed(self._types)}"
+            return f"no event of type '{self._type}'; the run has {_listed(self._types)}"
         if self._agent is not None and self._agent not in self._agents:
-            return f"no event of the agent '{self._agent}'; there are events of {_listed(self._agents)}"
+            return f"no event of agent '{self._agent}'; the run has events of {_listed(self._agents)}"
         if self._iteration is not None and self._iteration[0] > self._last_iteration:
             return f"no event of iteration {self._iteration[0]}; the last iteration is {self._last_iteration}"
-        return "no event is all of what was asked for"
+        return "no event matches all of the filters"
 
 
 @click.command()
 @click.argument("run", metavar="RUN", shell_complete=complete_run)
 @store_option
 @display_options
-@click.option("--iteration", type=_IterationRange(), help="Only the events of these iterations (from 1; 0: outside).")
-@click.option("--agent", metavar="ID", help="Only the events of this agent.", shell_complete=complete_agent)
+@click.option(
+    "--iteration", type=_IterationRange(), help="Only events of these iterations (from 1; 0 is outside any iteration)."
+)
+@click.option("--agent", metavar="ID", help="Only events of this agent.", shell_complete=complete_agent)
 @click.option(
     "--event",
     "event_type",
     metavar="TYPE",
-    help="Only the events of this type, also of one that is not shown by default.",
+    help="Only events of this type, even if it is not shown by default.",
     shell_complete=complete_event_type,
 )
 @pager_option
@@ -127,19 +123,19 @@ def show(
     as_json: bool,
     **switches: bool | None,
 ) -> None:
-    """Print a recorded run, byte for byte as it printed when it ran with the same switches.
+    """Print a recorded run, byte for byte as it was printed when it ran with the same options.
 
-    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory. A run that is
-    in progress or was interrupted can be shown too: as far as it came. The path of a log file alone, under
-    any name, shows the events in it.
+    RUN is a run id, a prefix of 4 or more digits, a tag, or the path of a run directory. A run in progress or an
+    interrupted run is printed as far as it was recorded. The path of a log file, under any name, prints the events
+    in it.
 
-    Of the run of a command, what it wrote to stdout is printed to stdout, what it wrote to stderr to stderr, and the
-    address after that; the bytes are the command's own, also those that mean something to a terminal. Its events
-    follow on stdout with -v, and are shown alone with --event, --iteration, --agent or --json.
+    For the run of a command, its stdout is printed to stdout and its stderr to stderr, followed by the run id. The
+    bytes are those of the command, including terminal control sequences. With -v its events follow on stdout; with
+    --event, --iteration, --agent or --json only events are printed.
 
-    On a terminal what is printed to stdout goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
+    On a terminal, stdout goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
 
-    With --json the selected events are printed as they stand in the log.
+    With --json the selected events are printed as they are in the log.
 
     \b
     Example:
@@ -162,12 +158,12 @@ def show(
 
 
 def _find(reference: str, store: Path) -> RunDirectory | Path:
-    """The run of that name, or the log file at that path."""
+    """Find the run named by `reference`, or the log file at that path."""
     path = Path(reference)
     try:
         is_file = path.is_file()
     except OSError:
-        # A name too long for a file may still be wrong in a way that `find_run` tells.
+        # For a name that is too long for a file, `find_run` has the better message.
         is_file = False
     if not is_file:
         return find_run(reference, store)
@@ -184,7 +180,7 @@ def _reader(found: RunDirectory | Path) -> LogReader:
 
 
 def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
-    """Print the selected lines of the log; returns the bytes of a torn last line."""
+    """Print the selected lines of the log; returns the number of bytes of a torn last line."""
     reader = _reader(found)
     is_terminal = sys.stdout.isatty()
     for entry in reader.entries():
@@ -196,10 +192,12 @@ def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
 
 
 def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:
-    """Print what a command wrote to each of its streams, and with a config its events; returns the bytes of a torn
-    last line of these."""
+    """Print the recorded streams of a command, and its events with a config.
+
+    Returns the number of bytes of a torn last line of the log.
+    """
     provider = StoredStateProvider(run)
-    # Before there is a pager, as below.
+    # Opened before the pager starts, so that errors are printed without one.
     stdout, stderr = (run.output(stream) for stream in layout.STREAMS)
     with paged(not no_pager) as stream:
         last = copy_output(stdout, stream)
@@ -209,7 +207,7 @@ def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *
             display_events(provider, make_console(stream, color=wants_color(color)), config)
         stream.flush()
     if sys.stdout.isatty() and sys.stderr.isatty():
-        # They share the screen.
+        # Both streams share the screen.
         begin_line(sys.stdout, last)
         sys.stdout.flush()
     begin_line(sys.stderr, copy_output(stderr, sys.stderr))
@@ -221,8 +219,8 @@ def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *
 def _print_display(
     found: RunDirectory | Path, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
 ) -> int:
-    """Display the selected events; returns the bytes of a torn last line."""
-    # Before there is a pager: what cannot be opened is told without one.
+    """Display the selected events; returns the number of bytes of a torn last line."""
+    # Opened before the pager starts, so that errors are printed without one.
     reader = _reader(found)
     with paged(not no_pager) as stream:
         console = make_console(stream, color=wants_color(color))
@@ -238,7 +236,7 @@ def _print_display(
 
 
 def _comment(found: RunDirectory | Path, selection: _Selection, torn_bytes: int) -> None:
-    """Say on stderr what the events cannot: that none is selected, that there is no end."""
+    """Report on stderr that no event matched, and that the run is not sealed."""
     nothing = selection.why_nothing()
     if nothing is not None:
         click.echo(f"exprec: {visible(nothing)}", err=True)
@@ -249,9 +247,9 @@ def _comment(found: RunDirectory | Path, selection: _Selection, torn_bytes: int)
         return
     if found.is_sealed:
         return
-    click.echo(f"exprec: this run is not sealed ({found.status}); this is as far as it came", err=True)
+    click.echo(f"exprec: run not sealed ({found.status}); this is what has been recorded", err=True)
     if torn_bytes:
-        click.echo(f"exprec: a last line of {torn_bytes} bytes was cut off and is not shown", err=True)
+        click.echo(f"exprec: the last line is torn ({torn_bytes} bytes) and is not shown", err=True)
 
 
 def _listed(names: set[str]) -> str:

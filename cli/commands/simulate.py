@@ -1,7 +1,4 @@
-"""`exprec simulate`: the outcome of a payment scenario under given policies, once or for a batch of lines.
-
-It records nothing; what a scenario means is told in `recorder.payments`.
-"""
+"""`exprec simulate`: simulate a payment scenario under given policies, once or for each line of a batch."""
 
 from __future__ import annotations
 
@@ -22,32 +19,37 @@ from exprec.recorder.format.canonical_json import decode, encode
 from exprec.recorder.payments import MAX_SEED, PaymentSimulator, SimulationResult, check_scenario
 
 _LINE_KEYS = ("scenario", "policies", "seed")
-# A line may carry the outcome that it is expected to have, as test vectors do.
+# Test vectors also have the expected outcome on the line.
 _UNREAD_KEYS = ("expected",)
 _CACHED_SCENARIOS = 8
 
 _SimulatorOf = Callable[[bytes], PaymentSimulator]
 
 
-@click.command(short_help="Evaluate one set of policies once.")
+@click.command()
 @click.argument("scenario", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--policies", type=click.Path(path_type=Path), metavar="FILE", help="Policies by agent, in place of the scenario's."
+    "--policies",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Policies by agent, instead of those of the scenario.",
 )
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="N", help="The seed, in place of the scenario's.")
-@click.option("--batch", type=click.File("rb"), metavar="FILE", help="Simulate each line of FILE; - is stdin.")
+@click.option(
+    "--seed", type=click.IntRange(0, MAX_SEED), metavar="N", help="The seed, instead of that of the scenario."
+)
+@click.option("--batch", type=click.File("rb"), metavar="FILE", help="Simulate each line of FILE (- for stdin).")
 @json_option
 def simulate(
     scenario: Path | None, policies: Path | None, seed: int | None, batch: BinaryIO | None, as_json: bool
 ) -> None:
-    """Simulate a payment SCENARIO once and print what it costs each agent, in cents.
+    """Simulate a payment SCENARIO once and print the costs of each agent, in cents.
 
-    SCENARIO is a YAML, TOML or JSON file, and so is the FILE of --policies: a policy document for each
-    agent that shall not follow the one in the scenario.
+    SCENARIO is a YAML, TOML or JSON file. So is the FILE of --policies, which maps agents to policy documents that
+    replace those of the scenario.
 
-    With --batch each line is a JSON object {"scenario": ..., "policies": ..., "seed": ...}, of which only
-    the scenario is required, and gives one line of JSON, in the same order: the outcome, or
-    {"error": ...} where the line cannot be simulated.
+    With --batch each line of FILE is a JSON object {"scenario": ..., "policies": ..., "seed": ...}; only the
+    scenario is required. Each line produces one line of JSON, in the same order: the outcome, or {"error": ...} if
+    it cannot be simulated.
 
     \b
     Example:
@@ -58,7 +60,7 @@ def simulate(
         raise click.UsageError("give either a SCENARIO or --batch FILE")
     if batch is not None:
         if policies is not None or seed is not None:
-            raise click.UsageError("--policies and --seed go with a SCENARIO; the lines of a batch have their own")
+            raise click.UsageError("--policies and --seed apply to a SCENARIO; the lines of a batch have their own")
         _simulate_lines(batch)
     elif scenario is not None:
         _show(_simulate_file(scenario, policies, seed), as_json)
@@ -68,7 +70,7 @@ def _show(outcome: SimulationResult, as_json: bool) -> None:
     if as_json:
         click.echo(encode(outcome.as_dict()), nl=False)
         return
-    # Imported here because a batch shall not wait for rich.
+    # Imported here because --batch and --json do not need it.
     from exprec.cli.output.simulation import outcome_table
 
     click.echo(outcome_table(outcome).encode("utf-8", "backslashreplace"))
@@ -89,7 +91,7 @@ def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> S
 
 
 def _simulate_lines(batch: BinaryIO) -> None:
-    """Print the outcome of each line, or why it has none, before the next line is read."""
+    """Print the outcome or the error of each line before reading the next line."""
     simulator_of = lru_cache(_CACHED_SCENARIOS)(lambda scenario: PaymentSimulator(decode(scenario)))
     for line in batch:
         if line.strip():
@@ -106,15 +108,15 @@ def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
 
 
 def _read_line(line: bytes) -> Mapping[str, Any]:
-    """The object on a line. Raises InvalidInput for anything else, a repeated key included."""
+    """Parse the JSON object on a line. Raises InvalidInput for anything else, including a repeated key."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput([Problem((), f"not UTF-8 text (byte {error.start})")]) from None
     try:
-        given = json.loads(text, object_pairs_hook=_without_repetition)
+        given = json.loads(text, object_pairs_hook=_reject_repeated_keys)
     except (ValueError, RecursionError):
-        given = _explained(text)
+        given = _parse_or_explain(text)
     if not isinstance(given, dict):
         raise InvalidInput([Problem((), "a line must be a JSON object")])
     problems = [
@@ -123,21 +125,21 @@ def _read_line(line: bytes) -> Mapping[str, Any]:
         if key not in _LINE_KEYS + _UNREAD_KEYS
     ]
     if "scenario" not in given:
-        problems.append(Problem(("scenario",), "this key is required and missing", "scenario"))
+        problems.append(Problem(("scenario",), "missing required key", "scenario"))
     if problems:
         raise InvalidInput(problems)
     return given
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
         raise ValueError
     return mapping
 
 
-def _explained(text: str) -> Any:
-    """What is wrong with text that Python's own reader refused, in words; that it gives a value is rare."""
+def _parse_or_explain(text: str) -> Any:
+    """Parse text that the json module refused with exprec's own reader, whose errors say what is wrong."""
     try:
         return parse_document(text, "line", "json").value
     except InvalidInput as error:

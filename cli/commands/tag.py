@@ -1,7 +1,4 @@
-"""`exprec tag`: names for runs, given, removed and listed.
-
-What a tag may be called and where it is kept is told in `recorder.store`.
-"""
+"""`exprec tag`: create, delete and list tags."""
 
 from __future__ import annotations
 
@@ -10,18 +7,19 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.options import complete_run, complete_tag, json_option, opened_store, store_option
+from exprec.cli.completion import complete_run, complete_tag
+from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.terminal import store_path
 from exprec.recorder.errors import InvalidInput, Problem, RunNotFound
 from exprec.recorder.store.store import find_run
 
 
-@click.command(short_help="Give runs names.")
+@click.command()
 @click.argument("name", required=False, shell_complete=complete_tag)
 @click.argument("run", required=False, shell_complete=complete_run)
 @store_option
-@click.option("--delete", is_flag=True, help="Remove the tag NAME; its run stays.")
-@click.option("--force", is_flag=True, help="Let NAME stand for RUN even if it stands for another run now.")
+@click.option("--delete", is_flag=True, help="Delete the tag NAME, not the run.")
+@click.option("--force", is_flag=True, help="Move NAME to RUN if it names another run.")
 @json_option
 @click.pass_context
 def tag(
@@ -33,11 +31,11 @@ def tag(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Give a sealed RUN the NAME, by which any command finds it then; without arguments, list all tags.
+    """Tag a sealed RUN with a NAME that every command accepts in place of its id; without arguments, list all tags.
 
-    A name has at most 100 letters (A to Z), digits, dots, underscores and hyphens, begins with neither a
-    dot nor a hyphen, and is not four or more hex digits alone, which are the beginning of a run id. RUN is a
-    run id, 4 or more of its first digits, another tag, or the path of a run directory.
+    A name consists of at most 100 letters (A to Z), digits, dots, underscores and hyphens. It does not begin with a
+    dot or a hyphen, and is not four or more hex digits, which would look like a run id. RUN is a run id, a prefix
+    of 4 or more digits, another tag, or the path of a run directory.
 
     \b
     Example:
@@ -47,27 +45,27 @@ def tag(
     """
     path = store_path(store)
     if as_json and name is not None:
-        raise click.UsageError("--json goes with the list of tags")
+        raise click.UsageError("--json applies to the list of tags; leave NAME out")
     if delete:
         if name is None or run is not None or force:
-            raise click.UsageError("--delete goes with the NAME of a tag alone")
-        _delete(context, path, name)
+            raise click.UsageError("--delete takes the NAME of a tag and nothing else")
+        _delete_tag(context, path, name)
     elif name is None:
         if force:
-            raise click.UsageError("--force goes with a NAME and a RUN")
-        _list(path, as_json)
+            raise click.UsageError("--force requires a NAME and a RUN")
+        _list_tags(path, as_json)
     elif run is None:
-        raise click.UsageError(f"which run shall be '{name}'? Give a RUN after the NAME")
+        raise click.UsageError(f"missing argument RUN: the run to tag '{name}'")
     else:
-        _give(path, name, run, force)
+        _tag_run(path, name, run, force)
 
 
-def _give(path: Path, name: str, run: str, force: bool) -> None:
+def _tag_run(path: Path, name: str, run: str, force: bool) -> None:
     directory = find_run(run, path)
     if not directory.is_sealed:
-        message = f"the run {directory.run_id} is not sealed ({directory.status}); only a sealed run has an address"
+        message = f"run {directory.run_id} is not sealed ({directory.status}); only sealed runs can be tagged"
         raise InvalidInput([Problem((), message)])
-    opened = opened_store(path)
+    opened = open_store(path)
     if opened is None:
         raise RunNotFound(directory.run_id, path)
     before = opened.tag(name, directory.run_id, force=force)
@@ -76,20 +74,20 @@ def _give(path: Path, name: str, run: str, force: bool) -> None:
         click.echo(f"exprec: moved the tag {name} (was {before!a})", err=True)
 
 
-def _delete(context: click.Context, path: Path, name: str) -> None:
-    store = opened_store(path)
+def _delete_tag(context: click.Context, path: Path, name: str) -> None:
+    store = open_store(path)
     was = None if store is None else store.untag(name)
     if was is None:
-        click.echo(f"exprec: no tag '{name}' in the store {path}; `exprec tag` lists those there are", err=True)
+        click.echo(f"exprec: no tag '{name}' in the store {path}; `exprec tag` lists all tags", err=True)
         context.exit(RunNotFound.exit_code)
-    click.echo(f"exprec: removed the tag {name} (was {was!a})", err=True)
+    click.echo(f"exprec: deleted the tag {name} (was {was!a})", err=True)
 
 
-def _list(path: Path, as_json: bool) -> None:
-    store = opened_store(path)
+def _list_tags(path: Path, as_json: bool) -> None:
+    store = open_store(path)
     tags = {} if store is None else store.tags()
     if not tags:
-        click.echo(f"exprec: no tags in the store {path} yet; `exprec tag NAME RUN` gives one", err=True)
+        click.echo(f"exprec: the store {path} has no tags yet; `exprec tag NAME RUN` creates one", err=True)
     present = set() if store is None else set(store.run_ids())
     if as_json:
         for name, run_id in tags.items():
@@ -98,13 +96,13 @@ def _list(path: Path, as_json: bool) -> None:
         _print_tags(tags)
     for name, run_id in tags.items():
         if run_id not in present:
-            # What stands in such a file may be anything, as after a merge with a conflict.
-            message = f"the tag {name!a} stands for {run_id[:80]!a}, which is no run in the store {path}"
+            # The file of a tag may contain anything, for one after a merge conflict.
+            message = f"the tag {name!a} refers to {run_id[:80]!a}, which is not a run of the store {path}"
             click.echo(f"exprec: {message}", err=True)
 
 
 def _print_tags(tags: dict[str, str]) -> None:
-    # Imported here because programs that read JSON shall not wait for rich.
+    # Imported here because --json does not need it.
     from exprec.cli.output.listing import tag_table
 
     click.echo(tag_table(tags).encode("utf-8", "backslashreplace"))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exprec.cli.options import complete_revision, complete_run, json_option, store_option
+from exprec.cli.completion import complete_revision, complete_run
+from exprec.cli.options import json_option, store_option
 from exprec.cli.terminal import known_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display.text import counted
@@ -56,18 +57,18 @@ class _Counted:
     problems: int = 0
 
 
-@click.command(short_help="Prove that runs are what was recorded.")
+@click.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=complete_run)
-@click.option("--all", "every", is_flag=True, help="Verify every run of the store, and those that are not sealed.")
+@click.option("--all", "every", is_flag=True, help="Verify every run of the store, including unsealed ones.")
 @click.option(
     "--git",
     "revision",
     metavar="REV",
     shell_complete=complete_revision,
-    help="Verify what is committed in REV, without a checkout; without RUN, all of it.",
+    help="Verify runs committed in REV, without a checkout; all of them without RUN.",
 )
-@click.option("--staged", is_flag=True, help="Verify the runs and tags of all stores that the next commit touches.")
-@click.option("--quick", is_flag=True, help="Check sizes, digests and addresses only.")
+@click.option("--staged", is_flag=True, help="Verify the runs and tags that the next commit changes, in all stores.")
+@click.option("--quick", is_flag=True, help="Check sizes, digests and run ids only.")
 @store_option
 @json_option
 @click.pass_context
@@ -81,18 +82,18 @@ def verify(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Check runs down to the last byte: address, digests, form, schemas, order, and what the log comes to.
+    """Verify runs byte by byte: run id, digests, canonical form, schemas, event order, and the recorded result.
 
-    RUN is a run id, 4 or more of its first digits, a tag, or the path of a run directory; with --git an id or
-    a tag of that revision. Where a revision has no store at the usual place, its only other one is taken.
+    RUN is a run id, a prefix of 4 or more digits, a tag, or the path of a run directory; with --git an id or a tag
+    of that revision. If a revision has no store at the usual path, its only other store is used.
 
-    Every problem of every run is listed as `file:line: field: what is wrong and what to do`. Exits with 0
-    when all runs verify, with 1 when one does not or is not sealed, with 2 when there is no such revision or no
-    repository, with 4 when there is no such run, and with 5 when the store itself cannot be read as one.
+    Every problem of every run is listed as `file:line: field: what is wrong and what to do`.
 
-    With --staged, which is for a pre-commit hook (`exprec init --hook` installs one), it is a problem too when a
-    sealed run is changed, or when a tag or an attestation comes without its run. To remove a whole run is
-    allowed, and said.
+    Exit code 0 if all runs verify, 1 if one does not or is not sealed, 2 if the revision or the repository does not
+    exist, 4 if a run does not exist, 5 if the store cannot be read.
+
+    --staged is for a pre-commit hook (`exprec init --hook` installs one). It also reports sealed runs that were
+    changed, and tags and execution records without their run. Removing a whole run is allowed, and reported.
 
     \b
     Example:
@@ -111,7 +112,7 @@ def verify(
             total, subjects = _in_revision(revision, runs, store, resources, quick=quick)
         else:
             total, subjects = _in_folder(runs, store_path(store), quick=quick)
-        # Where the lines go to the same terminal, they are the progress.
+        # On a terminal that shows stdout too, its lines are the progress.
         shows_progress = not runs and wants_progress(shows_events=True)
         for number, subject in enumerate(subjects, 1):
             if shows_progress:
@@ -127,9 +128,9 @@ def verify(
 
 def _check_usage(runs: Sequence[str], *, every: bool, revision: str | None, staged: bool) -> None:
     if staged and (runs or every or revision is not None):
-        raise click.UsageError("--staged selects the runs itself; give it without RUN, --all and --git")
+        raise click.UsageError("--staged selects the runs; it excludes RUN, --all and --git")
     if (runs and every) or not (runs or every or staged or revision is not None):
-        raise click.UsageError("give the runs to verify, or --all for every run of the store (not both)")
+        raise click.UsageError("give either the runs to verify, or --all for every run of the store")
 
 
 # --- the working tree ---------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def _in_revision(
     entries = repository.tree(repository.commit(revision))
     store = find_store(revision, path, entries, is_given=option is not None)
     if store.path != path:
-        click.echo(f"exprec: the store is {visible(store.name())}; there is none at {visible(path)}", err=True)
+        click.echo(f"exprec: using the store {visible(store.name())}; there is none at {visible(path)}", err=True)
     blobs = resources.enter_context(repository.blobs())
     names = [store.resolve(each, blobs) for each in references] if references else store.run_names()
     layout = resources.enter_context(laid_out(store, blobs))
@@ -229,7 +230,7 @@ def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, qu
         found = chain(laid.problems, problems_of(laid.run, quick=quick) if laid.run else ())
         first = next(found, None)
         if changes and first is None:
-            click.echo(f"exprec: this commit repairs the run {name}", err=True)
+            click.echo(f"exprec: this commit repairs run {name}", err=True)
         problems = iter(()) if first is None else chain(changes, [first], found)
         yield _Subject(layout.committed.name(name), problems, _named_by(layout.committed), laid.run, name)
 
@@ -266,7 +267,7 @@ def _show_json(subject: _Subject, guard: SecretGuard) -> int:
         "events": None if run is None else run.head["counts"]["events"],
         "problems": listed,
     }
-    # ASCII, so that a file name that is not text can be written to any terminal.
+    # ASCII: a file name need not be valid text.
     click.echo(json.dumps(said, sort_keys=True))
     return len(listed)
 

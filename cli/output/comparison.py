@@ -40,7 +40,7 @@ _MOST_FILE_LINES = 30
 _MOST_FIELDS = 3
 _COSTS = {"final_cost": "final cost", "best_cost": "best cost"}
 _RESULT_ORDER: Mapping[str | int, int] = {"status": 0, "failure": 1, "result": 2, "final_cost": 3, "best_cost": 4}
-_CUT = "*The rest of the comparison is left out: it is too long for a comment.*\n"
+_CUT = "*The rest of the comparison is omitted: it is too long for a comment.*\n"
 
 _Pieces = tuple[Span, ...]
 
@@ -58,7 +58,7 @@ def comparison_lines(comparison: Comparison, *, stat: bool = False) -> Iterator[
 def comparison_markdown(comparison: Comparison, max_bytes: int) -> str:
     """The report as Markdown, for a comment on a change; never longer than so many bytes of UTF-8."""
     if comparison.is_equal:
-        title: _Pieces = (("No difference: both are the run ", ""), (comparison.old.short_id, DATA))
+        title: _Pieces = (("No differences: both are run ", ""), (comparison.old.short_id, DATA))
         sections = [Section(title)]
     else:
         sections = list(_sections(comparison))
@@ -116,8 +116,8 @@ def _counts(comparison: Comparison) -> Items:
     rows += [(name, ((counted(number, noun), ""),)) for name, number, noun in plain if number]
     if comparison.divergence is not None:
         lines = list(_divergence(comparison.divergence))
-        parted = tuple(piece for each in lines for piece in (("; ", ""), *each))[1:]
-        rows.insert(1 if comparison.config.count else 0, ("parted", parted))
+        diverged = tuple(piece for each in lines for piece in (("; ", ""), *each))[1:]
+        rows.insert(1 if comparison.config.count else 0, ("diverged", diverged))
     for label, ranges in (("A", comparison.old_iterations), ("B", comparison.new_iterations)):
         if ranges.count:
             rows.append((f"only in {label}", ((_iterations(ranges), ""),)))
@@ -209,7 +209,7 @@ def _only_in(comparison: Comparison) -> Iterator[Section]:
         if found:
             lines.append(((f"{label}: ", "strong"), (", ".join(found), "")))
     if lines:
-        yield Section(_title("Only in one of them"), (Items(tuple(lines)),))
+        yield Section(_title("Only in one run"), (Items(tuple(lines)),))
 
 
 def _iterations(ranges: Listed[Range]) -> str:
@@ -246,7 +246,7 @@ def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
         ((change.agent, AGENT), ("  ", ""), *_difference(change.difference), (f"  {_span(change)}", "quiet"))
         for change in policies.items
     )
-    yield Section(_title(f"Policies in force: {counted(policies.count, 'change')}"), (Items(lines),), _more(policies))
+    yield Section(_title(f"Current policies: {counted(policies.count, 'change')}"), (Items(lines),), _more(policies))
 
 
 def _span(change: PolicyChange) -> str:
@@ -260,7 +260,7 @@ def _texts(texts: Listed[TextChange]) -> Iterator[Section]:
         return
     blocks = tuple(TextDiff(_text_title(text), tuple(_hunk_lines(text.hunks))) for text in texts.items)
     more = texts.count - sum(1 + text.repeated for text in texts.items)
-    title = _title(f"What models were asked and answered: {counted(texts.count, 'text')}")
+    title = _title(f"Model requests and responses: {counted(texts.count, 'text')}")
     yield Section(title, blocks, f"and {more} more" if more else "")
 
 
@@ -315,19 +315,19 @@ def _file(change: FileChange) -> Iterator[Span]:
         yield f"only in {label}, {counted(size or 0, 'byte')}", ""
         return
     if change.old_size == change.new_size:
-        yield f"other content, {counted(change.new_size, 'byte')}", ""
+        yield f"different content, {counted(change.new_size, 'byte')}", ""
     else:
         difference = change.new_size - change.old_size
         yield f"{change.old_size} → {counted(change.new_size, 'byte')}  {difference:+}", ""
     if not change.is_text:
-        yield ", no text", "quiet"
+        yield ", not text", "quiet"
     elif change.is_large:
         yield ", first difference", "quiet"
 
 
 def _more_places(change: FileChange) -> Iterator[str]:
     if change.hunks.more:
-        yield f"… and {counted(change.hunks.more, 'more place')}"
+        yield f"… and {counted(change.hunks.more, 'more hunk')}"
 
 
 def _events(changes: Listed[EventChange]) -> Iterator[Section]:
@@ -384,14 +384,14 @@ def _came_to(result: Mapping[str, Any]) -> str:
 
 def _latency(comparison: Comparison) -> str:
     latency = comparison.latency
-    seconds = f"{latency.old_seconds} s → {latency.new_seconds} s in all"
-    return f": {counted(latency.calls, 'answer')} took another time, {seconds}"
+    seconds = f"{latency.old_seconds} s → {latency.new_seconds} s in total"
+    return f": differs in {counted(latency.calls, 'call')}, {seconds}"
 
 
 def _bytes(comparison: Comparison) -> Iterator[Span]:
-    yield "all that is compared is equal, but not ", ""
+    yield "contents are equal except ", ""
     yield ", ".join(comparison.files) or layout.RUN_FILE, DATA
-    yield ", or one of the folders is not what its name says; exprec verify tells", ""
+    yield "; one directory may be corrupt, check with `exprec verify`", ""
 
 
 def _difference(difference: Difference) -> Iterator[Span]:

@@ -12,7 +12,7 @@ from exprec.recorder.display.cells import cell_len
 from exprec.recorder.display.text import counted
 from exprec.recorder.store.garbage import Leftover
 
-_HEADER = ("interrupted run", "experiment", "it", "events", "answers", "size", "last written")
+_HEADER = ("interrupted run", "experiment", "it", "events", "responses", "size", "last written")
 _FIGURES = (2, 3, 4, 5)
 """The columns that are aligned to the right."""
 _GAP = "  "

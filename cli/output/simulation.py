@@ -37,5 +37,5 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _counts(outcome: SimulationResult) -> str:
-    parts = f" ({outcome.total} with the parts of split ones)" if outcome.total > outcome.arrivals else ""
+    parts = f" ({outcome.total} including the parts of split payments)" if outcome.total > outcome.arrivals else ""
     return f"{outcome.settled} of {outcome.arrivals} payments settled{parts}"

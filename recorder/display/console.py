@@ -5,11 +5,10 @@ It knows nothing of what the lines say.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.cells import cell_len
@@ -17,7 +16,6 @@ from exprec.recorder.display.text import Line, Span
 from exprec.recorder.display.wrapping import rows
 
 _NARROWEST = 20
-_DEFAULT_WIDTH = 80
 _BATCH = 256
 _STYLES = {"strong": "\x1b[1m", "quiet": "\x1b[2m", "good": "\x1b[32m", "bad": "\x1b[31m", "agent": "\x1b[36m"}
 """How a style begins: only the sixteen colours that every terminal with colours has, so that no terminal gives other
@@ -40,11 +38,6 @@ class Console:
     file: Writable
     width: int
     color: bool
-
-
-def make_console(stream: TextIO, *, color: bool, width: int | None = None) -> Console:
-    """A console on `stream`; `width` in cells, by default that of the terminal, or 80 where there is none."""
-    return Console(stream, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, color)
 
 
 def print_line(console: Console, line: Line) -> None:

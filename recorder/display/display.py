@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from exprec.recorder.display.console import Console, make_console, print_line, print_texts, rendered
+from exprec.recorder.display.console import Console, print_line, print_texts, rendered
 from exprec.recorder.display.event_lines import NO_LINES, closing_lines, event_lines, unknown_lines
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import OWN_TYPES, Event
@@ -69,20 +68,12 @@ class EventDisplay:
         return self._templates[event_type]
 
 
-class _LiveDisplay(EventDisplay):
+class LiveDisplay(EventDisplay):
     """Shows each event at once, whatever stands between the program and its reader."""
 
     def show(self, event: Event) -> None:
         super().show(event)
         self._console.file.flush()
-
-
-def live_display(
-    verbose_config: VerboseConfig | None = None, stream: TextIO | None = None, *, color: bool = False
-) -> EventDisplay:
-    """A display for a program that records itself: on stdout unless there is another stream, by default with what
-    commands show by default."""
-    return _LiveDisplay(make_console(stream or sys.stdout, color=color), verbose_config or VerboseConfig())
 
 
 def display_experiment_output(

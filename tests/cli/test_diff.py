@@ -77,7 +77,7 @@ def test_a_run_does_not_differ_from_itself_or_a_copy(folder: Path) -> None:
         assert _diff(folder, *names, code=0) == ""
         assert _diff(folder, "--stat", *names, code=0) == ""
     assert _json(folder, "base", "base", code=0)["equal"] is True
-    assert "No difference" in _diff(folder, "--md", "base", "base", code=0)
+    assert "No differences" in _diff(folder, "--md", "base", "base", code=0)
 
 
 def test_equal_addresses_are_enough(folder: Path) -> None:
@@ -88,7 +88,7 @@ def test_equal_addresses_are_enough(folder: Path) -> None:
 
 def test_a_shorter_experiment_parts_nowhere_and_ends_earlier(recorded: Path) -> None:
     shown = _diff(recorded, "base", "short")
-    assert _sections(shown) == ["Config", "First divergence", "Only in one of them", "Result"]
+    assert _sections(shown) == ["Config", "First divergence", "Only in one run", "Result"]
     for part in (
         "  convergence.max_iterations 25 → 7\n",
         "  A: seq 29, iteration 8, iteration_start\n",
@@ -110,7 +110,7 @@ def test_one_changed_answer_is_told_from_the_question_to_the_result(recorded: Pa
         "First divergence",
         "Cost in cents at the start of an iteration",
         "initial_liquidity_fraction at the end of an iteration (0",
-        "What models were asked and answered",
+        "Model requests and responses",
         "Other differences",
         "Result",
     ]
@@ -125,7 +125,7 @@ def test_stat_is_a_line_a_kind(recorded: Path) -> None:
     assert lines[2] == "B ends with 500 cents more (+11.1 %): worse"
     assert [line.split("  ")[0] for line in lines[3:]] == [
         "config",
-        "parted",
+        "diverged",
         "costs",
         "parameters",
         "model texts",
@@ -196,8 +196,8 @@ def test_a_damaged_run_is_named_with_file_and_line(folder: Path, file: str) -> N
 
 def test_a_folder_that_is_not_what_its_name_says(folder: Path) -> None:
     shutil.copytree(folder / "runs" / Store(folder / "runs").tags()["base"], folder / "runs" / ("f" * 64))
-    assert "all that is compared is equal, but not run.json" in _diff(folder, "base", "ffff")
-    assert "all that is compared is equal" in _diff(folder, "--stat", "base", "ffff")
+    assert "contents are equal except run.json" in _diff(folder, "base", "ffff")
+    assert "contents are equal except" in _diff(folder, "--stat", "base", "ffff")
     assert _json(folder, "base", "ffff")["equal"] is False
 
 
@@ -239,7 +239,7 @@ def test_models_that_took_another_time(tmp_path: Path) -> None:
     for name, side in (("old", old), ("new", new)):
         side.written(tmp_path / name)
     shown = _diff(tmp_path, "old", "new")
-    assert shown.endswith("\n\nLatency: 3 answers took another time, 1.5 s → 7.5 s in all\n")
+    assert shown.endswith("\n\nLatency: differs in 3 calls, 1.5 s → 7.5 s in total\n")
     assert "First divergence" not in shown
 
 
@@ -312,7 +312,7 @@ def test_two_settings_of_a_training_loop(tmp_path: Path) -> None:
         "    -epoch 1: 0.310\n",
         "    +epoch 4: 0.072\n",
         r"    -trained 3 \r\x1b[31m",
-        "Artifacts: 1 file\n  model.txt  other content, 16 bytes\n",
+        "Artifacts: 1 file\n  model.txt  different content, 16 bytes\n",
         "    @@ line 2 @@\n     bias 0\n    -rate 0.1\n    +rate 0.2\n",
     ):
         assert expected in shown, shown

@@ -75,7 +75,7 @@ def test_on_a_terminal_it_asks(store: Store, work: Path, typed: str, code: int, 
     done = on_terminal("gc", "--store", store.path, cwd=store.path, typed={question: typed})
     assert done.code == code
     assert work.name in done.output
-    comment = "`exprec resume NAME` goes on with an interrupted experiment; what is removed is gone.\n"
+    comment = "`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.\n"
     assert comment + question in done.output
     assert done.output.splitlines()[-1].startswith(f"exprec: {end}")
     assert work.exists() == (typed != "y\r")
@@ -105,7 +105,7 @@ def test_names_choose_interrupted_runs_and_nothing_else(store: Store, work: Path
     assert not work.exists()
     assert [row["name"] for row in _listed(store, "--dry-run")] == [other.name, ".store.json.0123abcd"]
     (sealed,) = store.run_ids()
-    assert b"is sealed; only interrupted runs" in exprec("gc", "-y", sealed, "--store", store.path, code=2).stderr
+    assert b"gc removes interrupted runs only" in exprec("gc", "-y", sealed, "--store", store.path, code=2).stderr
     assert b"no run '0123'" in exprec("gc", "-y", "0123", "--store", store.path, code=4).stderr
     provider = runs.begin(store)
     name = runs.work_folder(provider, store).name
@@ -120,7 +120,7 @@ def test_what_may_just_begin_is_left_alone(store: Store) -> None:
     begun = store.path / ".work" / "0000000000000001"
     begun.mkdir()
     done = exprec("gc", "--store", store.path)
-    assert done.stderr == b"exprec: 1 interrupted run kept: written too recently\n"
+    assert done.stderr == b"exprec: kept 1 interrupted run: written too recently\n"
     _older(begun, 3600)
     exprec("gc", "--yes", "--store", store.path)
     assert not begun.exists()

@@ -72,7 +72,7 @@ def _log(folder: Path) -> Path:
 def test_the_store_is_made_once(tmp_path: Path) -> None:
     assert exprec("init", cwd=tmp_path).stdout == b"created the store runs\n"
     made = {path.name: path.read_bytes() for path in (tmp_path / "runs").iterdir() if path.is_file()}
-    assert exprec("init", cwd=tmp_path).stdout == b"runs is a store already\n"
+    assert exprec("init", cwd=tmp_path).stdout == b"runs is already a store\n"
     assert {path.name: path.read_bytes() for path in (tmp_path / "runs").iterdir() if path.is_file()} == made
     assert _init(tmp_path, "--store", "other/store")["store"] == "new"
     assert (tmp_path / "other" / "store" / "store.json").is_file()

@@ -126,7 +126,7 @@ def test_workers_end_with_the_run(tmp_path: Path, how: signal.Signals) -> None:
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert errors.splitlines()[-1] == b"exprec: interrupted"
-        assert b"what was recorded is kept" in errors
+        assert b"run interrupted; kept as" in errors
     assert Store(tmp_path / "runs").run_ids() == []
 
 

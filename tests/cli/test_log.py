@@ -79,7 +79,7 @@ def test_selection_order_and_limit(recorded: Path) -> None:
     assert len(_rows(recorded, "--limit", "2")) == 2
     done = exprec("log", "--status", "running", cwd=recorded)
     assert done.stdout == b""
-    assert b"none of 3 runs in the store runs is selected" in done.stderr
+    assert b"none of 3 runs in the store runs matches the filters" in done.stderr
     exprec("log", "--limit", "0", cwd=recorded, code=2)
 
 
@@ -111,7 +111,7 @@ def test_other_results_of_the_same_inputs_are_marked_and_explained(folder: Path)
     done = exprec("log", cwd=folder)
     marked = {line.split()[0] for line in done.stdout.decode().splitlines() if "≠" in line}
     assert marked == {f"{run['run_id'][:8]}≠", "ffffffff≠"}
-    assert "exprec: ≠ another run was asked the same" in done.stderr.decode()
+    assert "exprec: ≠ another run has the same inputs" in done.stderr.decode()
     assert sum(row["shares_inputs"] for row in _rows(folder)) == 2
 
 
@@ -131,7 +131,7 @@ def test_before_the_first_run_there_is_nothing_wrong(tmp_path: Path) -> None:
     for store in ("missing", "empty"):
         done = exprec("log", "--store", store, cwd=tmp_path)
         assert done.stdout == b""
-        assert f"no runs in the store {store} yet" in done.stderr.decode()
+        assert f"the store {store} has no runs yet" in done.stderr.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
     (tmp_path / "empty" / "thesis.tex").write_text("mine")
     exprec("log", "--store", "empty", cwd=tmp_path, code=5)

@@ -148,7 +148,7 @@ class TestReplay:
         arguments = ("--replay-exchanges", recorded.run_id, recorded.experiment, "--store", recorded.store)
         done = exprec("run", *arguments, first=WITHOUT_EXTRA)
         assert done.stdout == recorded.done.stdout
-        assert b"of this run reached the same address" in done.stderr
+        assert b"with the same run id" in done.stderr
         assert Store(recorded.store).run_ids().count(recorded.run_id) == 1
 
     def test_into_another_store_from_the_path_of_a_run(self, recorded: Recorded, tmp_path: Path) -> None:
@@ -178,14 +178,14 @@ class TestReplay:
     def test_what_was_not_asked_for_again_is_counted(self, recorded: Recorded, tmp_path: Path) -> None:
         path = experiment(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
         done = replayed(recorded, path, "-q")
-        assert b"exprec: 4 of the recorded exchanges were not asked for again\n" in done.stderr
+        assert b"exprec: 4 recorded exchanges were not used\n" in done.stderr
         assert done.stdout.decode().strip() in Store(recorded.store).run_ids()
 
     def test_a_run_without_exchanges(self, tmp_path: Path) -> None:
         path = experiment(tmp_path)
         run_id = exprec("run", "-q", path, cwd=tmp_path).stdout.decode().strip()
         done = exprec("run", "--replay-exchanges", run_id, path, cwd=tmp_path, code=2)
-        assert b"has no exchanges to replay: no model was asked in it" in done.stderr
+        assert b"has no exchanges to replay: it made no requests to a model" in done.stderr
         exprec("run", "--replay-exchanges", "abcd", path, cwd=tmp_path, code=4)
 
     def test_a_damaged_exchange_names_file_and_line(self, recorded: Recorded, tmp_path: Path) -> None:

@@ -128,4 +128,4 @@ def test_what_is_wrong_is_said_behind_the_pager(recorded: Path, tmp_path: Path) 
     assert "the last line is torn" in second
     done = on_terminal("show", _run(recorded), "--event", "no_such", cwd=recorded, env=pager)
     assert (done.code, done.output.splitlines()[0]) == (0, "the pager has ended")
-    assert "no event of the type 'no_such'" in done.output
+    assert "no event of type 'no_such'" in done.output

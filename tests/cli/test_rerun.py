@@ -80,7 +80,7 @@ def test_identical_adds_an_attestation_and_nothing_else(tmp_path: Path, search: 
     before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     done = exprec("rerun", run.name[:6], cwd=tmp_path)
     count = len((run / "events.jsonl").read_bytes().splitlines())
-    assert done.stdout.decode() == f"identical  {run.name[:8]}  castro-two-period  {count} events, the same address\n"
+    assert done.stdout.decode() == f"identical  {run.name[:8]}  castro-two-period  {count} events, same run id\n"
     after = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     assert before.items() <= after.items()
     (added,) = after.keys() - before.keys()
@@ -133,7 +133,7 @@ def test_a_simulator_that_is_dearer_by_one_cent(
     done = exprec("rerun", run, cwd=tmp_path, code=1, first=patch)
     first, *rest = done.stdout.decode().splitlines()
     assert first.startswith(f"diverged  {run.name[:8]}  ")
-    assert first.endswith("at event 1 (iteration_start, iteration 1); 1 event came again before it")
+    assert first.endswith("at event 1 (iteration_start, iteration 1); 1 event reproduced before it")
     assert rest == [f"  costs_per_agent.{agent}: recorded 5000, now 5001", "  total_cost: recorded 10000, now 10001"]
     said = json.loads(exprec("rerun", "--json", run, cwd=tmp_path, code=1, first=patch).stdout)
     assert said["event"] == {"seq": 1, "event_type": "iteration_start", "iteration": 1}

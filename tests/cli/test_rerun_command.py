@@ -50,7 +50,7 @@ def folder(recorded: Path, tmp_path: Path) -> Path:
 
 def test_identical_adds_an_attestation(recorded: Path, folder: Path) -> None:
     done = exprec("rerun", recorded.name, cwd=folder)
-    assert done.stdout.decode() == f"identical  {recorded.name[:8]}  p  3 events, the same address\n"
+    assert done.stdout.decode() == f"identical  {recorded.name[:8]}  p  3 events, same run id\n"
     assert len(Store(folder / "runs").attestations(recorded.name)) == 2
     assert Store(folder / "runs").run_ids() == [recorded.name]
 
@@ -58,13 +58,13 @@ def test_identical_adds_an_attestation(recorded: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "place", "said"),
     [
-        ("loss", "0.25", "at event 0 (epoch, iteration 1); 0 events came again before it", [LOSS]),
+        ("loss", "0.25", "at event 0 (epoch, iteration 1); 0 events reproduced before it", [LOSS]),
         ("text", "one\nTWO\n", "in stdout", ["  line 3: recorded 'two', now 'TWO'"]),
         ("text", "one\n", "in stdout", ["  line 3: recorded 'two', now not there"]),
         ("text", "one\ntwo\n\n", "in stdout", ["  line 4: not recorded, now ''"]),
         ("text", "one\ntwo", "in stdout", ["  a newline behind line 3: recorded true, now false"]),
         ("warnings", "care\n", "in stderr", ["  line 1: recorded 'careful', now 'care'"]),
-        ("status", "4", "at event 1 (command_end); 1 event came again before it", STATUS),
+        ("status", "4", "at event 1 (command_end); 1 event reproduced before it", STATUS),
         ("note", "33", "in artifacts/made", MADE),
     ],
 )

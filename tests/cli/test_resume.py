@@ -71,11 +71,11 @@ def test_ctrl_c_says_how_to_go_on_and_that_works_from_another_folder(tmp_path: P
     process.stderr.close()
     assert process.wait() == 130
     (name,) = Store(store).work_names()
-    assert f"to look at it  exprec show {name} --store '{store}'" in errors
-    assert f"to go on       exprec resume {name} --store '{store}'" in errors
+    assert f"inspect: exprec show {name} --store '{store}'" in errors
+    assert f"resume:  exprec resume {name} --store '{store}'" in errors
     done = exprec("resume", "-q", name[:6], "--store", store, cwd=tmp_path)
     assert done.stdout.decode().strip() == whole
-    assert f"going on with {name}, of which".encode() in done.stderr
+    assert f"resuming {name}: ".encode() in done.stderr
     assert not list((store / ".work").iterdir())
 
 
@@ -117,7 +117,9 @@ def test_a_run_that_cannot_be_gone_on_with(tmp_path: Path, interrupted: tuple[st
     assert b"config.json: the file is missing" in exprec("resume", name, cwd=tmp_path, code=5).stderr
     (tmp_path / "config.json").rename(tmp_path / "runs" / ".work" / name / "config.json")
     exprec("resume", "-q", name, cwd=tmp_path)
-    assert b"is sealed: there is nothing to go on with" in exprec("resume", run_id, cwd=tmp_path, code=2).stderr
+    assert (
+        b"is already sealed; `exprec rerun` executes it again" in exprec("resume", run_id, cwd=tmp_path, code=2).stderr
+    )
     assert b"no run '0123'" in exprec("resume", "0123", cwd=tmp_path, code=4).stderr
 
 

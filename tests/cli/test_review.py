@@ -275,7 +275,7 @@ def test_no_store_and_another_store(folder: Path, tmp_path: Path) -> None:
     _commit(folder)
     shown, said = _review(folder, "main")
     assert "no run and no tag differs" in shown
-    assert said == "exprec: the store work/runs differs too; --store selects it\n"
+    assert said == "exprec: the store work/runs also differs; --store selects it\n"
     shown, said = _review(folder, "main", "--store", "work/runs")
     assert shown.startswith("main..HEAD  1 run added, 1 tag added\n")
     assert said == ""

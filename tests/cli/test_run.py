@@ -51,7 +51,7 @@ def test_a_second_execution_is_evidence_and_changes_nothing(tmp_path: Path) -> N
     before = _snapshot(store.path / run_id)
     again = exprec("run", "-q", TWO, cwd=tmp_path, env={"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "9"})
     assert again.stdout.decode().strip() == run_id
-    assert b"execution 2 of this run reached the same address" in again.stderr
+    assert b"execution 2 with the same run id" in again.stderr
     assert _snapshot(store.path / run_id) == before
     attestations = store.attestations(run_id)
     assert len(attestations) == 2
@@ -101,7 +101,7 @@ def test_where_the_store_is(tmp_path: Path, how: str) -> None:
 
 def test_a_dry_run_checks_and_touches_nothing(tmp_path: Path) -> None:
     done = exprec("run", "--dry-run", TWO, cwd=tmp_path)
-    assert b"valid, nothing was run" in done.stdout
+    assert b"valid; nothing was run" in done.stdout
     assert list(tmp_path.iterdir()) == []
     as_json = exprec("run", "--dry-run", "--json", TWO, cwd=tmp_path).stdout
     run_id = exprec("run", "-q", TWO, cwd=tmp_path).stdout.decode().strip()
@@ -195,7 +195,7 @@ def test_an_experiment_outlives_a_full_disk_behind_its_output(tmp_path: Path) ->
         )
     (run_id,) = _run_ids(tmp_path / "runs")
     assert done.returncode == 6
-    assert b"No space left on device; the experiment goes on" in done.stderr
+    assert b"No space left on device; the experiment continues" in done.stderr
     assert f"the run is sealed: {run_id}" in done.stderr.decode()
     assert json.loads((tmp_path / "runs" / run_id / "run.json").read_bytes())["status"] == "completed"
 
@@ -213,7 +213,7 @@ def test_an_experiment_outlives_the_reader_of_its_output(tmp_path: Path) -> None
     process.stdout.close()
     said = process.stderr.read()
     assert process.wait(timeout=60) == 0
-    assert b"nobody reads the output any more; the experiment goes on" in said
+    assert b"stdout was closed by its reader; the experiment continues" in said
     assert f"the run is sealed: {_run_ids(tmp_path / 'runs')[0]}" in said.decode()
     assert b"Traceback" not in said
     (run_id,) = _run_ids(tmp_path / "runs")

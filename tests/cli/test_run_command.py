@@ -81,7 +81,7 @@ def test_the_same_command_is_one_address_on_any_day_and_from_any_store(tmp_path:
     assert first == second
     again = exprec("run", "-q", "--store", tmp_path / "one", "--", *_python(NOISY), cwd=tmp_path)
     assert again.stdout == first
-    assert again.stderr == b"exprec: reproduced: execution 2 of this run reached the same address\n"
+    assert again.stderr == b"exprec: reproduced: execution 2 with the same run id\n"
 
 
 def test_output_without_a_newline_at_its_end_is_not_joined_with_the_address(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_what_a_command_leaves_running_does_not_hold_the_run_up(tmp_path: Path) 
     done = exprec("run", "--", "sh", "-c", "sleep 30 & echo $! > pid; echo so", cwd=tmp_path)
     os.kill(int((tmp_path / "pid").read_text()), 9)
     assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == b"so\n"
-    assert done.stderr.count(b"what the command started still has its") == 2
+    assert done.stderr.count(b"a process started by the command still has its") == 2
 
 
 def test_twenty_megabytes_in_full(tmp_path: Path) -> None:
@@ -333,22 +333,22 @@ def test_how_a_command_ends_comes_before_its_artifacts(tmp_path: Path) -> None:
         (["--artifact-limit", "much", "--", "true"], "'much' is not a size such as 250MB"),
         (["--schemas", "folder", "--", "true"], "has no file <type>.schema.json"),
         (["--", "echo", "\udcff"], "is not UTF-8, and a run holds text"),
-        (["--"], "give the file of an EXPERIMENT, or a command behind --"),
-        ([], "give the file of an EXPERIMENT, or a command behind --"),
-        (["experiment.yaml", "--", "true"], "experiment.yaml stands before --, and a command behind it"),
+        (["--"], "give either the file of an EXPERIMENT, or a command after --"),
+        ([], "give either the file of an EXPERIMENT, or a command after --"),
+        (["experiment.yaml", "--", "true"], "give either the experiment experiment.yaml, or the command after --"),
         (["python", "train.py"], "to record a command, put -- before it:\n  exprec run -- python train.py"),
-        (["-q", "--json", "--", "true"], "give one of them"),
-        (["--seed", "1", "--", "true"], "--seed is for the file of an experiment, not for a command"),
-        (["--model", "m", "--", "true"], "--model is for"),
-        (["--replay-exchanges", "3f5c", "--", "true"], "--replay-exchanges is for"),
-        (["--jobs", "1", "--", "true"], "--jobs is for"),
-        (["--dry-run", "--", "true"], "--dry-run is for"),
-        (["--name", "n", "e.yaml"], "--name is for a command (exprec run ... -- COMMAND)"),
-        (["--input", "n", "e.yaml"], "--input is for"),
-        (["--artifact", "n", "e.yaml"], "--artifact is for"),
-        (["--artifact-limit", "1", "e.yaml"], "--artifact-limit is for"),
-        (["--schemas", "folder", "e.yaml"], "--schemas is for"),
-        (["--no-strict", "e.yaml"], "--strict is for"),
+        (["-q", "--json", "--", "true"], "--quiet and --json exclude each other"),
+        (["--seed", "1", "--", "true"], "--seed applies to experiments, not to a command"),
+        (["--model", "m", "--", "true"], "--model applies to experiments"),
+        (["--replay-exchanges", "3f5c", "--", "true"], "--replay-exchanges applies to experiments"),
+        (["--jobs", "1", "--", "true"], "--jobs applies to experiments"),
+        (["--dry-run", "--", "true"], "--dry-run applies to experiments"),
+        (["--name", "n", "e.yaml"], "--name applies to a command (exprec run ... -- COMMAND)"),
+        (["--input", "n", "e.yaml"], "--input applies to a command"),
+        (["--artifact", "n", "e.yaml"], "--artifact applies to a command"),
+        (["--artifact-limit", "1", "e.yaml"], "--artifact-limit applies to a command"),
+        (["--schemas", "folder", "e.yaml"], "--schemas applies to a command"),
+        (["--no-strict", "e.yaml"], "--strict applies to a command"),
     ],
     ids=lambda value: " ".join(value).encode("ascii", "replace").decode() if isinstance(value, list) else "",
 )

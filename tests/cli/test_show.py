@@ -84,14 +84,14 @@ def test_an_empty_selection_says_what_there_is(folder: Path) -> None:
     run = _run(folder).name
     out, err = _shown(folder, run, "--event", "llm\x1b")
     assert out == ""
-    assert err.startswith("exprec: no event of the type 'llm\\x1b'; there are bootstrap_evaluation, experiment_end, ")
+    assert err.startswith("exprec: no event of type 'llm\\x1b'; the run has bootstrap_evaluation, experiment_end, ")
     assert _shown(folder, run, "--agent", "ME") == (
         "",
-        "exprec: no event of the agent 'ME'; there are events of BANK_A, BANK_B\n",
+        "exprec: no event of agent 'ME'; the run has events of BANK_A, BANK_B\n",
     )
     assert "no event of iteration 9; the last iteration is 3" in _shown(folder, run, "--iteration", "9", "--json")[1]
     mixed = _shown(folder, run, "--event", "experiment_start", "--agent", "BANK_A")
-    assert mixed == ("", "exprec: no event is all of what was asked for\n")
+    assert mixed == ("", "exprec: no event matches all of the filters\n")
 
 
 @pytest.mark.parametrize(("event_type", "switch"), [("llm_call", "llm"), ("iteration_end", "metrics")])
@@ -158,7 +158,7 @@ def test_an_interrupted_command_is_shown_as_far_as_it_came(tmp_path: Path) -> No
     provider.close()
     out, err = _shown(tmp_path, recording.folder.name)
     assert out == "so far"
-    comment = "exprec: this run is not sealed (interrupted); this is as far as it came\n"
+    comment = "exprec: run not sealed (interrupted); this is what has been recorded\n"
     assert err == f"a warning\n{comment}"
 
 

@@ -52,7 +52,7 @@ def test_the_table(tmp_path: Path) -> None:
         "銀行              2          0    300           0     2468      0            0   2768",
         "all agents        5          0    300           0     2468      0            0   2768",
         "",
-        "1 of 2 payments settled (4 with the parts of split ones)",
+        "1 of 2 payments settled (4 including the parts of split payments)",
     ]
 
 
@@ -107,8 +107,8 @@ def test_an_error_at_run_time(tmp_path: Path) -> None:
     [
         ([], "give either a SCENARIO or --batch FILE"),
         (["day.json", "--batch", "-"], "give either a SCENARIO or --batch FILE"),
-        (["--batch", "-", "--seed", "1"], "--policies and --seed go with a SCENARIO"),
-        (["--batch", "-", "--policies", "p.json"], "--policies and --seed go with a SCENARIO"),
+        (["--batch", "-", "--seed", "1"], "--policies and --seed apply to a SCENARIO"),
+        (["--batch", "-", "--policies", "p.json"], "--policies and --seed apply to a SCENARIO"),
         (["day.json", "--seed", "-1"], "-1 is not in the range"),
         (["day.json", "--seed", str(2**64)], "is not in the range"),
         (["--batch", "nowhere.jsonl"], "No such file"),
@@ -144,7 +144,7 @@ def test_a_line_of_a_batch_needs_only_a_scenario() -> None:
         (b'{"scenario": {"\\ud800": 1}}', "lone surrogate"),
         (b'{"scenario": ' + b"[" * 100_000, "nested deeper"),
         (b'{"scenario": ' + b"[" * 900 + b"]" * 900 + b"}", "nested too deeply"),
-        (b'{"policies": {}}', "scenario: this key is required and missing"),
+        (b'{"policies": {}}', "scenario: missing required key"),
         ({"scenario": _DAY, "sed": 1}, "sed: unknown key; did you mean 'seed'?"),
         ({"scenario": _DAY, "seed": "1"}, "seed: must be an integer from 0 to 18446744073709551615, not '1'"),
         ({"scenario": _DAY, "policies": []}, "policies: must be a mapping of agents to policies"),

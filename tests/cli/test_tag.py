@@ -110,7 +110,7 @@ def test_a_tag_of_a_run_that_is_not_here_is_told(folder: Path) -> None:
     (folder / "runs" / "tags" / "torn").write_bytes(b"\xff\x1b[2J")
     done = exprec("tag", cwd=folder)
     assert b"\x1b" not in done.stdout + done.stderr
-    assert f"the tag 'gone' stands for '{'0' * 64}', which is no run in the store runs" in done.stderr.decode()
+    assert f"the tag 'gone' refers to '{'0' * 64}', which is not a run of the store runs" in done.stderr.decode()
     assert [json.loads(line)["found"] for line in exprec("tag", "--json", cwd=folder).stdout.splitlines()] == [
         False
     ] * 2

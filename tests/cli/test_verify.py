@@ -90,7 +90,7 @@ def test_quick_leaves_schemas_out(folder: Path) -> None:
 
 def test_wrong_usage_says_what_to_give(recorded: Path) -> None:
     for arguments in ([], [_ids(recorded)[0], "--all"]):
-        assert b"give the runs to verify, or --all" in exprec("verify", *arguments, cwd=recorded, code=2).stderr
+        assert b"give either the runs to verify, or --all" in exprec("verify", *arguments, cwd=recorded, code=2).stderr
 
 
 def test_exit_codes(folder: Path) -> None:

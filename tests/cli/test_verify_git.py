@@ -314,7 +314,7 @@ def test_the_only_other_store_is_used_and_named(make: MakeRepository) -> None:
     folder = make(store="elsewhere/runs")
     lines, said = _verify(folder, "--git", "HEAD")
     assert len(lines) == 2
-    assert said.startswith("exprec: the store is HEAD:elsewhere/runs; there is none at runs\n")
+    assert said.startswith("exprec: using the store HEAD:elsewhere/runs; there is none at runs\n")
     _, said = _verify(folder, "--git", "HEAD", "--store", "runs", code=5)
     assert "name one of these with --store: elsewhere/runs" in said
     shutil.copytree(folder / "elsewhere" / "runs", folder / "third")
@@ -447,7 +447,7 @@ def test_a_change_that_repairs_a_run_is_allowed(folder: Path) -> None:
     git(folder, "add", "-A")
     lines, said = _verify(folder, "--staged")
     assert lines[0].startswith(f"ok {run_id}")
-    assert f"exprec: this commit repairs the run {run_id}\n" in said
+    assert f"exprec: this commit repairs run {run_id}\n" in said
 
 
 def test_a_run_may_be_removed_whole(folder: Path) -> None:
@@ -551,7 +551,7 @@ def test_as_a_hook_it_sees_what_this_commit_has(folder: Path) -> None:
 
 def test_wrong_usage(folder: Path) -> None:
     for arguments in (["abcd"], ["--all"], ["--git", "HEAD"]):
-        assert "--staged selects the runs itself" in _verify(folder, "--staged", *arguments, code=2)[1]
+        assert "--staged selects the runs" in _verify(folder, "--staged", *arguments, code=2)[1]
     _verify(folder, "--git", "HEAD", "--all", "first", code=2)
     assert len(_verify(folder, "--git", "HEAD", "--all")[0]) == 2
 

@@ -352,7 +352,7 @@ def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
         else:
             assert done.code == 2, done.said
             # What `gc` was removing may lack any of its files, once its log has gone.
-            has_not_begun = stage.name == "gc" or b"was cut off before it began" in done.stderr
+            has_not_begun = stage.name == "gc" or b"was interrupted before its first event" in done.stderr
             assert (has_not_begun and not shown.stdout) or b"run the command again" in done.stderr, done.said
     return sealed
 

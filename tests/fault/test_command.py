@@ -176,7 +176,7 @@ def test_a_command_whose_reader_has_gone_goes_on(tmp_path: Path, started: Any) -
     process = started(sys.executable, "-c", program)
     assert process.stdout.readline().startswith(b"0 x")
     process.stdout.close()
-    assert b"nobody reads the output any more; the command goes on" in process.stderr.read()
+    assert b"stdout was closed by its reader; the command continues" in process.stderr.read()
     assert process.wait(SECONDS) == 0
     assert (_only(tmp_path) / "stdout").read_bytes().endswith(b"\ndone\n")
     assert (_only(tmp_path) / "stdout").read_bytes().count(b"\n") == 2001
@@ -189,7 +189,7 @@ def test_a_stdout_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> N
     with open("/dev/full", "wb") as full:
         done = subprocess.run(call, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, timeout=SECONDS)
     assert done.returncode == 6
-    assert b"stdout: No space left on device; the command goes on" in done.stderr
+    assert b"stdout: No space left on device; the command continues" in done.stderr
     assert (_only(tmp_path) / "stdout").read_bytes() == b"so\n"
 
 
@@ -208,7 +208,7 @@ def test_a_disk_that_is_full_ends_the_command_and_keeps_what_came(tmp_path: Path
     done = exprec("run", "--", "sh", "-c", "echo begin; exec cat /dev/zero", cwd=tmp_path, code=6, first=full)
     (work,) = Store(tmp_path / "runs").work_names()
     assert Store(tmp_path / "runs").run_ids() == []
-    assert f"  to look at it  exprec show {work}\n".encode() in done.stderr
+    assert f"  inspect: exprec show {work}\n".encode() in done.stderr
     kept = (tmp_path / "runs" / ".work" / work / "stdout").read_bytes()
     assert kept.startswith(b"begin\n")
     assert done.stdout == kept

@@ -23,9 +23,9 @@ from typing import Any
 from click.testing import CliRunner
 
 from exprec.cli.main import cli
+from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.diff.runs import compare_runs
-from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import EventDisplay, display_experiment_output
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.documents.loader import Document, parse_document

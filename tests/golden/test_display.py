@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console as RichConsole
 from syrupy.assertion import SnapshotAssertion
 
-from exprec.recorder.display.console import make_console
-from exprec.recorder.display.display import display_experiment_output, live_display
+from exprec.cli import live_display
+from exprec.cli.terminal import make_console
+from exprec.recorder.display.display import display_experiment_output
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop

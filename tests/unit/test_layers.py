@@ -210,7 +210,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "secrets": ("recorder.fs.durable",),
     "socket": ("recorder.sessions.provenance",),
     "subprocess": ("recorder.git", "cli.pager", "recorder.sessions.provenance", "recorder.sessions.command"),
-    "shutil": ("recorder.fs.durable", "recorder.display.console"),
+    "shutil": ("recorder.fs.durable", "cli.terminal"),
     "tempfile": ("cli.commands.rerun", "recorder.git"),
     "fcntl": ("recorder.fs.durable",),
 }

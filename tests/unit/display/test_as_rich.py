@@ -14,9 +14,10 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 from rich.theme import Theme
 
+from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import cells
-from exprec.recorder.display.console import make_console, print_line, print_lines
+from exprec.recorder.display.console import print_line, print_lines
 from exprec.recorder.display.text import Line, line
 
 NARROWEST = 20

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.console import make_console, print_line
+from exprec.recorder.display.console import print_line
 from exprec.recorder.display.event_lines import event_lines
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.display.text import Line, line

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from exprec.cli.terminal import make_console
 from exprec.recorder import events
-from exprec.recorder.display.console import make_console
 from exprec.recorder.display.display import display_experiment_output
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError, StorageFailure
