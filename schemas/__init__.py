@@ -1,7 +1,4 @@
-"""The JSON Schemas (2020-12) of every format exprec writes or reads, loaded from the files beside this one.
-
-It only finds and parses them; what they are checked against is `recorder.validation`'s business.
-"""
+"""The JSON Schemas (2020-12) of every format that exprec reads or writes, and FORMAT.md, which explains them."""
 
 from __future__ import annotations
 
@@ -12,20 +9,20 @@ from typing import Any
 import orjson
 
 _SUFFIX = ".schema.json"
+# Not importlib.resources: importing it takes as long as listing a small store.
 _FOLDER = Path(__file__).parent
-"""Not by importlib.resources, which takes as long to import as a store takes to be read."""
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """The names of all schemas with their versions (`event.llm_call.v1`), sorted."""
-    found = (entry.name for entry in _FOLDER.iterdir())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX)))
+    """Return the names of all schemas with their versions (`event.llm_call.v1`), sorted."""
+    files = (entry.name for entry in _FOLDER.iterdir())
+    return tuple(sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX)))
 
 
 @cache
 def load(name: str) -> dict[str, Any]:
-    """The schema of that name. Treat it as read-only. Raises KeyError when there is none."""
+    """Return a schema, which callers must not modify; raise KeyError for an unknown name."""
     if name not in names():
         raise KeyError(name)
     schema: dict[str, Any] = orjson.loads(text(name))
@@ -33,7 +30,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def text(name: str) -> bytes:
-    """The file of a schema, as it stands. Raises KeyError when there is none."""
+    """Return the bytes of a schema file; raise KeyError for an unknown name."""
     if name not in names():
         raise KeyError(name)
     return (_FOLDER / f"{name}{_SUFFIX}").read_bytes()
