@@ -26,7 +26,9 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verify.check import verify
 from tests.facts.test_versions import RECORDED
-from tests.fixtures.support import ROOT, exprec, git, git_tree_id
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git, git_tree_id
+from tests.fixtures.paths import ROOT
 
 HERE = Path(__file__).parent
 VERSIONS = sorted(path.name for path in HERE.glob("v*") if path.is_dir())

@@ -14,8 +14,9 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
+from tests.fixtures.cli import exprec
 from tests.fixtures.diffs import Recorded, mirrored
-from tests.fixtures.support import CASTRO, ROOT, exprec
+from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.support import CASTRO, ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
 ANEW = "pass"

@@ -16,8 +16,8 @@ from exprec.cli.output.garbage import age_text, leftover_lines, size_text
 from exprec.recorder.store.garbage import Leftover
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
-from tests.fixtures.support import exprec
-from tests.fixtures.terminal import on_terminal
+from tests.fixtures.cli import exprec
+from tests.fixtures.terminal import run_on_terminal
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_yes_removes_and_says_so(store: Store, work: Path) -> None:
 )
 def test_on_a_terminal_it_asks(store: Store, work: Path, typed: str, code: int, end: str) -> None:
     question = "Remove 1 interrupted run? [y/N]: "
-    done = on_terminal("gc", "--store", store.path, cwd=store.path, typed={question: typed})
+    done = run_on_terminal("gc", "--store", store.path, cwd=store.path, typed={question: typed})
     assert done.code == code
     assert work.name in done.output
     comment = "`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.\n"

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder.format import layout
-from tests.fixtures.support import CASTRO, exprec, git
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git
+from tests.fixtures.paths import CASTRO
 
 TWO = CASTRO / "two-period.yaml"
 RENDERED = "+Iteration 1  total 10000  BANK_A 5000  BANK_B 5000\n"

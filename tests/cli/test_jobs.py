@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment
-from tests.fixtures.support import exprec
 
 NOISY = """\
 import random

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.support import CASTRO, ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO, ROOT
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 TWO = CASTRO / "two-period.yaml"

@@ -15,8 +15,8 @@ import pytest
 from exprec.recorder.proposers import model
 from exprec.recorder.store.store import Store
 from tests.fixtures.chat_server import ChatServer, nobody, refuses, says
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, of_type, policy, ran
-from tests.fixtures.support import exprec
 
 KEY = "sk-planted-0123456789"
 LIMITS = [{"name": "initial_liquidity_fraction", "param_type": "float", "min_value": 0.0, "max_value": 0.9}]

@@ -11,8 +11,8 @@ import pytest
 
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify.check import verify
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment
-from tests.fixtures.support import exprec
 
 PROGRAM = """
 import cli

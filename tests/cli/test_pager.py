@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.format import canonical_json
-from tests.fixtures.support import ROOT, exprec
-from tests.fixtures.terminal import on_terminal
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import ROOT
+from tests.fixtures.terminal import run_on_terminal
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 COUNT = 3000
@@ -40,9 +41,9 @@ def _script(folder: Path, name: str, text: str) -> Path:
 @pytest.mark.parametrize("columns", [60, 132])
 def test_the_pager_gets_the_bytes_of_a_plain_terminal(recorded: Path, tmp_path: Path, columns: int) -> None:
     arguments = ("show", _run(recorded), "-v")
-    plain = on_terminal(*arguments, "--no-pager", cwd=recorded, columns=columns)
+    plain = run_on_terminal(*arguments, "--no-pager", cwd=recorded, columns=columns)
     pager = {"EXPREC_PAGER": f"cat > '{tmp_path}/paged'"}
-    paged = on_terminal(*arguments, cwd=recorded, columns=columns, env=pager)
+    paged = run_on_terminal(*arguments, cwd=recorded, columns=columns, env=pager)
     assert (paged.code, paged.output) == (0, "")
     assert (tmp_path / "paged").read_text("utf-8") == plain.output
     assert "\x1b[" in plain.output
@@ -56,7 +57,7 @@ def test_which_pager(recorded: Path, tmp_path: Path) -> None:
 
     def shown(**env: str) -> str:
         env = {"PATH": f"{tmp_path}:/usr/bin:/bin", **env}
-        return on_terminal("log", cwd=recorded, env=env).output
+        return run_on_terminal("log", cwd=recorded, env=env).output
 
     assert shown() == "less LESS=FRX LV=-c LESSCHARSET=utf-8\n"
     assert shown(LESS="-S", LV="") == "less LESS=-S LV= LESSCHARSET=utf-8\n"
@@ -81,7 +82,7 @@ def test_no_pager(recorded: Path, tmp_path: Path, arguments: list[str], env: dic
     pager = _script(tmp_path, "pager", f"touch '{tmp_path}/started'; cat")
     env = {"PAGER": str(pager), "EXPREC_PAGER": str(pager), **env}
     for command in (["show", _run(recorded)], ["log"]):
-        done = on_terminal(*command, *arguments, cwd=recorded, env=env)
+        done = run_on_terminal(*command, *arguments, cwd=recorded, env=env)
         assert done.code == 0
         assert done.output.count("\n") >= 1
         assert "exprec:" not in done.output
@@ -96,14 +97,14 @@ def test_no_pager_for_what_is_no_terminal(recorded: Path, tmp_path: Path) -> Non
 
 
 def test_a_pager_that_the_shell_cannot_start_is_told(recorded: Path) -> None:
-    done = on_terminal("log", cwd=recorded, env={"EXPREC_PAGER": "X=1 a-pager-that-is-not-there"})
+    done = run_on_terminal("log", cwd=recorded, env={"EXPREC_PAGER": "X=1 a-pager-that-is-not-there"})
     assert done.code == 0
     assert "could not be started; --no-pager prints without one" in done.output
 
 
 @pytest.mark.parametrize("pager", ["head -n 1", "true", "false"])
 def test_leaving_the_pager_early_is_no_error(recorded: Path, pager: str) -> None:
-    done = on_terminal("show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": pager})
+    done = run_on_terminal("show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": pager})
     assert done.code == 0
     assert done.output == ("\n" if pager.startswith("head") else "")
 
@@ -112,7 +113,9 @@ def test_an_interrupt_is_the_pagers(recorded: Path, tmp_path: Path) -> None:
     """Ctrl-C comes while most of the log is still to be written; all of it is shown."""
     wait = "trap 'touch got' INT; printf ready; while [ ! -e got ]; do sleep 0.02; done; grep -c Iteration"
     pager = _script(tmp_path, "pager", f"cd '{tmp_path}'; {wait}")
-    done = on_terminal("show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": str(pager)}, typed={"ready": "\x03"})
+    done = run_on_terminal(
+        "show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": str(pager)}, typed={"ready": "\x03"}
+    )
     assert done.code == 0
     assert done.output.splitlines()[-1].endswith(str(COUNT))
     assert "interrupted" not in done.output
@@ -121,11 +124,11 @@ def test_an_interrupt_is_the_pagers(recorded: Path, tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_behind_the_pager(recorded: Path, tmp_path: Path) -> None:
     pager = {"EXPREC_PAGER": str(_script(tmp_path, "pager", "cat >/dev/null; echo the pager has ended"))}
     (tmp_path / "torn.jsonl").write_bytes((recorded / "long.jsonl").read_bytes()[:-9])
-    done = on_terminal("show", tmp_path / "torn.jsonl", cwd=recorded, env=pager)
+    done = run_on_terminal("show", tmp_path / "torn.jsonl", cwd=recorded, env=pager)
     assert done.code == 5
     first, second = done.output.splitlines()
     assert first == "the pager has ended"
     assert "the last line is torn" in second
-    done = on_terminal("show", _run(recorded), "--event", "no_such", cwd=recorded, env=pager)
+    done = run_on_terminal("show", _run(recorded), "--event", "no_such", cwd=recorded, env=pager)
     assert (done.code, done.output.splitlines()[0]) == (0, "the pager has ended")
     assert "no event of type 'no_such'" in done.output

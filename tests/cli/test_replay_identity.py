@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.support import CASTRO, ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO, ROOT
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 """Small, and with model calls, rejections and a bootstrap: every switch has something to show."""

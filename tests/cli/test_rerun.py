@@ -13,8 +13,10 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures.chat_server import ChatServer, says
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, policy
-from tests.fixtures.support import CASTRO, exprec, git
+from tests.fixtures.git import git
+from tests.fixtures.paths import CASTRO
 
 SIMULATOR = """
 def costs(scenario, policies, seed):

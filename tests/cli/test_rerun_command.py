@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.fixtures.support import exprec
+from tests.fixtures.cli import exprec
 
 # Reads what it is told in a file that is no declared input.
 PROGRAM = """

@@ -14,8 +14,9 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures.chat_server import ChatServer, says
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, policy
-from tests.fixtures.support import CASTRO, exprec
+from tests.fixtures.paths import CASTRO
 
 SLOW = """
 import time

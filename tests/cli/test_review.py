@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment
-from tests.fixtures.support import CASTRO, exprec, git
+from tests.fixtures.git import git
+from tests.fixtures.paths import CASTRO
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 GAME = CASTRO / "two-period.yaml"

@@ -14,7 +14,9 @@ import pytest
 from exprec.recorder.format import canonical_json
 from exprec.recorder.schema import engine
 from exprec.recorder.store.store import Store
-from tests.fixtures.support import CASTRO, ROOT, exprec, git, git_tree_id
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git, git_tree_id
+from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.fixtures.support import exprec
+from tests.fixtures.cli import exprec
 
 # Prints to both streams, in pieces that are no lines and no text.
 NOISY = r"""

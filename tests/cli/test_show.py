@@ -12,8 +12,9 @@ from exprec.cli.main import cli
 from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import ROOT
 from tests.fixtures.runs import OUTPUT, record_command
-from tests.fixtures.support import ROOT, exprec
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 

@@ -10,7 +10,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
-from tests.fixtures.support import CASTRO, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO
 
 TWO = CASTRO / "two-period.yaml"
 

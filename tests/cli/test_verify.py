@@ -11,7 +11,8 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
-from tests.fixtures.support import CASTRO, ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO, ROOT
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 

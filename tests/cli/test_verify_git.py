@@ -15,8 +15,10 @@ from click.shell_completion import ShellComplete
 
 from exprec.cli.main import cli
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git
+from tests.fixtures.paths import CASTRO
 from tests.fixtures.runs import record_command
-from tests.fixtures.support import CASTRO, exprec, git
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 FORMATS = ("sha1", "sha256")

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 START = "from exprec.cli.main import main; main()"
 _ANOTHER_S = ("GIT_", "EXPREC_", "COLUMNS", "NO_COLOR", "FORCE_COLOR")

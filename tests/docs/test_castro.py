@@ -20,7 +20,7 @@ from exprec.recorder.schema import engine
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import RANDOM_GAME, answer, fraction_of, of_type, runner
-from tests.fixtures.support import CASTRO
+from tests.fixtures.paths import CASTRO
 
 # The only pure equilibria on a grid of 1 % (Castro et al. 2025), and the costs there.
 EQUILIBRIA = {

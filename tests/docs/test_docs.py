@@ -21,7 +21,8 @@ import pytest
 
 from exprec.cli.main import cli
 from tests.docs.installed import START, copy_of, environment
-from tests.fixtures.support import ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]

@@ -11,7 +11,7 @@ import pytest
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.docs.installed import copy_of, environment
-from tests.fixtures.support import exprec
+from tests.fixtures.cli import exprec
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fixtures.support import ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exprec.recorder.store.store import Store
 from tests.docs.installed import copy_of, environment
-from tests.fixtures.support import exprec
+from tests.fixtures.cli import exprec
 
 BEST = "287d0f4588078ceb07ae584d404f0a0ecb92e4a66525b642dd1d2a04335ba954"
 """The run at a rate of 11, on every machine."""

@@ -11,7 +11,7 @@ import pytest
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.docs.installed import copy_of, environment
-from tests.fixtures.support import exprec
+from tests.fixtures.cli import exprec
 
 ADDRESS = "136e04c01160f359bc3d76e2d9894cf30cd88d79916211332e367b142aca140b"
 """Of `python record.py` without options, on every machine."""

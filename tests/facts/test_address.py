@@ -12,8 +12,9 @@ import pytest
 from exprec.recorder.format.hashing import file_blob_id, folder_id, tree_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify.check import verify
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git, git_tree_id
 from tests.fixtures.runs import Run
-from tests.fixtures.support import exprec, git, git_tree_id
 
 
 def _file_id(data: bytes) -> bytes:

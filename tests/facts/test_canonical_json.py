@@ -17,6 +17,7 @@ from exprec.recorder import events
 from exprec.recorder.errors import ExprecError, NotEncodable
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES
 from tests.fixtures.runs import (
     Run,
@@ -29,7 +30,6 @@ from tests.fixtures.runs import (
     work_folder,
     write_script,
 )
-from tests.fixtures.support import exprec
 
 
 def _config_text(store: Store, config: dict[str, Any]) -> str:

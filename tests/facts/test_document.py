@@ -9,7 +9,7 @@ from pathlib import Path
 
 from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.format import layout
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 _LINES = (ROOT / "schemas" / "FORMAT.md").read_text("utf-8").splitlines()
 _FACT = re.compile(r"(?:- |\| )\*\*(F\d+)\.\*\* ")

@@ -13,9 +13,9 @@ from exprec.recorder.documents.loader import MOST_BYTES, read_plain
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify.check import verify
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import GAME, experiment
 from tests.fixtures.runs import Run
-from tests.fixtures.support import exprec
 
 LIMIT = 16 * 2**20
 

@@ -25,9 +25,9 @@ from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 from tests.fixtures.runs import Run, begin, interrupted, lines, work_folder
-from tests.fixtures.support import exprec
 
 _DIES = """
 import os, signal, sys

@@ -22,8 +22,9 @@ from exprec.recorder.store.log import EventLog
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git_tree_id
 from tests.fixtures.runs import ARTIFACTS, EPOCH, OUTPUT, Run, lines, load, record_command
-from tests.fixtures.support import exprec, git_tree_id
 
 CHILD = """
 import os, sys

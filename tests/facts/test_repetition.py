@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.cli import exprec
 from tests.fixtures.runs import ANSWERS, Run, experiment, lines, run_command, write_script
-from tests.fixtures.support import exprec
 
 SECRET = "planted-0123456789"
 

@@ -19,8 +19,8 @@ from exprec.recorder.schema import engine
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
+from tests.fixtures.cli import exprec
 from tests.fixtures.runs import Run, experiment, interrupted, load, record_command, run_command
-from tests.fixtures.support import exprec
 
 ENVELOPE = {"seq", "event_type", "iteration"}
 

@@ -17,9 +17,10 @@ from exprec.recorder.errors import InvalidEvent, StorageFailure
 from exprec.recorder.schema import engine
 from exprec.recorder.sessions.python import record as record_program
 from exprec.recorder.store.store import Store, find_run
+from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.git import git
 from tests.fixtures.runs import Run, begin, load, record, work_folder
-from tests.fixtures.support import exprec, git
 
 
 class _Steps:

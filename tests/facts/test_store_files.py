@@ -13,9 +13,10 @@ import pytest
 from exprec.recorder.errors import AmbiguousRun, RunNotFound
 from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.store.store import Store, find_run
+from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import answer, experiment
+from tests.fixtures.git import git
 from tests.fixtures.runs import Run, begin, interrupted, record, work_folder
-from tests.fixtures.support import exprec, git
 
 
 @pytest.mark.fact("F1")

@@ -20,9 +20,11 @@ from exprec.recorder.schema import engine
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
+from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, full_event
+from tests.fixtures.git import git
+from tests.fixtures.paths import ROOT
 from tests.fixtures.runs import Run, begin, record, write_script
-from tests.fixtures.support import ROOT, exprec, git
 
 PINNED = "schema_digests.json"
 """SHA-256 of the content of every schema by which runs are recorded."""

@@ -5,12 +5,10 @@ A process that has loaded the command forks for each. What must hold afterwards 
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -18,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.fixtures.json_server import JsonServer
+from tests.fixtures.paths import ROOT
 
 
 @dataclass(frozen=True)
@@ -53,32 +52,16 @@ def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> Ended:
         return Ended(code, *(Path(stream).read_bytes() for stream in streams[1:]))
 
 
-class _Server:
-    def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
-        atexit.register(self._process.communicate)
-
-    def ask(self, asked: dict[str, Any]) -> int:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-
 @cache
-def _server() -> _Server:
-    return _Server()
+def _server() -> JsonServer:
+    return JsonServer(__file__, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def _serve() -> None:
     from tests.fault.stages import STAGES, memory, staged
-    from tests.fixtures.forking import load
+    from tests.fixtures.fork_server import load_command
 
-    load()
+    load_command()
     with tempfile.TemporaryDirectory(dir=memory()) as name:
         # What a command finds out once in its life a fork shall find there.
         staged(STAGES[0], Path(name))
@@ -97,9 +80,9 @@ def _work(asked: dict[str, Any]) -> None:
     from exprec.cli.main import main
     from tests.fault.stages import apart_from_the_machine
     from tests.fault.syscalls import watched
-    from tests.fixtures.forking import become
+    from tests.fixtures.fork_server import enter_call
 
-    become(list(asked["words"]), asked["streams"], asked["folder"], {**os.environ})
+    enter_call(list(asked["words"]), asked["streams"], asked["folder"], {**os.environ})
     code: Any = 1
     with apart_from_the_machine(), watched(Path(asked["folder"]), _Countdown(Moment(**asked["moment"]))):
         try:

@@ -5,13 +5,11 @@ What they are called with, and what must come, is told by the tests.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -23,7 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.fixtures.cli import inherited_environment
+from tests.fixtures.json_server import JsonServer
+from tests.fixtures.paths import ROOT
 
 CPU_SECONDS = 20
 """What all calls of a batch may take together, many times what they need."""
@@ -70,7 +70,6 @@ def called(
 
     `first` is Python that runs in the process before.
     """
-    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "EXPREC_STORE", "NO_COLOR")}
     listed = [tuple(map(str, call)) for call in calls]
     with tempfile.TemporaryDirectory(prefix="exprec-calls-") as name:
         folder = Path(name)
@@ -84,7 +83,7 @@ def called(
             "calls": listed,
             "streams": name,
             "folder": str(cwd or Path.cwd()),
-            "environment": {**kept, **(env or {})},
+            "environment": {**inherited_environment(), **(env or {})},
             "first": first,
             "cpu": cpu,
         }
@@ -116,34 +115,16 @@ def _is_obeyed(char: str) -> bool:
     return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-class _Server:
-    """The process that has loaded the command, and forks for each batch."""
-
-    def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
-        atexit.register(self._process.communicate)
-
-    def ask(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-
 @cache
-def _server() -> _Server:
-    return _Server()
+def _server() -> JsonServer:
+    """The process that has loaded the command, and forks for each batch."""
+    return JsonServer(__file__, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def _serve() -> None:
-    from tests.fixtures.forking import load
+    from tests.fixtures.fork_server import load_command
 
-    load()
+    load_command()
     gc.freeze()
     for line in sys.stdin.buffer:
         asked = json.loads(line)
@@ -168,7 +149,7 @@ def _serve() -> None:
 def _work(asked: Mapping[str, Any], writes: int) -> None:
     """Make the calls; tell the exit code of each on the pipe, and end."""
     from exprec.cli.main import main
-    from tests.fixtures.forking import become
+    from tests.fixtures.fork_server import enter_call
 
     os.set_inheritable(writes, False)
     resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu"], asked["cpu"]))
@@ -177,7 +158,7 @@ def _work(asked: Mapping[str, Any], writes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for number, words in enumerate(asked["calls"]):
         streams = [f"{asked['streams']}/{name}" for name in ("in", f"{number}.out", f"{number}.err")]
-        become(words, streams, asked["folder"], asked["environment"])
+        enter_call(words, streams, asked["folder"], asked["environment"])
         signal.alarm(_WAIT_SECONDS)
         code: Any = 1
         try:

@@ -18,8 +18,8 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fault.stages import ALL
-from tests.fixtures.support import exprec
-from tests.fixtures.terminal import on_terminal
+from tests.fixtures.cli import exprec
+from tests.fixtures.terminal import run_on_terminal
 
 SECONDS = 30
 MOMENTS = 12 if ALL else 4
@@ -119,7 +119,7 @@ def test_a_signal_that_the_command_ignores(tmp_path: Path, started: Any) -> None
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_command_once(tmp_path: Path) -> None:
-    done = on_terminal("run", "--", sys.executable, "-c", TELLS, cwd=tmp_path, typed={"ready\r\n": "\x03"})
+    done = run_on_terminal("run", "--", sys.executable, "-c", TELLS, cwd=tmp_path, typed={"ready\r\n": "\x03"})
     run = _only(tmp_path)
     assert (run / "stdout").read_bytes() == b"ready\nheard SIGINT\n"
     assert done.code == 5
@@ -128,7 +128,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(tmp_path: Path) -> None:
 
 def test_ctrl_c_on_a_terminal_ends_a_command(tmp_path: Path) -> None:
     words = ["sh", "-c", "printf half; exec sleep 60"]
-    done = on_terminal("run", "--", *words, cwd=tmp_path, typed={"half": "\x03"})
+    done = run_on_terminal("run", "--", *words, cwd=tmp_path, typed={"half": "\x03"})
     run = _only(tmp_path)
     assert done.code == 130
     assert _end(run) == {"exit_status": None, "signal": "SIGINT"}
@@ -139,7 +139,7 @@ def test_ctrl_c_on_a_terminal_ends_a_command(tmp_path: Path) -> None:
 def test_kill_int_to_exprec_alone_on_a_terminal(tmp_path: Path) -> None:
     # What is typed names the parent of the command, which is exprec.
     program = "echo ready; read answer; kill -INT $PPID; exec sleep 60"
-    done = on_terminal("run", "--", "sh", "-c", program, cwd=tmp_path, typed={"ready\r\n": "go\n"})
+    done = run_on_terminal("run", "--", "sh", "-c", program, cwd=tmp_path, typed={"ready\r\n": "go\n"})
     assert done.code == 130
     assert _end(_only(tmp_path)) == {"exit_status": None, "signal": "SIGINT"}
 

@@ -26,7 +26,8 @@ from exprec.recorder.verify.messages import RESTORE
 from exprec.recorder.verify.schemas import is_released
 from tests.fault.hostile import readdressed, resealed
 from tests.fixtures import runs
-from tests.fixtures.support import CASTRO, ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO, ROOT
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 FILES = ("run.json", "config.json", "events.jsonl", "exchanges.jsonl", "schemas.json")

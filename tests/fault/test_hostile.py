@@ -32,7 +32,7 @@ from tests.fault.hostile import (
 )
 from tests.fault.limited import CPU_SECONDS, Called, called, harmless
 from tests.fixtures import runs
-from tests.fixtures.terminal import on_terminal
+from tests.fixtures.terminal import run_on_terminal
 
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"
 Count = Callable[[str, int], None]
@@ -108,7 +108,7 @@ def test_the_lines_of_a_log_reach_a_terminal_as_equal_json(victim: Victim) -> No
     values[0]["description"] = f"é {CONTROLS} \U0001f600"
     write(path, values)
     run = resealed(victim.experiment)
-    shown = on_terminal(
+    shown = run_on_terminal(
         "show", "--json", "--no-pager", run.name, "--event", "experiment_start", cwd=victim.folder
     ).output
     assert json.loads(shown) == values[0]

@@ -16,7 +16,8 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fault.stages import ALL
-from tests.fixtures.support import CASTRO, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import CASTRO
 
 MOMENTS = 8 if ALL else 2
 """Every point is tried in `test_kill_points`; here it is wherever the machine stands."""

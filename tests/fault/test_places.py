@@ -14,7 +14,8 @@ import pytest
 
 from tests.fault.hostile import TAG, Victim, Words, made
 from tests.fault.limited import Called, called, harmless
-from tests.fixtures.support import CASTRO, git
+from tests.fixtures.git import git
+from tests.fixtures.paths import CASTRO
 
 Count = Callable[[str, int], None]
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"

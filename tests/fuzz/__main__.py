@@ -14,10 +14,10 @@ import atheris
 
 with atheris.instrument_imports(include=["exprec"]):
     # All that a target may import later, so that it is instrumented too.
-    from tests.fixtures.forking import load
+    from tests.fixtures.fork_server import load_command
     from tests.fuzz import targets
 
-    load()
+    load_command()
 
 from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import PREFIXES, corpus, seeds

@@ -8,7 +8,7 @@ from typing import Any
 
 from exprec.recorder.format import layout
 from tests.fixtures.experiments import EXPERIMENT, GAME, RANDOM_GAME, policy
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 from tests.fuzz.targets import ARCHIVE, CALLS, FILES, FORGED, RUNS
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"

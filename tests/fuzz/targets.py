@@ -51,7 +51,7 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from exprec.recorder.verify.store import verify_store
 from tests.fixtures.experiments import GAME
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 ARCHIVE = ROOT / "tests" / "archive" / "v1"
 LARGEST = 64 * 1024

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.fixtures.support import CASTRO, ROOT, exprec, git
+from tests.fixtures.cli import exprec
+from tests.fixtures.git import git
+from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"

@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exprec.recorder.store.store import Store
+from tests.fixtures.cli import exprec
 from tests.fixtures.events import OBSERVATION
+from tests.fixtures.git import git
 from tests.fixtures.runs import record
-from tests.fixtures.support import exprec, git
 
 Tags = Mapping[str, str]
 

@@ -22,7 +22,7 @@ from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvide
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES
-from tests.fixtures.support import CASTRO, ROOT
+from tests.fixtures.paths import CASTRO, ROOT
 
 
 def _ran(name: str) -> LiveStateProvider:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 # From the top down. A room imports itself and the rooms of the lines below; rooms of one line do not import each other.
 ROOMS: tuple[tuple[str, ...], ...] = (

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from exprec import schemas
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 

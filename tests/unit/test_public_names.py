@@ -14,7 +14,7 @@ import pytest
 import exprec
 from exprec import recorder
 from exprec.recorder import errors
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 OF_THE_PLAN = {
     "ExperimentConfig",

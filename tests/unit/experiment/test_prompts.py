@@ -22,7 +22,7 @@ from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Message
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import FakeAgent, FakeResult, FakeSimulator, fraction_of, mapping, policy, runner
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 RULES = "the rules of the game"
 OWN = policy(0.5, policy_id="mine")

@@ -22,7 +22,7 @@ from exprec.recorder.proposers.recorded import UnrecordedRequest
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import experiment, policy
-from tests.fixtures.support import ROOT
+from tests.fixtures.paths import ROOT
 
 EVERY_EVENT = ROOT / "tests" / "data" / "every_event.yaml"
 NAME = "0123456789abcdef"

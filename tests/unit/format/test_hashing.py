@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exprec.recorder.format.hashing import blob_id, file_names, folder_id, tree_id
-from tests.fixtures.support import git_tree_id
+from tests.fixtures.git import git_tree_id
 
 CASES: dict[str, dict[str, bytes]] = {
     "one empty file": {"a": b""},

@@ -13,8 +13,7 @@ import pytest
 from exprec.recorder.errors import InvalidInput
 from exprec.recorder.proposers.protocol import Answer, ModelFailure
 from exprec.recorder.proposers.scripted import ScriptedProposer, ScriptExhausted
-from tests.fixtures.experiments import asking
-from tests.fixtures.support import script_lines
+from tests.fixtures.experiments import asking, script_lines
 
 
 def script(folder: Path, data: bytes) -> Path:

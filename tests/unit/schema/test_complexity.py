@@ -17,7 +17,8 @@ from exprec.recorder.schema.bounded import MOST_EXPLAINED, BoundedValidator
 from exprec.recorder.schema.complexity import MOST_BELOW, MOST_IN_ALL, Growth, growth_of
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.log import EventLog
-from tests.fixtures.support import ROOT, exprec
+from tests.fixtures.cli import exprec
+from tests.fixtures.paths import ROOT
 
 _MULTIPLY = "references within references multiply on each level"
 _BINARY = {"properties": {"left": {"$ref": "#/$defs/tree"}, "right": {"$ref": "#/$defs/tree"}}}

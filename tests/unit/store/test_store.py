@@ -31,7 +31,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.work_run import Sealed, Summary
 from tests.fixtures.events import EXAMPLES, EXCHANGE, OBSERVATION
-from tests.fixtures.support import git_tree_id
+from tests.fixtures.git import git_tree_id
 
 FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
 
