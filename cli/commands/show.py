@@ -188,7 +188,7 @@ def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
             # What JSON does not escape, such as U+009B, may still control a terminal.
             line = f"{visible_json(entry.line[:-1].decode())}\n".encode() if is_terminal else entry.line
             sys.stdout.buffer.write(line)
-    return reader.torn_bytes
+    return reader.torn_bytes or 0
 
 
 def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:
@@ -213,7 +213,7 @@ def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *
     begin_line(sys.stderr, copy_output(stderr, sys.stderr))
     if provider.is_sealed:
         sys.stderr.write(failure_comment(run.head["failure"]) + address_line(run.run_id))
-    return provider.torn_bytes
+    return provider.torn_bytes or 0
 
 
 def _print_display(
@@ -227,12 +227,12 @@ def _print_display(
         if selection.is_everything and isinstance(found, RunDirectory):
             provider = StoredStateProvider(found)
             display_experiment_output(provider, console, config)
-            return provider.torn_bytes
+            return provider.torn_bytes or 0
         display = EventDisplay(console, config)
         if isinstance(found, RunDirectory):
             display.open(StoredStateProvider(found))
         display.show_all(entry.event for entry in reader.entries() if selection.selects(entry.event))
-    return reader.torn_bytes
+    return reader.torn_bytes or 0
 
 
 def _comment(found: RunDirectory | Path, selection: _Selection, torn_bytes: int) -> None:

@@ -1,7 +1,4 @@
-"""The questions that can be asked of an experiment, whether it runs now or ran years ago.
-
-It holds no answers: they are in `provider`, and come from the log alone.
-"""
+"""The questions about a run, in progress or recorded."""
 
 from __future__ import annotations
 
@@ -12,55 +9,57 @@ from exprec.recorder.events import Event
 
 
 class ExperimentStateProvider(Protocol):
-    """The state of one experiment. Positions of iterations count from 0, numbers in events from 1."""
+    """The state of one run. `index` counts iterations from 0; the numbers of iterations in events count from 1."""
 
     @property
     def run_id(self) -> str | None:
-        """The address of a sealed run; the name of the work folder until then."""
+        """The run id of a sealed run; until the seal the name of the work folder."""
         ...
 
     @property
     def is_sealed(self) -> bool:
-        """Whether `run_id` is an address."""
+        """Whether the run is sealed."""
         ...
 
     def get_experiment_info(self) -> dict[str, Any]:
-        """experiment_name, experiment_type and the fields of `experiment_start`, as far as recorded."""
+        """Return experiment_name, experiment_type and the recorded fields of `experiment_start`."""
         ...
 
     def get_run_metadata(self) -> dict[str, Any]:
-        """run_id, status and counts: what is known of the run rather than of the experiment."""
+        """Return run_id, status, failure, events, iterations and by_type (the number of events by type)."""
         ...
 
     def get_total_iterations(self) -> int:
-        """How many iterations have begun."""
+        """Return the number of iterations that have begun."""
         ...
 
     def get_iteration_events(self, index: int) -> list[Event]:
-        """All events of an iteration, in order. Raises IndexError."""
+        """Return all events of an iteration, in order. Raises IndexError."""
         ...
 
     def get_iteration_policies(self, index: int) -> dict[str, Any]:
-        """Policies in force at the end of an iteration, by agent; empty while it runs. Raises IndexError."""
+        """Return the current policies at the end of an iteration, by agent; {} before its end. Raises IndexError."""
         ...
 
     def get_iteration_costs(self, index: int) -> dict[str, int]:
-        """Costs at the start of an iteration by agent, in cents. Raises IndexError."""
+        """Return the costs at the start of an iteration by agent, in cents. Raises IndexError."""
         ...
 
     def get_iteration_accepted_changes(self, index: int) -> dict[str, bool]:
-        """Whether a proposal of each agent was accepted; empty while the iteration runs. Raises IndexError."""
+        """Return by agent whether its proposal was accepted; {} before the end of the iteration. Raises IndexError."""
         ...
 
     def get_all_events(self) -> Iterator[Event]:
-        """All events, in order."""
+        """Return all events, in order, one at a time."""
         ...
 
     def get_event_schemas(self) -> Mapping[str, Any]:
-        """The schemas of the types of events that the author of the run declared, by their names, as the run embeds
-        them. Of a stored run that is not sealed none is known."""
+        """Return the schemas that the author of the run declared, by name, as the run embeds them.
+
+        A stored run that is not sealed has none.
+        """
         ...
 
     def get_final_result(self) -> dict[str, Any] | None:
-        """The fields of `experiment_end` (costs in cents) or of `run_end`; None unless the run completed."""
+        """Return the fields of `experiment_end` (costs in cents) or of `run_end`; None before that event."""
         ...

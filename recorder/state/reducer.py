@@ -1,11 +1,9 @@
-"""The one fold over events: what has been said so far becomes the state of the experiment.
-
-It keeps where events stand, not the events, so that its size grows with the iterations alone.
-"""
+"""The reducer: events in order become the state of a run."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +11,7 @@ from exprec.recorder import events
 from exprec.recorder.store.log import Entry
 from exprec.recorder.store.work_run import Summary
 
-_MEANT = frozenset(
+_WITH_STATE = frozenset(
     (
         events.EXPERIMENT_START,
         events.ITERATION_START,
@@ -23,12 +21,12 @@ _MEANT = frozenset(
         events.EXPERIMENT_FAILED,
     )
 )
-"""The types whose events say more of the state than that they are there."""
+"""The event types that change more of the state than counts and positions."""
 
 
 @dataclass(slots=True)
 class Iteration:
-    """One iteration: its number, and the bytes of the log that are its events."""
+    """One iteration: its number, and the offsets of its events in the log."""
 
     number: int
     start: int
@@ -36,60 +34,87 @@ class Iteration:
     costs: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, bool] = field(default_factory=dict)
     closing: tuple[int, int] | None = None
-    """Where its `iteration_end` stands, which has the policies."""
+    """Start and end of its `iteration_end`, which has the policies."""
 
 
-class Fold:
-    """The state after the events applied so far."""
+class Reducer:
+    """The state of a run after the events applied so far.
+
+    It holds offsets instead of events, so that its size grows with the iterations alone.
+    """
 
     def __init__(self) -> None:
         self.info: dict[str, Any] = {}
+        """The fields of `experiment_start`."""
         self.iterations: list[Iteration] = []
+        self.first_cost: int | None = None
+        """The total cost at the first `iteration_start`, in cents."""
         self.result: dict[str, Any] | None = None
+        """The fields of `experiment_end` or `run_end`."""
         self.failure: dict[str, Any] | None = None
+        """The fields of `experiment_failed`."""
         self.counts: Counter[str] = Counter()
-        self._iteration = Iteration(0, 0, 0)
-        """That of the last event that was in one."""
+        """The number of events of each type."""
+        self._current = Iteration(0, 0, 0)
+        """The iteration of the last event that belongs to one."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last event of the run was applied."""
+        return self.result is not None or self.failure is not None
+
+    @property
+    def status(self) -> str:
+        """`completed` once there is a result and no failure, else `failed`: the status to seal the run with."""
+        return "completed" if self.result is not None and self.failure is None else "failed"
 
     def apply(self, entry: Entry) -> None:
-        """Take one more event into account. An event of an unknown type is counted and kept in its place."""
+        """Take the next event into account. An event of an unknown type changes counts and positions alone."""
         event, line, start = entry
-        kind, number = event["event_type"], event["iteration"]
-        self.counts[kind] += 1
+        event_type, number = event["event_type"], event["iteration"]
+        self.counts[event_type] += 1
         if number > 0:
-            if number != self._iteration.number:
-                self._iteration = Iteration(number, start, start)
-                self.iterations.append(self._iteration)
-            self._iteration.end = start + len(line)
-        if kind in _MEANT:
-            self._take(kind, entry)
+            if number != self._current.number:
+                self._current = Iteration(number, start, start)
+                self.iterations.append(self._current)
+            self._current.end = start + len(line)
+        if event_type in _WITH_STATE:
+            self._apply_state(event_type, entry)
+
+    def apply_all(self, entries: Iterable[Entry]) -> None:
+        """Take all of these events into account. When reading one raises, the state is that of the events before."""
+        for entry in entries:
+            self.apply(entry)
 
     def summary(self) -> Summary:
-        """What the head of a sealed run says of its log."""
+        """Return what the head of a sealed run records of its log."""
         counts = {
             "events": self.counts.total(),
             "iterations": len(self.iterations),
             "by_type": dict(sorted(self.counts.items())),
         }
-        status = "completed" if self.result is not None and self.failure is None else "failed"
-        return Summary(status, counts, self.result if status == "completed" else None, self.failure)
+        return Summary(self.status, counts, self.result if self.failure is None else None, self.failure)
 
-    def _take(self, kind: str, entry: Entry) -> None:
-        """What an event of exprec's own says of the state."""
+    def _apply_state(self, event_type: str, entry: Entry) -> None:
         event = entry.event
-        if kind == events.EXPERIMENT_START:
+        if event_type == events.EXPERIMENT_START:
             self.info = events.fields(event)
-        elif kind in (events.EXPERIMENT_END, events.RUN_END):
+        elif event_type in (events.EXPERIMENT_END, events.RUN_END):
             self.result = events.fields(event)
-        elif kind == events.EXPERIMENT_FAILED:
+        elif event_type == events.EXPERIMENT_FAILED:
             self.failure = events.fields(event)
         elif event["iteration"] > 0:
-            iteration = self._iteration
-            # A later version may have given the type other fields.
-            iteration.costs = _object(event.get("costs_per_agent"))
-            if kind == events.ITERATION_END:
-                iteration.accepted = _object(event.get("accepted_changes"))
-                iteration.closing = (entry.start, entry.end)
+            self._apply_iteration(event_type, entry)
+
+    def _apply_iteration(self, event_type: str, entry: Entry) -> None:
+        event, iteration = entry.event, self._current
+        # A later version may have given the type other fields.
+        iteration.costs = _object(event.get("costs_per_agent"))
+        if event_type == events.ITERATION_END:
+            iteration.accepted = _object(event.get("accepted_changes"))
+            iteration.closing = (entry.start, entry.end)
+        elif self.first_cost is None and type(event.get("total_cost")) is int:
+            self.first_cost = event["total_cost"]
 
 
 def _object(value: Any) -> dict[str, Any]:

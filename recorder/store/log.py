@@ -220,8 +220,8 @@ class _LineReader:
         """What is read, for those who read it in another way too."""
         self._path = path
         self._may_have_zeros = may_have_zeros
-        self.torn_bytes = 0
-        """Bytes after the last record, known once the records were read to the end."""
+        self.torn_bytes: int | None = None
+        """The bytes after the last record; None until the records were read to their end."""
 
     def _batches(self, start: int, stop: int | None) -> Iterator[tuple[int, list[bytes]]]:
         """The whole lines between two offsets, a piece of the file at a time: the offset of the first, and all."""

@@ -313,7 +313,7 @@ def _whole_exchanges(folder: Path) -> tuple[int, int]:
     path = folder / layout.EXCHANGES_FILE
     reader = RunDirectory(folder).exchange_reader()
     count = sum(1 for _ in reader.exchanges())
-    return count, path.stat().st_size - reader.torn_bytes if path.exists() else 0
+    return count, path.stat().st_size - (reader.torn_bytes or 0) if path.exists() else 0
 
 
 def _events_end(folder: Path, exchanges: int) -> int:

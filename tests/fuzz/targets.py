@@ -43,7 +43,7 @@ from exprec.recorder.schema.display_template import Template
 from exprec.recorder.schema.event_types import EventTypes, template_of
 from exprec.recorder.sessions.command.event_channel import EventChannel
 from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.state.reducer import Fold
+from exprec.recorder.state.reducer import Reducer
 from exprec.recorder.store.garbage import leftovers
 from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader, MemorySink
 from exprec.recorder.store.run_directory import RunDirectory
@@ -252,7 +252,7 @@ def event(data: bytes) -> None:
     sink.append(data)
 
     def show(display: EventDisplay) -> None:
-        fold = Fold()
+        fold = Reducer()
         for entry in LogReader(sink).entries():
             fold.apply(entry)
             display.show(entry.event)
