@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from exprec.recorder.store.store import Store
 
 settings.register_profile("exprec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("exprec")
@@ -16,6 +20,21 @@ _FAULTS = "faults: "
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fact(*ids): the facts of schemas/FORMAT.md that the test checks")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store in a folder of its own."""
+    return Store.open_or_create(tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def no_api_key() -> Iterator[None]:
+    """An environment without keys and addresses of model providers."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_"))]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    """A copy of the folder `recorded` of the module, for a test to change."""
+    return Path(shutil.copytree(recorded, tmp_path / "copy"))
 
 
 @pytest.fixture

@@ -49,12 +49,6 @@ def _run(folder: Path, tag: str, *arguments: str | Path, code: int = 0) -> None:
     store.tag(tag, run_id)
 
 
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(recorded, tmp_path / "copy"))
-
-
 def _diff(folder: Path, *arguments: str | Path, code: int = 1) -> str:
     done = exprec("diff", *arguments, cwd=folder, code=code, env={"COLUMNS": "100"})
     assert done.stderr == b""

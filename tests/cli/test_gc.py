@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.shell_completion import ShellComplete
 
-from exprec.cli.main import cli
 from exprec.cli.output.garbage import age_text, leftover_lines, size_text
 from exprec.recorder.store.garbage import Leftover
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
-from tests.fixtures.cli import exprec
+from tests.fixtures.cli import completed_values, exprec
 from tests.fixtures.terminal import run_on_terminal
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
 
 
 @pytest.fixture
@@ -148,8 +141,7 @@ def test_the_shell_completes_names_of_interrupted_runs(
     store: Store, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPREC_STORE", str(store.path))
-    shell = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE")
-    assert [item.value for item in shell.get_completions(["gc"], work.name[:3])] == [work.name]
+    assert completed_values("gc", work.name[:3]) == [work.name]
 
 
 def test_sizes_and_ages_in_words() -> None:

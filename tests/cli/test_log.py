@@ -30,12 +30,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(recorded, tmp_path / "copy"))
-
-
 def _rows(folder: Path, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
     done = exprec("log", "--json", *arguments, cwd=folder, code=code)
     return [json.loads(line) for line in done.stdout.splitlines()]

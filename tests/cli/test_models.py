@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,9 @@ from exprec.recorder.store.store import Store
 from tests.fixtures.chat_server import ChatServer, nobody, refuses, says
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, of_type, policy, ran
+from tests.fixtures.files import bytes_below, names_below
 
+pytestmark = pytest.mark.usefixtures("no_api_key")
 KEY = "sk-planted-0123456789"
 LIMITS = [{"name": "initial_liquidity_fraction", "param_type": "float", "min_value": 0.0, "max_value": 0.9}]
 CHANGES: dict[str, Any] = {
@@ -72,16 +72,8 @@ class Recorded:
         return [json.loads(line) for line in (self.store / self.run_id / name).read_bytes().splitlines()]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _no_key() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_"))]:
-            patch.delenv(name)
-        yield
-
-
 @pytest.fixture(scope="module")
-def recorded(_no_key: None, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(no_api_key: None, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("recorded")
     path, store = experiment(folder, **CHANGES), folder / "runs"
     with ChatServer(*REPLIES) as server:
@@ -93,14 +85,6 @@ def recorded(_no_key: None, tmp_path_factory: pytest.TempPathFactory) -> Recorde
 
 def replayed(recorded: Recorded, path: Path, *more: str, code: int = 0) -> subprocess.CompletedProcess[bytes]:
     return exprec("run", "--replay-exchanges", recorded.run_id[:8], path, "--store", recorded.store, *more, code=code)
-
-
-def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
-def bytes_below(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 class TestRecording:
@@ -159,9 +143,9 @@ class TestReplay:
 
     def test_a_request_that_was_not_recorded_leaves_nothing(self, recorded: Recorded, tmp_path: Path) -> None:
         path = experiment(tmp_path, **CHANGES, prompt_customization={"B": "Be bold."})
-        before = names(recorded.store)
+        before = names_below(recorded.store)
         done = replayed(recorded, path, code=1)
-        assert names(recorded.store) == before
+        assert names_below(recorded.store) == before
         said = done.stderr.decode().splitlines()
         assert said[:2] == [
             "exprec: this request was not recorded: iteration 1, B, attempt 1",
@@ -233,7 +217,7 @@ class TestWhatCannotBegin:
         done = exprec("run", path, *arguments, cwd=tmp_path, env=env, code=2)
         assert done.stdout == b""
         assert b"Traceback" not in done.stderr
-        assert names(tmp_path) == {"experiment.json"}
+        assert names_below(tmp_path) == {"experiment.json"}
         return done.stderr.decode()
 
     def test_the_extra_that_is_missing_is_named(self, tmp_path: Path) -> None:
@@ -244,7 +228,7 @@ class TestWhatCannotBegin:
             "exprec: llm.model: 'openai:small' needs a package that is not installed: "
             "pip install --upgrade 'exprec[llm]'; --model search needs neither a package nor a key\n"
         )
-        assert names(tmp_path) == {"experiment.json"}
+        assert names_below(tmp_path) == {"experiment.json"}
 
     def test_the_key_that_is_missing_is_named(self, tmp_path: Path) -> None:
         assert self.refused(tmp_path) == (

@@ -9,6 +9,7 @@ import pytest
 from exprec.recorder.format import canonical_json
 from tests.fixtures.cli import exprec
 from tests.fixtures.paths import ROOT
+from tests.fixtures.runs import sealed_run
 from tests.fixtures.terminal import run_on_terminal
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
@@ -26,11 +27,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(folder: Path) -> str:
-    (run_id,) = (path.name for path in (folder / "runs").iterdir() if len(path.name) == 64)
-    return run_id
-
-
 def _script(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -40,7 +36,7 @@ def _script(folder: Path, name: str, text: str) -> Path:
 
 @pytest.mark.parametrize("columns", [60, 132])
 def test_the_pager_gets_the_bytes_of_a_plain_terminal(recorded: Path, tmp_path: Path, columns: int) -> None:
-    arguments = ("show", _run(recorded), "-v")
+    arguments = ("show", sealed_run(recorded).run_id, "-v")
     plain = run_on_terminal(*arguments, "--no-pager", cwd=recorded, columns=columns)
     pager = {"EXPREC_PAGER": f"cat > '{tmp_path}/paged'"}
     paged = run_on_terminal(*arguments, cwd=recorded, columns=columns, env=pager)
@@ -81,7 +77,7 @@ def test_which_pager(recorded: Path, tmp_path: Path) -> None:
 def test_no_pager(recorded: Path, tmp_path: Path, arguments: list[str], env: dict[str, str]) -> None:
     pager = _script(tmp_path, "pager", f"touch '{tmp_path}/started'; cat")
     env = {"PAGER": str(pager), "EXPREC_PAGER": str(pager), **env}
-    for command in (["show", _run(recorded)], ["log"]):
+    for command in (["show", sealed_run(recorded).run_id], ["log"]):
         done = run_on_terminal(*command, *arguments, cwd=recorded, env=env)
         assert done.code == 0
         assert done.output.count("\n") >= 1
@@ -91,7 +87,7 @@ def test_no_pager(recorded: Path, tmp_path: Path, arguments: list[str], env: dic
 
 def test_no_pager_for_what_is_no_terminal(recorded: Path, tmp_path: Path) -> None:
     pager = _script(tmp_path, "pager", f"touch '{tmp_path}/started'")
-    done = exprec("show", _run(recorded), cwd=recorded, env={"EXPREC_PAGER": str(pager)})
+    done = exprec("show", sealed_run(recorded).run_id, cwd=recorded, env={"EXPREC_PAGER": str(pager)})
     assert done.stdout.count(b"\n") > 1
     assert not (tmp_path / "started").exists()
 
@@ -129,6 +125,6 @@ def test_what_is_wrong_is_said_behind_the_pager(recorded: Path, tmp_path: Path) 
     first, second = done.output.splitlines()
     assert first == "the pager has ended"
     assert "the last line is torn" in second
-    done = run_on_terminal("show", _run(recorded), "--event", "no_such", cwd=recorded, env=pager)
+    done = run_on_terminal("show", sealed_run(recorded).run_id, "--event", "no_such", cwd=recorded, env=pager)
     assert (done.code, done.output.splitlines()[0]) == (0, "the pager has ended")
     assert "no event of type 'no_such'" in done.output

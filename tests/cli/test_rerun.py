@@ -15,6 +15,7 @@ from exprec.recorder.store.store import Store
 from tests.fixtures.chat_server import ChatServer, says
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, policy
+from tests.fixtures.files import files_below
 from tests.fixtures.git import git
 from tests.fixtures.paths import CASTRO
 
@@ -79,15 +80,15 @@ def _copied(run: Path, folder: Path) -> Path:
 
 def test_identical_adds_an_attestation_and_nothing_else(tmp_path: Path, search: Path) -> None:
     run = _copied(search, tmp_path)
-    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    before = files_below(tmp_path / "runs")
     done = exprec("rerun", run.name[:6], cwd=tmp_path)
     count = len((run / "events.jsonl").read_bytes().splitlines())
     assert done.stdout.decode() == f"identical  {run.name[:8]}  castro-two-period  {count} events, same run id\n"
-    after = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    after = files_below(tmp_path / "runs")
     assert before.items() <= after.items()
     (added,) = after.keys() - before.keys()
-    assert added.parent == tmp_path / "runs" / "attestations" / run.name
-    assert json.loads(added.read_bytes())["run"] == run.name
+    assert Path(added).parent == Path("attestations", run.name)
+    assert json.loads(after[added])["run"] == run.name
     exprec("verify", "--all", cwd=tmp_path)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
+from tests.fixtures.runs import seal
 
 # Reads what it is told in a file that is no declared input.
 PROGRAM = """
@@ -145,8 +146,7 @@ def test_a_run_of_a_python_program_is_for_the_program_to_repeat(tmp_path: Path) 
 
     provider = LiveStateProvider("mine", "python", recording=recording)
     provider.record_event(0, "run_end", {})
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     done = exprec("rerun", sealed.run_id, cwd=tmp_path, code=1)
     assert done.stdout.startswith(b"cannot run")
     assert b"run the program again" in done.stdout

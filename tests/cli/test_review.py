@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment
-from tests.fixtures.git import git
+from tests.fixtures.git import commit_all, git
 from tests.fixtures.paths import CASTRO
+from tests.fixtures.runs import run_ids
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 GAME = CASTRO / "two-period.yaml"
@@ -24,18 +24,13 @@ def _run(folder: Path, *arguments: str | Path, code: int = 0) -> str:
     return exprec("run", "-q", GAME, *arguments, cwd=folder, code=code).stdout.decode().strip()
 
 
-def _commit(folder: Path, message: str = "work") -> None:
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", message)
-
-
 @pytest.fixture(scope="module")
 def main(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a run that the tag `best` stands for, on the branch main."""
     folder = tmp_path_factory.mktemp("main")
     git(folder, "init", "-q", "-b", "main")
     exprec("tag", "best", _run(folder), cwd=folder)
-    _commit(folder)
+    commit_all(folder, "work")
     return folder
 
 
@@ -45,10 +40,6 @@ def folder(main: Path, tmp_path: Path) -> Path:
     copy = Path(shutil.copytree(main, tmp_path / "repository"))
     git(copy, "checkout", "-q", "-b", "feature")
     return copy
-
-
-def _ids(folder: Path) -> list[str]:
-    return Store(folder / "runs").run_ids()
 
 
 def _review(folder: Path, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
@@ -63,10 +54,10 @@ def _data(folder: Path, revisions: str = "main", code: int = 0) -> dict[str, Any
 
 
 def test_what_a_branch_adds(folder: Path) -> None:
-    (first,) = _ids(folder)
+    (first,) = run_ids(folder)
     added = _run(folder, "--seed", "7")
     exprec("tag", "seven", added, cwd=folder)
-    _commit(folder)
+    commit_all(folder, "work")
     shown, said = _review(folder, "main..feature")
     base = git(folder, "rev-parse", "main")
     lines = shown.splitlines()
@@ -88,10 +79,10 @@ def test_what_a_branch_adds(folder: Path) -> None:
 def test_only_what_the_branch_did_counts(folder: Path) -> None:
     """What came to main since is no doing of the branch, in any form of the range."""
     added = _run(folder, "--seed", "7")
-    _commit(folder)
+    commit_all(folder, "work")
     git(folder, "checkout", "-q", "main")
     _run(folder, "--seed", "8")
-    _commit(folder, "elsewhere")
+    commit_all(folder, "elsewhere")
     git(folder, "checkout", "-q", "feature")
     for revisions in ("main..feature", "main...feature", "main", "main..", "main...HEAD"):
         data = _data(folder, revisions)
@@ -107,10 +98,10 @@ def test_nothing_differs(folder: Path) -> None:
 
 
 def test_a_tag_that_moved_comes_with_the_difference(folder: Path) -> None:
-    (first,) = _ids(folder)
+    (first,) = run_ids(folder)
     added = _run(folder, "--seed", "7")
     exprec("tag", "--force", "best", added, cwd=folder)
-    _commit(folder)
+    commit_all(folder, "work")
     shown, _ = _review(folder, "main")
     assert f"  best  {first[:8]} → {added[:8]}  moved" in shown.splitlines()
     assert "master_seed" in shown[shown.index("What the moved tags show now") :]
@@ -120,19 +111,19 @@ def test_a_tag_that_moved_comes_with_the_difference(folder: Path) -> None:
     comment, _ = _review(folder, "main", "--md")
     assert "<details><summary><code>best</code>" in comment
     git(folder, "rm", "-q", "-r", f"runs/{first}")
-    _commit(folder, "the old run is gone")
+    commit_all(folder, "the old run is gone")
     assert _data(folder)["tags"][0]["comparison"]["old"]["run_id"] == first
 
 
 def test_runs_that_were_removed_or_recorded_again(folder: Path) -> None:
-    (first,) = _ids(folder)
+    (first,) = run_ids(folder)
     _run(folder)
-    _commit(folder)
+    commit_all(folder, "work")
     shown, _ = _review(folder, "main")
     assert f"  {first[:8]}  castro-two-period  1 → 2 executions" in shown.splitlines()
     assert [run["run_id"] for run in _data(folder)["recorded_again"]] == [first]
     git(folder, "rm", "-q", "-r", "runs/attestations", f"runs/{first}", "runs/tags")
-    _commit(folder)
+    commit_all(folder, "work")
     shown, _ = _review(folder, "main")
     assert shown.splitlines()[0] == "main..HEAD  1 run removed, 1 tag removed"
     assert f"  {first[:8]}  castro-two-period" in shown.splitlines()
@@ -152,7 +143,7 @@ def test_runs_that_were_asked_the_same_and_differ(folder: Path) -> None:
     path = experiment(folder, scenario={}, simulator="simulation:costs")
     for cents in ("100", "200"):
         exprec("run", "-q", path, cwd=folder, env={"COST": cents})
-    _commit(folder)
+    commit_all(folder, "work")
     data = _data(folder)
     (group,) = data["same_inputs"]
     assert {(run["final_cost"], run["added"]) for run in group} == {(200, True), (400, True)}
@@ -164,7 +155,7 @@ def test_runs_that_were_asked_the_same_and_differ(folder: Path) -> None:
     assert sum("≠" in line for line in shown[shown.index("Runs added") :].splitlines()) == 3
     git(folder, "checkout", "-q", "-b", "third")
     (folder / "notes.txt").write_text("nothing of runs\n", "utf-8")
-    _commit(folder)
+    commit_all(folder, "work")
     assert _data(folder, "feature..third")["same_inputs"] == []
 
 
@@ -172,11 +163,11 @@ def test_runs_that_were_asked_the_same_and_differ(folder: Path) -> None:
 
 
 def test_a_sealed_run_that_was_changed(folder: Path) -> None:
-    (first,) = _ids(folder)
+    (first,) = run_ids(folder)
     path = folder / "runs" / first / "events.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'"seq":1,', b'"seq":7,'))
-    _commit(folder)
+    commit_all(folder, "work")
     shown, _ = _review(folder, "main", code=1)
     lines = shown.splitlines()
     assert lines[0] == "main..HEAD  1 sealed run changed"
@@ -192,7 +183,7 @@ def test_a_sealed_run_that_was_changed(folder: Path) -> None:
     assert comment.index("### Problems") < comment.index("### Sealed runs changed")
     git(folder, "checkout", "-q", "-b", "repair")
     path.write_bytes(whole)
-    _commit(folder)
+    commit_all(folder, "work")
     assert "repaired: it verifies now" in _review(folder, "feature..repair")[0]
 
 
@@ -200,7 +191,7 @@ def test_a_run_that_does_not_verify_is_not_compared(folder: Path) -> None:
     added = _run(folder, "--seed", "7")
     exprec("tag", "--force", "best", added, cwd=folder)
     (folder / "runs" / added / "events.jsonl").write_bytes(b"{}\n" * 500)
-    _commit(folder)
+    commit_all(folder, "work")
     data = _data(folder, code=1)
     assert data["tags"][0]["comparison"] is None
     assert data["tags"][0]["reason"] == f"the run {added[:8]} does not verify"
@@ -212,9 +203,9 @@ def test_a_run_that_does_not_verify_is_not_compared(folder: Path) -> None:
 
 
 def test_a_tag_that_stands_for_no_run(folder: Path) -> None:
-    (first,) = _ids(folder)
+    (first,) = run_ids(folder)
     (folder / "runs" / "tags" / "lost").write_text("../../elsewhere\n", "utf-8")
-    _commit(folder)
+    commit_all(folder, "work")
     shown, _ = _review(folder, "main", code=1)
     assert "  HEAD:runs/tags/lost: stands for '../../elsewhere', which is no run of HEAD:runs" in shown.splitlines()
     git(folder, "rm", "-q", "-r", f"runs/{first}", "runs/tags/lost")
@@ -222,12 +213,12 @@ def test_a_tag_that_stands_for_no_run(folder: Path) -> None:
     assert f"runs/tags/best: stands for {first}, which is no run" in _review(folder, "main", code=1)[0]
     git(folder, "checkout", "-q", "-b", "later")
     (folder / "notes.txt").write_text("not the fault of this branch\n", "utf-8")
-    _commit(folder)
+    commit_all(folder, "work")
     _review(folder, "feature..later")
 
 
 def test_entries_that_are_no_files_and_objects_that_are_missing(folder: Path) -> None:
-    (first,) = _ids(folder)
+    (first,) = run_ids(folder)
     blob = git(folder, "rev-parse", "HEAD:runs/store.json")
     git(folder, "update-index", "--add", "--cacheinfo", f"120000,{blob},runs/{first}/config.json")
     git(folder, "update-index", "--add", "--cacheinfo", f"120000,{blob},runs/{'f' * 64}")
@@ -237,7 +228,7 @@ def test_entries_that_are_no_files_and_objects_that_are_missing(folder: Path) ->
     assert f"HEAD:runs/{'f' * 64}: must be a folder, and is a symbolic link" in shown
     git(folder, "reset", "-q", "--hard")
     added = _run(folder, "--seed", "7")
-    _commit(folder)
+    commit_all(folder, "work")
     events = git(folder, "rev-parse", f"HEAD:runs/{added}/config.json")
     (folder / ".git" / "objects" / events[:2] / events[2:]).unlink()
     shown, _ = _review(folder, "main", code=1)
@@ -253,10 +244,10 @@ def test_histories_without_a_common_commit(folder: Path, tmp_path: Path) -> None
     assert "have no commit in common: their histories are unrelated" in _review(folder, "main", code=2)[1]
     git(folder, "checkout", "-q", "feature")
     _run(folder, "--seed", "7")
-    _commit(folder)
+    commit_all(folder, "work")
     git(folder, "checkout", "-q", "main")
     _run(folder, "--seed", "8")
-    _commit(folder)
+    commit_all(folder, "work")
     git(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", folder.as_uri(), "shallow")
     _, said = _review(tmp_path / "shallow", "origin/main..origin/feature", code=2)
     assert "fetch more of its history (git fetch --unshallow" in said
@@ -274,7 +265,7 @@ def test_no_store_and_another_store(folder: Path, tmp_path: Path) -> None:
     assert "no exprec store here" in _review(folder, "main", "--store", "none", code=5)[1]
     (folder / "work").mkdir()
     shutil.copytree(folder / "runs", folder / "work" / "runs")
-    _commit(folder)
+    commit_all(folder, "work")
     shown, said = _review(folder, "main")
     assert "no run and no tag differs" in shown
     assert said == "exprec: the store work/runs also differs; --store selects it\n"
@@ -291,7 +282,7 @@ def test_wrong_usage(folder: Path) -> None:
 def test_nothing_is_written(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "temporary").mkdir()
     _run(folder, "--seed", "7")
-    _commit(folder)
+    commit_all(folder, "work")
     exprec("review", "main", cwd=folder, env={"TMPDIR": str(tmp_path / "temporary")})
     assert not list((tmp_path / "temporary").iterdir())
     assert git(folder, "status", "--porcelain") == ""
@@ -305,7 +296,7 @@ def test_text_of_runs_is_only_text_in_markdown(folder: Path) -> None:
     path = experiment(folder, name=hostile)
     exprec("run", "-q", path, cwd=folder)
     (folder / "runs" / "tags" / "@admins").write_text("[x](http://e.example) <b>|\n", "utf-8")
-    _commit(folder)
+    commit_all(folder, "work")
     comment, _ = _review(folder, "main", "--md", code=1)
     (row,) = [line for line in comment.splitlines() if line.startswith("| <code>") and "someone" in line]
     (header,) = [line for line in comment.splitlines() if line.startswith("| run |")]

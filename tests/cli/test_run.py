@@ -15,24 +15,18 @@ from exprec.recorder.format import canonical_json
 from exprec.recorder.schema import engine
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
+from tests.fixtures.files import files_and_times
 from tests.fixtures.git import git, git_tree_id
 from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.runs import run_ids
 
 TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 
 
-def _run_ids(store: Path) -> list[str]:
-    return Store(store).run_ids()
-
-
-def _snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
-
-
 def test_the_last_line_names_the_address_that_git_computes(tmp_path: Path) -> None:
     last = exprec("run", TWO, cwd=tmp_path).stdout.decode().splitlines()[-1]
-    (run_id,) = _run_ids(tmp_path / "runs")
+    (run_id,) = run_ids(tmp_path)
     assert last == f"Run {run_id}"
     assert git_tree_id(tmp_path / "runs" / run_id) == run_id
 
@@ -50,11 +44,11 @@ def test_in_a_sha256_repository_the_run_is_its_own_tree(tmp_path: Path) -> None:
 def test_a_second_execution_is_evidence_and_changes_nothing(tmp_path: Path) -> None:
     run_id = exprec("run", "-q", TWO, cwd=tmp_path).stdout.decode().strip()
     store = Store(tmp_path / "runs")
-    before = _snapshot(store.path / run_id)
+    before = files_and_times(store.path / run_id)
     again = exprec("run", "-q", TWO, cwd=tmp_path, env={"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "9"})
     assert again.stdout.decode().strip() == run_id
     assert b"execution 2 with the same run id" in again.stderr
-    assert _snapshot(store.path / run_id) == before
+    assert files_and_times(store.path / run_id) == before
     attestations = store.attestations(run_id)
     assert len(attestations) == 2
     for attestation in attestations:
@@ -97,7 +91,7 @@ def test_where_the_store_is(tmp_path: Path, how: str) -> None:
     environment = {"EXPREC_STORE": "surroundings"} if how in ("option", "environment") else {}
     exprec("run", "-q", experiment, *arguments, cwd=tmp_path, env=environment)
     expected = {"option": "chosen", "environment": "surroundings", "experiment": "configured", "default": "runs"}
-    assert _run_ids(tmp_path / expected[how])
+    assert run_ids(tmp_path, expected[how])
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [expected[how]]
 
 
@@ -135,7 +129,7 @@ def test_a_failed_experiment_is_sealed_and_exits_3(tmp_path: Path) -> None:
     answers = tmp_path / "none.jsonl"
     answers.write_bytes(b"")
     done = exprec("run", TWO, "--model", f"scripted:{answers}", cwd=tmp_path, code=3)
-    (run_id,) = _run_ids(tmp_path / "runs")
+    (run_id,) = run_ids(tmp_path)
     assert done.stdout.decode().splitlines()[-1] == f"Run {run_id}"
     assert b"Failed: ScriptExhausted: none.jsonl has no answer left for BANK_A" in done.stdout
     assert b"the experiment failed: ScriptExhausted" in done.stderr
@@ -179,7 +173,7 @@ def test_an_attestation_that_cannot_be_written_does_not_keep_the_address_back(tm
     Store.open_or_create(tmp_path / "runs")
     (tmp_path / "runs" / "attestations").write_text("in the way")
     done = exprec("run", "-q", TWO, cwd=tmp_path, code=6)
-    assert done.stdout.decode().split() == _run_ids(tmp_path / "runs")
+    assert done.stdout.decode().split() == run_ids(tmp_path)
     assert b"attestations" in done.stderr
 
 
@@ -195,7 +189,7 @@ def test_an_experiment_outlives_a_full_disk_behind_its_output(tmp_path: Path) ->
             check=False,
             timeout=60,
         )
-    (run_id,) = _run_ids(tmp_path / "runs")
+    (run_id,) = run_ids(tmp_path)
     assert done.returncode == 6
     assert b"No space left on device; the experiment continues" in done.stderr
     assert f"the run is sealed: {run_id}" in done.stderr.decode()
@@ -216,9 +210,9 @@ def test_an_experiment_outlives_the_reader_of_its_output(tmp_path: Path) -> None
     said = process.stderr.read()
     assert process.wait(timeout=60) == 0
     assert b"stdout was closed by its reader; the experiment continues" in said
-    assert f"the run is sealed: {_run_ids(tmp_path / 'runs')[0]}" in said.decode()
+    assert f"the run is sealed: {run_ids(tmp_path)[0]}" in said.decode()
     assert b"Traceback" not in said
-    (run_id,) = _run_ids(tmp_path / "runs")
+    (run_id,) = run_ids(tmp_path)
     assert json.loads((tmp_path / "runs" / run_id / "run.json").read_bytes())["status"] == "completed"
 
 

@@ -6,12 +6,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
+from tests.fixtures.runs import SealedRun, sealed_run
 
 # Prints to both streams, in pieces that are no lines and no text.
 NOISY = r"""
@@ -23,54 +22,37 @@ os.write(1, b"no newline at the end")
 """
 
 
-def _only(folder: Path) -> Path:
-    """The one sealed run of the store in a folder."""
-    (run_id,) = Store(folder / "runs").run_ids()
-    return folder / "runs" / run_id
-
-
 def _python(program: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", program, *arguments]
 
 
-def _events(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "events.jsonl").read_bytes().splitlines()]
-
-
-def _config(run: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((run / "config.json").read_bytes())
-    return config
-
-
-def _failure(run: Path) -> dict[str, Any]:
-    failure: dict[str, Any] = json.loads((run / "run.json").read_bytes())["failure"]
-    return failure
-
-
 def test_both_streams_are_passed_on_recorded_and_shown_byte_for_byte(tmp_path: Path) -> None:
     done = exprec("run", "--", *_python(NOISY), cwd=tmp_path)
-    run = _only(tmp_path)
-    assert done.stdout == (run / "stdout").read_bytes()
+    run = sealed_run(tmp_path)
+    assert done.stdout == run.read("stdout")
     assert done.stdout == b"".join(b"out %d \xff\x00\r" % n for n in range(50)) + b"no newline at the end"
-    assert (run / "stderr").read_bytes() == b"".join(b"err %d \x1b[31m\n" % n for n in range(50))
-    assert done.stderr == (run / "stderr").read_bytes() + f"Run {run.name}\n".encode()
-    shown = exprec("show", run.name, cwd=tmp_path)
+    assert run.read("stderr") == b"".join(b"err %d \x1b[31m\n" % n for n in range(50))
+    assert done.stderr == run.read("stderr") + f"Run {run.run_id}\n".encode()
+    shown = exprec("show", run.run_id, cwd=tmp_path)
     assert (shown.stdout, shown.stderr) == (done.stdout, done.stderr)
-    exprec("verify", run.name, cwd=tmp_path)
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_what_is_recorded_of_a_command(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_bytes(b"123")
     words = ["sh", "-c", "cat data.txt > made.txt"]
     exprec("run", "--input", "data.txt", "--artifact", "made.txt", "--", *words, cwd=tmp_path)
-    run = _only(tmp_path)
+    run = sealed_run(tmp_path)
     digest = "a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"
     inputs = {"data.txt": {"sha256": digest, "size": 3}}
-    assert _config(run) == {"command": {"argv": words, "artifacts": ["made.txt"], "inputs": inputs}, "strict": False}
-    assert (run / "artifacts" / "made.txt").read_bytes() == b"123"
-    assert [event["event_type"] for event in _events(run)] == ["command_end", "run_end"]
+    assert run.config == {
+        "command": {"argv": words, "artifacts": ["made.txt"], "inputs": inputs},
+        "strict": False,
+    }
+    assert run.read("artifacts/made.txt") == b"123"
+    assert [event["event_type"] for event in run.events] == ["command_end", "run_end"]
     assert not list((tmp_path / "runs" / ".work").iterdir()), "the file of events is gone"
-    exprec("verify", run.name, cwd=tmp_path)
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_the_same_command_is_one_address_on_any_day_and_from_any_store(tmp_path: Path) -> None:
@@ -86,41 +68,41 @@ def test_the_same_command_is_one_address_on_any_day_and_from_any_store(tmp_path:
 
 def test_output_without_a_newline_at_its_end_is_not_joined_with_the_address(tmp_path: Path) -> None:
     done = exprec("run", "--", "sh", "-c", "printf half >&2", cwd=tmp_path)
-    run = _only(tmp_path)
-    assert (run / "stderr").read_bytes() == b"half"
-    assert done.stderr == f"half\nRun {run.name}\n".encode()
-    assert exprec("show", run.name, cwd=tmp_path).stderr == done.stderr
+    run = sealed_run(tmp_path)
+    assert run.read("stderr") == b"half"
+    assert done.stderr == f"half\nRun {run.run_id}\n".encode()
+    assert exprec("show", run.run_id, cwd=tmp_path).stderr == done.stderr
 
 
 @pytest.mark.parametrize("words", [["true"], ["sh", "-c", "exec 1>&- 2>&-; exit 0"]], ids=["silent", "closes both"])
 def test_a_command_that_writes_nothing(words: list[str], tmp_path: Path) -> None:
     done = exprec("run", "--", *words, cwd=tmp_path)
-    run = _only(tmp_path)
-    assert (run / "stdout").read_bytes() == (run / "stderr").read_bytes() == done.stdout == b""
-    exprec("verify", run.name, cwd=tmp_path)
+    run = sealed_run(tmp_path)
+    assert run.read("stdout") == run.read("stderr") == done.stdout == b""
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_a_command_that_closes_its_streams_goes_on(tmp_path: Path) -> None:
     exprec("run", "--artifact", "made", "--", "sh", "-c", "exec 1>&- 2>&-; sleep 0.2; echo x > made", cwd=tmp_path)
-    assert (_only(tmp_path) / "artifacts" / "made").read_bytes() == b"x\n"
+    assert sealed_run(tmp_path).read("artifacts/made") == b"x\n"
 
 
 def test_the_exit_status_is_exprecs(tmp_path: Path) -> None:
     exprec("run", "--", "sh", "-c", "echo so; exit 7", cwd=tmp_path, code=7)
-    run = _only(tmp_path)
-    assert _failure(run) == {"error_type": "ExitStatus", "message": "exit status 7"}
-    assert _events(run)[0]["exit_status"] == 7
-    exprec("verify", run.name, cwd=tmp_path)
+    run = sealed_run(tmp_path)
+    assert run.head["failure"] == {"error_type": "ExitStatus", "message": "exit status 7"}
+    assert run.events[0]["exit_status"] == 7
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_a_command_that_a_signal_ends(tmp_path: Path) -> None:
     done = exprec("run", "--", "sh", "-c", "echo so; kill -KILL $$", cwd=tmp_path, code=137)
-    run = _only(tmp_path)
+    run = sealed_run(tmp_path)
     assert done.stdout == b"so\n"
-    assert _events(run)[0] == {
+    assert run.events[0] == {
         "event_type": "command_end", "exit_status": None, "iteration": 0, "seq": 0, "signal": "SIGKILL",
     }  # fmt: skip
-    assert _failure(run) == {"error_type": "Signal", "message": "ended by SIGKILL"}
+    assert run.head["failure"] == {"error_type": "Signal", "message": "ended by SIGKILL"}
 
 
 @pytest.mark.parametrize(
@@ -140,31 +122,31 @@ def test_a_command_that_cannot_be_started(word: str, code: int, reason: str, tmp
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o644 if name == "plain" else 0o755)
     done = exprec("run", "--", word, cwd=tmp_path, code=code)
-    run = _only(tmp_path)
-    failure = _failure(run)
+    run = sealed_run(tmp_path)
+    failure = run.head["failure"]
     assert failure["error_type"] == "NotStarted"
     assert reason in failure["message"]
-    assert done.stderr.decode() == f"exprec: the run failed: {failure['message']}\nRun {run.name}\n"
-    assert _events(run)[0]["exit_status"] is _events(run)[0]["signal"] is None
-    exprec("verify", run.name, cwd=tmp_path)
+    assert done.stderr.decode() == f"exprec: the run failed: {failure['message']}\nRun {run.run_id}\n"
+    assert run.events[0]["exit_status"] is run.events[0]["signal"] is None
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_a_command_has_the_stdin_of_exprec(tmp_path: Path) -> None:
     assert exprec("run", "--", "tr", "a-z", "A-Z", cwd=tmp_path, stdin=b"loud\n").stdout == b"LOUD\n"
-    assert (_only(tmp_path) / "stdout").read_bytes() == b"LOUD\n"
+    assert sealed_run(tmp_path).read("stdout") == b"LOUD\n"
 
 
 def test_what_a_command_leaves_running_does_not_hold_the_run_up(tmp_path: Path) -> None:
     done = exprec("run", "--", "sh", "-c", "sleep 30 & echo $! > pid; echo so", cwd=tmp_path)
     os.kill(int((tmp_path / "pid").read_text()), 9)
-    assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == b"so\n"
+    assert done.stdout == sealed_run(tmp_path).read("stdout") == b"so\n"
     assert done.stderr.count(b"a process started by the command still has its") == 2
 
 
 def test_twenty_megabytes_in_full(tmp_path: Path) -> None:
     program = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 78125)"
     done = exprec("run", "--", *_python(program), cwd=tmp_path)
-    assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == bytes(range(256)) * 78125
+    assert done.stdout == sealed_run(tmp_path).read("stdout") == bytes(range(256)) * 78125
 
 
 SENDS = r"""
@@ -186,16 +168,16 @@ BEGUN = [
 
 def test_events_that_a_command_sends(tmp_path: Path) -> None:
     done = exprec("run", "--", *_python(SENDS), cwd=tmp_path)
-    run = _only(tmp_path)
-    assert _events(run)[:3] == BEGUN
+    run = sealed_run(tmp_path)
+    assert run.events[:3] == BEGUN
     assert done.stdout == b"begin\nend\n"
-    exprec("verify", run.name, cwd=tmp_path)
+    exprec("verify", run.run_id, cwd=tmp_path)
     verbose = exprec("run", "-v", "--", *_python(SENDS), cwd=tmp_path)
     assert verbose.stdout.startswith(b"begin\nend\nepoch 1  loss 1.0\nepoch 2  loss 0.5\n")
-    assert exprec("show", "-v", run.name, cwd=tmp_path).stdout == verbose.stdout
+    assert exprec("show", "-v", run.run_id, cwd=tmp_path).stdout == verbose.stdout
     as_json = exprec("run", "--json", "--", *_python(SENDS), cwd=tmp_path)
-    assert as_json.stdout == (run / "events.jsonl").read_bytes()
-    assert as_json.stderr.decode().splitlines()[0] == run.name
+    assert as_json.stdout == run.read("events.jsonl")
+    assert as_json.stderr.decode().splitlines()[0] == run.run_id
 
 
 def _schemas(folder: Path) -> Path:
@@ -245,12 +227,12 @@ def test_an_event_that_cannot_be_recorded_stops_the_command(
     lines: list[str], error: str, said: str, tmp_path: Path
 ) -> None:
     done = exprec("run", "--schemas", _schemas(tmp_path), "--", *_sends(*lines), cwd=tmp_path, code=3)
-    run = _only(tmp_path)
-    assert _failure(run)["error_type"] == error
-    assert _failure(run)["message"].startswith(said.replace(":", " of EXPREC_EVENTS:", 1))
-    assert f"exprec: the run failed: {_failure(run)['message']}\n" in done.stderr.decode()
-    assert _events(run)[-2]["signal"] == "SIGTERM", "it was stopped"
-    exprec("verify", run.name, cwd=tmp_path)
+    run = sealed_run(tmp_path)
+    assert run.head["failure"]["error_type"] == error
+    assert run.head["failure"]["message"].startswith(said.replace(":", " of EXPREC_EVENTS:", 1))
+    assert f"exprec: the run failed: {run.head['failure']['message']}\n" in done.stderr.decode()
+    assert run.events[-2]["signal"] == "SIGTERM", "it was stopped"
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 OVERWRITES = r"""
@@ -280,7 +262,7 @@ os.replace(path + ".new", path)
 def test_a_file_of_events_that_was_not_only_appended_to(program: str, said: str, tmp_path: Path) -> None:
     done = exprec("run", "--", *_python(program), cwd=tmp_path, code=3)
     assert said in done.stderr.decode()
-    exprec("verify", _only(tmp_path).name, cwd=tmp_path)
+    exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
 
 
 def test_events_of_undeclared_types(tmp_path: Path) -> None:
@@ -290,7 +272,7 @@ def test_events_of_undeclared_types(tmp_path: Path) -> None:
     exprec("run", "-q", "--strict", "--", *send, cwd=tmp_path, code=3)
     exprec("run", "-q", "--no-strict", "--schemas", tmp_path / "schemas", "--", *send, cwd=tmp_path)
     address = exprec("run", "-q", "--", *send, cwd=tmp_path).stdout.decode().strip()
-    assert _events(tmp_path / "runs" / address)[0]["any"] == [1]
+    assert SealedRun(tmp_path / "runs" / address).events[0]["any"] == [1]
 
 
 @pytest.mark.parametrize(
@@ -304,12 +286,12 @@ def test_events_of_undeclared_types(tmp_path: Path) -> None:
 def test_an_artifact_that_cannot_be_kept(program: str, limit: str, said: str, tmp_path: Path) -> None:
     words = ["run", "--artifact", "made", "--artifact", "also", "--artifact-limit", limit, "--"]
     done = exprec(*words, *_python(f"open('also', 'w').write('y'); {program}"), cwd=tmp_path, code=3)
-    run = _only(tmp_path)
-    assert _failure(run)["error_type"] == "Artifact"
-    assert said in _failure(run)["message"]
+    run = sealed_run(tmp_path)
+    assert run.head["failure"]["error_type"] == "Artifact"
+    assert said in run.head["failure"]["message"]
     assert said in done.stderr.decode()
-    assert (run / "artifacts" / "also").read_bytes() == b"y", "what was made is kept"
-    exprec("verify", run.name, cwd=tmp_path)
+    assert run.read("artifacts/also") == b"y", "what was made is kept"
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_an_artifact_that_lay_there_before_was_not_made(tmp_path: Path) -> None:
@@ -321,7 +303,7 @@ def test_an_artifact_that_lay_there_before_was_not_made(tmp_path: Path) -> None:
 
 def test_how_a_command_ends_comes_before_its_artifacts(tmp_path: Path) -> None:
     exprec("run", "--artifact", "made", "--", "false", cwd=tmp_path, code=1)
-    assert _failure(_only(tmp_path))["error_type"] == "ExitStatus"
+    assert sealed_run(tmp_path).head["failure"]["error_type"] == "ExitStatus"
 
 
 @pytest.mark.parametrize(
@@ -363,14 +345,14 @@ def test_wrong_usage_leaves_no_trace(words: list[str], said: str, tmp_path: Path
 def test_everything_behind_the_first_dashes_is_the_commands(tmp_path: Path) -> None:
     done = exprec("run", "--name", "echoes", "--", "echo", "-q", "--", "--seed", "1", cwd=tmp_path)
     assert done.stdout == b"-q -- --seed 1\n"
-    run = _only(tmp_path)
-    assert _config(run)["command"]["argv"] == ["echo", "-q", "--", "--seed", "1"]
-    assert _config(run)["name"] == json.loads((run / "run.json").read_bytes())["name"] == "echoes"
+    run = sealed_run(tmp_path)
+    assert run.config["command"]["argv"] == ["echo", "-q", "--", "--seed", "1"]
+    assert run.config["name"] == run.head["name"] == "echoes"
 
 
 def test_the_name_of_a_command_is_its_words_in_one_short_line(tmp_path: Path) -> None:
     exprec("run", "--", "echo", "a b\n c", "x" * 100, cwd=tmp_path)
-    name = json.loads((_only(tmp_path) / "run.json").read_bytes())["name"]
+    name = sealed_run(tmp_path).head["name"]
     assert name == f"echo 'a b c' {'x' * 46}…"
     assert len(name) == 60
 
@@ -381,7 +363,7 @@ def test_files_are_named_from_the_folder_whatever_was_typed(tmp_path: Path) -> N
     read = ["--input", str(tmp_path / "data" / "in"), "--input", "./data//in"]
     made = ["--artifact", str(tmp_path / "data" / "out")]
     exprec("run", *read, *made, "--", "cp", "data/in", "data/out", cwd=tmp_path)
-    command = _config(_only(tmp_path))["command"]
+    command = sealed_run(tmp_path).config["command"]
     assert (list(command["inputs"]), command["artifacts"]) == (["data/in"], ["data/out"])
 
 
@@ -427,7 +409,7 @@ def test_no_secret_gets_into_the_run(program: str, said: str, tmp_path: Path) ->
     assert f"{said} contains the value of PLANTED_API_KEY; it was not written" in done.stderr.decode()
     assert SECRET.encode() not in done.stdout + done.stderr
     assert not _holds(tmp_path / "runs", SECRET[:6]), "not even the beginning of it"
-    exprec("verify", _only(tmp_path).name, cwd=tmp_path)
+    exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -445,4 +427,4 @@ def test_what_only_begins_like_a_secret_is_kept_whole(tmp_path: Path) -> None:
     program = "import os, sys, time\nfor each in sys.argv[1:]:\n    os.write(1, each.encode())\n    time.sleep(0.1)"
     words = _python(program, SECRET[:15], "x", SECRET[:12])
     done = exprec("run", "--", *words, cwd=tmp_path, env=KEY)
-    assert done.stdout == (_only(tmp_path) / "stdout").read_bytes() == f"{SECRET[:15]}x{SECRET[:12]}".encode()
+    assert done.stdout == sealed_run(tmp_path).read("stdout") == f"{SECRET[:15]}x{SECRET[:12]}".encode()

@@ -6,15 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.shell_completion import ShellComplete
 
-from exprec.cli.main import cli
 from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
-from tests.fixtures.cli import exprec
+from tests.fixtures.cli import completed_values, exprec
 from tests.fixtures.paths import ROOT
-from tests.fixtures.runs import OUTPUT, record_command
+from tests.fixtures.runs import OUTPUT, record_command, sealed_run
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
 
@@ -26,16 +24,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(recorded, tmp_path / "copy"))
-
-
-def _run(folder: Path) -> Path:
-    (run,) = (path for path in (folder / "runs").iterdir() if len(path.name) == 64)
-    return run
-
-
 def _shown(folder: Path, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
     done = exprec("show", *arguments, cwd=folder, code=code)
     return done.stdout.decode(), done.stderr.decode()
@@ -43,7 +31,7 @@ def _shown(folder: Path, *arguments: str | Path, code: int = 0) -> tuple[str, st
 
 @pytest.mark.parametrize("switches", [[], ["-v"], ["-v", "--iteration", "1"], ["--json"]], ids=" ".join)
 def test_a_log_alone_is_shown_as_that_of_its_run(folder: Path, switches: list[str]) -> None:
-    run = _run(folder)
+    run = sealed_run(folder).folder
     shutil.copy(run / "events.jsonl", folder / "any name")
     whole, _ = _shown(folder, run.name, *switches)
     expected = whole.removesuffix(f"Run {run.name}\n")
@@ -56,7 +44,7 @@ def test_a_log_alone_is_shown_as_that_of_its_run(folder: Path, switches: list[st
 
 
 def test_a_damaged_log_is_shown_up_to_its_damage(folder: Path) -> None:
-    log = (_run(folder) / "events.jsonl").read_bytes()
+    log = sealed_run(folder).read("events.jsonl")
     lines = log.splitlines(keepends=True)
     (folder / "x.jsonl").write_bytes(b"".join(lines[:3]))
     begins, _ = _shown(folder, "x.jsonl", "-v")
@@ -73,7 +61,7 @@ def test_a_damaged_log_is_shown_up_to_its_damage(folder: Path) -> None:
 
 
 def test_a_name_in_the_store_goes_before_a_file(folder: Path) -> None:
-    run = _run(folder)
+    run = sealed_run(folder).folder
     exprec("tag", "best", run.name, cwd=folder)
     (folder / "best").write_bytes(b"no log\n")
     assert _shown(folder, "best") == _shown(folder, run.name)
@@ -82,7 +70,7 @@ def test_a_name_in_the_store_goes_before_a_file(folder: Path) -> None:
 
 
 def test_an_empty_selection_says_what_there_is(folder: Path) -> None:
-    run = _run(folder).name
+    run = sealed_run(folder).run_id
     out, err = _shown(folder, run, "--event", "llm\x1b")
     assert out == ""
     assert err.startswith("exprec: no event of type 'llm\\x1b'; the run has bootstrap_evaluation, experiment_end, ")
@@ -97,36 +85,34 @@ def test_an_empty_selection_says_what_there_is(folder: Path) -> None:
 
 @pytest.mark.parametrize(("event_type", "switch"), [("llm_call", "llm"), ("iteration_end", "metrics")])
 def test_events_that_are_asked_for_by_type_are_shown(folder: Path, event_type: str, switch: str) -> None:
-    run = _run(folder).name
+    run = sealed_run(folder).run_id
     out, _ = _shown(folder, run, "--event", event_type)
     assert out
     assert out == _shown(folder, run, "--event", event_type, f"--{switch}")[0]
     assert _shown(folder, run, "--event", event_type, f"--no-{switch}") == ("", "")
 
 
-def _completed(*words: str) -> list[str]:
-    shell = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE")
-    return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
-
-
 def test_the_shell_completes_event_types_and_agents(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = _run(folder)
+    run = sealed_run(folder).folder
     monkeypatch.chdir(folder)
     monkeypatch.delenv("EXPREC_STORE", raising=False)
-    assert _completed("show", "--event", "experiment_") == [
+    assert completed_values("show", "--event", "experiment_") == [
         "experiment_start",
         "experiment_end",
         "experiment_failed",
     ]
-    assert _completed("show", run.name, "--event", "experiment_") == ["experiment_end", "experiment_start"]
-    assert _completed("show", run.name, "--agent", "") == ["BANK_A", "BANK_B"]
-    assert _completed("show", run.name, "--agent", "BANK_B") == ["BANK_B"]
-    assert _completed("show", "--agent", "") == []
+    assert completed_values("show", run.name, "--event", "experiment_") == [
+        "experiment_end",
+        "experiment_start",
+    ]
+    assert completed_values("show", run.name, "--agent", "") == ["BANK_A", "BANK_B"]
+    assert completed_values("show", run.name, "--agent", "BANK_B") == ["BANK_B"]
+    assert completed_values("show", "--agent", "") == []
     (run / "run.json").write_bytes(b"{")
-    assert _completed("show", run.name, "--event", "") == [*EVENT_TYPES, *OTHER_TYPES]
-    assert _completed("show", run.name, "--agent", "") == []
+    assert completed_values("show", run.name, "--event", "") == [*EVENT_TYPES, *OTHER_TYPES]
+    assert completed_values("show", run.name, "--agent", "") == []
     assert capfd.readouterr() == ("", "")
 
 

@@ -7,11 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.shell_completion import ShellComplete
 
-from exprec.cli.main import cli
-from tests.fixtures.cli import exprec
+from tests.fixtures.cli import complete_words, exprec
 from tests.fixtures.paths import CASTRO
+from tests.fixtures.runs import run_ids
 
 TWO = CASTRO / "two-period.yaml"
 
@@ -24,27 +23,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(recorded, tmp_path / "copy"))
-
-
-def _ids(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "runs").iterdir() if len(path.name) == 64)
-
-
 def _tags(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in (folder / "runs" / "tags").glob("*")}
 
 
-def _completed(*words: str) -> list[tuple[str, str]]:
-    """What the shell is offered for the last of these words."""
-    shell = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE")
-    return [(item.type, item.value) for item in shell.get_completions(list(words[:-1]), words[-1])]
-
-
 def test_a_tag_names_a_run_everywhere(folder: Path) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     assert exprec("tag", "best", first[:6], cwd=folder).stdout.decode() == f"best {first}\n"
     assert _tags(folder) == {"best": f"{first}\n"}
     assert exprec("show", "best", cwd=folder).stdout == exprec("show", first, cwd=folder).stdout
@@ -57,7 +41,7 @@ def test_a_tag_names_a_run_everywhere(folder: Path) -> None:
 
 
 def test_a_tag_of_another_run_is_moved_by_force_alone(folder: Path) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     exprec("tag", "best", first, cwd=folder)
     exprec("tag", "best", first, cwd=folder)
     done = exprec("tag", "best", second, cwd=folder, code=2)
@@ -68,17 +52,17 @@ def test_a_tag_of_another_run_is_moved_by_force_alone(folder: Path) -> None:
 
 
 def test_a_tag_is_removed_and_its_run_stays(folder: Path) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     exprec("tag", "best", first, cwd=folder)
     assert f"was '{first}'" in exprec("tag", "--delete", "best", cwd=folder).stderr.decode()
     assert _tags(folder) == {}
-    assert _ids(folder) == [first, second]
+    assert run_ids(folder) == [first, second]
     assert b"no tag 'best'" in exprec("tag", "--delete", "best", cwd=folder, code=4).stderr
     assert exprec("tag", cwd=folder).stdout == b""
 
 
 def test_bad_names_and_missing_runs(folder: Path) -> None:
-    first, _ = _ids(folder)
+    first, _ = run_ids(folder)
     said = exprec("tag", "cafe", first, cwd=folder, code=2).stderr.decode()
     assert "4 or more hex digits are the beginning of a run id" in said
     exprec("tag", "a/b", first, cwd=folder, code=2)
@@ -96,7 +80,7 @@ def test_wrong_usage(recorded: Path, arguments: list[str]) -> None:
 
 
 def test_only_a_sealed_run_of_the_store_is_tagged(folder: Path) -> None:
-    first, _ = _ids(folder)
+    first, _ = run_ids(folder)
     work = folder / "runs" / ".work" / "0123456789abcdef"
     shutil.copytree(folder / "runs" / first, work)
     done = exprec("tag", "best", work.name, cwd=folder, code=2)
@@ -120,19 +104,19 @@ def test_a_tag_of_a_run_that_is_not_here_is_told(folder: Path) -> None:
 def test_the_shell_completes_tags_and_short_ids(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     exprec("tag", "best", second, cwd=folder)
     monkeypatch.chdir(folder)
     monkeypatch.delenv("EXPREC_STORE", raising=False)
     tag, one, two = ("plain", "best"), ("plain", first[:8]), ("plain", second[:8])
-    assert _completed("show", "") == [tag, one, two]
-    assert _completed("show", first[:5]) == [one]
-    assert _completed("show", first[:20]) == [("plain", first)]
-    assert _completed("tag", "be") == [tag]
-    assert _completed("tag", "new", second[:4]) == [two]
-    assert _completed("show", "--store", str(folder / "runs"), "b") == [tag]
-    assert _completed("show", "--store", "elsewhere", "") == [("dir", "")]
+    assert complete_words("show", "") == [tag, one, two]
+    assert complete_words("show", first[:5]) == [one]
+    assert complete_words("show", first[:20]) == [("plain", first)]
+    assert complete_words("tag", "be") == [tag]
+    assert complete_words("tag", "new", second[:4]) == [two]
+    assert complete_words("show", "--store", str(folder / "runs"), "b") == [tag]
+    assert complete_words("show", "--store", "elsewhere", "") == [("dir", "")]
     (folder / "runs" / "store.json").write_bytes(b"{")
-    assert _completed("show", "b") == [("dir", "b")]
-    assert _completed("tag", "b") == []
+    assert complete_words("show", "b") == [("dir", "b")]
+    assert complete_words("tag", "b") == []
     assert capfd.readouterr() == ("", "")

@@ -13,6 +13,7 @@ from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.cli import exprec
 from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.runs import run_ids
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 
@@ -28,23 +29,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(recorded, tmp_path / "copy"))
-
-
-def _ids(folder: Path) -> list[str]:
-    return Store(folder / "runs").run_ids()
-
-
 def _rows(folder: Path, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
     done = exprec("verify", "--json", *arguments, cwd=folder, code=code)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_runs_that_verify(recorded: Path) -> None:
-    ids = _ids(recorded)
+    ids = run_ids(recorded)
     done = exprec("verify", "--all", cwd=recorded)
     counts = [len((recorded / "runs" / run_id / "events.jsonl").read_bytes().splitlines()) for run_id in ids]
     assert done.stdout.decode().splitlines() == [
@@ -57,7 +48,7 @@ def test_runs_that_verify(recorded: Path) -> None:
 
 
 def test_json_is_an_object_a_run(folder: Path) -> None:
-    ids = _ids(folder)
+    ids = run_ids(folder)
     assert [(row["run"], row["ok"], row["problems"]) for row in _rows(folder, "--all")] == [
         (run_id, True, []) for run_id in ids
     ]
@@ -72,7 +63,7 @@ def test_json_is_an_object_a_run(folder: Path) -> None:
 
 
 def test_a_problem_is_a_line_that_editors_can_follow(folder: Path) -> None:
-    (run_id, *_) = _ids(folder)
+    (run_id, *_) = run_ids(folder)
     path = folder / "runs" / run_id / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"seq":1,', b'"seq":7,'))
     done = exprec("verify", "--all", cwd=folder, code=1)
@@ -81,7 +72,7 @@ def test_a_problem_is_a_line_that_editors_can_follow(folder: Path) -> None:
 
 
 def test_quick_leaves_schemas_out(folder: Path) -> None:
-    (run_id, *_) = _ids(folder)
+    (run_id, *_) = run_ids(folder)
     path = folder / "runs" / run_id / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"seq":1,', b'"seq":7,'))
     problems = _rows(folder, run_id, "--quick", code=1)[0]["problems"]
@@ -90,21 +81,21 @@ def test_quick_leaves_schemas_out(folder: Path) -> None:
 
 
 def test_wrong_usage_says_what_to_give(recorded: Path) -> None:
-    for arguments in ([], [_ids(recorded)[0], "--all"]):
+    for arguments in ([], [run_ids(recorded)[0], "--all"]):
         assert b"give either the runs to verify, or --all" in exprec("verify", *arguments, cwd=recorded, code=2).stderr
 
 
 def test_exit_codes(folder: Path) -> None:
     exprec("verify", "nothing", cwd=folder, code=4)
     exprec("verify", "--all", "--store", "elsewhere", cwd=folder, code=5)
-    (run_id, *_) = _ids(folder)
+    (run_id, *_) = run_ids(folder)
     (folder / "runs" / "store.json").write_bytes(b"{")
     for arguments in (["--all"], [run_id]):
         assert b"Traceback" not in exprec("verify", *arguments, cwd=folder, code=5).stderr
 
 
 def test_a_copy_outside_of_a_store(folder: Path) -> None:
-    (run_id, *_) = _ids(folder)
+    (run_id, *_) = run_ids(folder)
     copy = Path(shutil.copytree(folder / "runs" / run_id, folder / "sent by mail"))
     assert exprec("verify", copy, cwd=folder).stdout.startswith(f"ok {run_id} (".encode())
     assert exprec("verify", ".", cwd=copy).stdout.startswith(f"ok {run_id} (".encode())

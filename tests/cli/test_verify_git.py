@@ -11,14 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.shell_completion import ShellComplete
 
-from exprec.cli.main import cli
 from exprec.recorder.store.store import Store
-from tests.fixtures.cli import exprec
+from tests.fixtures.cli import completed_values, exprec
 from tests.fixtures.git import git
 from tests.fixtures.paths import CASTRO
-from tests.fixtures.runs import record_command
+from tests.fixtures.runs import record_command, run_ids
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
 FORMATS = ("sha1", "sha256")
@@ -30,7 +28,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
     for seed in ("1", "2"):
         exprec("run", "-q", CASTRO / "two-period.yaml", "--seed", seed, cwd=folder)
-    exprec("tag", "first", Store(folder / "runs").run_ids()[0], cwd=folder)
+    exprec("tag", "first", run_ids(folder)[0], cwd=folder)
     return folder
 
 
@@ -55,10 +53,6 @@ def make(recorded: Path, tmp_path: Path) -> MakeRepository:
 def folder(make: MakeRepository) -> Path:
     """A repository with two committed runs."""
     return make()
-
-
-def _ids(folder: Path, store: str = "runs") -> list[str]:
-    return Store(folder / store).run_ids()
 
 
 def _verify(folder: Path, *arguments: str | Path, code: int = 0) -> tuple[list[str], str]:
@@ -88,7 +82,7 @@ def _loose_object(folder: Path, object_id: str) -> Path:
 @pytest.mark.parametrize("object_format", FORMATS)
 def test_what_is_committed_is_verified_whatever_the_working_tree_has(make: MakeRepository, object_format: str) -> None:
     folder = make(object_format=object_format)
-    ids = _ids(folder)
+    ids = run_ids(folder)
     shutil.rmtree(folder / "runs")
     lines, said = _verify(folder, "--git", "HEAD")
     assert [line.split(" (")[0] for line in lines] == [f"ok {run_id}" for run_id in ids]
@@ -97,7 +91,7 @@ def test_what_is_committed_is_verified_whatever_the_working_tree_has(make: MakeR
 
 
 def test_a_run_is_named_by_address_prefix_or_tag_of_the_revision(folder: Path) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     git(folder, "rm", "-q", "-r", "runs/tags", f"runs/{first}")
     git(folder, "commit", "-q", "-m", "remove")
     for name in (first, first[:6], "first"):
@@ -110,7 +104,7 @@ def test_a_run_is_named_by_address_prefix_or_tag_of_the_revision(folder: Path) -
 
 def test_the_bytes_that_git_has_count_not_those_of_a_checkout(folder: Path) -> None:
     """Line ends that an attribute converts at a checkout are no problem; those that were committed are."""
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     (folder / "runs" / ".gitattributes").write_text("* text eol=crlf\n", "utf-8")
     git(folder, "commit", "-q", "-a", "-m", "attributes")
     _verify(folder, "--git", "HEAD")
@@ -124,14 +118,14 @@ def test_the_bytes_that_git_has_count_not_those_of_a_checkout(folder: Path) -> N
 
 
 def test_what_git_replace_shows_does_not_count(folder: Path) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     config = _object_id(folder, f"HEAD:runs/{run_id}/config.json")
     git(folder, "replace", config, _object_id(folder, "HEAD:runs/store.json"))
     _verify(folder, "--git", "HEAD")
 
 
 def test_a_problem_is_named_as_git_names_the_file(folder: Path) -> None:
-    run_id, other = _ids(folder)
+    run_id, other = run_ids(folder)
     path = folder / "runs" / run_id / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"seq":1,', b'"seq":7,'))
     git(folder, "commit", "-q", "-a", "-m", "changed")
@@ -151,7 +145,7 @@ def test_a_problem_is_named_as_git_names_the_file(folder: Path) -> None:
 
 
 def test_an_attestation_is_verified_with_its_run(folder: Path) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     (path,) = (folder / "runs" / "attestations" / run_id).iterdir()
     _append(path)
     git(folder, "commit", "-q", "-a", "-m", "changed")
@@ -172,7 +166,7 @@ def test_an_attestation_is_verified_with_its_run(folder: Path) -> None:
     ],
 )
 def test_only_plain_files_are_files_of_a_run(folder: Path, mode: str, name: str, says: str) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     blob = _object_id(folder, f"HEAD:runs/{run_id}/config.json")
     object_id = _object_id(folder, "HEAD") if mode == "160000" else blob
     git(folder, "update-index", "--add", "--cacheinfo", f"{mode},{object_id},runs/{run_id}/{name}")
@@ -185,7 +179,7 @@ def test_only_plain_files_are_files_of_a_run(folder: Path, mode: str, name: str,
 
 @pytest.mark.parametrize("mode", ["120000", "100644", "160000"])
 def test_a_run_that_is_no_folder(folder: Path, mode: str) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     object_id = _object_id(folder, "HEAD" if mode == "160000" else "HEAD:runs/store.json")
     git(folder, "rm", "-q", "-r", "--cached", f"runs/{run_id}")
     git(folder, "update-index", "--add", "--cacheinfo", f"{mode},{object_id},runs/{run_id}")
@@ -196,7 +190,7 @@ def test_a_run_that_is_no_folder(folder: Path, mode: str) -> None:
 
 def test_names_that_lead_elsewhere_are_not_followed(folder: Path, tmp_path: Path) -> None:
     """git itself makes no such tree; somebody else may."""
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
 
     def raw_tree(name: str) -> bytes:
         return subprocess.run(["git", "cat-file", "tree", name], cwd=folder, capture_output=True, check=True).stdout
@@ -233,7 +227,7 @@ def test_names_that_lead_elsewhere_are_not_followed(folder: Path, tmp_path: Path
 
 def test_in_a_sha256_repository_the_tree_id_is_compared_too(make: MakeRepository) -> None:
     folder = make(object_format="sha256")
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     assert _object_id(folder, f"HEAD:runs/{run_id}") == run_id
     git(folder, "update-index", "--chmod=+x", f"runs/{run_id}/run.json")
     git(folder, "commit", "-q", "-m", "executable")
@@ -243,7 +237,7 @@ def test_in_a_sha256_repository_the_tree_id_is_compared_too(make: MakeRepository
 
 
 def test_a_renamed_run_is_found_by_its_files(folder: Path) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     git(folder, "mv", f"runs/{run_id}", "runs/best")
     git(folder, "commit", "-q", "-m", "renamed")
     lines, _ = _verify(folder, "--git", "HEAD", code=1)
@@ -331,7 +325,7 @@ def test_a_store_that_is_a_repository_of_its_own(recorded: Path, tmp_path: Path)
     git(store, "init", "-q")
     git(store, "add", "-A")
     git(store, "commit", "-q", "-m", "runs")
-    (run_id, _) = _ids(tmp_path)
+    (run_id, _) = run_ids(tmp_path)
     assert len(_verify(tmp_path, "--git", "HEAD")[0]) == 2
     assert len(_verify(store, "--git", "HEAD")[0]) == 2
     _append(store / run_id / "config.json")
@@ -371,7 +365,7 @@ def test_no_commits_no_repository_no_git(tmp_path: Path) -> None:
 
 
 def test_an_object_that_is_missing_or_damaged_is_a_problem_of_its_run(folder: Path) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     _loose_object(folder, _object_id(folder, f"HEAD:runs/{first}/events.jsonl")).unlink()
     damaged = _loose_object(folder, _object_id(folder, f"HEAD:runs/{second}/config.json"))
     damaged.write_bytes(damaged.read_bytes()[:20] + b"x" * 40)
@@ -416,7 +410,7 @@ def test_before_the_first_commit_every_staged_run_is_verified(make: MakeReposito
 
 @pytest.mark.parametrize("file", ["run.json", "config.json", "events.jsonl", "schemas.json"])
 def test_a_sealed_run_that_is_changed_or_loses_a_file(folder: Path, file: str) -> None:
-    run_id, other = _ids(folder)
+    run_id, other = run_ids(folder)
     path = _append(folder / "runs" / run_id / file)
     _append(folder / "runs" / other / file)
     assert _verify(folder, "--staged")[0] == []
@@ -431,7 +425,7 @@ def test_a_sealed_run_that_is_changed_or_loses_a_file(folder: Path, file: str) -
 
 
 def test_a_file_that_is_added_to_a_sealed_run(folder: Path) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     (folder / "runs" / run_id / "notes.txt").write_text("mine\n", "utf-8")
     assert _verify(folder, "--staged")[0] == []
     git(folder, "add", "-N", ".")
@@ -442,7 +436,7 @@ def test_a_file_that_is_added_to_a_sealed_run(folder: Path) -> None:
 
 
 def test_a_change_that_repairs_a_run_is_allowed(folder: Path) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     path = _append(folder / "runs" / run_id / "config.json")
     git(folder, "commit", "-q", "-a", "-m", "broken")
     path.write_bytes(path.read_bytes()[:-1])
@@ -453,7 +447,7 @@ def test_a_change_that_repairs_a_run_is_allowed(folder: Path) -> None:
 
 
 def test_a_run_may_be_removed_whole(folder: Path) -> None:
-    first, _ = _ids(folder)
+    first, _ = run_ids(folder)
     git(folder, "rm", "-q", "-r", f"runs/{first}")
     lines, said = _verify(folder, "--staged")
     assert lines == []
@@ -464,7 +458,7 @@ def test_a_run_may_be_removed_whole(folder: Path) -> None:
 
 def test_a_tag_or_attestation_without_its_run(folder: Path) -> None:
     exprec("run", "-q", CASTRO / "two-period.yaml", "--seed", "3", cwd=folder)
-    (new,) = set(_ids(folder)) - set(git(folder, "ls-tree", "--name-only", "HEAD:runs").split())
+    (new,) = set(run_ids(folder)) - set(git(folder, "ls-tree", "--name-only", "HEAD:runs").split())
     exprec("tag", "new", new, cwd=folder)
     (folder / "runs" / "tags" / "odd").write_text("<<<<<<<\n", "utf-8")
     git(folder, "add", "runs/tags", "runs/attestations")
@@ -502,7 +496,7 @@ def test_every_store_of_the_repository_counts(make: MakeRepository) -> None:
 
 
 def test_a_run_without_its_store(folder: Path) -> None:
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     shutil.copytree(folder / "runs" / run_id, folder / "loose" / run_id)
     git(folder, "add", "loose")
     lines, said = _verify(folder, "--staged")
@@ -513,7 +507,7 @@ def test_a_run_without_its_store(folder: Path) -> None:
 
 
 def test_a_tag_in_conflict(folder: Path) -> None:
-    first, second = _ids(folder)
+    first, second = run_ids(folder)
     branch = git(folder, "branch", "--show-current")
     for name, run_id in (("one", first), ("other", second)):
         git(folder, "checkout", "-q", "-b", name, branch)
@@ -527,7 +521,7 @@ def test_a_tag_in_conflict(folder: Path) -> None:
 
 def test_as_a_hook_it_sees_what_this_commit_has(folder: Path) -> None:
     """`git commit -a` and `git commit FILE` have an index of their own, which only the hook is told."""
-    (run_id, _) = _ids(folder)
+    (run_id, _) = run_ids(folder)
     hook = folder / ".git" / "hooks" / "pre-commit"
     hook.parent.mkdir(exist_ok=True)
     command = f"'{sys.executable}' -c 'from exprec.cli.main import main; main()' verify --staged"
@@ -560,8 +554,7 @@ def test_wrong_usage(folder: Path) -> None:
 
 def test_revisions_are_completed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(folder, "branch", "bootstrap")
-    shell = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE")
     monkeypatch.chdir(folder)
-    assert [item.value for item in shell.get_completions(["verify", "--git"], "boot")] == ["bootstrap"]
+    assert completed_values("verify", "--git", "boot") == ["bootstrap"]
     monkeypatch.chdir(tmp_path)
-    assert shell.get_completions(["verify", "--git"], "") == []
+    assert completed_values("verify", "--git", "") == []

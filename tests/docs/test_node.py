@@ -10,7 +10,7 @@ import pytest
 
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from tests.docs.installed import copy_of, environment
+from tests.docs.installed import copy_of
 from tests.fixtures.cli import exprec
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -24,11 +24,6 @@ FIRST = b"generation 1: 33 alive, 14 born, 53 died\n"
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return copy_of("node", tmp_path / "node")
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    return environment(tmp_path)
 
 
 def run(place: Path, env: dict[str, str], seed: str, *, code: int = 0) -> RunDirectory:

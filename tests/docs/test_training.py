@@ -10,7 +10,7 @@ import pytest
 
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from tests.docs.installed import copy_of, environment
+from tests.docs.installed import copy_of
 from tests.fixtures.cli import exprec
 
 ADDRESS = "136e04c01160f359bc3d76e2d9894cf30cd88d79916211332e367b142aca140b"
@@ -22,11 +22,6 @@ WEIGHTS = [0.030219, 0.085796, -0.190418]
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return copy_of("training", tmp_path / "training")
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    return environment(tmp_path)
 
 
 def recorded(place: Path, env: dict[str, str], *options: str, code: int = 0) -> tuple[bytes, RunDirectory]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from exprec.recorder.store.store import Store
 from tests.fixtures.runs import ANSWERS, Run, experiment, run_command, write_script
 
 
@@ -53,8 +51,3 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def every_run(searched: Run, asked: Run, sampled: Run, failed: Run) -> tuple[Run, ...]:
     return searched, asked, sampled, failed
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")

@@ -12,7 +12,8 @@ import pytest
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.store.store import Store
-from tests.fixtures.runs import ANSWERS, Run, load, policy, record
+from tests.fixtures.files import read_json
+from tests.fixtures.runs import ANSWERS, Run, policy, record
 
 DECISIONS = ("policy_change", "policy_rejected")
 
@@ -248,5 +249,5 @@ def test_how_long_an_answer_took_is_content(store: Store, asked: Run) -> None:
     assert [exchange["latency_seconds"] for exchange in asked.exchanges][:3] == [0.5, 0.25, 0.0]
     first, second, again = (record(store, latency=latency) for latency in (0.25, 0.5, 0.25))
     assert first.run_id == again.run_id != second.run_id
-    heads = [load(sealed.path / "run.json") for sealed in (first, second)]
+    heads = [read_json(sealed.path / "run.json") for sealed in (first, second)]
     assert heads[0]["inputs"] == heads[1]["inputs"]

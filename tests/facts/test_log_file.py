@@ -27,7 +27,8 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, EXCHANGE
-from tests.fixtures.runs import Run, begin, interrupted, lines, work_folder
+from tests.fixtures.files import read_json_lines
+from tests.fixtures.runs import Run, begin, interrupted, work_folder
 
 _DIES = """
 import os, signal, sys
@@ -163,7 +164,7 @@ def test_of_an_event_without_room_nothing_remains(store: Store, monkeypatch: pyt
     assert room == []
     assert log.read_bytes() == before
     _record(provider, events.ITERATION_START)
-    assert [event["seq"] for event in lines(log)] == [0, 1]
+    assert [event["seq"] for event in read_json_lines(log)] == [0, 1]
     provider.close()
 
 
@@ -275,7 +276,7 @@ def test_a_line_beyond_the_limit_is_damage(store: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", 4000)
     monkeypatch.setattr(log_module, "_CHUNK_BYTES", 1000)
     log = interrupted(store) / "events.jsonl"
-    kept = len(lines(log))
+    kept = len(read_json_lines(log))
     for size, fits in ((3000, True), (9000, False)):
         with log.open("r+b") as file:
             file.truncate(sum(map(len, log.read_bytes().splitlines(keepends=True)[:kept])))

@@ -23,8 +23,9 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from tests.fixtures.cli import exprec
+from tests.fixtures.files import read_json, read_json_lines
 from tests.fixtures.git import git_tree_id
-from tests.fixtures.runs import ARTIFACTS, EPOCH, OUTPUT, Run, lines, load, record_command
+from tests.fixtures.runs import ARTIFACTS, EPOCH, OUTPUT, Run, record_command, seal, sealed_run
 
 CHILD = """
 import os, sys
@@ -54,8 +55,7 @@ def _recorded(folder: Path, *options: str, status: int = 0) -> Run:
     (folder / "data.csv").write_bytes(b"a,b\n")
     words = ("run", *options, "--artifact", "made/deep/model.bin", "--", sys.executable, "child.py", str(status))
     done = exprec(*words, cwd=folder, code=status)
-    (run_id,) = Store(folder / "runs").run_ids()
-    return Run(folder / "runs", run_id, folder / "child.py", done.stdout)
+    return Run(sealed_run(folder).folder, folder / "child.py", done.stdout)
 
 
 @pytest.mark.fact("F74")
@@ -65,7 +65,7 @@ def test_the_type_says_who_recorded_a_run(searched: Run, tmp_path: Path) -> None
     program = "from exprec import recorder\nwith recorder.record('loop', store='runs') as run: run.event('x')\n"
     exprec("log", cwd=tmp_path, first=program)
     (run_id,) = Store(tmp_path / "runs").run_ids()
-    assert load(tmp_path / "runs" / run_id / "run.json")["type"] == "python"
+    assert read_json(tmp_path / "runs" / run_id / "run.json")["type"] == "python"
 
 
 @pytest.mark.fact("F75")
@@ -147,8 +147,7 @@ def test_the_address_of_folders_within_folders(tmp_path: Path) -> None:
         recording.add_artifact(name, tmp_path / "source")
     provider = LiveStateProvider("names", "python", recording=recording)
     provider.record_event(0, "run_end", {})
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     assert sealed.run_id == _by_the_formula(sealed.path).hex() == git_tree_id(sealed.path)
 
 
@@ -192,7 +191,7 @@ def test_the_schema_of_a_declared_type_is_embedded_with_the_envelope(command: Ru
     assert properties == EPOCH["properties"]
     assert epoch == {key: value for key, value in EPOCH.items() if key not in ("properties", "required")}
     # By a validator that knows nothing of exprec.
-    for event in lines(command.path / "events.jsonl"):
+    for event in read_json_lines(command.path / "events.jsonl"):
         name = f"event.{event['event_type']}.v1"
         Draft202012Validator(embedded.get(name, embedded["event.v1"])).validate(event)
     assert list(verify(command)) == []
@@ -250,8 +249,7 @@ def test_the_line_of_a_declared_type(command: RunDirectory, tmp_path: Path) -> N
     )
     provider.record_event(0, "x", {"n": 12345, "part": {"text": "within"}})
     provider.record_event(0, "run_end", {})
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     assert exprec("show", sealed.path).stdout.decode().splitlines()[0] == "{12345} +12,345 within – –"
 
 
@@ -262,9 +260,8 @@ def test_a_run_end_has_the_result(tmp_path: Path) -> None:
     result = {"accuracy": 0.9, "names": ["a", {"b": None}]}
     provider.record_event(0, "run_end", result)
     assert provider.get_final_result() == result
-    sealed = provider.seal()
-    assert sealed is not None
-    head = load(sealed.path / "run.json")
+    sealed = seal(provider)
+    head = read_json(sealed.path / "run.json")
     assert (head["status"], head["result"], head["failure"]) == ("completed", result, None)
     with pytest.raises(InvalidEvent, match="iteration"):
         EventLog().append("run_end", 1, {})
@@ -286,7 +283,7 @@ def test_a_command_that_a_signal_ended_or_that_never_was(tmp_path: Path) -> None
     exprec("run", "--store", tmp_path / "two", "--", tmp_path / "no such command", code=127)
     for name, signal in (("one", "SIGKILL"), ("two", None)):
         (run_id,) = Store(tmp_path / name).run_ids()
-        end, failure = lines(tmp_path / name / run_id / "events.jsonl")
+        end, failure = read_json_lines(tmp_path / name / run_id / "events.jsonl")
         assert (end["event_type"], end["exit_status"], end["signal"]) == ("command_end", None, signal)
         assert failure["event_type"] == "experiment_failed"
 
@@ -296,7 +293,7 @@ def test_a_command_that_misses_an_artifact_has_failed(tmp_path: Path) -> None:
     words = ("--artifact", "never.made", "--", sys.executable, "-c", "")
     exprec("run", "--store", tmp_path / "runs", *words, cwd=tmp_path, code=3)
     (run_id,) = Store(tmp_path / "runs").run_ids()
-    end, failure = lines(tmp_path / "runs" / run_id / "events.jsonl")
+    end, failure = read_json_lines(tmp_path / "runs" / run_id / "events.jsonl")
     assert end["exit_status"] == 0
     assert "never.made" in failure["message"]
 
@@ -340,7 +337,7 @@ with open(path, "a") as events:
     assert re.fullmatch(r"[0-9a-f]{16}\.events", Path(path).name)
     assert size == "0"
     (run_id,) = Store(tmp_path / "runs").run_ids()
-    one, two, *_ = lines(tmp_path / "runs" / run_id / "events.jsonl")
+    one, two, *_ = read_json_lines(tmp_path / "runs" / run_id / "events.jsonl")
     assert one == {"event_type": "one", "iteration": 0, "seq": 0}
     assert two == {"event_type": "two", "iteration": 3, "seq": 1, "seven": 7}
     assert list((tmp_path / "runs" / ".work").iterdir()) == []

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.cli import exprec
-from tests.fixtures.runs import ANSWERS, Run, experiment, lines, run_command, write_script
+from tests.fixtures.files import read_json_lines
+from tests.fixtures.runs import ANSWERS, Run, experiment, run_command, write_script
 
 SECRET = "planted-0123456789"
 
@@ -59,7 +60,7 @@ def test_a_secret_in_an_answer_fails_the_run_and_stays_out_of_it(
     run = run_command(experiment(tmp_path), tmp_path / "runs", "--model", f"scripted:{script}", code=3)
     assert run.head["status"] == "failed"
     assert "exchange: answer contains the value of SOME_API_KEY" in run.head["failure"]["message"]
-    assert len(lines(run.folder / "exchanges.jsonl")) == 2
+    assert len(read_json_lines(run.folder / "exchanges.jsonl")) == 2
     for path in run.store.rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes()
 

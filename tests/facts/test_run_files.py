@@ -20,7 +20,8 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from tests.fixtures.cli import exprec
-from tests.fixtures.runs import Run, experiment, interrupted, load, record_command, run_command
+from tests.fixtures.files import read_json
+from tests.fixtures.runs import Run, experiment, interrupted, record_command, run_command
 
 ENVELOPE = {"seq", "event_type", "iteration"}
 
@@ -173,7 +174,7 @@ def test_the_address_is_the_same_elsewhere(asked: Run, tmp_path: Path, environme
 @pytest.mark.fact("F16")
 def test_what_is_observed_is_not_in_the_content(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
-        observed = load(run.attestations[0])
+        observed = read_json(run.attestations[0])
         contents: list[Any] = [run.head, run.config, run.events, run.exchanges]
         texts = {text for content in contents for text in _texts(content)}
         for key in ("started_at", "user", "host", "exprec", "python", "platform"):

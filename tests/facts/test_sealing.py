@@ -19,8 +19,9 @@ from exprec.recorder.sessions.python import record as record_program
 from exprec.recorder.store.store import Store, find_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.files import files_and_times, read_json
 from tests.fixtures.git import git
-from tests.fixtures.runs import Run, begin, load, record, work_folder
+from tests.fixtures.runs import Run, begin, record, work_folder
 
 
 class _Steps:
@@ -43,10 +44,6 @@ class _Steps:
     def _path_of(self, handle: int) -> Path | None:
         inode = os.fstat(handle).st_ino
         return next((path for path in (self._root, *self._root.rglob("*")) if path.stat().st_ino == inode), None)
-
-
-def _tree(folder: Path) -> dict[Path, tuple[bytes, int]]:
-    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.fact("F45")
@@ -142,10 +139,10 @@ def test_the_rename_alone_seals(store: Store, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.fact("F64")
 def test_a_second_execution_touches_nothing_of_the_run(store: Store) -> None:
     first = record(store)
-    before = _tree(first.path)
+    before = files_and_times(first.path)
     second = record(store)
     assert (second.run_id, second.is_new) == (first.run_id, False)
-    assert _tree(first.path) == before
+    assert files_and_times(first.path) == before
     assert list((store.path / ".work").iterdir()) == []
 
 
@@ -154,10 +151,10 @@ def test_other_content_at_the_address_is_damage(searched: Run, tmp_path: Path) -
     copy = searched.copied(tmp_path)
     head = copy.folder / "run.json"
     head.write_bytes(head.read_bytes().replace(b'"generic"', b'"special"'))
-    before = _tree(copy.folder)
+    before = files_and_times(copy.folder)
     refused = exprec("run", searched.experiment, "--store", copy.store, code=5)
     assert searched.run_id in refused.stderr.decode()
-    assert _tree(copy.folder) == before
+    assert files_and_times(copy.folder) == before
     (name,) = Store(copy.store).work_names()
     for file in ("config.json", "events.jsonl", "run.json", "schemas.json"):
         assert (copy.store / ".work" / name / file).read_bytes() == (searched.folder / file).read_bytes()
@@ -172,10 +169,10 @@ def test_each_execution_is_attested(searched: Run, tmp_path: Path) -> None:
     git(repository, "init", "-q")
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "an experiment")
-    before = _tree(copy.folder)
+    before = files_and_times(copy.folder)
     exprec("run", repository / "two-period.yaml", "--store", copy.store)
-    assert _tree(copy.folder) == before
-    first, second = sorted(map(load, copy.attestations), key=lambda attestation: str(attestation["started_at"]))
+    assert files_and_times(copy.folder) == before
+    first, second = sorted(map(read_json, copy.attestations), key=lambda attestation: str(attestation["started_at"]))
     for attestation in (first, second):
         assert engine.problems(attestation, "attestation.v1") == []
         assert attestation["run"] == searched.run_id

@@ -22,7 +22,7 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, full_event
-from tests.fixtures.git import git
+from tests.fixtures.git import commit_all, git
 from tests.fixtures.paths import ROOT
 from tests.fixtures.runs import Run, begin, record, write_script
 
@@ -120,23 +120,18 @@ def test_a_reason_for_refusing_changes_no_verdict(searched: Run, tmp_path: Path)
     assert reason in exprec("run", searched.experiment, *options, code=2).stderr.decode()
 
 
-def _commit(folder: Path, message: str) -> None:
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", message)
-
-
 @pytest.mark.fact("F70")
 def test_branches_merge_without_conflict(searched: Run, tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     git(tmp_path, "init", "-q", "-b", "main")
-    _commit(tmp_path, "an empty store")
+    commit_all(tmp_path, "an empty store")
     sealed = []
     for branch, other in (("one", {"name": "first"}), ("two", {"name": "second"})):
         git(tmp_path, "checkout", "-q", "-b", branch, "main")
         store = Store.open_or_create(tmp_path / "runs")
         sealed.append(record(store, other).run_id)
         exprec("run", searched.experiment, "--store", store.path)
-        _commit(tmp_path, branch)
+        commit_all(tmp_path, branch)
     git(tmp_path, "merge", "-q", "-m", "both", "one")
     store = Store(tmp_path / "runs")
     assert store.run_ids() == sorted([*sealed, searched.run_id])
@@ -149,7 +144,7 @@ def test_only_the_same_tag_is_in_conflict(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     ids = [record(store, {"name": name}).run_id for name in ("first", "second")]
     git(tmp_path, "init", "-q", "-b", "main")
-    _commit(tmp_path, "two runs")
+    commit_all(tmp_path, "two runs")
     tags = tmp_path / "runs" / "tags"
     for branch, run_id in zip(("one", "two"), ids, strict=True):
         git(tmp_path, "checkout", "-q", "-b", branch, "main")
@@ -157,7 +152,7 @@ def test_only_the_same_tag_is_in_conflict(tmp_path: Path) -> None:
         (tags / "best").write_text(run_id + "\n")
         (tags / branch).write_text(run_id + "\n")
         (tags / "agreed").write_text(ids[0] + "\n")
-        _commit(tmp_path, branch)
+        commit_all(tmp_path, branch)
     with pytest.raises(subprocess.CalledProcessError):
         git(tmp_path, "merge", "-q", "-m", "both", "one")
     assert git(tmp_path, "diff", "--name-only", "--diff-filter=U") == "runs/tags/best"

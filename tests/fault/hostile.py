@@ -19,6 +19,7 @@ from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.events import OBSERVATION
+from tests.fixtures.files import read_json, read_json_lines
 
 CONTROLS = "\x1b[31m\x1b]8;;http://x\x1b\\\x1b]52;c;AA==\x07\x7f\r\x9b1m\x85\u202e\u2066\u200f\u2028\u2029\ufeff\x00\t\n\b\U000e0041"
 """Colours, a link, the clipboard, the bell, C1, directions and tags: all that a terminal may obey or hide."""
@@ -110,7 +111,7 @@ def made(folder: Path) -> Victim:
 def resealed(run: Path) -> Path:
     """Make the digests and the name right again, as somebody who forges a run would; returns the folder."""
     path = run / "run.json"
-    head = runs.load(path)
+    head = read_json(path)
     for name in head["files"]:
         data = (run / name).read_bytes()
         head["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
@@ -121,7 +122,7 @@ def resealed(run: Path) -> Path:
 
 def readdressed_with_size(run: Path, path: Path) -> Path:
     """Let the head record the size of a file that is too large to be hashed in a test, and nothing else of it."""
-    head = runs.load(run / "run.json")
+    head = read_json(run / "run.json")
     head["files"][path.name]["size"] = path.stat().st_size
     (run / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     return run
@@ -142,7 +143,7 @@ class Place(NamedTuple):
 
 def records(path: Path) -> list[Json]:
     """The values in a file of JSON."""
-    return runs.lines(path) if path.suffix == ".jsonl" else [runs.load(path)]
+    return read_json_lines(path) if path.suffix == ".jsonl" else [read_json(path)]
 
 
 def write(path: Path, values: list[Json]) -> None:

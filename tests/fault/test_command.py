@@ -19,6 +19,7 @@ import pytest
 from exprec.recorder.store.store import Store
 from tests.fault.stages import ALL
 from tests.fixtures.cli import exprec
+from tests.fixtures.runs import SealedRun, sealed_run
 from tests.fixtures.terminal import run_on_terminal
 
 SECONDS = 30
@@ -72,14 +73,8 @@ def started(tmp_path: Path) -> Iterator[Any]:
         process.communicate()
 
 
-def _only(folder: Path) -> Path:
-    (run_id,) = Store(folder / "runs").run_ids()
-    return folder / "runs" / run_id
-
-
-def _end(run: Path) -> dict[str, Any]:
-    events = [json.loads(line) for line in (run / "events.jsonl").read_bytes().splitlines()]
-    (end,) = (event for event in events if event["event_type"] == "command_end")
+def _end(run: SealedRun) -> dict[str, Any]:
+    (end,) = run.of_type("command_end")
     return {key: end[key] for key in ("exit_status", "signal")}
 
 
@@ -91,11 +86,11 @@ def test_a_signal_to_exprec_alone_reaches_the_command(name: str, tmp_path: Path,
     output, errors = process.communicate(timeout=SECONDS)
     assert output == f"heard {name}\n".encode(), "once"
     assert process.returncode == 5
-    run = _only(tmp_path)
-    assert (run / "stdout").read_bytes() == b"ready\n" + output
-    assert errors.decode() == f"Run {run.name}\n"
+    run = sealed_run(tmp_path)
+    assert run.read("stdout") == b"ready\n" + output
+    assert errors.decode() == f"Run {run.run_id}\n"
     assert _end(run) == {"exit_status": 5, "signal": None}
-    exprec("verify", run.name, cwd=tmp_path)
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGQUIT", 131)])
@@ -105,8 +100,8 @@ def test_a_command_that_a_signal_to_exprec_ends(name: str, code: int, tmp_path: 
     process.send_signal(signal.Signals[name])
     process.communicate(timeout=SECONDS)
     assert process.returncode == code
-    assert _end(_only(tmp_path)) == {"exit_status": None, "signal": name}
-    exprec("verify", _only(tmp_path).name, cwd=tmp_path)
+    assert _end(sealed_run(tmp_path)) == {"exit_status": None, "signal": name}
+    exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
 
 
 def test_a_signal_that_the_command_ignores(tmp_path: Path, started: Any) -> None:
@@ -115,25 +110,25 @@ def test_a_signal_that_the_command_ignores(tmp_path: Path, started: Any) -> None
     process.terminate()
     assert process.communicate(timeout=SECONDS)[0] == b"done\n"
     assert process.returncode == 0
-    assert _end(_only(tmp_path)) == {"exit_status": 0, "signal": None}
+    assert _end(sealed_run(tmp_path)) == {"exit_status": 0, "signal": None}
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_command_once(tmp_path: Path) -> None:
     done = run_on_terminal("run", "--", sys.executable, "-c", TELLS, cwd=tmp_path, typed={"ready\r\n": "\x03"})
-    run = _only(tmp_path)
-    assert (run / "stdout").read_bytes() == b"ready\nheard SIGINT\n"
+    run = sealed_run(tmp_path)
+    assert run.read("stdout") == b"ready\nheard SIGINT\n"
     assert done.code == 5
-    assert done.output.replace("^C", "") == f"ready\nheard SIGINT\n\nRun {run.name}\n"
+    assert done.output.replace("^C", "") == f"ready\nheard SIGINT\n\nRun {run.run_id}\n"
 
 
 def test_ctrl_c_on_a_terminal_ends_a_command(tmp_path: Path) -> None:
     words = ["sh", "-c", "printf half; exec sleep 60"]
     done = run_on_terminal("run", "--", *words, cwd=tmp_path, typed={"half": "\x03"})
-    run = _only(tmp_path)
+    run = sealed_run(tmp_path)
     assert done.code == 130
     assert _end(run) == {"exit_status": None, "signal": "SIGINT"}
-    assert done.output.replace("^C", "") == f"half\nRun {run.name}\n"
-    exprec("verify", run.name, cwd=tmp_path)
+    assert done.output.replace("^C", "") == f"half\nRun {run.run_id}\n"
+    exprec("verify", run.run_id, cwd=tmp_path)
 
 
 def test_kill_int_to_exprec_alone_on_a_terminal(tmp_path: Path) -> None:
@@ -141,15 +136,15 @@ def test_kill_int_to_exprec_alone_on_a_terminal(tmp_path: Path) -> None:
     program = "echo ready; read answer; kill -INT $PPID; exec sleep 60"
     done = run_on_terminal("run", "--", "sh", "-c", program, cwd=tmp_path, typed={"ready\r\n": "go\n"})
     assert done.code == 130
-    assert _end(_only(tmp_path)) == {"exit_status": None, "signal": "SIGINT"}
+    assert _end(sealed_run(tmp_path)) == {"exit_status": None, "signal": "SIGINT"}
 
 
 def test_a_rerun_that_is_interrupted_gives_no_verdict(tmp_path: Path) -> None:
     exprec("run", "-q", "--", "sh", "-c", "test -e slow && exec sleep 60; echo so", cwd=tmp_path)
-    run = _only(tmp_path)
+    run = sealed_run(tmp_path)
     (tmp_path / "slow").touch()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from exprec.cli.main import main; main()", "rerun", run.name],
+        [sys.executable, "-c", "from exprec.cli.main import main; main()", "rerun", run.run_id],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -178,8 +173,8 @@ def test_a_command_whose_reader_has_gone_goes_on(tmp_path: Path, started: Any) -
     process.stdout.close()
     assert b"stdout was closed by its reader; the command continues" in process.stderr.read()
     assert process.wait(SECONDS) == 0
-    assert (_only(tmp_path) / "stdout").read_bytes().endswith(b"\ndone\n")
-    assert (_only(tmp_path) / "stdout").read_bytes().count(b"\n") == 2001
+    assert sealed_run(tmp_path).read("stdout").endswith(b"\ndone\n")
+    assert sealed_run(tmp_path).read("stdout").count(b"\n") == 2001
 
 
 def test_a_stdout_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> None:
@@ -190,7 +185,7 @@ def test_a_stdout_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> N
         done = subprocess.run(call, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False, timeout=SECONDS)
     assert done.returncode == 6
     assert b"stdout: No space left on device; the command continues" in done.stderr
-    assert (_only(tmp_path) / "stdout").read_bytes() == b"so\n"
+    assert sealed_run(tmp_path).read("stdout") == b"so\n"
 
 
 def test_what_was_opened_for_a_command_is_open(tmp_path: Path) -> None:
@@ -218,8 +213,8 @@ def test_a_command_that_will_not_end_is_ended(tmp_path: Path) -> None:
     program = "trap '' TERM; echo nonsense >> $EXPREC_EVENTS; while :; do echo more; done"
     soon = "from exprec.recorder.sessions.command import process; process._GRACE_TICKS = 4"
     exprec("run", "-q", "--", "sh", "-c", program, cwd=tmp_path, code=3, first=soon)
-    assert _end(_only(tmp_path)) == {"exit_status": None, "signal": "SIGKILL"}
-    exprec("verify", _only(tmp_path).name, cwd=tmp_path)
+    assert _end(sealed_run(tmp_path)) == {"exit_status": None, "signal": "SIGKILL"}
+    exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
 
 
 # Numbers in both streams and in events, each written by itself; more on stdout than fits between it and us.

@@ -27,6 +27,7 @@ from exprec.recorder.verify.schemas import is_released
 from tests.fault.hostile import readdressed, resealed
 from tests.fixtures import runs
 from tests.fixtures.cli import exprec
+from tests.fixtures.files import read_json, read_json_lines
 from tests.fixtures.paths import CASTRO, ROOT
 
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
@@ -156,7 +157,7 @@ def _lose_line(path: Path) -> int | None:
 def _change_number(path: Path) -> int | None:
     """Add 1 to the last integer and write the file as exprec would: only digests can tell."""
     indented = path.suffix == ".json"
-    values = [json.loads(path.read_bytes())] if indented else runs.lines(path)
+    values = [json.loads(path.read_bytes())] if indented else read_json_lines(path)
     if not any(_add_to_last_integer(value) for value in reversed(values)):
         pytest.fail(f"{path.name} has no integer")
     _rewrite(path, lambda _: b"".join(canonical_json.encode(value, indent=indented) for value in values))
@@ -356,7 +357,7 @@ def test_only_the_run_of_a_command_has_its_output(run: Path, command: Path, name
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None:
     (command / name).unlink()
-    head = runs.load(command / "run.json")
+    head = read_json(command / "run.json")
     del head["files"][name]
     (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     (problem,) = _problems(resealed(command))
@@ -365,7 +366,7 @@ def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None
 
 
 def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
-    head = runs.load(command / "run.json")
+    head = read_json(command / "run.json")
     head["files"]["artifacts/../stdout"] = head["files"]["stdout"]
     (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     command = resealed(command)
@@ -383,7 +384,7 @@ def test_an_event_of_a_declared_type_is_held_to_its_schema(command: Path) -> Non
 
 def test_a_schema_that_is_gone_is_found_at_the_first_line_that_needs_it(command: Path) -> None:
     path = command / "schemas.json"
-    value = runs.load(path)
+    value = read_json(path)
     del value["event.v1"]
     path.write_bytes(canonical_json.encode(value, indent=True))
     found = [problem["message"].partition(" of the records")[0] for problem in _problems(resealed(command))]
@@ -399,7 +400,7 @@ def test_a_command_that_failed_has_no_run_that_completed(command: Path) -> None:
 
 def test_nothing_but_the_end_comes_after_that_of_the_command(command: Path) -> None:
     path = command / "events.jsonl"
-    log = runs.lines(path)
+    log = read_json_lines(path)
     log[-3], log[-2] = {**log[-2], "seq": log[-3]["seq"]}, {**log[-3], "seq": log[-2]["seq"]}
     path.write_bytes(b"".join(map(canonical_json.encode, log)))
     (problem,) = _problems(resealed(command))
@@ -440,7 +441,7 @@ def test_another_name_is_found(run: Path, name: str) -> None:
 def _change_event(run: Path, kind: str, /, **changed: Any) -> int:
     """Change fields of the first event of a type; returns its line."""
     path = run / "events.jsonl"
-    log = runs.lines(path)
+    log = read_json_lines(path)
     number, event = next((i, event) for i, event in enumerate(log) if event["event_type"] == kind)
     log[number] = {**event, **changed}
     _rewrite(path, lambda _: b"".join(map(canonical_json.encode, log)))
@@ -501,7 +502,7 @@ def test_a_forged_event_is_found_with_its_line(run: Path, event_type: str, chang
 )
 def test_a_forged_head_is_found_with_its_key(run: Path, key: tuple[str, ...], value: Any) -> None:
     path = run / "run.json"
-    head = runs.load(path)
+    head = read_json(path)
     part = head
     for name in key[:-1]:
         part = part[name]
@@ -582,7 +583,7 @@ def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: 
         assert (kind, name) in (("searched", "exchanges.jsonl"), ("command", "exchanges.jsonl"))
         return
     original = {each: (run / each).read_bytes() for each in _files(run)}
-    values = runs.lines(path) if path.suffix == ".jsonl" else [runs.load(path)]
+    values = read_json_lines(path) if path.suffix == ".jsonl" else [read_json(path)]
     places: dict[str, list[tuple[int, Leaf]]] = {}
     for line, value in enumerate(values):
         for leaf in _numbers(value):
@@ -638,7 +639,7 @@ HOSTILE: dict[str, Any] = {
 @pytest.mark.parametrize("name", ["event.llm_call.v1", "event.llm_call.v7", "exchange.v1", "other"])
 def test_a_hostile_schema_does_no_harm(run: Path, name: str, schema: Any) -> None:
     path = run / "schemas.json"
-    path.write_bytes(canonical_json.encode({**runs.load(path), name: schema}, indent=True))
+    path.write_bytes(canonical_json.encode({**read_json(path), name: schema}, indent=True))
     problems = _problems(resealed(run))
     assert any(problem["file"].endswith("/schemas.json") and problem["key"] == name for problem in problems) or (
         name.endswith("v7")
@@ -647,7 +648,7 @@ def test_a_hostile_schema_does_no_harm(run: Path, name: str, schema: Any) -> Non
 
 def test_a_schema_that_is_missing_and_one_too_many_are_found(run: Path) -> None:
     path = run / "schemas.json"
-    embedded = runs.load(path)
+    embedded = read_json(path)
     embedded["event.experiment_failed.v1"] = {}
     del embedded["event.llm_call.v1"], embedded["exchange.v1"]
     path.write_bytes(canonical_json.encode(embedded, indent=True))
@@ -717,7 +718,7 @@ def _has_line_of_key(problem: dict[str, Any], path: Path) -> bool:
 
 def test_wrong_fields_of_an_attestation_have_their_line(run: Path) -> None:
     (path,) = (run.parent / "attestations" / run.name).iterdir()
-    value = {**runs.load(path), "duration_seconds": "long", "run": "0" * 64, "more": 1}
+    value = {**read_json(path), "duration_seconds": "long", "run": "0" * 64, "more": 1}
     path.write_bytes(canonical_json.encode(value, indent=True))
     found = [problem for problem in _problems(run) if problem["key"]]
     assert {problem["key"] for problem in found} == {"duration_seconds", "more", "run"}
@@ -726,7 +727,7 @@ def test_wrong_fields_of_an_attestation_have_their_line(run: Path) -> None:
 
 def test_wrong_schemas_have_their_line(run: Path) -> None:
     path = run / "schemas.json"
-    path.write_bytes(canonical_json.encode({**runs.load(path), "event.llm_call.v1": {}, "other": {}}, indent=True))
+    path.write_bytes(canonical_json.encode({**read_json(path), "event.llm_call.v1": {}, "other": {}}, indent=True))
     run = resealed(run)
     found = _problems(run)
     assert {problem["key"] for problem in found} == {"event.llm_call.v1", "other"}
@@ -734,7 +735,7 @@ def test_wrong_schemas_have_their_line(run: Path) -> None:
 
 
 def _change_run(path: Path) -> None:
-    value = {**runs.load(path), "run": "0" * 64}
+    value = {**read_json(path), "run": "0" * 64}
     path.write_bytes(canonical_json.encode(value, indent=True))
     path.rename(path.with_name(f"{hashlib.sha256(path.read_bytes()).hexdigest()}.json"))
 

@@ -31,7 +31,7 @@ from tests.fault.hostile import (
     write,
 )
 from tests.fault.limited import CPU_SECONDS, Called, called, harmless
-from tests.fixtures import runs
+from tests.fixtures.files import read_json
 from tests.fixtures.terminal import run_on_terminal
 
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"
@@ -163,7 +163,7 @@ NAMES = [
 def test_no_name_in_a_run_leads_out_of_it(victim: Victim, count_faults: Count, name: str) -> None:
     (victim.folder / "secret").write_text("the secret\n")
     (victim.store / "secret").write_text("the secret\n")
-    head = runs.load(victim.command / "run.json")
+    head = read_json(victim.command / "run.json")
     for file in (name, f"artifacts/{name}", f"artifacts/deep/{name}"):
         head["files"][file] = {"sha256": "0" * 64, "size": 11}
     data = json.dumps(head, indent=2, sort_keys=True) + "\n"
@@ -555,7 +555,7 @@ def test_no_schema_in_a_run_does_harm(original: Victim, tmp_path: Path, count_fa
                 event["a"] = _nested(100)
         write(victim.command / "events.jsonl", log)
         path = victim.command / "schemas.json"
-        path.write_bytes(json.dumps({**runs.load(path), name: schema}, indent=2, sort_keys=True).encode() + b"\n")
+        path.write_bytes(json.dumps({**read_json(path), name: schema}, indent=2, sort_keys=True).encode() + b"\n")
         run = resealed(victim.command)
         calls = [["verify", run.name], *_sampled(victim.commands(run), 6, number)]
         done = _suffered(victim, calls, first=_AUDIT)
@@ -608,7 +608,7 @@ def test_no_value_that_a_schema_is_asked_about_takes_long(victim: Victim, kind: 
         event["seq"] = number
     write(victim.command / "events.jsonl", log)
     path = victim.command / "schemas.json"
-    embedded = {**runs.load(path), "event.epoch.v1": GROWING[kind]}
+    embedded = {**read_json(path), "event.epoch.v1": GROWING[kind]}
     path.write_bytes(json.dumps(embedded, indent=2, sort_keys=True).encode() + b"\n")
     calls = [["verify", resealed(victim.command).name]]
     (done,) = called(*calls, cwd=victim.folder, cpu=2 + len(widest)).calls

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from exprec.recorder.format import layout
 from exprec.recorder.store.run_directory import RunDirectory
-from tests.fault.stages import ALL, INTERRUPTED, Stage, called, memory, recovers, staged
+from tests.fault.stages import ALL, INTERRUPTED, Stage, called, recovers, staged
 
 TAIL = 4096
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=memory()) as name:
-        yield Path(name)
 
 
 class _Torn:

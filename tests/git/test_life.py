@@ -17,7 +17,7 @@ import pytest
 
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
-from tests.fixtures.git import git
+from tests.fixtures.git import commit_all, git
 from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
@@ -48,11 +48,6 @@ def said_of(store: Path) -> tuple[bytes, ...]:
     return (exprec("verify", "--all", "--store", store).stdout, listed, *shown)
 
 
-def commit(repository: Path, message: str) -> None:
-    git(repository, "add", "-A")
-    git(repository, "commit", "-q", "-m", message)
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store: a run that two executions attest, one with exchanges, one that failed, and tags."""
@@ -75,7 +70,7 @@ def origin(recorded: Path, tmp_path_factory: pytest.TempPathFactory, request: py
     git(repository, "init", "-q", "-b", "main", f"--object-format={request.param}")
     for setting in CONVERTING:
         git(repository, "config", *setting.split("="))
-    commit(repository, "runs")
+    commit_all(repository, "runs")
     store = repository / "runs"
     return Origin(repository, request.param, tuple(Store(store).run_ids()), said_of(store))
 
@@ -117,7 +112,7 @@ def _left_and_come_back_to(origin: Origin, folder: Path) -> Path:
     repository = clone(origin, folder)
     git(repository, "checkout", "-q", "-b", "other")
     git(repository, "rm", "-q", "-r", "runs")
-    commit(repository, "no runs")
+    commit_all(repository, "no runs")
     assert not (repository / "runs" / "store.json").exists()
     git(repository, "checkout", "-q", "main")
     return repository
@@ -138,7 +133,7 @@ def test_a_store_is_the_same_elsewhere(origin: Origin, tmp_path: Path, way: Call
 def test_a_run_is_its_own_tree_wherever_the_store_stands(origin: Origin, tmp_path: Path) -> None:
     repository = clone(origin, tmp_path)
     git(repository, "mv", "runs", "läufe 1")
-    commit(repository, "another name")
+    commit_all(repository, "another name")
     for folder, revision in (("runs", "HEAD~"), ("läufe 1", "HEAD")):
         found = [git(repository, "rev-parse", f"{revision}:{folder}/{run_id}") for run_id in origin.run_ids]
         assert (found == list(origin.run_ids)) == (origin.object_format == "sha256")

@@ -23,6 +23,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES
 from tests.fixtures.paths import CASTRO, ROOT
+from tests.fixtures.runs import seal
 
 
 def _ran(name: str) -> LiveStateProvider:
@@ -86,8 +87,7 @@ def test_declared_and_undeclared_types(tmp_path: Path, snapshot: SnapshotAsserti
     provider = _of_a_program(Store.open_or_create(tmp_path / "runs"))
     shown = _displayed(provider, VerboseConfig(), color=color, width=width)
     assert shown == snapshot
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     address = f"Run {sealed.run_id}\n".replace(
         sealed.run_id, f"\x1b[1m{sealed.run_id}\x1b[0m" if color else sealed.run_id
     )
@@ -135,8 +135,7 @@ def test_the_live_display_of_a_program(tmp_path: Path) -> None:
     provider.record_event(1, "epoch", {"loss": 0.5, "accuracy": 0.25, "note": "", "part": {"missing": "."}})
     assert stream.getvalue() == "epoch   1  loss 0.5000  accuracy 25.0%  .\n"
     provider.record_event(0, "run_end", {})
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     display.close(provider)
     assert stream.getvalue().splitlines()[1:] == ["Completed", f"Run {sealed.run_id}"]
     stored = StoredStateProvider(RunDirectory(sealed.path))

@@ -21,6 +21,7 @@ from exprec.recorder.proposers.protocol import Answer, ProposalRequest
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Summary
 from tests.fixtures.experiments import FakeResult, FakeSimulator, experiment, policy
+from tests.fixtures.files import bytes_below
 
 SECRET = "planted-0123456789"
 GUARD = SecretGuard({"MY_KEY": SECRET})
@@ -28,10 +29,6 @@ GUARD = SecretGuard({"MY_KEY": SECRET})
 
 def check(value: Any, guard: SecretGuard = GUARD) -> None:
     guard.check("record", canonical_json.encode(value), value)
-
-
-def bytes_below(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 class TestGuard:

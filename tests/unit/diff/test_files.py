@@ -16,6 +16,7 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.diffs import mirrored
+from tests.fixtures.runs import seal
 
 Files = dict[str, bytes]
 
@@ -34,8 +35,7 @@ def _recorded(store: Path, files: Files, *, sealed: bool = True) -> RunDirectory
     if not sealed:
         provider.close()
         return RunDirectory(recording.folder)
-    result = provider.seal()
-    assert result is not None
+    result = seal(provider)
     return RunDirectory(result.path)
 
 

@@ -77,11 +77,6 @@ def failing(prepared: GenericExperimentRunner) -> ExperimentFailed:
     return raised.value
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
-
-
 class TestTheProvider:
     def test_the_loop_makes_one_with_name_type_and_run_id(self, tmp_path: Path) -> None:
         config = ExperimentConfig.from_mapping(mapping(), tmp_path)

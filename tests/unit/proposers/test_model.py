@@ -16,6 +16,7 @@ from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure
 from tests.fixtures.chat_server import ChatServer, Reply, contents, nobody, refuses, says
 from tests.fixtures.experiments import asking
 
+pytestmark = pytest.mark.usefixtures("no_api_key")
 KEY = "sk-planted-0123456789"
 MESSAGES = (
     Message("system", "rules"),
@@ -23,12 +24,6 @@ MESSAGES = (
     Message("assistant", "not JSON"),
     Message("user", "again"),
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
 
 
 class Asked:

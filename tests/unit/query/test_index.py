@@ -18,11 +18,7 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.index import HEAD_BYTES, NotGlimpsed, glimpse
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES, OBSERVATION
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
+from tests.fixtures.runs import seal
 
 
 def record(store: Store, description: str = "") -> Path:
@@ -46,8 +42,7 @@ def record_command(store: Store, end: dict[str, Any], message: str = "") -> Path
 
 
 def _sealed(provider: LiveStateProvider) -> Path:
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     return sealed.path
 
 

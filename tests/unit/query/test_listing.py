@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +16,7 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES, OBSERVATION
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
+from tests.fixtures.runs import seal
 
 
 def begin(store: Store, name: str, first_cost: int, **start: Any) -> LiveStateProvider:
@@ -35,8 +30,7 @@ def begin(store: Store, name: str, first_cost: int, **start: Any) -> LiveStatePr
 def record(store: Store, name: str = "a", first_cost: int = 900, final_cost: int = 500, **start: Any) -> str:
     provider = begin(store, name, first_cost, **start)
     provider.record_final_result(final_cost, final_cost - 1, True, "stable")
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     return sealed.run_id
 
 

@@ -15,6 +15,7 @@ from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvide
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES
+from tests.fixtures.runs import seal
 
 
 def _record(provider: LiveStateProvider) -> None:
@@ -50,8 +51,7 @@ def test_every_answer_is_the_same_live_stored_and_in_memory(tmp_path: Path) -> N
     live = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
     _record(live)
     before = _answers(live)
-    sealed = live.seal()
-    assert sealed is not None
+    sealed = seal(live)
     assert _answers(live) == before
     stored = StoredStateProvider(RunDirectory(sealed.path))
     assert _answers(stored) == before
@@ -115,8 +115,7 @@ def test_the_answers_are_what_was_recorded(tmp_path: Path) -> None:
     }
     info = {"experiment_type": "generic", **EXAMPLES[events.EXPERIMENT_START][1]}
     assert live.get_run_metadata() == expected
-    sealed = live.seal()
-    assert sealed is not None
+    sealed = seal(live)
     for provider in (live, StoredStateProvider(RunDirectory(sealed.path))):
         assert provider.get_run_metadata() == {**expected, "run_id": sealed.run_id}
         assert provider.get_final_result() == result
@@ -173,8 +172,7 @@ def test_only_declared_types_have_schemas_to_ask_for(tmp_path: Path) -> None:
     live = LiveStateProvider("training", recording=recording)
     live.record_event(1, "epoch", {"loss": 0.5})
     live.record_end({})
-    sealed = live.seal()
-    assert sealed is not None
+    sealed = seal(live)
     stored = StoredStateProvider(RunDirectory(sealed.path))
     assert list(stored.get_event_schemas()) == list(live.get_event_schemas()) == ["event.epoch.v1"]
 
@@ -203,8 +201,7 @@ def test_a_failed_run_has_a_failure_and_no_result(tmp_path: Path) -> None:
     provider = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
     provider.record_event(0, events.EXPERIMENT_FAILED, {"error_type": "SimulationError", "message": "no"})
     assert provider.get_run_metadata()["status"] == "failed"
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     head = RunDirectory(sealed.path).head
     assert head["status"] == "failed"
     assert head["result"] is None

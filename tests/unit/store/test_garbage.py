@@ -15,11 +15,7 @@ from exprec.recorder.store.garbage import Leftover, interrupted, leftovers
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.events import EXCHANGE
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
+from tests.fixtures.files import names_below
 
 
 def _only(store: Store) -> Leftover:
@@ -27,12 +23,8 @@ def _only(store: Store) -> Leftover:
     return found
 
 
-def _names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
 def test_an_interrupted_run_is_found_with_what_was_recorded(store: Store) -> None:
-    before = _names(store.path)
+    before = names_below(store.path)
     work = runs.interrupted(store)
     found = _only(store)
     assert (found.path, found.is_run, found.experiment) == (work, True, "two banks")
@@ -41,7 +33,7 @@ def test_an_interrupted_run_is_found_with_what_was_recorded(store: Store) -> Non
     assert found.changed == max(path.stat().st_mtime for path in [work, *work.iterdir()])
     assert not found.may_begin
     assert found.remove()
-    assert _names(store.path) == before
+    assert names_below(store.path) == before
     assert leftovers(store) == []
     assert not found.remove(), "it is gone"
 
@@ -78,14 +70,14 @@ def test_a_run_in_progress_is_none_of_it(store: Store) -> None:
 def test_what_goes_on_after_it_was_found_stays(store: Store) -> None:
     work = runs.interrupted(store)
     found = _only(store)
-    before = _names(store.path)
+    before = names_below(store.path)
     lock = durable.Lock(work.with_name(work.name + ".json"))
     assert not found.remove()
     lock.release()
     with (work / "events.jsonl").open("ab") as log:
         log.write(b"more")
     assert not found.remove()
-    assert _names(store.path) == before
+    assert names_below(store.path) == before
     assert _only(store).remove()
 
 

@@ -23,11 +23,6 @@ from tests.fixtures.events import EXAMPLES, EXCHANGE
 FAILED = events.EXPERIMENT_FAILED
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
-
-
 def recorded(store: Store, *, ask: bool = True) -> Recording:
     recording = store.begin("a command", layout.COMMAND_RUN, {"name": "a command"})
     for _ in range(3):

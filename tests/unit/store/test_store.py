@@ -32,6 +32,7 @@ from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.work_run import Sealed, Summary
 from tests.fixtures.events import EXAMPLES, EXCHANGE, OBSERVATION
 from tests.fixtures.git import git_tree_id
+from tests.fixtures.runs import seal
 
 FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
 
@@ -44,14 +45,7 @@ def record(store: Store, *, name: str = "two banks", config: dict[str, Any] | No
     for kind in events.EVENT_TYPES:
         if kind != events.EXPERIMENT_FAILED:
             provider.record_event(EXAMPLES[kind][0], kind, EXAMPLES[kind][1])
-    sealed = provider.seal()
-    assert sealed is not None
-    return sealed
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
+    return seal(provider)
 
 
 def test_a_new_store_has_its_files(store: Store) -> None:
@@ -281,8 +275,7 @@ def test_a_run_without_events_can_be_sealed_and_read(store: Store) -> None:
     provider.record_event(0, events.EXPERIMENT_FAILED, EXAMPLES[events.EXPERIMENT_FAILED][1])
     assert provider.seal() is not None
     empty = LiveStateProvider("nothing", recording=store.begin("nothing", "generic", {}))
-    sealed = empty.seal()
-    assert sealed is not None
+    sealed = seal(empty)
     assert list(RunDirectory(sealed.path).reader().entries()) == []
 
 

@@ -34,11 +34,6 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def run(store: Store) -> Path:
-    return store.path / store.run_ids()[0]
-
-
-@pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
     """Lets a method of a path fail; modes would not do, because whoever may do everything runs tests too."""
 

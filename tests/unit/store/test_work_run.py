@@ -39,11 +39,6 @@ FAILED = events.EXPERIMENT_FAILED
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open_or_create(tmp_path / "runs")
-
-
-@pytest.fixture
 def work(store: Store) -> Path:
     return store.path / layout.WORK_FOLDER
 

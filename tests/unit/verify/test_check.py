@@ -18,6 +18,7 @@ from exprec.recorder.verify.check import verify
 from exprec.recorder.verify.order import Course
 from tests.fixtures import runs
 from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.runs import seal
 
 Step = tuple[str, int, dict[str, Any]]
 
@@ -59,8 +60,7 @@ def _recorded(folder: Path, steps: Sequence[Step]) -> RunDirectory:
             asked = {"iteration": iteration, "agent_id": fields["agent_id"]}
             changed["exchange"] = provider.record_exchange({**EXCHANGE, **asked})
         provider.record_event(iteration, kind, changed)
-    sealed = provider.seal()
-    assert sealed is not None
+    sealed = seal(provider)
     return RunDirectory(sealed.path)
 
 

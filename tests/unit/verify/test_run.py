@@ -39,11 +39,6 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-@pytest.fixture
-def run(store: Store) -> Path:
-    return store.path / store.run_ids()[0]
-
-
 def told(run: Path, *, quick: bool = False) -> list[Said]:
     """The problems: file in the run, path of the key, message; addresses and digests are shown as #."""
     found = []
