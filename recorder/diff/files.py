@@ -12,8 +12,7 @@ from typing import NamedTuple
 from exprec.recorder.diff.collector import Kept
 from exprec.recorder.diff.result import FileChange, Hunk, Listed
 from exprec.recorder.diff.text import hunks
-from exprec.recorder.format import layout
-from exprec.recorder.store.file_tree import ByteSource
+from exprec.recorder.format import ByteSource, layout
 from exprec.recorder.store.run_directory import RunDirectory
 
 _LARGE_BYTES = 1024 * 1024

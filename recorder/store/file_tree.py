@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from exprec.recorder.errors import StorageFailure
+from exprec.recorder.format import ByteSource
 from exprec.recorder.format.hashing import file_names
 from exprec.recorder.fs.safe_read import EntryKind, kind_of, plain_size, read_whole
 
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from exprec.recorder.fs.digests import Digest
 
 _CHUNK_BYTES = 64 * 1024
-
-
-class ByteSource(Protocol):
-    """Bytes that can be read at any offset."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return at most `size` bytes from `offset` on; b"" at the end."""
-        ...
 
 
 class FileTree(Protocol):

@@ -5,7 +5,6 @@ It knows order and schemas, not meaning: what events add up to is the business o
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,15 +14,11 @@ from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem
 from exprec.recorder.events import Event
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
-from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema import engine
 from exprec.recorder.schema.engine import Validator
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.store.file_tree import ByteSource
-
-_CHUNK_BYTES = 64 * 1024
-"""Read at a time. For more, memory is mapped and cleared anew each time, which takes longer than the reading."""
 
 
 class Sink(ByteSource, Protocol):
@@ -78,14 +73,8 @@ class ContinuedSink:
 
     def next_recorded(self) -> bytes | None:
         """The recorded line that must come next; None once there is no more."""
-        line, offset = b"", self._position
-        while offset < self._recorded and not line.endswith(b"\n"):
-            # Cut at the first newline, with which every recorded line ends.
-            chunk = self._file.read(offset, min(_CHUNK_BYTES, self._recorded - offset))
-            first, newline, _ = chunk.partition(b"\n")
-            line += first + newline
-            offset += len(first + newline)
-        return line or None
+        batch = next(read_lines(self._file, self._position, self._recorded))
+        return batch.lines[0] if batch.lines else None
 
     def read(self, offset: int, size: int) -> bytes:
         """What has come so far; a recorded line that has not come again is not there yet."""
@@ -223,35 +212,15 @@ class _LineReader:
         self.torn_bytes: int | None = None
         """The bytes after the last record; None until the records were read to their end."""
 
-    def _batches(self, start: int, stop: int | None) -> Iterator[tuple[int, list[bytes]]]:
-        """The whole lines between two offsets, a piece of the file at a time: the offset of the first, and all."""
-        offset = position = start
-        pieces: list[bytes] = []
-        while True:
-            size = _CHUNK_BYTES if stop is None else min(_CHUNK_BYTES, stop - position)
-            piece = self.source.read(position, size) if size > 0 else b""
-            if not piece:
+    def _batches(self, start: int, stop: int | None) -> Iterator[LineBatch]:
+        """The whole lines between two offsets. Raises Damaged for a line that is too long."""
+        try:
+            for batch in read_lines(self.source, start, stop, ends_at_zero=self._may_have_zeros):
+                yield batch
                 if stop is None:
-                    self.torn_bytes = position - offset
-                return
-            position += len(piece)
-            # No record has such a byte: where power was lost a disk may have the length of a file and not its bytes.
-            zero = piece.find(0) if self._may_have_zeros else -1
-            end = piece.rfind(b"\n", 0, len(piece) if zero < 0 else zero) + 1
-            if end:
-                whole = b"".join((*pieces, piece[:end]))
-                # Not `splitlines`, which takes more than "\n" for the end of a line.
-                yield offset, io.BytesIO(whole).readlines()
-                offset += len(whole)
-                pieces.clear()
-            if zero >= 0:
-                while piece := self.source.read(position, _CHUNK_BYTES):
-                    position += len(piece)
-                self.torn_bytes = position - offset
-                return
-            pieces.append(piece[end:])
-            if position - offset > layout.MAX_LINE_BYTES:
-                raise Damaged(self._path, f"a line of more than {layout.MAX_LINE_BYTES} bytes")
+                    self.torn_bytes = batch.torn_bytes
+        except LineTooLong as error:
+            raise Damaged(self._path, str(error)) from None
 
 
 class ExchangeReader(_LineReader):
@@ -259,7 +228,7 @@ class ExchangeReader(_LineReader):
 
     def exchanges(self) -> Iterator[dict[str, Any]]:
         """Every exchange, in order. Raises Damaged, naming the line, for anything that is none."""
-        for index, line in enumerate(line for _, lines in self._batches(0, None) for line in lines):
+        for index, line in enumerate(line for batch in self._batches(0, None) for line in batch.lines):
             try:
                 exchange = canonical_json.decode(line)
             except ValueError as error:
@@ -283,7 +252,7 @@ class LogReader(_LineReader):
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""
         seq: int | None = 0 if start == 0 else None
-        for offset, lines in self._batches(start, stop):
+        for offset, lines, _ in self._batches(start, stop):
             for line in lines:
                 try:
                     event = canonical_json.decode(line)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.errors import Damaged, StorageFailure
-from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.format import ByteSource, canonical_json, layout
 from exprec.recorder.format.hashing import tree_id
 from exprec.recorder.fs.durable import is_locked
 from exprec.recorder.schema import engine
-from exprec.recorder.store.file_tree import ByteSource, FileTree, FolderTree
+from exprec.recorder.store.file_tree import FileTree, FolderTree
 from exprec.recorder.store.log import ExchangeReader, LogReader, MemorySink
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import NotAsRecorded
+from exprec.recorder.format import lines as lines_module
 from exprec.recorder.fs.durable import AppendOnlyFile
-from exprec.recorder.store import log as log_module
 from exprec.recorder.store.log import ContinuedSink
 
 LINES = [b"first\n", b"2\n", b"the third\n"]
@@ -52,7 +52,7 @@ def test_the_next_recorded_line_is_known_until_there_is_none(sink: ContinuedSink
 def test_a_recorded_line_may_be_longer_than_what_is_read_at_once(
     sink: ContinuedSink, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", size)
     for line in LINES:
         assert sink.next_recorded() == line
         sink.append(line)

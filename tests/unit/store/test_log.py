@@ -12,10 +12,10 @@ from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, SecretFound, StorageFailure
 from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.format import lines as lines_module
 from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema.engine import Validator
 from exprec.recorder.store import file_tree
-from exprec.recorder.store import log as log_module
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, LogReader
 from tests.fixtures.events import EXAMPLES, EXCHANGE
@@ -78,7 +78,7 @@ def test_a_refused_event_leaves_no_byte(tmp_path: Path) -> None:
 def test_reading_does_not_depend_on_the_size_of_the_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", chunk)
     log = EventLog(AppendOnlyFile(tmp_path / "events.jsonl"))
     lines = _fill(log)
     reader = LogReader(FileSource(tmp_path / "events.jsonl"))
@@ -126,7 +126,7 @@ def test_what_is_no_event_is_damage_with_its_line(tmp_path: Path, line: bytes, r
 
 def test_a_line_beyond_the_limit_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", 100)
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 64)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'"' + b"x" * 1000)
     with pytest.raises(Damaged, match="more than 100 bytes"):
@@ -251,7 +251,7 @@ def test_a_schema_is_looked_up_once_for_each_type(monkeypatch: pytest.MonkeyPatc
 def test_where_power_was_lost_the_records_end_before_a_line_with_a_zero(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, rest: bytes, chunk: int
 ) -> None:
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", chunk)
     path = tmp_path / "events.jsonl"
     lines = _fill(EventLog())[:kept]
     path.write_bytes(b"".join(lines) + rest)
@@ -268,7 +268,7 @@ def test_where_power_was_lost_the_records_end_before_a_line_with_a_zero(
 @pytest.mark.parametrize("chunk", [1, 50, 60])
 def test_the_limit_is_that_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", 100)
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", chunk)
     path = tmp_path / "events.jsonl"
     lines = [b'{"event_type":"x","iteration":0,"seq":%d}\n' % seq for seq in range(9)]
     path.write_bytes(b"".join(lines) + b"x" * 100)

@@ -1,0 +1,102 @@
+"""The one reader of lines: bytes in chunks to whole lines, and what follows the last newline.
+
+A line ends with "\\n" and includes it. What follows the last newline of a source is torn: a record that was not
+written to its end. A line longer than `layout.MAX_LINE_BYTES` is damage, not data.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from exprec.recorder.format import layout
+
+CHUNK_BYTES = 64 * 1024
+"""Read at a time. A larger buffer is mapped and cleared anew for each read, which takes longer than the reading."""
+
+
+class ByteSource(Protocol):
+    """Bytes that can be read at any offset."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset` on; empty at the end."""
+        ...
+
+
+class LineTooLong(ValueError):
+    """A line is longer than `layout.MAX_LINE_BYTES`; no more of it is read."""
+
+    def __init__(self, start: int) -> None:
+        """`start` is the offset of the line."""
+        self.start = start
+        super().__init__(f"a line of more than {layout.MAX_LINE_BYTES} bytes")
+
+
+class LineSplitter:
+    """Splits bytes that arrive in chunks into lines."""
+
+    def __init__(self, start: int = 0) -> None:
+        """`start` is the offset of the first byte of the first chunk."""
+        self.start = start
+        """The offset of the line that is not whole yet, in bytes."""
+        self.rest = b""
+        """What has arrived of that line."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that end in this chunk, newlines included. Raises LineTooLong."""
+        data = self.rest + chunk
+        # Only the first line can be too long: each other one lies in one chunk.
+        if len(data) > layout.MAX_LINE_BYTES:
+            length = data.find(b"\n")
+            if (length if length >= 0 else len(data)) > layout.MAX_LINE_BYTES:
+                raise LineTooLong(self.start)
+        end = data.rfind(b"\n") + 1
+        self.start += end
+        self.rest = data[end:]
+        # Not `splitlines`, which takes more than "\n" for the end of a line.
+        return io.BytesIO(data[:end]).readlines()
+
+    @property
+    def next_size(self) -> int:
+        """The size to read next: twice as much each time for a long line, which would else be copied with each chunk,
+        but not much more than a line may have."""
+        return max(CHUNK_BYTES, min(len(self.rest), layout.MAX_LINE_BYTES + 1 - len(self.rest)))
+
+
+class LineBatch(NamedTuple):
+    """Whole lines that follow each other."""
+
+    start: int
+    """The offset of the first line, in bytes."""
+    lines: list[bytes]
+    torn_bytes: int = 0
+    """Only in the last batch: the bytes after the last newline."""
+
+
+def read_lines(
+    source: ByteSource, start: int = 0, stop: int | None = None, *, ends_at_zero: bool = False
+) -> Iterator[LineBatch]:
+    """The lines of a source between two offsets, one batch for each chunk; the last batch has no lines.
+
+    With `ends_at_zero` the lines end before the first one with a zero byte: after a power loss, a file may have its
+    length and not its bytes. Raises LineTooLong, and what `source` raises.
+    """
+    splitter = LineSplitter(start)
+    position = start
+    while True:
+        size = splitter.next_size if stop is None else min(splitter.next_size, stop - position)
+        chunk = source.read(position, size) if size > 0 else b""
+        if not chunk:
+            break
+        position += len(chunk)
+        zero = chunk.find(0) if ends_at_zero else -1
+        first = splitter.start
+        lines = splitter.feed(chunk if zero < 0 else chunk[:zero])
+        if lines:
+            yield LineBatch(first, lines)
+        if zero >= 0:
+            while chunk := source.read(position, CHUNK_BYTES):
+                position += len(chunk)
+            break
+    yield LineBatch(splitter.start, [], position - splitter.start)
