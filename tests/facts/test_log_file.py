@@ -227,7 +227,7 @@ def test_a_torn_line_is_no_event(store: Store) -> None:
     torn = exprec("show", folder)
     assert torn.stdout == whole.stdout
     assert b"cut off" not in whole.stderr
-    assert b"a last line of 37 bytes was cut off" in torn.stderr
+    assert b"the last line is torn (37 bytes)" in torn.stderr
     # Only the newline makes it a line: with one, the same bytes are damage.
     with log.open("ab") as file:
         file.write(b"\n")
@@ -245,7 +245,7 @@ def test_zeros_are_torn_too_but_in_a_sealed_run(store: Store, searched: Run, tmp
         file.write(tail)
     torn = exprec("show", folder)
     assert torn.stdout == whole.stdout
-    assert f"a last line of {len(tail)} bytes was cut off".encode() in torn.stderr
+    assert f"the last line is torn ({len(tail)} bytes)".encode() in torn.stderr
     copy = searched.copied(tmp_path)
     sealed = copy.folder / "events.jsonl"
     data = sealed.read_bytes()

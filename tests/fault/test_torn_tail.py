@@ -86,7 +86,7 @@ def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults:
             if name == layout.EVENTS_FILE:
                 assert shown.stdout == torn.lines(cut)
                 rest = (size if has_zeros else cut) - len(shown.stdout)
-                assert (f"last line of {rest} bytes was cut off".encode() in shown.stderr) == (rest > 0), shown.said
+                assert (f"last line is torn ({rest} bytes)".encode() in shown.stderr) == (rest > 0), shown.said
             recovers(here, torn.stage)
             shutil.rmtree(here)
     count_faults("logs that end anywhere, gone on with", 2 * len(cuts))
