@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from exprec.recorder.display.display import EventDisplay
-    from exprec.recorder.display.options import VerboseConfig
+    from exprec.recorder.display import EventDisplay, VerboseConfig
 
 
 def live_display(
@@ -20,7 +19,6 @@ def live_display(
     import sys
 
     from exprec.cli.terminal import make_console
-    from exprec.recorder.display.display import LiveDisplay
-    from exprec.recorder.display.options import VerboseConfig
+    from exprec.recorder.display import EventDisplay, VerboseConfig
 
-    return LiveDisplay(make_console(stream or sys.stdout, color=color), verbose_config or VerboseConfig())
+    return EventDisplay(make_console(stream or sys.stdout, color=color), verbose_config or VerboseConfig())

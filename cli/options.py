@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.store.store import Store
 

@@ -13,7 +13,7 @@ from exprec.recorder.sessions.provenance import start_observing as start_observi
 from exprec.recorder.sessions.provenance import store_path as store_path
 
 if TYPE_CHECKING:
-    from exprec.recorder.display.console import Console
+    from exprec.recorder.display import Console
 
 _PROGRAM = "exprec"
 _DEFAULT_WIDTH = 80
@@ -24,7 +24,7 @@ def make_console(stream: TextIO, *, color: bool, width: int | None = None) -> Co
     # Imported here because many commands print without a console.
     import shutil
 
-    from exprec.recorder.display.console import Console
+    from exprec.recorder.display import Console
 
     return Console(stream, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, color)
 

@@ -11,7 +11,7 @@ from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard as SecretGuard
-    from exprec.recorder.display.options import VerboseConfig as VerboseConfig
+    from exprec.recorder.display import VerboseConfig as VerboseConfig
     from exprec.recorder.errors import ExprecError as ExprecError
     from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig
     from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
@@ -43,7 +43,7 @@ _MODULES = {
     "SecretGuard": "diagnostics.secret_guard",
     "Store": "store.store",
     "StoredStateProvider": "state.provider",
-    "VerboseConfig": "display.options",
+    "VerboseConfig": "display",
     "find_run": "store.store",
     "record": "sessions.python",
 }

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import count_noun
 from exprec.recorder.documents.loader import Document, read_document
 from exprec.recorder.errors import InvalidInput, Problem
 
@@ -119,5 +119,5 @@ def _show_json(report: Report) -> None:
 def _show_summary(reports: Sequence[Report]) -> None:
     invalid = sum(1 for report in reports if report.problems)
     problems = sum(len(report.problems) for report in reports)
-    outcome = f"{counted(problems, 'problem')} in {counted(invalid, 'file')}" if problems else "no problems"
-    click.echo(f"{counted(len(reports), 'file')} checked: {outcome}", err=True)
+    outcome = f"{count_noun(problems, 'problem')} in {count_noun(invalid, 'file')}" if problems else "no problems"
+    click.echo(f"{count_noun(len(reports), 'file')} checked: {outcome}", err=True)

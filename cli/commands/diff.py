@@ -107,12 +107,10 @@ def _print(comparison: Comparison, *, stat: bool, color: str, pages: bool) -> No
     # Imported here because --json does not need it.
     from exprec.cli.output.comparison import comparison_lines
     from exprec.cli.pager import paged
-    from exprec.recorder.display.console import print_line
 
     with paged(pages and not stat) as stream:
         console = make_console(stream, color=wants_color(color))
-        for line in comparison_lines(comparison, stat=stat):
-            print_line(console, line)
+        console.print_lines(comparison_lines(comparison, stat=stat))
 
 
 def _comment(comparison: Comparison) -> None:

@@ -15,8 +15,7 @@ import click
 
 from exprec.cli.terminal import make_console, start_observing, store_path, wants_color, wants_progress
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.display.display import EventDisplay
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import EventDisplay, VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, NotAsRecorded, Problem, SimulationError
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig

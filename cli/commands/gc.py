@@ -12,7 +12,7 @@ from exprec.cli.completion import complete_work
 from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.terminal import can_ask, seconds_since, store_path
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import count_noun
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.format import layout
 from exprec.recorder.store.garbage import Leftover, interrupted, leftovers
@@ -154,4 +154,4 @@ def _as_dict(leftover: Leftover) -> dict[str, object]:
 def _counted(found: Sequence[Leftover]) -> str:
     runs = sum(each.is_run for each in found)
     parts = [(runs, "interrupted run"), (len(found) - runs, "file")]
-    return " and ".join(counted(count, noun) for count, noun in parts if count)
+    return " and ".join(count_noun(count, noun) for count, noun in parts if count)

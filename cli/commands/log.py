@@ -76,10 +76,9 @@ def _print_table(rows: Sequence[Listed], color: str, *, no_pager: bool) -> None:
     # Imported here because --json does not need it.
     from exprec.cli.output.listing import listing_lines
     from exprec.cli.pager import paged
-    from exprec.recorder.display.console import print_lines
 
     with paged(not no_pager) as stream:
-        print_lines(make_console(stream, color=wants_color(color)), listing_lines(rows))
+        make_console(stream, color=wants_color(color)).print_lines(listing_lines(rows))
 
 
 def _comment(path: Path, rows: Sequence[Listed], shown: Sequence[Listed], as_json: bool) -> None:

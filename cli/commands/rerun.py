@@ -26,7 +26,7 @@ from exprec.cli.terminal import (
 )
 from exprec.recorder.diagnostics import SecretGuard, key_name, show_value, visible
 from exprec.recorder.diff.json_values import ABSENT
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import count_noun
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem, StorageFailure
 from exprec.recorder.experiment.loop import EXPERIMENT_TYPE
 from exprec.recorder.experiment.rerun import rerun as rerun_experiment
@@ -162,7 +162,7 @@ def _as_text(run: RunDirectory, verdict: Verdict) -> str:
 
 
 def _place(verdict: Verdict) -> str:
-    same = counted(verdict.identical_events, "event")
+    same = count_noun(verdict.identical_events, "event")
     if verdict.outcome == IDENTICAL:
         return f"{same}, same run id"
     if verdict.outcome == CANNOT_RUN:

@@ -11,7 +11,7 @@ from exprec.cli.completion import complete_work
 from exprec.cli.options import display_options, json_option, quiet_option, store_option, verbose_config
 from exprec.cli.terminal import known_secrets, processors, store_path
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
@@ -128,8 +128,8 @@ def _not_begun(run: RunDirectory) -> InvalidInput:
 def _recorded(run: RunDirectory) -> str:
     events = sum(1 for _ in run.reader().entries())
     exchanges = sum(1 for _ in run.exchange_reader().exchanges())
-    responses = f" and {counted(exchanges, 'model response')}" if exchanges else ""
-    return f"{counted(events, 'event')}{responses} recorded"
+    responses = f" and {count_noun(exchanges, 'model response')}" if exchanges else ""
+    return f"{count_noun(events, 'event')}{responses} recorded"
 
 
 def _replayed(store: Store, run: RunDirectory, config: ExperimentConfig) -> RecordedProposer | None:

@@ -86,7 +86,6 @@ def _print_markdown(found: Review) -> None:
 
 def _print_lines(found: Review, color: str, *, no_pager: bool) -> None:
     from exprec.cli.output.review import review_lines
-    from exprec.recorder.display.console import print_lines
 
     with paged(not no_pager) as stream:
-        print_lines(make_console(stream, color=wants_color(color)), review_lines(found))
+        make_console(stream, color=wants_color(color)).print_lines(review_lines(found))

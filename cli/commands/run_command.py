@@ -17,7 +17,7 @@ from exprec.cli.commands.execution import say_what_is_left
 from exprec.cli.output.raw_output import address_line
 from exprec.cli.terminal import child_environment, known_secrets, make_console, start_observing, store_path, wants_color
 from exprec.recorder.diagnostics import SecretGuard, visible
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
@@ -142,10 +142,11 @@ class CommandOutput:
 
     def _display(self, runner: CommandRunner, selection: VerboseConfig) -> None:
         # Imported here because it is needed for --verbose only.
-        from exprec.recorder.display.display import display_events
+        from exprec.recorder.display import EventDisplay
 
         assert runner.state_provider is not None
-        display_events(runner.state_provider, make_console(sys.stdout, color=wants_color(self._color)), selection)
+        console = make_console(sys.stdout, color=wants_color(self._color))
+        EventDisplay(console, selection).show_run(runner.state_provider)
         sys.stdout.flush()
         self._set_last(_STDOUT, b"\n")
 

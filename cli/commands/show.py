@@ -20,8 +20,7 @@ from exprec.cli.output.raw_output import address_line, begin_line, copy_output, 
 from exprec.cli.pager import paged
 from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible, visible_json
-from exprec.recorder.display.display import EventDisplay, display_events, display_experiment_output
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
 from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
 from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
 from exprec.recorder.format import layout
@@ -204,7 +203,7 @@ def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *
         if config is not None:
             begin_line(stream, last)
             last = b""
-            display_events(provider, make_console(stream, color=wants_color(color)), config)
+            EventDisplay(make_console(stream, color=wants_color(color)), config).show_run(provider)
         stream.flush()
     if sys.stdout.isatty() and sys.stderr.isatty():
         # Both streams share the screen.

@@ -21,7 +21,7 @@ from exprec.cli.completion import complete_revision, complete_run
 from exprec.cli.options import json_option, store_option
 from exprec.cli.terminal import known_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import SecretGuard, visible
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.store.run_directory import RunDirectory
@@ -250,7 +250,7 @@ def _show(subject: _Subject, guard: SecretGuard) -> int:
         click.echo(visible(guard.redacted(str(problem.within(subject.shown(problem))))))
     if not count and subject.run is not None:
         events = subject.run.head["counts"]["events"]
-        click.echo(f"ok {subject.run.run_id} ({counted(events, 'event')})")
+        click.echo(f"ok {subject.run.run_id} ({count_noun(events, 'event')})")
     return count
 
 
@@ -274,7 +274,7 @@ def _show_json(subject: _Subject, guard: SecretGuard) -> int:
 
 def _show_summary(tally: _Counted) -> None:
     if tally.failed:
-        outcome = f"{counted(tally.failed, 'run')} with {counted(tally.problems, 'problem')}"
+        outcome = f"{count_noun(tally.failed, 'run')} with {count_noun(tally.problems, 'problem')}"
     else:
-        outcome = counted(tally.problems, "problem") if tally.problems else "no problems"
-    click.echo(f"{counted(tally.runs, 'run')} verified: {outcome}", err=True)
+        outcome = count_noun(tally.problems, "problem") if tally.problems else "no problems"
+    click.echo(f"{count_noun(tally.runs, 'run')} verified: {outcome}", err=True)

@@ -29,7 +29,7 @@ from exprec.recorder.diff.result import (
     Side,
     TextChange,
 )
-from exprec.recorder.display.text import Line, Span, counted
+from exprec.recorder.display import Line, Span, count_noun
 from exprec.recorder.format import layout
 
 _LONGEST_LINE = 160
@@ -84,7 +84,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     yield from _texts(comparison.texts)
     yield from _events(comparison.events)
     yield from _files("Output", comparison.outputs)
-    yield from _files(f"Artifacts: {counted(comparison.artifacts.count, 'file')}", comparison.artifacts)
+    yield from _files(f"Artifacts: {count_noun(comparison.artifacts.count, 'file')}", comparison.artifacts)
     if comparison.result.count:
         yield Section(_title("Result"), (Items(tuple(_result(comparison))),), _more(comparison.result))
     if comparison.latency.calls:
@@ -113,7 +113,7 @@ def _counts(comparison: Comparison) -> Items:
         ("result", comparison.result.count, "value"),
         ("latency", comparison.latency.calls, "call"),
     )
-    rows += [(name, ((counted(number, noun), ""),)) for name, number, noun in plain if number]
+    rows += [(name, ((count_noun(number, noun), ""),)) for name, number, noun in plain if number]
     if comparison.divergence is not None:
         lines = list(_divergence(comparison.divergence))
         diverged = tuple(piece for each in lines for piece in (("; ", ""), *each))[1:]
@@ -147,7 +147,7 @@ def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
         yield f"  final cost {side.final_cost}", ""
     if side.iterations is not None and side.result is not None:
         converged = "converged after" if side.result.get("converged") is True else "not converged after"
-        yield f", {converged} {counted(side.iterations, 'iteration')}", ""
+        yield f", {converged} {count_noun(side.iterations, 'iteration')}", ""
     if side.failure is not None:
         yield "  ", ""
         yield _failure(side.failure), DATA
@@ -166,13 +166,16 @@ def _verdict(old: int | None, new: int | None) -> Span | None:
         return "the same final cost", ""
     share = f" ({100 * (new - old) / abs(old):+.1f} %)" if old else ""
     more, verdict = ("less", "better") if new < old else ("more", "worse")
-    return f"{counted(abs(new - old), 'cent')} {more}{share}: {verdict}", "good" if new < old else "bad"
+    return (
+        f"{count_noun(abs(new - old), 'cent')} {more}{share}: {verdict}",
+        "good" if new < old else "bad",
+    )
 
 
 def _config(config: Listed[Difference]) -> Iterator[Section]:
     if config.count:
         lines = tuple(tuple(_difference(each)) for each in config.items)
-        yield Section(_title(f"Config: {counted(config.count, 'change')}"), (Items(lines),), _more(config))
+        yield Section(_title(f"Config: {count_noun(config.count, 'change')}"), (Items(lines),), _more(config))
 
 
 def _divergence(divergence: Divergence) -> Iterator[_Pieces]:
@@ -205,7 +208,7 @@ def _only_in(comparison: Comparison) -> Iterator[Section]:
     lines = []
     for label, ranges, exchanges in sides:
         found = [_iterations(ranges)] if ranges.count else []
-        found += [counted(exchanges, "request") + " to a model"] if exchanges else []
+        found += [count_noun(exchanges, "request") + " to a model"] if exchanges else []
         if found:
             lines.append(((f"{label}: ", "strong"), (", ".join(found), "")))
     if lines:
@@ -236,7 +239,7 @@ def _series(title: _Pieces, series: Sequence[Series], name: Callable[[Series], s
     if not series:
         return
     more = sum(each.points.more for each in series)
-    yield Section(title, tables(series, name), f"and {counted(more, 'more value')}" if more else "")
+    yield Section(title, tables(series, name), f"and {count_noun(more, 'more value')}" if more else "")
 
 
 def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
@@ -246,7 +249,11 @@ def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
         ((change.agent, AGENT), ("  ", ""), *_difference(change.difference), (f"  {_span(change)}", "quiet"))
         for change in policies.items
     )
-    yield Section(_title(f"Current policies: {counted(policies.count, 'change')}"), (Items(lines),), _more(policies))
+    yield Section(
+        _title(f"Current policies: {count_noun(policies.count, 'change')}"),
+        (Items(lines),),
+        _more(policies),
+    )
 
 
 def _span(change: PolicyChange) -> str:
@@ -260,12 +267,12 @@ def _texts(texts: Listed[TextChange]) -> Iterator[Section]:
         return
     blocks = tuple(TextDiff(_text_title(text), tuple(_hunk_lines(text.hunks))) for text in texts.items)
     more = texts.count - sum(1 + text.repeated for text in texts.items)
-    title = _title(f"Model requests and responses: {counted(texts.count, 'text')}")
+    title = _title(f"Model requests and responses: {count_noun(texts.count, 'text')}")
     yield Section(title, blocks, f"and {more} more" if more else "")
 
 
 def _text_title(text: TextChange) -> _Pieces:
-    repeated = f", and the same in {counted(text.repeated, 'later text')}" if text.repeated else ""
+    repeated = f", and the same in {count_noun(text.repeated, 'later text')}" if text.repeated else ""
     what = text.field if text.role is None else f"{text.field}, {text.role}"
     return (
         (f"iteration {text.iteration}, ", ""),
@@ -280,7 +287,7 @@ def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]
     lines = [each for hunk in hunks for each in _one_hunk(hunk)]
     yield from lines[:most]
     if len(lines) > most:
-        yield f"… {counted(len(lines) - most, 'more line')}"
+        yield f"… {count_noun(len(lines) - most, 'more line')}"
 
 
 def _one_hunk(hunk: Hunk) -> Iterator[str]:
@@ -312,13 +319,13 @@ def _file(change: FileChange) -> Iterator[Span]:
     yield "  ", ""
     if change.old_size is None or change.new_size is None:
         label, size = ("A", change.old_size) if change.new_size is None else ("B", change.new_size)
-        yield f"only in {label}, {counted(size or 0, 'byte')}", ""
+        yield f"only in {label}, {count_noun(size or 0, 'byte')}", ""
         return
     if change.old_size == change.new_size:
-        yield f"different content, {counted(change.new_size, 'byte')}", ""
+        yield f"different content, {count_noun(change.new_size, 'byte')}", ""
     else:
         difference = change.new_size - change.old_size
-        yield f"{change.old_size} → {counted(change.new_size, 'byte')}  {difference:+}", ""
+        yield f"{change.old_size} → {count_noun(change.new_size, 'byte')}  {difference:+}", ""
     if not change.is_text:
         yield ", not text", "quiet"
     elif change.is_large:
@@ -327,13 +334,17 @@ def _file(change: FileChange) -> Iterator[Span]:
 
 def _more_places(change: FileChange) -> Iterator[str]:
     if change.hunks.more:
-        yield f"… and {counted(change.hunks.more, 'more hunk')}"
+        yield f"… and {count_noun(change.hunks.more, 'more hunk')}"
 
 
 def _events(changes: Listed[EventChange]) -> Iterator[Section]:
     if changes.count:
         lines = tuple(tuple(_event(change)) for change in changes.items)
-        yield Section(_title(f"Other differences: {counted(changes.count, 'event')}"), (Items(lines),), _more(changes))
+        yield Section(
+            _title(f"Other differences: {count_noun(changes.count, 'event')}"),
+            (Items(lines),),
+            _more(changes),
+        )
 
 
 def _event(change: EventChange) -> Iterator[Span]:
@@ -385,7 +396,7 @@ def _came_to(result: Mapping[str, Any]) -> str:
 def _latency(comparison: Comparison) -> str:
     latency = comparison.latency
     seconds = f"{latency.old_seconds} s → {latency.new_seconds} s in total"
-    return f": differs in {counted(latency.calls, 'call')}, {seconds}"
+    return f": differs in {count_noun(latency.calls, 'call')}, {seconds}"
 
 
 def _bytes(comparison: Comparison) -> Iterator[Span]:

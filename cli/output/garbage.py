@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import cell_len, count_noun
 from exprec.recorder.store.garbage import Leftover
 
 _HEADER = ("interrupted run", "experiment", "it", "events", "responses", "size", "last written")
@@ -44,7 +43,7 @@ def age_text(seconds: float) -> str:
     for unit, name in _AGES:
         count = int(seconds // unit)
         if count:
-            return f"{counted(count, name)} ago"
+            return f"{count_noun(count, name)} ago"
     return "just now"
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.cells import cell_len, cropped
-from exprec.recorder.display.text import Line, Span
+from exprec.recorder.display import Line, Span, cell_len, crop_text
 from exprec.recorder.query.listing import DAMAGED, Listed
 
 SAME_INPUTS = "≠"
@@ -108,7 +107,7 @@ def _shown(value: int | str | None) -> str:
 
 def _cut(text: str, cells: int) -> str:
     """The text, with an ellipsis for what does not fit into so many cells."""
-    return text if cell_len(text) <= cells else f"{cropped(text, cells - 1).rstrip()}…"
+    return text if cell_len(text) <= cells else f"{crop_text(text, cells - 1).rstrip()}…"
 
 
 def tag_table(tags: Mapping[str, str]) -> str:

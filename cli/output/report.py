@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from exprec.cli.output import markdown
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import BLANK, Line, Span, line
+from exprec.recorder.display import Line, Span, cell_len
 
 WORDS, DATA, AGENT, KEY, OLD, NEW = "", "data", "agent", "key", "old", "new"
 """How a piece of a report is meant: our own words, or a text from a run."""
@@ -61,26 +60,26 @@ def report_lines(sections: Sequence[Section]) -> Iterator[Line]:
     """The report for a terminal."""
     for number, section in enumerate(sections):
         if number:
-            yield BLANK
+            yield Line()
         if section.title:
-            yield line(*_styled(section.title))
+            yield Line.of(*_styled(section.title))
         for block in section.blocks:
             yield from _block_lines(block, has_title=bool(section.title))
         if section.more:
-            yield line((section.more, "quiet"), indent=_INDENT)
+            yield Line.of((section.more, "quiet"), indent=_INDENT)
 
 
 def _block_lines(block: Items | Figures | TextDiff, *, has_title: bool) -> Iterator[Line]:
     if isinstance(block, Items):
         for pieces in block.lines:
-            yield line(*_styled(pieces), indent=_INDENT if has_title else 0)
+            yield Line.of(*_styled(pieces), indent=_INDENT if has_title else 0)
     elif isinstance(block, Figures):
         yield from _figure_lines(block)
     else:
-        yield line(*_styled(block.title), indent=_INDENT)
+        yield Line.of(*_styled(block.title), indent=_INDENT)
         for text in block.lines:
             style = {"-": "bad", "+": "good"}.get(text[:1], "quiet")
-            yield line((text, style), indent=2 * _INDENT)
+            yield Line.of((text, style), indent=2 * _INDENT)
 
 
 def _figure_lines(block: Figures) -> Iterator[Line]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from exprec.cli.output.comparison import comparison_lines
 from exprec.cli.output.listing import SAME_INPUTS, listing_lines
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.text import BLANK, Line, counted, line
+from exprec.recorder.display import Line, count_noun
 from exprec.recorder.errors import Problem
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 MOST_NAMES = 8
-"""So many runs with the same inputs are named on a line; the rest is counted."""
+"""So many runs with the same inputs are named on a line; the rest is count_noun."""
 
 LONGEST_NAME = 80
 """Characters shown of a name, or of what stands in a tag and is no address."""
@@ -32,7 +32,7 @@ def headline(review: Review) -> str:
         (new, "tag", "added"),
         (gone, "tag", "removed"),
     )
-    said = [f"{counted(number, noun)} {what}" for number, noun, what in counts if number]
+    said = [f"{count_noun(number, noun)} {what}" for number, noun, what in counts if number]
     return ", ".join(said) or "no run and no tag differs"
 
 
@@ -40,17 +40,17 @@ def verdict(review: Review) -> str:
     """Whether what the branch touches verifies: our own words only."""
     if review.problem_count:
         failed = sum(run.problem_count > 0 for run in review.verified)
-        where = f" in {counted(failed, 'run')}" if failed else ""
-        return f"{counted(review.problem_count, 'problem')}{where}"
+        where = f" in {count_noun(failed, 'run')}" if failed else ""
+        return f"{count_noun(review.problem_count, 'problem')}{where}"
     number = len(review.verified)
-    return f"{counted(number, 'run')} verified" if number else "nothing to verify"
+    return f"{count_noun(number, 'run')} verified" if number else "nothing to verify"
 
 
 def review_lines(review: Review) -> Iterator[Line]:
     """The review for a terminal, what is wrong first."""
-    yield line((f"{review.base}..{review.head}", "strong"), f"  {headline(review)}")
+    yield Line.of((f"{review.base}..{review.head}", "strong"), f"  {headline(review)}")
     place = f"against {review.merge_base[:12]}, their merge base, in the store {review.store or 'at the top'}"
-    yield line((f"{place}; {verdict(review)}", "quiet"), indent=2)
+    yield Line.of((f"{place}; {verdict(review)}", "quiet"), indent=2)
     sections = (
         ("Problems", _problem_lines(review)),
         ("Sealed runs changed", _changed_lines(review.changed)),
@@ -64,7 +64,7 @@ def review_lines(review: Review) -> Iterator[Line]:
     for title, lines in sections:
         listed = list(lines)
         if listed:
-            yield from (BLANK, line((title, "strong")))
+            yield from (Line(), Line.of((title, "strong")))
             # A table is as wide as a line may be already.
             yield from listed if title == "Runs added" else map(_deeper, listed)
 
@@ -76,7 +76,7 @@ def _problem_lines(review: Review) -> Iterator[Line]:
         yield from map(_problem_line, run.problems)
         more = run.problem_count - len(run.problems)
         if more:
-            yield line((f"{counted(more, 'more problem')} of {run.row.short_id}", "quiet"))
+            yield Line.of((f"{count_noun(more, 'more problem')} of {run.row.short_id}", "quiet"))
 
 
 def _problem_line(problem: Problem) -> Line:
@@ -88,7 +88,7 @@ def _changed_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
     for run in runs:
         how = "does not verify" if run.problem_count else "repaired: it verifies now"
         style = "bad" if run.problem_count else "good"
-        yield line((run.row.short_id, "strong"), f"  {run.row.name}  {', '.join(run.files)}  ", (how, style))
+        yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {', '.join(run.files)}  ", (how, style))
 
 
 def _tag_lines(tags: Iterable[TagChange]) -> Iterator[Line]:
@@ -96,9 +96,9 @@ def _tag_lines(tags: Iterable[TagChange]) -> Iterator[Line]:
         # A new tag is shorter with its arrow alone; so is one that was removed.
         old, new = shortened(tag.old_short), shortened(tag.new_short)
         places = f"{old} → {new}" if tag.how == "moved" else old or new
-        yield line((tag.name, "agent"), f"  {places}  ", (tag.how, "quiet"))
+        yield Line.of((tag.name, "agent"), f"  {places}  ", (tag.how, "quiet"))
         if tag.reason:
-            yield line((f"not compared: {tag.reason}", "bad"), indent=2)
+            yield Line.of((f"not compared: {tag.reason}", "bad"), indent=2)
 
 
 def _comparisons(tags: Iterable[TagChange]) -> Iterator[Line]:
@@ -106,8 +106,8 @@ def _comparisons(tags: Iterable[TagChange]) -> Iterator[Line]:
     for number, tag in enumerate(compared):
         assert tag.comparison is not None
         if number:
-            yield BLANK
-        yield line((tag.name, "agent"), f"  {shortened(tag.old_short)} → {shortened(tag.new_short)}")
+            yield Line()
+        yield Line.of((tag.name, "agent"), f"  {shortened(tag.old_short)} → {shortened(tag.new_short)}")
         yield from map(_deeper, comparison_lines(tag.comparison))
 
 
@@ -115,19 +115,19 @@ def _same_lines(groups: Sequence[Sequence[NamedRun]]) -> Iterator[Line]:
     for runs in groups:
         shown = f" {SAME_INPUTS} ".join(f"{run.short_id} ({cost(run.final_cost)})" for run in runs[:MOST_NAMES])
         more = len(runs) - MOST_NAMES
-        yield line(f"{shown}{f' and {more} more' if more > 0 else ''}  {runs[0].name}")
+        yield Line.of(f"{shown}{f' and {more} more' if more > 0 else ''}  {runs[0].name}")
     if groups:
-        yield line(("in parentheses the final cost, in cents", "quiet"))
+        yield Line.of(("in parentheses the final cost, in cents", "quiet"))
 
 
 def _again_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
     for run in runs:
-        yield line((run.row.short_id, "strong"), f"  {run.row.name}  {executions(run)}")
+        yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {executions(run)}")
 
 
 def _removed_lines(runs: Iterable[NamedRun]) -> Iterator[Line]:
     for run in runs:
-        yield line((run.short_id, "strong"), f"  {run.name}")
+        yield Line.of((run.short_id, "strong"), f"  {run.name}")
 
 
 def _deeper(each: Line) -> Line:
@@ -136,7 +136,7 @@ def _deeper(each: Line) -> Line:
 
 def executions(run: ReviewedRun) -> str:
     """How often it was executed, before and now: our own words only."""
-    return f"{run.executions_before} → {counted(run.row.executions, 'execution')}"
+    return f"{run.executions_before} → {count_noun(run.row.executions, 'execution')}"
 
 
 def cost(cents: int | None) -> str:

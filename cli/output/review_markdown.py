@@ -19,7 +19,7 @@ from exprec.cli.output.review import (
     shortened,
     verdict,
 )
-from exprec.recorder.display.text import counted
+from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
@@ -64,12 +64,15 @@ class _Section:
         if left_out:
             more = "more " if kept else ""
             are = "is" if left_out == 1 else "are"
-            lines += ["", f"*{counted(left_out, f'{more}{self.noun}')} {are} left out, for the size of this comment.*"]
+            lines += [
+                "",
+                f"*{count_noun(left_out, f'{more}{self.noun}')} {are} left out, for the size of this comment.*",
+            ]
         return "\n".join([*lines, "", ""])
 
 
 def review_markdown(review: Review, max_bytes: int = MAX_BYTES) -> str:
-    """The review as Markdown of at most so many bytes of UTF-8; what was left out is counted."""
+    """The review as Markdown of at most so many bytes of UTF-8; what was left out is count_noun."""
     head = _head(review)
     sections = [section for section in _sections(review) if section.items]
     left = max_bytes - _size(head) - sum(section.fixed() for section in sections)
@@ -120,7 +123,7 @@ def _problems(review: Review) -> Iterable[Problem]:
         yield from run.problems
         more = run.problem_count - len(run.problems)
         if more:
-            yield Problem((), f"{counted(more, 'more problem')} of {run.row.short_id}")
+            yield Problem((), f"{count_noun(more, 'more problem')} of {run.row.short_id}")
 
 
 def _problem(problem: Problem) -> str:

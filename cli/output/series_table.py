@@ -13,8 +13,7 @@ from exprec.cli.output.values import value_pair
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff.result import Point, Series
 from exprec.recorder.diff.series import is_number
-from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.event_lines import short_number
+from exprec.recorder.display import cell_len, short_number
 
 _WIDTH = 96
 """Cells a table of figures may take; columns that do not fit stand in another table."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.cells import cell_len
+from exprec.recorder.display import cell_len
 from exprec.recorder.payments import AgentResult, SimulationResult
 
 _GAP = "  "

@@ -1,1 +1,36 @@
-"""Events to lines of text: event templates, tables, wrapping, styles."""
+"""The display of runs: events to lines of text, and lines onto a console that the caller chooses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exprec.recorder.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from exprec.recorder.display.console import Console as Console
+    from exprec.recorder.display.event_display import EventDisplay as EventDisplay
+    from exprec.recorder.display.event_display import display_experiment_output as display_experiment_output
+    from exprec.recorder.display.options import VerboseConfig as VerboseConfig
+    from exprec.recorder.display.short_values import short_number as short_number
+    from exprec.recorder.display.terminal_text import Line as Line
+    from exprec.recorder.display.terminal_text import Span as Span
+    from exprec.recorder.display.terminal_text import cell_len as cell_len
+    from exprec.recorder.display.terminal_text import count_noun as count_noun
+    from exprec.recorder.display.terminal_text import crop_text as crop_text
+
+_MODULES = {
+    "Console": "console",
+    "EventDisplay": "event_display",
+    "Line": "terminal_text",
+    "Span": "terminal_text",
+    "VerboseConfig": "options",
+    "cell_len": "terminal_text",
+    "count_noun": "terminal_text",
+    "crop_text": "terminal_text",
+    "display_experiment_output": "event_display",
+    "short_number": "short_values",
+}
+
+if not TYPE_CHECKING:
+    # Lazily, because every command needs VerboseConfig for its options and most display no events.
+    __getattr__, __dir__, __all__ = lazy_exports(__name__, _MODULES)

@@ -1,31 +1,27 @@
-"""Lines onto a stream: wrapping, colour and encoding, the same on every terminal and in every locale.
-
-It knows nothing of what the lines say.
-"""
+"""Lines onto a stream: wrapping, color and encoding, the same on every terminal and in every locale."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.cells import cell_len
-from exprec.recorder.display.text import Line, Span
-from exprec.recorder.display.wrapping import rows
+from exprec.recorder.display.terminal_text import Line, Span, cell_len, crop_text, fold_text, is_narrow
 
 _NARROWEST = 20
 _BATCH = 256
 _STYLES = {"strong": "\x1b[1m", "quiet": "\x1b[2m", "good": "\x1b[32m", "bad": "\x1b[31m", "agent": "\x1b[36m"}
-"""How a style begins: only the sixteen colours that every terminal with colours has, so that no terminal gives other
-bytes."""
+"""The escape sequence of each style: only from the 16 basic colors, so that the bytes are the same everywhere."""
 _END_OF_STYLE = "\x1b[0m"
+_WORD = re.compile(r"\s*\S+\s*")
 _text_of = itemgetter(0)
 
 
 class Writable(Protocol):
-    """What text can be written to."""
+    """A stream for text."""
 
     def write(self, text: str, /) -> object: ...
     def flush(self) -> object: ...
@@ -33,59 +29,55 @@ class Writable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """A stream for lines, how wide they may be, in cells, and whether they have colour."""
+    """A stream for lines, their maximum width in cells, and whether they are colored."""
 
     file: Writable
     width: int
     color: bool
 
+    def print_lines(self, lines: Iterable[Line]) -> None:
+        """Print lines, wrapped at spaces if they are wider than the console, and flush.
 
-def print_line(console: Console, line: Line) -> None:
-    """Print a line, wrapped at spaces where the console is too narrow for it. It is not flushed."""
-    console.file.write(rendered((line,), console.width, color=console.color))
+        If an error is raised, the lines before it are printed.
+        """
+        self.print_texts(render_lines((line,), self.width, color=self.color) for line in lines)
 
-
-def print_lines(console: Console, lines: Iterable[Line]) -> None:
-    """Print many lines, and flush them. What came before an error is printed, too."""
-    print_texts(console, (rendered((line,), console.width, color=console.color) for line in lines))
-
-
-def print_texts(console: Console, texts: Iterable[str]) -> None:
-    """Print what was `rendered`, a good many at a time, and flush it. What came before an error is printed, too."""
-    batch: list[str] = []
-    try:
-        for text in texts:
-            batch.append(text)
-            if len(batch) == _BATCH:
-                console.file.write("".join(batch))
-                batch.clear()
-    finally:
-        console.file.write("".join(batch))
-        console.file.flush()
+    def print_texts(self, texts: Iterable[str]) -> None:
+        """Print rendered lines in batches, and flush; if an error is raised, the texts before it are printed."""
+        batch: list[str] = []
+        try:
+            for text in texts:
+                batch.append(text)
+                if len(batch) == _BATCH:
+                    self.file.write("".join(batch))
+                    batch.clear()
+        finally:
+            self.file.write("".join(batch))
+            self.file.flush()
 
 
-def rendered(lines: Iterable[Line], width: int, *, color: bool) -> str:
-    """The rows of lines as they are printed, each with its newline."""
+def render_lines(lines: Iterable[Line], width: int, *, color: bool) -> str:
+    """Return the rows of lines as they are printed, each with its newline."""
     printed = ""
     for line in lines:
         spans, indent, _, whole = line
         text = "".join(map(_text_of, spans))
-        # Most lines are plain and fit, which is seen at once: no character takes more cells than it has bytes.
+        # Fast path for plain lines that fit: no character takes more cells than UTF-8 bytes.
         if not color and text.isprintable() and (whole or indent + len(text.encode()) <= width):
             text = text.rstrip()
             printed += f"{' ' * indent}{text}\n" if text else "\n"
         else:
-            printed += _rendered_with_care(line, width, color=color)
+            printed += _render_wrapped(line, width, color=color)
     return printed
 
 
-def _rendered_with_care(line: Line, width: int, *, color: bool) -> str:
+def _render_wrapped(line: Line, width: int, *, color: bool) -> str:
     spans = [(visible(part), style) for part, style in line.spans]
     text = "".join([part for part, _ in spans])
     room = max(width - line.indent, _NARROWEST)
     fits = line.whole or cell_len(text) <= room
     printed, margin = "", line.indent
-    for start, end in ((0, len(text.rstrip())),) if fits else rows(text, room, line.hang):
+    for start, end in ((0, len(text.rstrip())),) if fits else row_bounds(text, room, line.hang):
         printed += _row(margin, _styled(spans, start, end) if color else text[start:end])
         margin = line.indent + line.hang
     return printed
@@ -96,10 +88,70 @@ def _row(margin: int, text: str) -> str:
 
 
 def _styled(spans: Sequence[Span], start: int, end: int) -> str:
-    """What stands between two positions in the text of some spans, in their styles."""
+    """Return the text of spans between two positions, with their styles."""
     styled, position = "", 0
     for part, style in spans:
         piece = part[max(start - position, 0) : max(end - position, 0)]
         position += len(part)
         styled += f"{_STYLES[style]}{piece}{_END_OF_STYLE}" if piece and style else piece
     return styled
+
+
+def row_bounds(text: str, room: int, hang: int) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each row of a text, without trailing spaces.
+
+    The first row has `room` cells, the others `hang` fewer; spaces before the second row are dropped.
+    """
+    first = _first_row(text, room)
+    yield 0, len(first.rstrip())
+    start = len(text) - len(text[len(first) :].lstrip(" "))
+    for end in (*(start + each for each in _breaks(text[start:], room - hang)), len(text)):
+        yield start, start + len(text[start:end].rstrip())
+        start = end
+
+
+def _first_row(text: str, room: int) -> str:
+    """Return the first row, with as many trailing spaces as fit."""
+    row = text[: next(_breaks(text, room), len(text))]
+    space = len(row) - len(row.rstrip())
+    row = row[: len(row) - min(space, max(len(row) - room, 0))]
+    # Some space characters are wide.
+    return row if cell_len(row) <= room else crop_text(row, room)
+
+
+def _breaks(text: str, room: int) -> Iterator[int]:
+    """Yield the positions at which a text is broken into rows of at most `room` cells, without trailing spaces."""
+    return _breaks_at_spaces(text, room) if is_narrow(text) and _fits(text, room) else _breaks_by_words(text, room)
+
+
+def _fits(text: str, room: int) -> bool:
+    """Return whether each word of a narrow text, and the leading space, fits into a row."""
+    return max(map(len, text.split()), default=0) + len(text) - len(text.lstrip(" ")) <= room
+
+
+def _breaks_at_spaces(text: str, room: int) -> Iterator[int]:
+    start, length = 0, len(text.rstrip(" "))
+    while start + room < length:
+        edge = start + room
+        start = length - len(text[edge:length].lstrip(" ")) if text[edge] == " " else text.rindex(" ", start, edge) + 1
+        yield start
+
+
+def _breaks_by_words(text: str, room: int) -> Iterator[int]:
+    used = 0
+    for match in _WORD.finditer(text):
+        start, word = match.start(), match[0]
+        cells = cell_len(word.rstrip())
+        if cells <= room - used:
+            used += cell_len(word)
+        elif cells > room:
+            # The word is longer than a row.
+            for piece in fold_text(word, room):
+                if start:
+                    yield start
+                start += len(piece)
+                used = cell_len(piece)
+        elif used:
+            if start:
+                yield start
+            used = cell_len(word)

@@ -1,7 +1,4 @@
-"""Which events a reader wants to see.
-
-It decides what is shown, never what is recorded: the log has every event whatever is selected here.
-"""
+"""The choice of events to display; it never decides what is recorded."""
 
 from __future__ import annotations
 
@@ -13,27 +10,28 @@ from exprec.recorder.events import Event
 
 @dataclass(frozen=True, slots=True)
 class VerboseConfig:
-    """One switch for each kind of event; what has no switch (start, end, failure) is always shown."""
+    """One switch for each kind of event; kinds without a switch (start, end, failure) are always shown."""
 
     iterations: bool = True
     """The beginning of each iteration with its total cost."""
     bootstrap: bool = True
-    """Evaluations on a set of seeds."""
+    """Evaluations over a set of seeds."""
     llm: bool = False
-    """Every request to a model."""
+    """Requests to a model."""
     policy: bool = True
-    """Proposals that were accepted."""
+    """Accepted proposals."""
     rejections: bool = True
-    """Proposals that were not, for their cost or because they could not be used."""
+    """Proposals that were rejected for their cost, or unusable."""
     metrics: bool = False
-    """The end of each iteration, and the figures behind decisions and evaluations."""
+    """The end of each iteration, and the metrics behind decisions and evaluations."""
 
     @classmethod
     def all_enabled(cls) -> VerboseConfig:
+        """Return the choice of everything."""
         return cls(llm=True, metrics=True)
 
     def selects(self, event: Event) -> bool:
-        """Whether this event is shown."""
+        """Return whether an event is shown."""
         kind = event["event_type"]
         if kind == events.POLICY_CHANGE:
             return self.policy if event.get("accepted") else self.rejections
@@ -48,4 +46,4 @@ _SWITCHES = {
     events.POLICY_REJECTED: "rejections",
     events.ITERATION_END: "metrics",
 }
-"""The switch of each type that has one of its own."""
+"""The switch of each event type with exactly one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.events import Event
 from exprec.recorder.state.provider import Listener
 

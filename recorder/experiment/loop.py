@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder import events
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import (
     ExperimentFailed,
     NotAsRecorded,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig

@@ -19,8 +19,8 @@ from exprec.recorder import events
 from exprec.recorder.errors import Damaged, InvalidEvent, StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.format import layout
-from exprec.recorder.format import lines as lines_module
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
+from exprec.recorder.store import log as log_module
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
@@ -33,7 +33,7 @@ from tests.fixtures.runs import Run, begin, interrupted, work_folder
 _DIES = """
 import os, signal, sys
 from exprec.cli.main import main
-from exprec.recorder.display.display import EventDisplay
+from exprec.recorder.display import EventDisplay
 shown, show = [], EventDisplay.show
 def show_and_die(self, event):
     show(self, event)
@@ -226,7 +226,7 @@ def test_a_torn_line_is_no_event(store: Store) -> None:
         file.write(b'{"event_type":"iteration_end","seq":2')
     torn = exprec("show", folder)
     assert torn.stdout == whole.stdout
-    assert b"cut off" not in whole.stderr
+    assert b"torn" not in whole.stderr
     assert b"the last line is torn (37 bytes)" in torn.stderr
     # Only the newline makes it a line: with one, the same bytes are damage.
     with log.open("ab") as file:
@@ -274,7 +274,7 @@ def test_a_sealed_log_must_be_whole(searched: Run, tmp_path: Path) -> None:
 def test_a_line_beyond_the_limit_is_damage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert layout.MAX_LINE_BYTES == 256 * 2**20
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", 4000)
-    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(log_module, "_CHUNK_BYTES", 1000)
     log = interrupted(store) / "events.jsonl"
     kept = len(read_json_lines(log))
     for size, fits in ((3000, True), (9000, False)):

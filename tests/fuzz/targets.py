@@ -26,8 +26,7 @@ from exprec.cli.main import cli
 from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.diff.runs import compare_runs
-from exprec.recorder.display.display import EventDisplay, display_experiment_output
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
 from exprec.recorder.documents.loader import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
 from exprec.recorder.experiment.config import ExperimentConfig, ModelConfig

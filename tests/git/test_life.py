@@ -198,7 +198,7 @@ def as_another(*arguments: str) -> str:
     if os.getuid() != 0:
         return ""
     return (
-        "import os; import exprec.recorder.display.text, exprec.recorder.diagnostics.secret_guard\n"
+        "import os; import exprec.recorder.display.terminal_text, exprec.recorder.diagnostics.secret_guard\n"
         "from click.testing import CliRunner; from exprec.cli.main import cli\n"
         f"assert CliRunner().invoke(cli, {arguments!r}).exit_code == 0\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)"

@@ -12,8 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from exprec.cli import live_display
 from exprec.cli.terminal import make_console
-from exprec.recorder.display.display import display_experiment_output
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig, display_experiment_output
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop
 from exprec.recorder.schema.event_types import EventTypes

@@ -54,7 +54,6 @@ TOO_LARGE = {"recorder.diff", "recorder.experiment"}
 # Rooms of which others still import something that is not among the exports (`__all__`) of the room.
 WITHOUT_BORDER = {
     "recorder.diff",
-    "recorder.display",
     "recorder.documents",
     "recorder.events",
     "recorder.experiment",
@@ -200,7 +199,6 @@ def test_no_module_is_named_like_a_builtin_or_a_standard_module(path: Path) -> N
 
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "rich": ("recorder.display", "cli.output"),
     "click": ("cli",),
     "ruamel": ("recorder.documents.parsers",),
     "orjson": ("recorder.format.canonical_json", "schemas"),

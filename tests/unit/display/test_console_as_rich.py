@@ -16,9 +16,8 @@ from rich.theme import Theme
 
 from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display import cells
-from exprec.recorder.display.console import print_line, print_lines
-from exprec.recorder.display.text import Line, line
+from exprec.recorder.display import terminal_text
+from exprec.recorder.display.terminal_text import Line
 
 NARROWEST = 20
 STYLES = {"strong": "bold", "quiet": "dim", "good": "green", "bad": "red", "agent": "cyan"}
@@ -65,7 +64,7 @@ def _rows(console: RichConsole, text: Text, each: Line) -> list[Text]:
 
 def by_exprec(each: Line, width: int, *, color: bool) -> str:
     stream = io.StringIO()
-    print_line(make_console(stream, color=color, width=width), each)
+    make_console(stream, color=color, width=width).print_lines([each])
     return stream.getvalue()
 
 
@@ -91,16 +90,16 @@ def test_every_line_has_the_bytes_that_rich_prints(each: Line, width: int, color
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text("ab →…", max_size=30), max_size=8), st.integers(20, 60), st.booleans())
 def test_every_narrow_line_has_the_bytes_that_rich_prints(words: list[str], width: int, color: bool) -> None:
-    each = line(*((word, "quiet") for word in words), indent=2)
+    each = Line.of(*((word, "quiet") for word in words), indent=2)
     assert by_exprec(each, width, color=color) == by_rich(each, width, color=color)
 
 
 @given(TEXTS.map(visible), st.integers(1, 40))
 def test_cells_are_those_of_rich(text: str, room: int) -> None:
-    assert cells.cell_len(text) == rich_cell_len(text)
-    assert cells.cropped(text, room) == set_cell_size(text, room)
+    assert terminal_text.cell_len(text) == rich_cell_len(text)
+    assert terminal_text.crop_text(text, room) == set_cell_size(text, room)
     # A character that is wider than the room is beyond both; a row has room for more.
-    assert cells.folded(text, room + 1) == chop_cells(text, room + 1)
+    assert terminal_text.fold_text(text, room + 1) == chop_cells(text, room + 1)
 
 
 @given(TEXTS.map(visible) | st.text(st.characters(min_codepoint=0x80, exclude_categories=["Cs"])).map(visible))
@@ -111,18 +110,18 @@ def test_no_text_takes_more_cells_than_it_has_bytes(text: str) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 1000])
 def test_many_lines_are_printed_as_one_by_one(count: int) -> None:
-    lines = [line(f"line {number}", indent=number % 3) for number in range(count)]
+    lines = [Line.of(f"line {number}", indent=number % 3) for number in range(count)]
     stream = io.StringIO()
-    print_lines(make_console(stream, color=False, width=80), lines)
+    make_console(stream, color=False, width=80).print_lines(lines)
     assert stream.getvalue() == "".join(by_exprec(each, 80, color=False) for each in lines)
 
 
 def test_what_came_before_an_error_is_printed() -> None:
     def lines() -> Iterator[Line]:
-        yield line("first")
+        yield Line.of("first")
         raise LookupError("gone")
 
     stream = io.StringIO()
     with pytest.raises(LookupError, match="gone"):
-        print_lines(make_console(stream, color=False, width=80), lines())
+        make_console(stream, color=False, width=80).print_lines(lines())
     assert stream.getvalue() == "first\n"

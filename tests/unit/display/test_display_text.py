@@ -12,10 +12,9 @@ from rich.cells import cell_len
 
 from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display.console import print_line
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.display.event_lines import event_lines
-from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.display.text import Line, line
+from exprec.recorder.display.terminal_text import Line
 from tests.fixtures.events import full_event
 
 ALL = VerboseConfig.all_enabled()
@@ -25,7 +24,7 @@ def _printed(*lines: Line, width: int = 80, color: bool = False) -> str:
     stream = io.StringIO()
     console = make_console(stream, color=color, width=width)
     for each in lines:
-        print_line(console, each)
+        console.print_lines([each])
     return stream.getvalue()
 
 
@@ -56,18 +55,18 @@ def test_hostile_text_is_printed_visibly_and_harmlessly(text: str, shown: str, c
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(20, 120), st.integers(0, 6))
 def test_no_printed_row_is_wider_than_the_console(text: str, width: int, indent: int) -> None:
-    for row in _printed(line(text, indent=indent), width=width + indent).split("\n"):
+    for row in _printed(Line.of(text, indent=indent), width=width + indent).split("\n"):
         assert cell_len(row) <= width + indent
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Zs"]), min_size=1), st.integers(30, 60))
 def test_wrapping_loses_no_character(text: str, width: int) -> None:
-    rows = _printed(line(text, indent=2), width=width).split("\n")
+    rows = _printed(Line.of(text, indent=2), width=width).split("\n")
     assert "".join(row.strip(" ") for row in rows) == visible(text)
 
 
 def test_a_wrapped_line_goes_on_deeper_than_it_began() -> None:
-    printed = _printed(line("one two three four five six seven eight", indent=2), width=24)
+    printed = _printed(Line.of("one two three four five six seven eight", indent=2), width=24)
     assert printed == "  one two three four\n    five six seven eight\n"
 
 
@@ -76,7 +75,7 @@ def test_a_whole_line_is_never_broken() -> None:
 
 
 def test_columns_stay_aligned_behind_wide_characters() -> None:
-    rows = _printed(line(("決済", "agent"), "  x"), line(("abcd", "agent"), "  x")).splitlines()
+    rows = _printed(Line.of(("決済", "agent"), "  x"), Line.of(("abcd", "agent"), "  x")).splitlines()
     assert len({cell_len(row) for row in rows}) == 1
 
 

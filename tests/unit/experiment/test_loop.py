@@ -14,8 +14,7 @@ import pytest
 
 from exprec.cli.terminal import make_console
 from exprec.recorder import events
-from exprec.recorder.display.display import display_experiment_output
-from exprec.recorder.display.options import VerboseConfig
+from exprec.recorder.display import VerboseConfig, display_experiment_output
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError, StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig

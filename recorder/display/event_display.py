@@ -1,14 +1,11 @@
-"""The display of an experiment: the one place that turns its events into what people read.
-
-`run` shows events one by one as they are recorded, `show` all those of a log; both come through here.
-"""
+"""The display of events: the one place that turns events into what people read, live and from a log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from exprec.recorder.display.console import Console, print_line, print_texts, rendered
+from exprec.recorder.display.console import Console, render_lines
 from exprec.recorder.display.event_lines import NO_LINES, closing_lines, event_lines, unknown_lines
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import OWN_TYPES, Event
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class EventDisplay:
-    """Prints the events of one experiment."""
+    """Prints the events of one run."""
 
     def __init__(self, console: Console, verbose_config: VerboseConfig) -> None:
         self._console = console
@@ -30,17 +27,23 @@ class EventDisplay:
         self._templates: dict[str, Template | None] = {}
 
     def open(self, provider: ExperimentStateProvider) -> None:
-        """Take the lines by which events of declared types are shown from an experiment; without it they have none."""
+        """Use the display templates of the declared event types of a run; without them events get a generic form."""
         self._schemas = provider.get_event_schemas
         self._templates.clear()
 
     def show(self, event: Event) -> None:
-        """Print an event if it is selected. Raises Damaged when a stored experiment has lost its schemas."""
+        """Print an event if it is selected, and flush. Raises Damaged if the schemas of a stored run are lost."""
         self._console.file.write(self._text(event))
+        self._console.file.flush()
 
     def show_all(self, events: Iterable[Event]) -> None:
-        """Print those of many events that are selected, and flush them. Raises as `show` does."""
-        print_texts(self._console, map(self._text, events))
+        """Print the selected ones of many events, and flush. Raises as `show`."""
+        self._console.print_texts(map(self._text, events))
+
+    def show_run(self, provider: ExperimentStateProvider) -> None:
+        """Print the selected events of a run so far, without its last line (see `close`). Raises as `show`."""
+        self.open(provider)
+        self.show_all(provider.get_all_events())
 
     def _text(self, event: Event) -> str:
         config, console = self._verbose_config, self._console
@@ -48,32 +51,24 @@ class EventDisplay:
             return ""
         lines = event_lines(event, config, self._template(event["event_type"]))
         try:
-            return rendered(lines, console.width, color=console.color)
+            return render_lines(lines, console.width, color=console.color)
         except NO_LINES:
-            return rendered(unknown_lines(event), console.width, color=console.color)
+            return render_lines(unknown_lines(event), console.width, color=console.color)
 
     def close(self, provider: ExperimentStateProvider) -> None:
-        """Print the last line, which a run has once it is sealed."""
+        """Print the last line of a sealed run, its run id, and flush."""
         if provider.is_sealed and provider.run_id is not None:
-            for line in closing_lines(provider.run_id):
-                print_line(self._console, line)
-        self._console.file.flush()
+            self._console.print_lines(closing_lines(provider.run_id))
+        else:
+            self._console.file.flush()
 
     def _template(self, event_type: str) -> Template | None:
         if event_type in OWN_TYPES:
             return None
         if event_type not in self._templates:
-            # Looked up when the first of them comes: an experiment of exprec's own types needs no schema to be shown.
+            # Looked up for the first event of the type: a run with only built-in types needs no schemas.
             self._templates[event_type] = template_of(self._schemas().get(f"event.{event_type}.v1"))
         return self._templates[event_type]
-
-
-class LiveDisplay(EventDisplay):
-    """Shows each event at once, whatever stands between the program and its reader."""
-
-    def show(self, event: Event) -> None:
-        super().show(event)
-        self._console.file.flush()
 
 
 def display_experiment_output(
@@ -81,16 +76,18 @@ def display_experiment_output(
     console: Console | rich.console.Console,
     verbose_config: VerboseConfig | None = None,
 ) -> None:
-    """Print an experiment, whether it just ran or was read from a store: the bytes are the same.
+    """Print a run, whether it has just been recorded or is read from a store: the bytes are the same.
 
-    A console of rich, which a program may have, gets the text alone.
+    `console` may be a console of rich, which gets uncolored text.
     """
     ours = console if isinstance(console, Console) else Console(_RichStream(console), console.width, color=False)
-    display_events(provider, ours, verbose_config or VerboseConfig()).close(provider)
+    display = EventDisplay(ours, verbose_config or VerboseConfig())
+    display.show_run(provider)
+    display.close(provider)
 
 
 class _RichStream:
-    """The text of a console of rich, of which it may keep a record."""
+    """Writes text to a console of rich, which may record it."""
 
     def __init__(self, console: rich.console.Console) -> None:
         self._console = console
@@ -99,12 +96,4 @@ class _RichStream:
         self._console.out(text, end="", highlight=False)
 
     def flush(self) -> None:
-        """Nothing to do: it flushes what it prints."""
-
-
-def display_events(provider: ExperimentStateProvider, console: Console, verbose_config: VerboseConfig) -> EventDisplay:
-    """Print the events of an experiment, without the last line; returns what they were printed with."""
-    display = EventDisplay(console, verbose_config)
-    display.open(provider)
-    display.show_all(provider.get_all_events())
-    return display
+        """Do nothing: rich flushes what it prints."""

@@ -1,0 +1,74 @@
+"""Text on a terminal: styled lines, and how many cells a text takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, cast
+
+Span = tuple[str, str]
+"""A piece of text and the name of its style; the empty name is plain."""
+
+_NARROW = re.compile("[ -~→…–≠]*")
+"""Characters known to take one cell, most of any display: printable ASCII, and what exprec itself adds."""
+
+
+class Line(NamedTuple):
+    """A line of a display, of any length.
+
+    Where it is too wide for the console it continues on a new row, `hang` cells deeper than it began. A line that is
+    `whole` is never broken, so that it can be copied.
+    """
+
+    spans: tuple[Span, ...] = ()
+    indent: int = 0
+    hang: int = 2
+    whole: bool = False
+
+    @staticmethod
+    def of(*parts: Span | str, indent: int = 0, hang: int = 2) -> Line:
+        """Make a line of spans and plain strings."""
+        return new_line((tuple([(part, "") if isinstance(part, str) else part for part in parts]), indent, hang, False))
+
+
+new_line = cast(Callable[[tuple[tuple[Span, ...], int, int, bool]], Line], partial(tuple.__new__, Line))
+"""Make a Line of a tuple of all its fields, in half the time of `Line(...)`, which is a function in Python."""
+
+
+def count_noun(number: int, noun: str) -> str:
+    """Return a number of things: `1 run`, `2 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def is_narrow(text: str) -> bool:
+    """Return whether each character is known to take one cell, without the Unicode tables."""
+    return _NARROW.fullmatch(text) is not None
+
+
+def cell_len(text: str) -> int:
+    """Return how many cells a visible text takes."""
+    if is_narrow(text):
+        return len(text)
+    # Imported here because most commands print nothing that needs the Unicode tables.
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def crop_text(text: str, cells: int) -> str:
+    """Cut or pad a visible text so that it takes `cells` cells."""
+    if is_narrow(text):
+        return text[:cells].ljust(cells)
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, cells)
+
+
+def fold_text(text: str, cells: int) -> list[str]:
+    """Split a visible text into pieces of at most `cells` cells, each as long as possible."""
+    if is_narrow(text):
+        return [text[start : start + cells] for start in range(0, len(text), cells)]
+    from rich.cells import chop_cells
+
+    return chop_cells(text, cells)
