@@ -42,10 +42,10 @@ def complete_run(context: click.Context, _: click.Parameter, incomplete: str) ->
 @_completer
 def _complete_known_run(context: click.Context, incomplete: str) -> Iterable[CompletionItem | str]:
     # Imported here for the sake of start-up time: most calls complete nothing.
-    from exprec.recorder.query.listing import short_ids
+    from exprec.recorder.query import abbreviate_ids
 
     store = _store_of(context)
-    short_by_name = short_ids(store.run_ids() + store.work_names())
+    short_by_name = abbreviate_ids(store.run_ids() + store.work_names())
     # What is already typed stays, even where fewer digits would be unique.
     names = [
         short if short.startswith(incomplete) else name

@@ -15,7 +15,7 @@ from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.format import layout
-from exprec.recorder.store.garbage import Leftover, interrupted, leftovers
+from exprec.recorder.query import OrphanRow, list_orphans, read_orphan
 from exprec.recorder.store.store import Store
 
 _MAY_BEGIN_SECONDS = 600
@@ -65,42 +65,47 @@ def gc(
         _show(path, found, chosen)
     if not dry_run and not yes and chosen:
         _ask(context, chosen)
-    removed = [] if dry_run else [each for each in chosen if each.remove()]
+    removed = [] if dry_run else [each for each in chosen if each.orphan.remove()]
     if as_json:
         for each in chosen:
-            click.echo(json.dumps({**_as_dict(each), "removed": each in removed}, sort_keys=True))
+            fields = {**each.as_dict(), "age_seconds": round(_age_of(each)), "removed": each in removed}
+            click.echo(json.dumps(fields, sort_keys=True))
     elif not dry_run:
         _show_removed(chosen, removed)
 
 
-def _found(store: Store, names: Sequence[str]) -> list[Leftover]:
-    """What is left over; with names, the interrupted runs of these names.
+def _found(store: Store, names: Sequence[str]) -> list[OrphanRow]:
+    """Return what gc may remove; with names, these interrupted runs alone.
 
     Raises RunNotFound, AmbiguousRun, RunInProgress, InvalidInput for a sealed run, StorageFailure.
     """
-    return [_named(store, name) for name in dict.fromkeys(names)] if names else leftovers(store)
+    return [_named(store, name) for name in dict.fromkeys(names)] if names else list_orphans(store)
 
 
-def _named(store: Store, name: str) -> Leftover:
+def _named(store: Store, name: str) -> OrphanRow:
     run = store.resolve(name)
     if run.path.parent.name != layout.WORK_FOLDER:
         raise InvalidInput([Problem((), f"run {run.run_id} is sealed; gc removes interrupted runs only")])
-    found = interrupted(run.path)
-    if found is None:
+    row = read_orphan(run)
+    if row is None:
         raise RunInProgress(run.run_id)
-    return found
+    return row
 
 
-def _is_young(leftover: Leftover, keep_days: int | None) -> bool:
-    age = seconds_since(leftover.changed)
-    return (leftover.may_begin and age < _MAY_BEGIN_SECONDS) or age < (keep_days or 0) * _DAY_SECONDS
+def _age_of(row: OrphanRow) -> float:
+    return seconds_since(row.orphan.changed)
 
 
-def _show(path: Path, found: Sequence[Leftover], chosen: Sequence[Leftover]) -> None:
+def _is_young(row: OrphanRow, keep_days: int | None) -> bool:
+    age = _age_of(row)
+    return (row.orphan.may_begin and age < _MAY_BEGIN_SECONDS) or age < (keep_days or 0) * _DAY_SECONDS
+
+
+def _show(path: Path, found: Sequence[OrphanRow], chosen: Sequence[OrphanRow]) -> None:
     # Imported here because --json does not need it.
-    from exprec.cli.output.garbage import leftover_lines
+    from exprec.cli.output.garbage import orphan_lines
 
-    for line in leftover_lines(chosen, lambda each: seconds_since(each.changed)):
+    for line in orphan_lines(chosen, _age_of):
         click.echo(line.encode("utf-8", "backslashreplace"))
     if not found:
         click.echo(f"exprec: nothing to remove in the store {path}", err=True)
@@ -109,12 +114,12 @@ def _show(path: Path, found: Sequence[Leftover], chosen: Sequence[Leftover]) -> 
         click.echo(f"exprec: kept {_counted(young)}: written too recently", err=True)
 
 
-def _ask(context: click.Context, chosen: Sequence[Leftover]) -> None:
+def _ask(context: click.Context, chosen: Sequence[OrphanRow]) -> None:
     """Ask for confirmation; exit unless the user agrees."""
     if not can_ask():
         click.echo(f"exprec: nothing was removed; use --yes to remove {_counted(chosen)}", err=True)
         context.exit(InvalidInput.exit_code)
-    if any(each.is_run for each in chosen):
+    if any(each.orphan.is_run for each in chosen):
         click.echo("`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.", err=True)
     try:
         wanted = click.confirm(f"Remove {_counted(chosen)}?", err=True)
@@ -126,32 +131,18 @@ def _ask(context: click.Context, chosen: Sequence[Leftover]) -> None:
         context.exit(0)
 
 
-def _show_removed(chosen: Sequence[Leftover], removed: Sequence[Leftover]) -> None:
+def _show_removed(chosen: Sequence[OrphanRow], removed: Sequence[OrphanRow]) -> None:
     from exprec.cli.output.garbage import size_text
 
     for each in chosen:
         if each not in removed:
-            click.echo(f"exprec: kept {visible(each.name)}: it has changed since it was listed", err=True)
+            click.echo(f"exprec: kept {visible(each.orphan.name)}: it has changed since it was listed", err=True)
     if removed:
-        size = size_text(sum(each.size for each in removed))
+        size = size_text(sum(each.orphan.size for each in removed))
         click.echo(f"exprec: removed {_counted(removed)} ({size})", err=True)
 
 
-def _as_dict(leftover: Leftover) -> dict[str, object]:
-    return {
-        "path": str(leftover.path),
-        "kind": "run" if leftover.is_run else "file",
-        "name": leftover.name,
-        "experiment": leftover.experiment,
-        "iterations": leftover.iterations,
-        "events": leftover.events,
-        "exchanges": leftover.exchanges,
-        "size": leftover.size,
-        "age_seconds": round(seconds_since(leftover.changed)),
-    }
-
-
-def _counted(found: Sequence[Leftover]) -> str:
-    runs = sum(each.is_run for each in found)
+def _counted(found: Sequence[OrphanRow]) -> str:
+    runs = sum(each.orphan.is_run for each in found)
     parts = [(runs, "interrupted run"), (len(found) - runs, "file")]
     return " and ".join(count_noun(count, noun) for count, noun in parts if count)

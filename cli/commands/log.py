@@ -12,7 +12,7 @@ import click
 from exprec.cli.options import color_option, json_option, open_store, pager_option, store_option
 from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.query.listing import ORDERS, Listed, in_order, list_runs, selected
+from exprec.recorder.query import ORDERS, RunRow, list_runs, select_rows, sort_rows
 
 _STATUSES = ("completed", "failed", "interrupted", "running")
 
@@ -59,7 +59,7 @@ def log(
     path = store_path(store)
     opened = open_store(path)
     rows = [] if opened is None else list_runs(opened)
-    shown = in_order(selected(rows, name=name, tag=tag, status=status), sort)[:limit]
+    shown = sort_rows(select_rows(rows, name=name, tag=tag, status=status), sort)[:limit]
     if as_json:
         # ASCII: the name of a tag is a file name, which need not be valid text.
         encoded = json.JSONEncoder(sort_keys=True).encode
@@ -72,7 +72,7 @@ def log(
         context.exit(max(problem.exit_code for problem in problems))
 
 
-def _print_table(rows: Sequence[Listed], color: str, *, no_pager: bool) -> None:
+def _print_table(rows: Sequence[RunRow], color: str, *, no_pager: bool) -> None:
     # Imported here because --json does not need it.
     from exprec.cli.output.listing import listing_lines
     from exprec.cli.pager import paged
@@ -81,7 +81,7 @@ def _print_table(rows: Sequence[Listed], color: str, *, no_pager: bool) -> None:
         make_console(stream, color=wants_color(color)).print_lines(listing_lines(rows))
 
 
-def _comment(path: Path, rows: Sequence[Listed], shown: Sequence[Listed], as_json: bool) -> None:
+def _comment(path: Path, rows: Sequence[RunRow], shown: Sequence[RunRow], as_json: bool) -> None:
     """Report on stderr an empty list, the meaning of the mark, and damaged runs."""
     if not rows:
         click.echo(f"exprec: the store {path} has no runs yet; `exprec run` records one", err=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import cell_len, count_noun
-from exprec.recorder.store.garbage import Leftover
+from exprec.recorder.query import OrphanRow
 
 _HEADER = ("interrupted run", "experiment", "it", "events", "responses", "size", "last written")
 _FIGURES = (2, 3, 4, 5)
@@ -18,14 +18,14 @@ _GAP = "  "
 _AGES = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
-def leftover_lines(found: Sequence[Leftover], age_of: Callable[[Leftover], float]) -> list[str]:
+def orphan_lines(rows: Sequence[OrphanRow], age_of: Callable[[OrphanRow], float]) -> list[str]:
     """A line for each run below a header, then a line for each file. `age_of` is in seconds."""
-    runs = [each for each in found if each.is_run]
-    table = [_HEADER, *(_cells(each, age_of(each)) for each in runs)] if runs else []
+    runs = [row for row in rows if row.orphan.is_run]
+    table = [_HEADER, *(_cells(run, age_of(run)) for run in runs)] if runs else []
     widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
-    rows = [_GAP.join(map(_aligned, range(len(widths)), row, widths)).rstrip() for row in table]
-    files = [each for each in found if not each.is_run]
-    return rows + [f"{visible(str(each.path))}{_GAP}{size_text(each.size)}, left by a crash" for each in files]
+    lines = [_GAP.join(map(_aligned, range(len(widths)), cells, widths)).rstrip() for cells in table]
+    files = [row.orphan for row in rows if not row.orphan.is_run]
+    return lines + [f"{visible(str(file.path))}{_GAP}{size_text(file.size)}, left by a crash" for file in files]
 
 
 def size_text(size: int) -> str:
@@ -47,9 +47,10 @@ def age_text(seconds: float) -> str:
     return "just now"
 
 
-def _cells(run: Leftover, age: float) -> tuple[str, ...]:
+def _cells(run: OrphanRow, age: float) -> tuple[str, ...]:
     figures = map(str, (run.iterations, run.events, run.exchanges))
-    return visible(run.name), visible(run.experiment) or "–", *figures, size_text(run.size), age_text(age)
+    name, size = visible(run.orphan.name), size_text(run.orphan.size)
+    return name, visible(run.experiment) or "–", *figures, size, age_text(age)
 
 
 def _aligned(column: int, text: str, width: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import Line, Span, cell_len, crop_text
-from exprec.recorder.query.listing import DAMAGED, Listed
+from exprec.recorder.query import DAMAGED, RunRow
 
 SAME_INPUTS = "≠"
 """Behind the id of a run whose inputs another run has too, at another address."""
@@ -32,7 +32,7 @@ _OPTIONAL = (3, 4, 5, 6)
 _STYLES = {0: "strong", 7: "quiet", _TAGS: "agent"}
 
 
-def listing_lines(rows: Sequence[Listed], *, with_tags: bool = True) -> Iterator[Line]:
+def listing_lines(rows: Sequence[RunRow], *, with_tags: bool = True) -> Iterator[Line]:
     """A header and a line for each run, none of which is ever wrapped; the tags are the last column.
 
     A column of figures that no run has is left out. Names are cut so that the line with a short tag keeps to 100
@@ -56,7 +56,7 @@ def _is_shown(column: int, lines: Sequence[Sequence[str]], *, with_tags: bool) -
     return column not in _OPTIONAL or any(cells[column] != _UNKNOWN for cells in lines)
 
 
-def _cells(row: Listed) -> list[str]:
+def _cells(row: RunRow) -> list[str]:
     converged = None if row.converged is None else "yes" if row.converged else "no"
     # It may be anything that somebody wrote into an attestation.
     recorded = None if row.recorded_at is None else row.recorded_at[:16].replace("T", " ")
@@ -74,12 +74,12 @@ def _cells(row: Listed) -> list[str]:
     ]
 
 
-def _costs(row: Listed) -> str:
+def _costs(row: RunRow) -> str:
     costs = (row.first_cost, row.best_cost, row.final_cost)
     return _UNKNOWN if costs == (None, None, None) else "→".join(map(_shown, costs))
 
 
-def _ending(row: Listed) -> str | None:
+def _ending(row: RunRow) -> str | None:
     """How a command ended, in the place of the mode, which its run does not have."""
     if row.exit_status is not None:
         return f"exit {row.exit_status}"

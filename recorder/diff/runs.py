@@ -22,7 +22,7 @@ from exprec.recorder.diff.result import Comparison, EventChange, Listed, Side
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import Event
 from exprec.recorder.format import layout
-from exprec.recorder.query.listing import short_ids
+from exprec.recorder.query import abbreviate_ids
 from exprec.recorder.store.run_directory import RunDirectory
 
 DEFAULT_LIMIT = 20
@@ -88,7 +88,7 @@ def _is_same(old: RunDirectory, new: RunDirectory) -> bool:
 
 
 def _short_ids(old: RunDirectory, new: RunDirectory) -> tuple[str, str]:
-    names = short_ids((old.run_id, new.run_id))
+    names = abbreviate_ids((old.run_id, new.run_id))
     # The name of a folder that somebody else named stays whole.
     first, second = (
         names[run.run_id] if run.is_sealed or run.path.resolve().parent.name == layout.WORK_FOLDER else run.run_id

@@ -7,14 +7,14 @@ from typing import Any
 
 from exprec.recorder.diff.result import Comparison
 from exprec.recorder.errors import Problem
-from exprec.recorder.query.listing import Listed
+from exprec.recorder.query import RunRow
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedRun:
     """A run that the branch adds or changes, or of which it has other attestations."""
 
-    row: Listed
+    row: RunRow
     problems: tuple[Problem, ...] = ()
     """The first ones. Their source is the file as git names it."""
     problem_count: int = 0

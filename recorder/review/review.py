@@ -15,7 +15,7 @@ from exprec.recorder.errors import ExprecError, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.git.repository import Blobs, Entry, ObjectUnreadable
 from exprec.recorder.git.source import CommittedStore, LaidOut, Layout, laid_out
-from exprec.recorder.query.listing import Listed, in_order, list_runs, short_ids
+from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, sort_rows
 from exprec.recorder.review.branch import Branch
 from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChange
 from exprec.recorder.verify.check import verify
@@ -49,7 +49,7 @@ class _Reviewing:
         self._old_layout, self._new_layout = old, new
         self._old, self._new = branch.old, branch.new
         self._old_names, self._new_names = set(self._old.run_names()), set(self._new.run_names())
-        self._shorts = short_ids(self._old_names | self._new_names)
+        self._shorts = abbreviate_ids(self._old_names | self._new_names)
 
     def review(self, progress: Progress) -> Review:
         added = self._new_names - self._old_names
@@ -101,12 +101,12 @@ class _Reviewing:
         message, key = self._redacted(problem.message), self._redacted(problem.key)
         return replace(problem, source=source, message=message, key=key)
 
-    def _row(self, name: str, laid: LaidOut) -> Listed:
+    def _row(self, name: str, laid: LaidOut) -> RunRow:
         if laid.run is not None:
             for row in list_runs(self._new_layout.store()):
                 if row.run_id == name:
                     return row
-        return Listed(name, is_sealed=True)
+        return RunRow(name, is_sealed=True)
 
     def _named(self, name: str, store: CommittedStore, *, is_added: bool = False) -> NamedRun:
         head = self._head(name, store)
@@ -207,4 +207,4 @@ def _differing(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Iterator[s
 
 def _newest_first(runs: Iterable[ReviewedRun]) -> tuple[ReviewedRun, ...]:
     by_id = {run.row.run_id: run for run in runs}
-    return tuple(by_id[row.run_id] for row in in_order(run.row for run in by_id.values()))
+    return tuple(by_id[row.run_id] for row in sort_rows(run.row for run in by_id.values()))

@@ -1,7 +1,4 @@
-"""What is in a store and belongs to no sealed run: interrupted runs, and files that a crash left.
-
-It finds and removes it; which of it shall go is up to the caller. Nothing of a sealed run is ever among it.
-"""
+"""What a store holds beside sealed runs and runs in progress: interrupted runs, and files that a crash left."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.errors import StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable
 from exprec.recorder.store.run_directory import RunDirectory, work_events_path, work_head_path
@@ -19,35 +16,31 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import remove_work
 
 _DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{8}")
-"""The name of a file while it is written; see `files.replace`."""
+"""The name of a file while `durable.replace` writes it."""
+_STORE_FILES = (layout.STORE_FILE, ".gitattributes", ".gitignore")
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
-    """A run that is not in progress and not sealed, or a file without a run."""
+class Orphan:
+    """An interrupted run, or a file that belongs to no run."""
 
     path: Path
-    """The work folder of a run, or the file."""
+    """The work folder of the run, or the file."""
     size: int
-    """Bytes of all its files, those that a recorded command sent and exprec did not take yet included."""
+    """The bytes of all its files, with the events that a recorded command sent and exprec did not take yet."""
     changed: float
-    """When it was last written: seconds since the epoch."""
+    """The time of the last write, in seconds since the epoch."""
     is_run: bool = False
-    experiment: str = ""
-    iterations: int = 0
-    """Iterations begun."""
-    events: int = 0
-    exchanges: int = 0
-    """Lines recorded; of a damaged log those before the damage."""
     may_begin: bool = False
-    """Whether it looks like what another process has just begun to write: then its age alone tells."""
+    """Whether another process may have just begun to write it: then only its age tells that it is garbage."""
 
     @property
     def name(self) -> str:
+        """The name of the work folder or file."""
         return self.path.name
 
     def remove(self) -> bool:
-        """Remove it; False, with nothing changed, when it is in progress or was written to since it was found.
+        """Remove it. Returns False, and changes nothing, if it is in progress or was written to since it was found.
 
         Raises StorageFailure.
         """
@@ -55,7 +48,7 @@ class Leftover:
         if not self.is_run or not head.exists():
             return self._remove_unchanged()
         try:
-            # Held to the end, so that nobody resumes the run in between.
+            # Held to the end, so that no process resumes the run meanwhile.
             lock = durable.Lock(head)
         except StorageFailure as failure:
             if isinstance(failure.error, (BlockingIOError, FileNotFoundError)):
@@ -67,83 +60,69 @@ class Leftover:
             lock.release()
 
     def _remove_unchanged(self) -> bool:
-        if (_run_extent if self.is_run else _extent)(self.path) != (self.size, self.changed):
+        if (_measure_run if self.is_run else _measure)(self.path) != _Extent(self.size, self.changed):
             return False
         (remove_work if self.is_run else durable.remove)(self.path)
         return True
 
 
-def leftovers(store: Store) -> list[Leftover]:
-    """Everything in a store that is neither sealed nor in progress: runs, then files, each sorted by path.
+def find_orphans(store: Store) -> list[Orphan]:
+    """Return all interrupted runs, then all files that belong to no run, each sorted by path.
 
     Raises StorageFailure.
     """
     work = store.path / layout.WORK_FOLDER
-    heads = [path for path in _listed(work) if _is_alone(path)]
-    found = [interrupted(work / name) for name in store.work_names()]
-    found += [_file(path) for path in sorted([*heads, *_drafts(store.path)])]
-    return [each for each in found if each is not None]
+    files = [*filter(_is_alone, _list_folder(work)), *_find_drafts(store.path)]
+    runs = [interrupted_run(work / name) for name in store.work_names()]
+    return [orphan for orphan in (*runs, *map(_orphaned_file, sorted(files))) if orphan is not None]
 
 
-def interrupted(folder: Path) -> Leftover | None:
-    """The interrupted run in a work folder, or None when it is in progress or gone. Raises StorageFailure."""
-    run = RunDirectory(folder)
-    extent = None if run.status == "running" else _run_extent(folder)
+def interrupted_run(folder: Path) -> Orphan | None:
+    """Return the interrupted run in a work folder; None if it is in progress or gone. Raises StorageFailure."""
+    extent = None if RunDirectory(folder).status == "running" else _measure_run(folder)
     if extent is None:
         return None
-    iterations: set[int] = set()
-    events = exchanges = 0
-    experiment = ""
-    try:
-        experiment = run.name
-        for entry in run.reader().entries():
-            events += 1
-            iterations.add(entry.event["iteration"])
-        for _ in run.exchange_reader().exchanges():
-            exchanges += 1
-    except Damaged:
-        # What is damaged is as abandoned as the rest.
-        pass
-    # A run that begins has its log last, and its lock before that.
+    # A run that begins creates its log last, after it took its lock.
     may_begin = not (folder / layout.EVENTS_FILE).exists()
-    return Leftover(folder, *extent, True, experiment, len(iterations - {0}), events, exchanges, may_begin)
+    return Orphan(folder, extent.size, extent.changed, is_run=True, may_begin=may_begin)
 
 
-def _file(path: Path) -> Leftover | None:
-    extent = _extent(path)
-    return None if extent is None else Leftover(path, *extent, may_begin=True)
+def _orphaned_file(path: Path) -> Orphan | None:
+    extent = _measure(path)
+    return None if extent is None else Orphan(path, extent.size, extent.changed, may_begin=True)
 
 
 def _is_alone(path: Path) -> bool:
-    """Whether this is a file beside a work folder that has gone: of a seal that was cut off at its very end, or written
-    by what a recorded command left running."""
-    folder = path.with_name(path.stem)
+    """Whether a file beside the work folders has lost its folder.
+
+    A seal that was cut off at its end leaves one, and a recorded command whose child process still writes events.
+    """
     if path.suffix not in (layout.WORK_HEAD_SUFFIX, layout.WORK_EVENTS_SUFFIX) or not path.is_file():
         return False
+    folder = path.with_name(path.stem)
     return not folder.exists() and not durable.is_locked(work_head_path(folder))
 
 
-def _drafts(store: Path) -> Iterator[Path]:
-    """The files that were being written when their process died."""
-    own = (layout.STORE_FILE, ".gitattributes", ".gitignore")
-    yield from (path for path in _listed(store) if _drafted(path) in own)
-    yield from (path for path in _listed(store / layout.TAGS_FOLDER) if _drafted(path))
-    work = store / layout.WORK_FOLDER
-    yield from (path for path in _listed(work) if (_drafted(path) or "").endswith(layout.WORK_HEAD_SUFFIX))
-    for folder in _listed(store / layout.ATTESTATIONS_FOLDER):
-        if layout.is_run_id(folder.name):
-            yield from (
-                path for path in _listed(folder) if layout.is_run_id((_drafted(path) or "").removesuffix(".json"))
-            )
+def _find_drafts(store: Path) -> Iterator[Path]:
+    """Yield the files that were being written when their process died."""
+    yield from (path for path in _list_folder(store) if _drafted_name(path) in _STORE_FILES)
+    yield from filter(_drafted_name, _list_folder(store / layout.TAGS_FOLDER))
+    for path in _list_folder(store / layout.WORK_FOLDER):
+        if _drafted_name(path).endswith(layout.WORK_HEAD_SUFFIX):
+            yield path
+    for folder in _list_folder(store / layout.ATTESTATIONS_FOLDER):
+        for path in _list_folder(folder) if layout.is_run_id(folder.name) else ():
+            if layout.is_run_id(_drafted_name(path).removesuffix(".json")):
+                yield path
 
 
-def _drafted(path: Path) -> str | None:
-    """The name that a draft would have got; None when this is none."""
+def _drafted_name(path: Path) -> str:
+    """The name that the file would have when written; "" if it is not a draft."""
     match = _DRAFT.fullmatch(path.name)
-    return match[1] if match is not None and path.is_file() and not path.is_symlink() else None
+    return match[1] if match is not None and path.is_file() and not path.is_symlink() else ""
 
 
-def _listed(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -152,20 +131,31 @@ def _listed(folder: Path) -> list[Path]:
         raise StorageFailure(folder, error) from error
 
 
-def _run_extent(folder: Path) -> tuple[int, float] | None:
-    """The same of a work folder, with the events beside it."""
-    found, sent = _extent(folder), _extent(work_events_path(folder))
-    return found if found is None or sent is None else (found[0] + sent[0], max(found[1], sent[1]))
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """The size of files in bytes, and the time of their last write."""
+
+    size: int
+    changed: float
 
 
-def _extent(path: Path) -> tuple[int, float] | None:
-    """The size of a file, or of all files in a folder, and when the last of them was written; None when it is gone."""
+def _measure_run(folder: Path) -> _Extent | None:
+    """The extent of a work folder with the events file beside it; None when it is gone."""
+    recorded, sent = _measure(folder), _measure(work_events_path(folder))
+    if recorded is None or sent is None:
+        return recorded
+    return _Extent(recorded.size + sent.size, max(recorded.changed, sent.changed))
+
+
+def _measure(path: Path) -> _Extent | None:
+    """The extent of a file, or of all files in a folder; None when it is gone."""
     try:
-        found = [path.lstat()]
+        entries = [path.lstat()]
         if path.is_dir() and not path.is_symlink():
-            found.extend(each.lstat() for each in path.rglob("*"))
+            entries.extend(inner.lstat() for inner in path.rglob("*"))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageFailure(path, error) from error
-    return sum(each.st_size for each in found if not stat.S_ISDIR(each.st_mode)), max(each.st_mtime for each in found)
+    size = sum(entry.st_size for entry in entries if not stat.S_ISDIR(entry.st_mode))
+    return _Extent(size, max(entry.st_mtime for entry in entries))

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from exprec.cli.output.garbage import age_text, leftover_lines, size_text
-from exprec.recorder.store.garbage import Leftover
+from exprec.cli.output.garbage import age_text, orphan_lines, size_text
+from exprec.recorder.query import OrphanRow
+from exprec.recorder.store.garbage import Orphan
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.cli import completed_values, exprec
@@ -154,11 +155,11 @@ def test_sizes_and_ages_in_words() -> None:
 
 def test_names_are_harmless_and_aligned() -> None:
     found = [
-        Leftover(Path(".work/1"), 1, 0.0, is_run=True, experiment="決済\x1b[2J"),
-        Leftover(Path(".work/2"), 1, 0.0, is_run=True, experiment=""),
-        Leftover(Path("tags/.a\x1b.0123abcd"), 1, 0.0),
+        OrphanRow(Orphan(Path(".work/1"), 1, 0.0, is_run=True), experiment="決済\x1b[2J"),
+        OrphanRow(Orphan(Path(".work/2"), 1, 0.0, is_run=True)),
+        OrphanRow(Orphan(Path("tags/.a\x1b.0123abcd"), 1, 0.0)),
     ]
-    header, one, two, file = leftover_lines(found, lambda _: 0.0)
+    header, one, two, file = orphan_lines(found, lambda _: 0.0)
     assert "決済\\x1b[2J" in one
     assert "–" in two
     assert header.index("last") == one.index("just") + 2 == two.index("just")

@@ -37,13 +37,12 @@ from exprec.recorder.payments.policy.tree import compile_policy
 from exprec.recorder.payments.scenario.scenario import compile_scenario
 from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.proposers.scripted import ScriptedProposer
-from exprec.recorder.query.listing import list_runs
+from exprec.recorder.query import list_orphans, list_runs
 from exprec.recorder.schema.display_template import Template
 from exprec.recorder.schema.event_types import EventTypes, template_of
 from exprec.recorder.sessions.command.event_channel import EventChannel
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.state.reducer import Reducer
-from exprec.recorder.store.garbage import leftovers
 from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader, MemorySink
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
@@ -403,13 +402,13 @@ def _in_store(place: Callable[[bytes], str]) -> Callable[[bytes], None]:
             store = Store(_base())
             for problem in verify_store(store):
                 assert str(problem)
-            for row in list_runs(store):
-                json.dumps(row.as_dict())
+            for run in list_runs(store):
+                json.dumps(run.as_dict())
             for reference in ("fuzz", *store.tags()):
                 with suppress(ExprecError):
                     store.resolve(reference)
-            for left in leftovers(store):
-                assert left.size >= 0
+            for row in list_orphans(store):
+                assert row.orphan.size >= 0
             for run_id in store.run_ids():
                 store.attestations(run_id)
 
@@ -424,7 +423,7 @@ def work(data: bytes) -> None:
     with _Changed(folder.with_name(f"{folder.name}.json"), head), _Changed(folder / layout.EVENTS_FILE, log):
         (folder / layout.CONFIG_FILE).write_bytes(b"{}\n")
         list_runs(Store(_base()))
-        leftovers(Store(_base()))
+        list_orphans(Store(_base()))
         assert list(verify(RunDirectory(folder)))
         _show_run(folder)
         _ask_run(folder)

@@ -62,7 +62,6 @@ WITHOUT_BORDER = {
     "recorder.fs",
     "recorder.git",
     "recorder.proposers",
-    "recorder.query",
     "recorder.replay",
     "recorder.schema",
     "recorder.sessions",

@@ -10,7 +10,7 @@ import pytest
 from exprec.cli.output.listing import listing_lines
 from exprec.recorder import events
 from exprec.recorder.errors import Damaged, InvalidInput, RunNotFound
-from exprec.recorder.query.listing import Listed, in_order, list_runs, selected, short_ids
+from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, select_rows, sort_rows
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.log import LogReader
@@ -34,8 +34,8 @@ def record(store: Store, name: str = "a", first_cost: int = 900, final_cost: int
     return sealed.run_id
 
 
-def row(run_id: str, **more: Any) -> Listed:
-    return Listed(run_id, **{"is_sealed": True, "status": "completed", **more})
+def row(run_id: str, **more: Any) -> RunRow:
+    return RunRow(run_id, **{"is_sealed": True, "status": "completed", **more})
 
 
 def cut_digits(store: Store, run_id: str, digits: int) -> None:
@@ -150,14 +150,14 @@ def test_an_empty_store_has_no_rows(store: Store) -> None:
 
 
 def test_short_ids_are_unique_and_no_shorter_than_eight_digits() -> None:
-    assert short_ids(["a" * 64]) == {"a" * 64: "a" * 8}
+    assert abbreviate_ids(["a" * 64]) == {"a" * 64: "a" * 8}
     near = ["ab" * 32, "ab" * 10 + "c" * 44, "0" * 64]
-    shorts = short_ids(near)
+    shorts = abbreviate_ids(near)
     assert shorts == {near[0]: "ab" * 10 + "a", near[1]: "ab" * 10 + "c", near[2]: "0" * 8}
-    assert short_ids([]) == {}
+    assert abbreviate_ids([]) == {}
 
 
-def ids(rows: list[Listed]) -> str:
+def ids(rows: list[RunRow]) -> str:
     return "".join(each.run_id for each in rows)
 
 
@@ -170,20 +170,20 @@ def test_the_order_is_the_same_whatever_the_input_was() -> None:
         row("w", is_sealed=False, name="x", iterations=9),
     ]
     for given in (rows, rows[::-1]):
-        assert ids(in_order(given)) == "wbacd"
-        assert ids(in_order(given, "name")) == "cbwad"
-        assert ids(in_order(given, "cost")) == "cbawd"
-        assert ids(in_order(given, "iterations")) == "bacwd"
+        assert ids(sort_rows(given)) == "wbacd"
+        assert ids(sort_rows(given, "name")) == "cbwad"
+        assert ids(sort_rows(given, "cost")) == "cbawd"
+        assert ids(sort_rows(given, "iterations")) == "bacwd"
 
 
 def test_what_is_selected() -> None:
     rows = [row("a", name="Castro two", tags=("fig-1", "old")), row("b", name="other", status="failed")]
-    assert ids(selected(rows)) == "ab"
-    assert ids(selected(rows, name="CASTRO")) == "a"
-    assert ids(selected(rows, tag="fig-*")) == "a"
-    assert ids(selected(rows, tag="fig")) == ""
-    assert ids(selected(rows, status="failed")) == "b"
-    assert ids(selected(rows, name="castro", status="failed")) == ""
+    assert ids(select_rows(rows)) == "ab"
+    assert ids(select_rows(rows, name="CASTRO")) == "a"
+    assert ids(select_rows(rows, tag="fig-*")) == "a"
+    assert ids(select_rows(rows, tag="fig")) == ""
+    assert ids(select_rows(rows, status="failed")) == "b"
+    assert ids(select_rows(rows, name="castro", status="failed")) == ""
 
 
 def test_lines_of_the_table_are_aligned_cut_and_harmless() -> None:

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder import events
-from exprec.recorder.query import listing
-from exprec.recorder.query.listing import Listed, list_runs
+from exprec.recorder.query import RunRow, list_runs, listing
+from exprec.recorder.query.index import HEAD_BYTES, NoSummary, read_summary
 from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store.index import HEAD_BYTES, NotGlimpsed, glimpse
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES, OBSERVATION
 from tests.fixtures.runs import seal
@@ -51,19 +50,19 @@ def rows(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, 
     quick = list_runs(store)
 
     def refused(*_: object) -> None:
-        raise NotGlimpsed
+        raise NoSummary
 
     with monkeypatch.context() as patched:
-        patched.setattr(listing, "glimpse", refused)
+        patched.setattr(listing, "read_summary", refused)
         careful = list_runs(store)
     return _plain(quick), _plain(careful)
 
 
-def _plain(found: list[Listed]) -> list[dict[str, Any]]:
+def _plain(found: list[RunRow]) -> list[dict[str, Any]]:
     return [{**row.as_dict(), "kind": type(row.problem)} for row in found]
 
 
-def test_a_sound_run_is_glimpsed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sound_run_takes_the_fast_path(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would take as long as reading with care, and no other test would tell."""
     run = record(store)
     record_command(store, {"exit_status": 3, "signal": None}, "x" * 200_000)
@@ -76,15 +75,15 @@ def test_a_sound_run_is_glimpsed(store: Store, monkeypatch: pytest.MonkeyPatch) 
     assert quick == careful
     (row,) = (each for each in quick if each["run_id"] == run.name)
     assert (row["recorded_at"], row["executions"], row["first_cost"]) == ("2026-01-01T00:00:00+00:00", 3, 7000)
-    monkeypatch.setattr(listing, "_read_with_care", lambda *_: pytest.fail("it was read with care"))
+    monkeypatch.setattr(listing, "_checked_fields", lambda *_: pytest.fail("it was read with care"))
     assert _plain(list_runs(store)) == quick
 
 
 def test_more_of_a_log_is_read_where_its_beginning_does_not_tell(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = record(store, "x" * HEAD_BYTES)
-    found = glimpse(str(store.path), run.name)
+    found = read_summary(str(store.path), run.name)
     assert found.is_cut
-    with pytest.raises(NotGlimpsed):
+    with pytest.raises(NoSummary):
         list(found.entries())
     quick, careful = rows(store, monkeypatch)
     assert quick == careful

@@ -10,16 +10,15 @@ import pytest
 
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.fs import durable
-from exprec.recorder.store import garbage as leftovers_module
-from exprec.recorder.store.garbage import Leftover, interrupted, leftovers
+from exprec.recorder.store import garbage
+from exprec.recorder.store.garbage import Orphan, find_orphans, interrupted_run
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
-from tests.fixtures.events import EXCHANGE
 from tests.fixtures.files import names_below
 
 
-def _only(store: Store) -> Leftover:
-    (found,) = leftovers(store)
+def _only(store: Store) -> Orphan:
+    (found,) = find_orphans(store)
     return found
 
 
@@ -27,28 +26,14 @@ def test_an_interrupted_run_is_found_with_what_was_recorded(store: Store) -> Non
     before = names_below(store.path)
     work = runs.interrupted(store)
     found = _only(store)
-    assert (found.path, found.is_run, found.experiment) == (work, True, "two banks")
-    assert (found.iterations, found.events, found.exchanges) == (1, 2, 0)
+    assert (found.path, found.is_run) == (work, True)
     assert found.size == sum(path.stat().st_size for path in work.iterdir())
     assert found.changed == max(path.stat().st_mtime for path in [work, *work.iterdir()])
     assert not found.may_begin
     assert found.remove()
     assert names_below(store.path) == before
-    assert leftovers(store) == []
+    assert find_orphans(store) == []
     assert not found.remove(), "it is gone"
-
-
-def test_answers_of_a_model_are_counted_up_to_a_damage(store: Store) -> None:
-    provider = runs.begin(store)
-    for _ in range(3):
-        provider.record_exchange(EXCHANGE)
-    provider.close()
-    assert _only(store).exchanges == 3
-    exchanges = runs.work_folder(provider, store) / "exchanges.jsonl"
-    exchanges.write_bytes(exchanges.read_bytes().replace(b'"index":2', b'"index":7'))
-    found = _only(store)
-    assert found.exchanges == 2
-    assert found.remove()
 
 
 def test_a_sealed_run_is_none_of_it(store: Store) -> None:
@@ -56,13 +41,13 @@ def test_a_sealed_run_is_none_of_it(store: Store) -> None:
     store.tag("best", sealed.run_id)
     (store.path / "notes").mkdir()
     (store.path / ".mine.deadbeef").write_bytes(b"")
-    assert leftovers(store) == []
+    assert find_orphans(store) == []
 
 
 def test_a_run_in_progress_is_none_of_it(store: Store) -> None:
     provider = runs.begin(store)
-    assert leftovers(store) == []
-    assert interrupted(runs.work_folder(provider, store)) is None
+    assert find_orphans(store) == []
+    assert interrupted_run(runs.work_folder(provider, store)) is None
     provider.close()
     assert _only(store).path == runs.work_folder(provider, store)
 
@@ -102,7 +87,7 @@ def test_half_of_a_beginning_or_of_a_seal_is_found(store: Store) -> None:
     (work / "0000000000000002").mkdir()
     (work / "0000000000000002.json").write_bytes(b"")
     (work / "0000000000000003.json").write_bytes(b"{}")
-    found = leftovers(store)
+    found = find_orphans(store)
     assert [(each.name, each.is_run) for each in found] == [
         ("0000000000000001", True),
         ("0000000000000002", True),
@@ -133,7 +118,7 @@ def test_drafts_of_files_are_found(store: Store) -> None:
     ]
     for path in [*drafts, *others]:
         path.write_bytes(b"half")
-    found = leftovers(store)
+    found = find_orphans(store)
     assert {each.path for each in found} == set(drafts)
     assert all(each.may_begin and each.size == 4 for each in found)
     assert all(each.remove() for each in found)
@@ -146,7 +131,7 @@ def test_a_link_in_the_work_folder_is_removed_and_not_what_it_leads_to(store: St
     (store.path / ".work" / "link").symlink_to(tmp_path / "elsewhere")
     assert _only(store).remove()
     assert (tmp_path / "elsewhere" / "thesis.tex").exists()
-    assert leftovers(store) == []
+    assert find_orphans(store) == []
 
 
 def test_a_link_has_its_own_size(store: Store, tmp_path: Path) -> None:
@@ -158,42 +143,30 @@ def test_a_link_has_its_own_size(store: Store, tmp_path: Path) -> None:
     assert (found.size, found.changed) == (link.lstat().st_size, link.lstat().st_mtime)
 
 
-def test_iterations_are_counted_and_what_is_damaged_has_no_name(store: Store) -> None:
-    provider = runs.begin(store)
-    for number in (1, 1, 4, 9):
-        provider.record_iteration(number, {}, {}, {})
-    provider.close()
-    work = runs.work_folder(provider, store)
-    assert (_only(store).iterations, _only(store).events) == (3, 4)
-    work.with_name(f"{work.name}.json").write_text("{")
-    found = _only(store)
-    assert (found.experiment, found.iterations, found.events, found.exchanges) == ("", 0, 0, 0)
-
-
 def test_what_has_gone_since_it_was_listed_is_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = store.path / ".store.json.0123abcd"
     draft.write_text("half")
     found = _only(store)
     draft.unlink()
     assert not found.remove()
-    monkeypatch.setattr(leftovers_module, "_drafts", lambda _: iter([draft]))
-    assert leftovers(store) == []
+    monkeypatch.setattr(garbage, "_find_drafts", lambda _: iter([draft]))
+    assert find_orphans(store) == []
 
 
 def test_what_cannot_be_looked_at_is_a_failure_of_storage(store: Store) -> None:
     long = store.path / ("x" * 300)
     with pytest.raises(StorageFailure) as unnamed:
-        Leftover(long, 0, 0.0).remove()
+        Orphan(long, 0, 0.0).remove()
     assert unnamed.value.path == long
     tags = store.path / "tags"
     tags.symlink_to(tags)
     with pytest.raises(StorageFailure) as loop:
-        leftovers(store)
+        find_orphans(store)
     assert loop.value.path == tags
 
 
 def test_without_a_work_folder_there_is_nothing(store: Store) -> None:
     shutil.rmtree(store.path / ".work")
-    assert leftovers(store) == []
+    assert find_orphans(store) == []
     os.mkfifo(store.path / ".store.json.0123abcd")
-    assert leftovers(store) == []
+    assert find_orphans(store) == []

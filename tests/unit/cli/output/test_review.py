@@ -14,7 +14,7 @@ from exprec.cli.output.review_markdown import MAX_BYTES, review_markdown
 from exprec.recorder.diff.json_values import Difference
 from exprec.recorder.diff.result import Comparison, Listed, Side
 from exprec.recorder.errors import Problem
-from exprec.recorder.query import listing
+from exprec.recorder.query import RunRow
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 TEXTS = st.text(max_size=30)
@@ -26,7 +26,7 @@ def _id(number: int) -> str:
 
 
 def _run(number: int, name: str = "game", *, problems: int = 0) -> ReviewedRun:
-    row = listing.Listed(_id(number), True, _id(number)[-8:], name, status="completed", mode="bootstrap", executions=1)
+    row = RunRow(_id(number), True, _id(number)[-8:], name, status="completed", mode="bootstrap", executions=1)
     found = tuple(Problem((), f"is wrong in way {each}", source=f"HEAD:runs/{number}/x") for each in range(problems))
     return ReviewedRun(row, found, problems, ("events.jsonl",))
 

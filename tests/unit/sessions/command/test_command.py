@@ -12,7 +12,7 @@ import pytest
 from exprec.recorder.errors import InvalidInput
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command, Input
-from exprec.recorder.store.garbage import leftovers
+from exprec.recorder.store.garbage import find_orphans
 from exprec.recorder.store.run_directory import work_events_path
 from exprec.recorder.store.store import Store
 
@@ -74,13 +74,13 @@ def test_a_crash_leaves_the_events_and_gc_removes_them(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     recording = store.begin("n", "command", {})
     work_events_path(recording.folder).write_bytes(b"12345")
-    assert leftovers(store) == [], "it is in progress"
+    assert find_orphans(store) == [], "it is in progress"
     recording.close()
-    (found,) = leftovers(store)
+    (found,) = find_orphans(store)
     assert found.size == 5 + sum(path.stat().st_size for path in recording.folder.iterdir())
     work_events_path(recording.folder).write_bytes(b"123456")
     assert not found.remove(), "something was sent since"
-    (found,) = leftovers(store)
+    (found,) = find_orphans(store)
     assert found.remove()
     assert not list((store.path / ".work").iterdir())
 
@@ -91,6 +91,6 @@ def test_events_that_were_sent_after_the_seal(tmp_path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"late")
     os.utime(path, (time.time() - 7200,) * 2)
-    (found,) = leftovers(store)
+    (found,) = find_orphans(store)
     assert (found.path, found.is_run, found.size) == (path, False, 4)
     assert found.remove()
