@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.fixtures.cli import CallResult
 from tests.fixtures.json_server import JsonServer
 from tests.fixtures.paths import ROOT
 
@@ -31,17 +32,7 @@ class Moment:
     """Whether calls count too after which the disk is as it was."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What came of a call."""
-
-    code: int
-    """As `subprocess` has it: -9 where it was killed."""
-    stdout: bytes
-    stderr: bytes
-
-
-def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> Ended:
+def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> CallResult:
     """Call the command in a folder, and kill it at a moment, unless it ends before."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         streams = [f"{name}/{stream}" for stream in ("in", "out", "err")]
@@ -49,7 +40,7 @@ def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> Ended:
             Path(stream).touch()
         asked = {"words": words, "folder": str(folder), "streams": streams, "moment": vars(moment)}
         code = _server().ask(asked)
-        return Ended(code, *(Path(stream).read_bytes() for stream in streams[1:]))
+        return CallResult(words, code, *(Path(stream).read_bytes() for stream in streams[1:]))
 
 
 @cache

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.fixtures.cli import inherited_environment
+from tests.fixtures.cli import CallResult, inherited_environment
 from tests.fixtures.json_server import JsonServer
 from tests.fixtures.paths import ROOT
 
@@ -34,30 +34,15 @@ _WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Called:
-    """What came of one call."""
-
-    words: tuple[str, ...]
-    code: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def said(self) -> str:
-        """All of it, for the message of a test that fails."""
-        return f"{self.words} ended with {self.code}\n{self.stdout[:3000]!r}\n{self.stderr[:3000]!r}"
-
-
-@dataclass(frozen=True)
 class Batch:
     """What came of calls in one process, its largest size in bytes and its CPU time in seconds."""
 
-    calls: tuple[Called, ...]
+    calls: tuple[CallResult, ...]
     peak_bytes: int
     seconds: float
 
 
-def called(
+def run_limited(
     *calls: Sequence[str | Path],
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
@@ -92,7 +77,7 @@ def called(
         streams = [
             [(folder / f"{number}.{each}").read_bytes() for each in ("out", "err")] for number in range(len(listed))
         ]
-    done = tuple(Called(words, code, *each) for words, code, each in zip(listed, codes, streams, strict=False))
+    done = tuple(CallResult(words, code, *each) for words, code, each in zip(listed, codes, streams, strict=False))
     if len(codes) < len(listed):
         words, (_, errors) = listed[len(codes)], streams[len(codes)]
         raise AssertionError(f"{words} did not end by itself: {ended['status']}\n{errors!r}")
@@ -100,15 +85,15 @@ def called(
     return Batch(done, ended["peak_bytes"], ended["seconds"])
 
 
-def harmless(done: Called) -> None:
+def assert_harmless(done: CallResult) -> None:
     """That a call ended as it says it may, without a traceback, and wrote nothing that a terminal would obey."""
-    assert b"Traceback" not in done.stderr, done.said
-    assert done.code in (0, 1, 2, 3, 4, 5, 6), done.said
+    assert b"Traceback" not in done.stderr, done.report
+    assert done.code in (0, 1, 2, 3, 4, 5, 6), done.report
     if done.code not in (0, 1):
-        assert done.stderr.strip() or done.stdout.strip(), done.said
+        assert done.stderr.strip() or done.stdout.strip(), done.report
     for stream in (done.stdout, done.stderr):
         obeyed = {char for char in stream.decode("utf-8") if _is_obeyed(char)}
-        assert not obeyed, f"{obeyed!a} in what {done.said}"
+        assert not obeyed, f"{obeyed!a} in what {done.report}"
 
 
 def _is_obeyed(char: str) -> bool:

@@ -27,6 +27,7 @@ from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fault.syscalls import Call, watched
+from tests.fixtures.cli import CallResult
 from tests.fixtures.experiments import answer, experiment
 
 ALL = os.environ.get("EXPREC_FAULTS") == "all"
@@ -46,21 +47,7 @@ _COMMAND = (
 )
 
 
-@dataclass(frozen=True)
-class Called:
-    """What came of a call of the command."""
-
-    code: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def said(self) -> str:
-        """All of it, for the message of a test that fails."""
-        return f"exit code {self.code}\n{self.stdout.decode()}\n{self.stderr.decode()}"
-
-
-def called(*words: str, cwd: Path) -> Called:
+def run_in_process(*words: str, cwd: Path) -> CallResult:
     """Call the command in this process; what is no exit on purpose is raised here."""
     code: object = 0
     with contextlib.chdir(cwd), apart_from_the_machine(), _stream() as out, _stream() as err:
@@ -74,8 +61,8 @@ def called(*words: str, cwd: Path) -> Called:
         err.flush()
         streams = [_content(out), _content(err)]
     assert code is None or isinstance(code, int)
-    done = Called(code or 0, *streams)
-    assert b"Traceback" not in done.stderr, done.said
+    done = CallResult(words, code or 0, *streams)
+    assert b"Traceback" not in done.stderr, done.report
     return done
 
 
@@ -134,8 +121,8 @@ def calls_of(stage: Stage, folder: Path) -> list[Call]:
     calls: list[Call] = []
     stage.copied(folder)
     with watched(folder, calls.append):
-        done = called(*stage.words, cwd=folder)
-    assert done.code == 0, done.said
+        done = run_in_process(*stage.words, cwd=folder)
+    assert done.code == 0, done.report
     shutil.rmtree(folder)
     return calls
 
@@ -250,9 +237,9 @@ def _half_a_run(run: Path, store: Path, study: Path) -> None:
     (store / "..gitignore.00000000").write_bytes(b"")
 
 
-def _fine(*words: str, cwd: Path) -> Called:
-    done = called(*words, cwd=cwd)
-    assert done.code == 0, done.said
+def _fine(*words: str, cwd: Path) -> CallResult:
+    done = run_in_process(*words, cwd=cwd)
+    assert done.code == 0, done.report
     return done
 
 
@@ -281,9 +268,9 @@ def recovers(place: Path, stage: Stage, shown: bytes = b"", kept: bytes = b"") -
     _RECOVERED.add(state)
     resumed = _goes_on(place, stage, works)
     if not resumed:
-        again = called(*stage.words, cwd=place)
+        again = run_in_process(*stage.words, cwd=place)
         gone = stage.words[0] in ("resume", "tag") and again.code == 4
-        assert again.code == 0 or gone, again.said
+        assert again.code == 0 or gone, again.report
     if stage.address is not None:
         assert (store / stage.address).is_dir()
     with later():
@@ -342,18 +329,18 @@ def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
         folder = _work(place / "runs", name)
         if not folder.is_dir():
             continue
-        shown = called("show", "--json", name, cwd=place)
-        assert (shown.code, b"interrupted" in shown.stderr) == (0, True), shown.said
+        shown = run_in_process("show", "--json", name, cwd=place)
+        assert (shown.code, b"interrupted" in shown.stderr) == (0, True), shown.report
         assert stage.log.startswith(shown.stdout) or not stage.log
-        done = called("resume", "-q", name, cwd=place)
+        done = run_in_process("resume", "-q", name, cwd=place)
         if done.code == 0:
             sealed = sealed or done.stdout.decode().strip() == stage.address
-            assert done.stdout.decode().strip() in (stage.address, stage.can_go_on_to), done.said
+            assert done.stdout.decode().strip() in (stage.address, stage.can_go_on_to), done.report
         else:
-            assert done.code == 2, done.said
+            assert done.code == 2, done.report
             # What `gc` was removing may lack any of its files, once its log has gone.
             has_not_begun = stage.name == "gc" or b"was interrupted before its first event" in done.stderr
-            assert (has_not_begun and not shown.stdout) or b"run the command again" in done.stderr, done.said
+            assert (has_not_begun and not shown.stdout) or b"run the command again" in done.stderr, done.report
     return sealed
 
 

@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,83 +87,54 @@ def _problems(path: Path, *options: str) -> list[dict[str, Any]]:
     return problems
 
 
-def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
-    before = path.read_bytes()
-    after = change(before)
-    assert after != before, "the damage changes nothing"
-    path.write_bytes(after)
+@dataclass(frozen=True)
+class Rewrite:
+    """Damage to the bytes of a file."""
+
+    change: Callable[[bytes], bytes]
+    line: Callable[[bytes], int] | None = None
+    """The damaged line, computed from the damaged bytes."""
+    in_log_only: bool = True
+    """Whether verify can name the line only where each line is a record."""
+
+    def __call__(self, path: Path) -> int | None:
+        before = path.read_bytes()
+        after = self.change(before)
+        assert after != before, "the damage changes nothing"
+        path.write_bytes(after)
+        return None if self.line is None or (self.in_log_only and path.suffix != ".jsonl") else self.line(after)
 
 
-def _flip(position: float) -> Damage:
-    def damage(path: Path) -> int | None:
-        data = bytearray(path.read_bytes())
-        at = int(position * (len(data) - 1))
-        data[at] ^= 1
-        _rewrite(path, lambda _: bytes(data))
-        return None
-
-    return damage
+def _flip_bit(position: float, data: bytes) -> bytes:
+    at = int(position * (len(data) - 1))
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def _truncate(path: Path) -> int | None:
-    _rewrite(path, lambda data: data[:-10])
-    # The torn line is the last one.
-    return path.read_bytes().count(b"\n") + 1 if path.suffix == ".jsonl" else None
+def _edit_lines(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
+    return lambda data: b"".join(edit(data.splitlines(keepends=True)))
 
 
-def _empty(path: Path) -> int | None:
-    _rewrite(path, lambda _: b"")
-    return None
+def _first_unequal_pair(lines: list[bytes]) -> int:
+    return next(number for number in range(1, len(lines)) if lines[number] != lines[number + 1])
 
 
-def _append(path: Path) -> int | None:
-    _rewrite(path, lambda data: data + b" ")
-    return path.read_bytes().count(b"\n") + 1
+def _swap_lines(lines: list[bytes]) -> list[bytes]:
+    at = _first_unequal_pair(lines)
+    return [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
 
 
-def _append_line(path: Path) -> int | None:
-    _rewrite(path, lambda data: data + b"\n")
-    return path.read_bytes().count(b"\n")
-
-
-def _delete(path: Path) -> int | None:
-    path.unlink()
-    return None
-
-
-def _convert_line_ends(path: Path) -> int | None:
-    _rewrite(path, lambda data: data.replace(b"\n", b"\r\n"))
-    return 1
-
-
-def _swap_lines(path: Path) -> int | None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    at = next(number for number in range(1, len(lines)) if lines[number] != lines[number + 1])
-    lines[at], lines[at + 1] = lines[at + 1], lines[at]
-    _rewrite(path, lambda _: b"".join(lines))
-    return at + 1 if path.suffix == ".jsonl" else None
-
-
-def _repeat_line(path: Path) -> int | None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    _rewrite(path, lambda _: b"".join([*lines[:2], lines[1], *lines[2:]]))
-    return 3 if path.suffix == ".jsonl" else None
-
-
-def _lose_line(path: Path) -> int | None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    _rewrite(path, lambda _: b"".join([*lines[:1], *lines[2:]]))
-    return 2 if path.suffix == ".jsonl" else None
+def _swap_in(path: Path) -> int | None:
+    at = _first_unequal_pair(path.read_bytes().splitlines(keepends=True))
+    return Rewrite(_edit_lines(_swap_lines), lambda _: at + 1)(path)
 
 
 def _change_number(path: Path) -> int | None:
-    """Add 1 to the last integer and write the file as exprec would: only digests can tell."""
+    """Add 1 to the last integer and write the file as exprec does: only digests can tell."""
     indented = path.suffix == ".json"
-    values = [json.loads(path.read_bytes())] if indented else read_json_lines(path)
+    values = [read_json(path)] if indented else read_json_lines(path)
     if not any(_add_to_last_integer(value) for value in reversed(values)):
         pytest.fail(f"{path.name} has no integer")
-    _rewrite(path, lambda _: b"".join(canonical_json.encode(value, indent=indented) for value in values))
-    return None
+    return Rewrite(lambda _: b"".join(canonical_json.encode(value, indent=indented) for value in values))(path)
 
 
 def _add_to_last_integer(value: Any) -> bool:
@@ -175,70 +148,45 @@ def _add_to_last_integer(value: Any) -> bool:
     return False
 
 
-def _make_folder(path: Path) -> int | None:
+def _make_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
-    return None
 
 
-def _make_link(path: Path) -> int | None:
+def _make_link(path: Path) -> None:
     run = next((folder for folder in path.parents if (folder / "run.json").exists()), path.parent)
     path.rename(run.parent / "elsewhere")
     path.symlink_to(run.parent / "elsewhere")
-    return None
 
 
-def _nest(path: Path) -> int | None:
-    _rewrite(path, lambda data: b"[" * 100_000 + b"]" * 100_000 + b"\n" + data)
-    return 1 if path.suffix == ".jsonl" else None
-
-
-def _nest_less(path: Path) -> int | None:
-    """Deeper than exprec writes, not too deep for the parser."""
-    _rewrite(path, lambda data: b'{"a":' * 900 + b"1" + b"}" * 900 + b"\n")
-    return 1 if path.suffix == ".jsonl" else None
-
-
-def _huge_integer(path: Path) -> int | None:
-    _rewrite(path, lambda data: b'{"seq":' + b"9" * 5000 + b',"index":' + b"9" * 30 + b"}\n" + data)
-    return 1 if path.suffix == ".jsonl" else None
-
-
-def _not_utf8(path: Path) -> int | None:
-    _rewrite(path, lambda data: data.replace(b'"', b'"\xff\xfe', 1))
-    return 1 if path.suffix == ".jsonl" else None
-
-
-def _another_type(path: Path) -> int | None:
-    _rewrite(path, lambda _: b'["not", 1, {}]\n')
-    return 1 if path.suffix == ".jsonl" else None
-
-
-def _twice_the_key(path: Path) -> int | None:
-    _rewrite(path, lambda data: data.replace(b"{", b'{"zz":1,"zz":1,', 1))
-    return 1
-
+DEEP = b"[" * 100_000 + b"]" * 100_000 + b"\n"
+LESS_DEEP = b'{"a":' * 900 + b"1" + b"}" * 900 + b"\n"
+"""Deeper than exprec writes, not too deep for the parser."""
+HUGE = b'{"seq":' + b"9" * 5000 + b',"index":' + b"9" * 30 + b"}\n"
 
 DAMAGES: dict[str, Damage] = {
-    **{f"flip a bit at {position}": _flip(position) for position in (0.0, 0.1, 0.33, 0.5, 0.77, 0.9, 1.0)},
-    "truncate": _truncate,
-    "empty": _empty,
-    "append a byte": _append,
-    "append a line": _append_line,
-    "delete": _delete,
-    "convert line ends": _convert_line_ends,
-    "swap lines": _swap_lines,
-    "repeat a line": _repeat_line,
-    "lose a line": _lose_line,
+    **{
+        f"flip a bit at {position}": Rewrite(partial(_flip_bit, position))
+        for position in (0.0, 0.1, 0.33, 0.5, 0.77, 0.9, 1.0)
+    },
+    "truncate": Rewrite(lambda data: data[:-10], lambda after: after.count(b"\n") + 1),
+    "empty": Rewrite(lambda _: b""),
+    "append a byte": Rewrite(lambda data: data + b" ", lambda after: after.count(b"\n") + 1, in_log_only=False),
+    "append a line": Rewrite(lambda data: data + b"\n", lambda after: after.count(b"\n"), in_log_only=False),
+    "delete": Path.unlink,
+    "convert line ends": Rewrite(lambda data: data.replace(b"\n", b"\r\n"), lambda _: 1, in_log_only=False),
+    "swap lines": _swap_in,
+    "repeat a line": Rewrite(_edit_lines(lambda lines: [*lines[:2], lines[1], *lines[2:]]), lambda _: 3),
+    "lose a line": Rewrite(_edit_lines(lambda lines: [*lines[:1], *lines[2:]]), lambda _: 2),
     "change a number": _change_number,
     "folder in its place": _make_folder,
     "link in its place": _make_link,
-    "nest too deeply": _nest,
-    "nest deeply": _nest_less,
-    "huge integer": _huge_integer,
-    "not UTF-8": _not_utf8,
-    "another type": _another_type,
-    "key twice": _twice_the_key,
+    "nest too deeply": Rewrite(lambda data: DEEP + data, lambda _: 1),
+    "nest deeply": Rewrite(lambda _: LESS_DEEP, lambda _: 1),
+    "huge integer": Rewrite(lambda data: HUGE + data, lambda _: 1),
+    "not UTF-8": Rewrite(lambda data: data.replace(b'"', b'"\xff\xfe', 1), lambda _: 1),
+    "another type": Rewrite(lambda _: b'["not", 1, {}]\n', lambda _: 1),
+    "key twice": Rewrite(lambda data: data.replace(b"{", b'{"zz":1,"zz":1,', 1), lambda _: 1, in_log_only=False),
 }
 
 
@@ -444,7 +392,7 @@ def _change_event(run: Path, kind: str, /, **changed: Any) -> int:
     log = read_json_lines(path)
     number, event = next((i, event) for i, event in enumerate(log) if event["event_type"] == kind)
     log[number] = {**event, **changed}
-    _rewrite(path, lambda _: b"".join(map(canonical_json.encode, log)))
+    Rewrite(lambda _: b"".join(map(canonical_json.encode, log)))(path)
     return number + 1
 
 
@@ -666,7 +614,7 @@ def test_a_head_of_the_next_format_may_be_anything_else(run: Path, depth: int) -
 
 def test_damage_in_several_files_is_found_at_once(run: Path) -> None:
     for name in FILES:
-        _append(run / name)
+        DAMAGES["append a byte"](run / name)
     found = {problem["file"] for problem in _problems(run)}
     assert found == {f"{run.name}/{name}" for name in FILES}
 
@@ -689,13 +637,13 @@ def test_a_folder_that_lost_nearly_all_is_no_run_that_is_not_found(run: Path, le
 
 
 def test_a_lost_line_is_one_gap_not_many(run: Path) -> None:
-    _lose_line(run / "events.jsonl")
+    DAMAGES["lose a line"](run / "events.jsonl")
     assert len([problem for problem in _problems(run) if problem["key"] == "seq"]) == 1
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_key_that_stands_twice_is_named(run: Path, name: str) -> None:
-    line = _twice_the_key(run / name)
+    line = DAMAGES["key twice"](run / name)
     found = [
         problem for problem in _problems(run) if problem["key"] == "zz" and "'zz' stands twice" in problem["message"]
     ]
@@ -704,9 +652,9 @@ def test_a_key_that_stands_twice_is_named(run: Path, name: str) -> None:
 
 def test_a_key_that_stands_twice_is_named_wherever_it_is(run: Path) -> None:
     log = run / "events.jsonl"
-    _rewrite(log, lambda data: data.replace(b'"costs_per_agent":{', b'"costs_per_agent":{"BANK_A":1,', 1))
+    Rewrite(lambda data: data.replace(b'"costs_per_agent":{', b'"costs_per_agent":{"BANK_A":1,', 1))(log)
     head = run / "run.json"
-    _rewrite(head, lambda data: data.replace(b'    "sha256"', b'    "size": 1,\n      "sha256"', 1))
+    Rewrite(lambda data: data.replace(b'    "sha256"', b'    "size": 1,\n      "sha256"', 1))(head)
     number = next(i for i, line in enumerate(head.read_bytes().splitlines(), 1) if b'"size"' in line)
     found = [(problem["line"], problem["key"]) for problem in _problems(run) if "stands twice" in problem["message"]]
     assert found == [(number + 2, "files.config.json.size"), (2, "costs_per_agent.BANK_A")]
@@ -742,7 +690,11 @@ def _change_run(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [_flip(0.5), _truncate, _empty, _append, _convert_line_ends, _make_folder, _make_link, _not_utf8, _change_run],
+    [
+        *(DAMAGES[name] for name in ("flip a bit at 0.5", "truncate", "empty", "append a byte", "convert line ends")),
+        *(DAMAGES[name] for name in ("folder in its place", "link in its place", "not UTF-8")),
+        _change_run,
+    ],
 )
 def test_a_damaged_attestation_is_found(run: Path, damage: Callable[[Path], Any]) -> None:
     folder = run.parent / "attestations" / run.name
@@ -769,7 +721,7 @@ def test_a_fifo_does_not_block(run: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_in_a_process_of_its_own(run: Path, name: str) -> None:
-    _nest_less(run / name)
+    DAMAGES["nest deeply"](run / name)
     done = exprec("verify", run, code=1)
     assert f"{run / name}:".encode() in done.stdout
     assert b"Traceback" not in done.stderr

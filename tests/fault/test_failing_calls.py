@@ -16,10 +16,10 @@ from tests.fault.stages import (
     INTERRUPTED,
     STAGES,
     Stage,
-    called,
     calls_of,
     numbers,
     recovers,
+    run_in_process,
     staged,
 )
 from tests.fault.syscalls import SPACE, Call, Half, watched
@@ -100,20 +100,20 @@ def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call |
     stage.copied(folder)
     try:
         with watched(folder, failing):
-            done = called(*stage.words, cwd=folder)
+            done = run_in_process(*stage.words, cwd=folder)
         try:
             if failing.failed is None or failing.goes_unsaid:
-                assert done.code == 0, done.said
+                assert done.code == 0, done.report
                 assert stage.address is None or (folder / "runs" / stage.address).is_dir()
             else:
                 # Of a rerun the verdict is what was asked for.
                 is_verdict = stage.name == "rerun" and b"the attestation could not be written" in done.stderr
-                assert done.code == (0 if is_verdict else STORAGE), done.said
-                assert os.strerror(reason).encode() in done.stderr, done.said
+                assert done.code == (0 if is_verdict else STORAGE), done.report
+                assert os.strerror(reason).encode() in done.stderr, done.report
             shown = done.stdout[: done.stdout.rfind(b"\n") + 1] if stage.log else b""
             recovers(folder, stage, shown)
         except BaseException as error:
-            error.add_note(f"{stage.name}, failed at {failing.failed}: {done.said}")
+            error.add_note(f"{stage.name}, failed at {failing.failed}: {done.report}")
             raise
     finally:
         shutil.rmtree(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.stages import STAGES, Stage, called, recovers, staged
+from tests.fault.stages import STAGES, Stage, recovers, run_in_process, staged
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -57,7 +57,7 @@ def _fill(disk: Path, stage: Stage) -> int:
         here = stage.copied(disk / "here")
         used = os.statvfs(disk)
         _resize(disk, used.f_blocks - used.f_bfree + pages, "remount")
-        done = called(*stage.words, cwd=here)
+        done = run_in_process(*stage.words, cwd=here)
         _resize(disk, ENOUGH_PAGES, "remount")
         shown = done.stdout[: done.stdout.rfind(b"\n") + 1] if stage.log else b""
         # Of a rerun the verdict is what was asked for.
@@ -66,7 +66,7 @@ def _fill(disk: Path, stage: Stage) -> int:
             assert done.code == 0 or (done.code == STORAGE and FULL in done.stderr)
             recovers(here, stage, shown)
         except BaseException as error:
-            error.add_note(f"{stage.name}, with {pages} free pages: {done.said}")
+            error.add_note(f"{stage.name}, with {pages} free pages: {done.report}")
             raise
         shutil.rmtree(here)
         if does_fit:

@@ -30,7 +30,8 @@ from tests.fault.hostile import (
     with_controls,
     write,
 )
-from tests.fault.limited import CPU_SECONDS, Called, called, harmless
+from tests.fault.limited import CPU_SECONDS, assert_harmless, run_limited
+from tests.fixtures.cli import CallResult
 from tests.fixtures.files import read_json
 from tests.fixtures.terminal import run_on_terminal
 
@@ -49,12 +50,12 @@ def victim(original: Victim, tmp_path: Path) -> Victim:
     return original.copied(tmp_path / "copied")
 
 
-def _suffered(victim: Victim, calls: list[Words], **options: Any) -> list[Called]:
+def _suffered(victim: Victim, calls: list[Words], **options: Any) -> list[CallResult]:
     """Call the commands; fails where one does harm: to time, memory, the terminal, or to what lies around the store."""
     before = victim.snapshot()
-    done = called(*calls, cwd=victim.folder, **options).calls
+    done = run_limited(*calls, cwd=victim.folder, **options).calls
     for each in done:
-        harmless(each)
+        assert_harmless(each)
     assert victim.snapshot() == before, "something was written outside of the store, or to a run"
     return list(done)
 
@@ -91,13 +92,13 @@ def test_no_string_of_a_run_reaches_the_terminal_as_it_is(
     count_faults("calls on runs with control characters in a string", count)
 
 
-def _suffered_on_terminal(victim: Victim, calls: list[Words]) -> list[Called]:
+def _suffered_on_terminal(victim: Victim, calls: list[Words]) -> list[CallResult]:
     """As `_suffered`; but what a program reads is the log as it is."""
     before = victim.snapshot()
-    done = called(*calls, cwd=victim.folder).calls
+    done = run_limited(*calls, cwd=victim.folder).calls
     for each in done:
         is_log = each.words[0] == "show" and "--json" in each.words
-        harmless(Called(each.words, each.code, b"", each.stderr) if is_log else each)
+        assert_harmless(CallResult(each.words, each.code, b"", each.stderr) if is_log else each)
     assert victim.snapshot() == before
     return list(done)
 
@@ -267,7 +268,7 @@ def test_nothing_waits_for_what_is_no_file(original: Victim, tmp_path: Path, cou
         assert not any(b"the secret" in each.stdout + each.stderr for each in done), name
         if name in (*RUN_FILES, "stdout", "artifact", "artifacts"):
             verdict = next(each for each in done if each.words[0] == "verify")
-            assert verdict.code in (1, 4, 5), verdict.said
+            assert verdict.code in (1, 4, 5), verdict.report
         count += len(done)
     count_faults("calls on pipes, sockets, devices, links and folders in the place of files", count)
 
@@ -284,13 +285,13 @@ def test_folders_in_a_run_may_be_deeper_than_the_stack_of_python(victim: Victim,
         os.chdir(here)
     copied = victim.store / "copy"
     calls = victim.commands(victim.command)
-    done = called(*calls, cwd=victim.folder).calls
+    done = run_limited(*calls, cwd=victim.folder).calls
     calls = victim.commands(victim.command.rename(copied))
-    done = (*done, *called(*calls, cwd=victim.folder).calls)
+    done = (*done, *run_limited(*calls, cwd=victim.folder).calls)
     # pytest would remove them by recursion.
     subprocess.run(["rm", "-rf", str(copied)], check=True)
     for each in done:
-        harmless(each)
+        assert_harmless(each)
     count_faults("calls on deep folders", len(done))
 
 
@@ -560,11 +561,11 @@ def test_no_schema_in_a_run_does_harm(original: Victim, tmp_path: Path, count_fa
         calls = [["verify", run.name], *_sampled(victim.commands(run), 6, number)]
         done = _suffered(victim, calls, first=_AUDIT)
         is_fine = name == "event.epoch.v1" and kind in TRUE_OF_THE_EVENTS
-        assert done[0].code == (0 if is_fine else 1), done[0].said
+        assert done[0].code == (0 if is_fine else 1), done[0].report
         if kind in UNBOUNDED and name.startswith("event"):
-            assert b"is not a schema that can be used" in done[0].stdout, done[0].said
+            assert b"is not a schema that can be used" in done[0].stdout, done[0].report
         if kind in GROWING and name == "event.epoch.v99":
-            assert b"is nested 101 levels deep, and its schema can be asked about" in done[0].stdout, done[0].said
+            assert b"is nested 101 levels deep, and its schema can be asked about" in done[0].stdout, done[0].report
         count += len(done)
     count_faults("calls on runs with schemas made to harm", count)
 
@@ -611,10 +612,10 @@ def test_no_value_that_a_schema_is_asked_about_takes_long(victim: Victim, kind: 
     embedded = {**read_json(path), "event.epoch.v1": GROWING[kind]}
     path.write_bytes(json.dumps(embedded, indent=2, sort_keys=True).encode() + b"\n")
     calls = [["verify", resealed(victim.command).name]]
-    (done,) = called(*calls, cwd=victim.folder, cpu=2 + len(widest)).calls
+    (done,) = run_limited(*calls, cwd=victim.folder, cpu=2 + len(widest)).calls
     said = done.stdout.decode()
     refused = f"a: is nested {growth.greatest_depth + 1} levels deep, and its schema can be asked about"
-    assert said.count(refused) == 1, done.said
+    assert said.count(refused) == 1, done.report
     assert f"{refused} {growth.greatest_depth}: references within references multiply on each level" in said
     assert "too many values" not in said
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.killed import Moment, killed
-from tests.fault.stages import ALL, STAGES, Stage, called, calls_of, numbers, recovers, staged
+from tests.fault.stages import ALL, STAGES, Stage, calls_of, numbers, recovers, run_in_process, staged
 from tests.fault.syscalls import CHANGING, Call, watched
 
 Count = Callable[[str, int], None]
@@ -105,7 +105,7 @@ def _tell_all(folder: Path) -> None:
         here.rename(folder / "here")
         calls: list[Call] = []
         with watched(folder / "here", calls.append):
-            called(*stage.words, cwd=folder / "here")
+            run_in_process(*stage.words, cwd=folder / "here")
         (folder / "here").rename(folder / "copy")
         shutil.rmtree(folder / "copy")
         for call in calls:

@@ -81,21 +81,15 @@ Written = tuple[Path, dict[int, list[str]], dict[int, int]]
 """The store, what each writer told of, and how it ended."""
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> Written:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    tmp_path = tmp_path_factory.mktemp("written")
     # A process without threads, which can be forked.
     done = subprocess.run([sys.executable, __file__, str(tmp_path)], capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr == b"", done.stderr.decode()
     words = {number: (tmp_path / "told" / str(number)).read_text().splitlines() for number in range(WRITERS)}
     return tmp_path / "runs", words, dict(enumerate(json.loads((tmp_path / "ended").read_bytes())))
-
-
-def test_all_that_was_reported_is_there_and_nothing_else_is_sealed(written: Written) -> None:
-    _nobody_else_failed(written)
-    _every_address_that_was_reported_verifies_and_has_every_event(written)
-    _nothing_is_lost_of_those_that_were_killed(written)
-    _nothing_else_is_sealed(written)
 
 
 def _steps(run: RunDirectory) -> list[Event]:
@@ -110,7 +104,7 @@ def _address(words: list[str]) -> str | None:
     return words[-1].removeprefix("sealed ") if words and words[-1].startswith("sealed ") else None
 
 
-def _nobody_else_failed(written: Written) -> None:
+def test_only_killed_writers_fail(written: Written) -> None:
     _, words, ended = written
     for number, code in ended.items():
         # One that was through before its turn came ended well.
@@ -119,7 +113,7 @@ def _nobody_else_failed(written: Written) -> None:
     assert {number for number, code in ended.items() if code} >= ENDLESS
 
 
-def _every_address_that_was_reported_verifies_and_has_every_event(written: Written) -> None:
+def test_each_reported_run_verifies_and_has_every_event(written: Written) -> None:
     store, words, _ = written
     addresses = {number: address for number, said in words.items() if (address := _address(said))}
     assert len({addresses[number] for number in SAME}) == 1
@@ -135,7 +129,7 @@ def _every_address_that_was_reported_verifies_and_has_every_event(written: Writt
     assert len(Store(store).attestations(shared)) == len(SAME)
 
 
-def _nothing_is_lost_of_those_that_were_killed(written: Written) -> None:
+def test_no_reported_event_of_a_killed_writer_is_lost(written: Written) -> None:
     store, words, _ = written
     for number, said in words.items():
         if _address(said) is not None or not said:
@@ -153,7 +147,7 @@ def _nothing_is_lost_of_those_that_were_killed(written: Written) -> None:
         assert len(_steps(run)) >= said.count("step")
 
 
-def _nothing_else_is_sealed(written: Written) -> None:
+def test_no_other_run_is_sealed(written: Written) -> None:
     store, words, _ = written
     reported = {_address(said) for said in words.values()}
     for run in _sealed(store):

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.fault.hostile import TAG, Victim, Words, made
-from tests.fault.limited import Called, called, harmless
+from tests.fault.limited import assert_harmless, run_limited
+from tests.fixtures.cli import CallResult
 from tests.fixtures.git import git
 from tests.fixtures.paths import CASTRO
 
@@ -85,10 +86,10 @@ def _writing(victim: Victim) -> list[Words]:
     ]
 
 
-def _fails_in_words(done: Called, code: int = 6) -> None:
-    harmless(done)
-    assert done.code == code, done.said
-    assert done.stderr.startswith(b"exprec: "), done.said
+def _fails_in_words(done: CallResult, code: int = 6) -> None:
+    assert_harmless(done)
+    assert done.code == code, done.report
+    assert done.stderr.startswith(b"exprec: "), done.report
 
 
 # --- what may not be read or written ------------------------------------------------------------------
@@ -101,10 +102,10 @@ def test_a_store_that_is_read_only_is_read_and_not_written(
     before = victim.snapshot()
     subprocess.run(["chmod", "-R", "a-w,a+rX", victim.folder], check=True)
     reading, writing = _reading(victim), _writing(victim)
-    done = called(*reading, *writing, cwd=victim.folder, first=AS_ANYBODY, env={"HOME": "/nonexistent"}).calls
+    done = run_limited(*reading, *writing, cwd=victim.folder, first=AS_ANYBODY, env={"HOME": "/nonexistent"}).calls
     for each in done[: len(reading)]:
-        harmless(each)
-        assert each.code == 0, each.said
+        assert_harmless(each)
+        assert each.code == 0, each.report
     for each in done[len(reading) :]:
         _fails_in_words(each)
     subprocess.run(["chmod", "-R", "u+w", victim.folder], check=True)
@@ -139,10 +140,10 @@ def test_what_may_not_be_read_is_named(original: Victim, open_folder: Path, coun
             ["rerun", victim.experiment.name],
             ["resume", victim.work.name],
         ]
-        done = called(*calls, *_writing(victim)[2:], cwd=victim.folder, first=AS_ANYBODY).calls
+        done = run_limited(*calls, *_writing(victim)[2:], cwd=victim.folder, first=AS_ANYBODY).calls
         for each in done:
-            harmless(each)
-            assert each.code != 3, each.said
+            assert_harmless(each)
+            assert each.code != 3, each.report
         if mode == 0 and path in (victim.experiment / "events.jsonl", victim.store / "store.json", victim.store):
             _fails_in_words(done[0])
         # What may be entered or read where a file or a folder would need both is no damage.
@@ -155,12 +156,12 @@ def test_what_may_not_be_read_is_named(original: Victim, open_folder: Path, coun
 @pytest.mark.parametrize("mask", [0o077, 0o777, 0o000])
 def test_a_run_is_recorded_with_any_umask_or_not_at_all(open_folder: Path, count_faults: Count, mask: int) -> None:
     first = f"{AS_ANYBODY}os.umask({mask})\n"
-    (done,) = called(["run", "-q", str(TWO)], cwd=open_folder, first=first).calls
+    (done,) = run_limited(["run", "-q", str(TWO)], cwd=open_folder, first=first).calls
     if mask == 0o777:
         # It may not even enter the store that it makes.
         _fails_in_words(done)
     else:
-        assert done.code == 0, done.said
+        assert done.code == 0, done.report
     count_faults("runs with an umask", 1)
 
 
@@ -194,13 +195,13 @@ def test_a_store_may_have_any_name(original: Victim, tmp_path: Path, count_fault
     work = victim.work.name
     calls = [*_reading(victim), ["tag", "new", victim.experiment.name], ["run", "-q", str(TWO)]]
     calls.append(["gc", "--yes", work])
-    done = called(*calls, cwd=victim.folder, env={"EXPREC_STORE": str(moved.name)}).calls
-    by_option = called(
+    done = run_limited(*calls, cwd=victim.folder, env={"EXPREC_STORE": str(moved.name)}).calls
+    by_option = run_limited(
         ["log", f"--store={moved.name}"], ["show", f"{moved}/{victim.experiment.name}"], cwd=victim.folder
     )
     for each in (*done, *by_option.calls):
-        harmless(each)
-        assert each.code == 0, each.said
+        assert_harmless(each)
+        assert each.code == 0, each.report
     count_faults("calls on a store with an unusual name", len(done) + 2)
 
 
@@ -215,12 +216,12 @@ def test_a_store_may_lie_near_the_longest_path(original: Victim, tmp_path: Path,
         deep.mkdir(parents=True)
         last = deep / ("l" * max(1, room - len("/".join(parts)) - 2))
         calls = [["run", "-q", str(TWO)], ["log"], ["verify", "--all"], ["tag", "x", "83021"], ["show", "83021"]]
-        done = called(*calls, cwd=folder, env={"EXPREC_STORE": str(last)}).calls
+        done = run_limited(*calls, cwd=folder, env={"EXPREC_STORE": str(last)}).calls
         for each in done:
-            harmless(each)
-            assert each.code in (0, 1, 4, 5, 6), each.said
+            assert_harmless(each)
+            assert each.code in (0, 1, 4, 5, 6), each.report
         if done[0].code == 0:
-            assert [each.code for each in done] == [0] * len(done), [each.said for each in done]
+            assert [each.code for each in done] == [0] * len(done), [each.report for each in done]
         count += len(done)
     count_faults("calls on a store near the longest path", count)
 
@@ -232,8 +233,8 @@ def test_a_store_may_be_a_link_and_lie_on_another_file_system(
     (tmp_path / "link").symlink_to(victim.store)
     calls = [*_reading(victim), ["run", "-q", str(TWO)], ["rerun", "83021"], ["tag", "new", "83021"], ["gc", "--yes"]]
     calls += [["verify", str(tmp_path / "link" / victim.experiment.name)]]
-    done = called(*calls, cwd=tmp_path, env={"EXPREC_STORE": "link"}).calls
-    assert [each.code for each in done] == [0] * len(calls), [each.said for each in done if each.code]
+    done = run_limited(*calls, cwd=tmp_path, env={"EXPREC_STORE": "link"}).calls
+    assert [each.code for each in done] == [0] * len(calls), [each.report for each in done if each.code]
     count_faults("calls on a store that is a link", len(done))
 
 
@@ -258,12 +259,12 @@ def test_a_store_that_cannot_be_made_is_named(open_folder: Path, count_faults: C
     store = PARENTS[kind](open_folder)
     calls = [["run", "-q", str(TWO)], ["init"], ["log"], ["show", "abcd"], ["verify", "--all"], ["gc", "--yes"]]
     calls += [["tag", "x", "abcd"], ["tag"], ["resume", "abcd"], ["diff", "abcd", "cdef"], ["rerun", "abcd"]]
-    done = called(*calls, cwd=open_folder, env={"EXPREC_STORE": str(store)}).calls
+    done = run_limited(*calls, cwd=open_folder, env={"EXPREC_STORE": str(store)}).calls
     for each in done:
-        harmless(each)
-        assert each.code in (0, 4, 5, 6), each.said
+        assert_harmless(each)
+        assert each.code in (0, 4, 5, 6), each.report
     made_one = kind in ("missing", "a dangling link")
-    assert [each.code == 0 for each in done[:2]] == [made_one] * 2 or kind == "a dangling link", done[0].said
+    assert [each.code == 0 for each in done[:2]] == [made_one] * 2 or kind == "a dangling link", done[0].report
     assert (open_folder / "file").read_text() == "a file\n"
     count_faults("calls on a store that cannot be made", len(done))
 
@@ -285,8 +286,8 @@ def test_a_store_may_lie_in_a_worktree_of_git(original: Victim, tmp_path: Path, 
         ["verify", "--staged"],
         ["rerun", "83021"],
     ]
-    done = called(*calls, cwd=tmp_path / "tree").calls
-    assert [each.code for each in done] == [0] * len(calls), [each.said for each in done if each.code]
+    done = run_limited(*calls, cwd=tmp_path / "tree").calls
+    assert [each.code for each in done] == [0] * len(calls), [each.report for each in done if each.code]
     count_faults("calls in a worktree of git", len(done))
 
 
@@ -302,10 +303,10 @@ def test_a_stream_may_be_closed(original: Victim, tmp_path: Path, count_faults: 
     calls = [*_reading(victim), ["run", str(TWO)], ["run", "--", "true"], ["show", "none"]]
     first = CLOSED.format(("stdin", "stdout", "stderr").index(stream), stream)
     for words in calls:
-        (done,) = called(words, cwd=victim.folder, first=first).calls
+        (done,) = run_limited(words, cwd=victim.folder, first=first).calls
         if stream != "stderr":
-            harmless(done)
-        assert done.code == (4 if words == calls[-1] else 0), done.said
+            assert_harmless(done)
+        assert done.code == (4 if words == calls[-1] else 0), done.report
     assert not [path for path in victim.store.rglob("*") if path.is_file() and b"Traceback" in path.read_bytes()]
     count_faults("calls with a stream closed", len(calls))
 
@@ -320,11 +321,11 @@ def test_a_folder_may_be_gone_and_the_environment_bare(original: Victim, tmp_pat
     count = 0
     for words in calls:
         gone.mkdir(exist_ok=True)
-        (done,) = called(words, cwd=gone, first=first, env=environment).calls
-        harmless(done)
+        (done,) = run_limited(words, cwd=gone, first=first, env=environment).calls
+        assert_harmless(done)
         count += 1
         if words in _reading(victim):
-            assert done.code == 0, done.said
+            assert done.code == 0, done.report
     odd: list[tuple[dict[str, str], list[int]]] = [
         ({"TMPDIR": str(TWO)}, [0]),
         ({"TMPDIR": "\n"}, [0]),
@@ -334,9 +335,9 @@ def test_a_folder_may_be_gone_and_the_environment_bare(original: Victim, tmp_pat
     ]
     for number, (variables, codes) in enumerate(odd):
         folder = original.copied(tmp_path / str(number)).folder
-        found = called(["run", "-q", str(TWO)], ["log"], ["rerun", "83021"], cwd=folder, env=variables).calls
+        found = run_limited(["run", "-q", str(TWO)], ["log"], ["rerun", "83021"], cwd=folder, env=variables).calls
         for each in found:
-            harmless(each)
-            assert each.code in codes, (variables, each.said)
+            assert_harmless(each)
+            assert each.code in codes, (variables, each.report)
         count += len(found)
     count_faults("calls with a folder gone or an odd environment", count)

@@ -18,7 +18,7 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Sealed
 from exprec.recorder.verify.check import verify
 from tests.fault import limited
-from tests.fault.stages import called, later
+from tests.fault.stages import later, run_in_process
 from tests.fault.syscalls import Call, watched
 from tests.fixtures import runs
 from tests.fixtures.events import OBSERVATION
@@ -59,9 +59,9 @@ def write_at_once(store: str, *, same: bool) -> None:
 def test_64_processes_record_at_once(tmp_path: Path, count_faults: Count, same: bool) -> None:
     path = tmp_path / "runs"
     first = f"from tests.fault.test_processes import write_at_once\nwrite_at_once({str(path)!r}, same={same})"
-    (done,) = limited.called(["verify", "--all", "--store", path], cwd=tmp_path, first=first).calls
-    limited.harmless(done)
-    assert done.code == 0, done.said
+    (done,) = limited.run_limited(["verify", "--all", "--store", path], cwd=tmp_path, first=first).calls
+    limited.assert_harmless(done)
+    assert done.code == 0, done.report
     store = Store(path)
     assert len(store.run_ids()) == (1 if same else WRITERS)
     assert sum(len(store.attestations(run_id)) for run_id in store.run_ids()) == WRITERS
@@ -212,10 +212,10 @@ def test_gc_removes_nothing_that_is_alive_at_any_step_of_a_run(tmp_path: Path, c
         done: list[int] = []
 
         def run(folder: Path = folder, done: list[int] = done) -> None:
-            done.append(called("run", "-q", str(file), cwd=folder).code)
+            done.append(run_in_process("run", "-q", str(file), cwd=folder).code)
 
         def collect(folder: Path = folder, done: list[int] = done) -> None:
-            done.append(called("gc", "--yes", cwd=folder).code)
+            done.append(run_in_process("gc", "--yes", cwd=folder).code)
 
         came = _interrupting(folder, run, collect, at)
         assert set(done) == {0}
@@ -252,7 +252,7 @@ def test_gc_beside_gc(tmp_path: Path, count_faults: Count) -> None:
 
         def collect(folder: Path = folder, done: list[int] = done) -> None:
             with later():
-                done.append(called("gc", "--yes", cwd=folder).code)
+                done.append(run_in_process("gc", "--yes", cwd=folder).code)
 
         came = _interrupting(folder, collect, collect, at)
         assert set(done) == {0}
@@ -274,7 +274,7 @@ def test_a_tag_beside_a_tag(tmp_path: Path, count_faults: Count) -> None:
         done: list[int] = []
 
         def tag(run_id: str, folder: Path = folder, done: list[int] = done) -> Action:
-            return lambda: done.append(called("tag", "name", run_id, cwd=folder).code)
+            return lambda: done.append(run_in_process("tag", "name", run_id, cwd=folder).code)
 
         came = _interrupting(folder, tag(addresses[0]), tag(addresses[1]), at)
         tags = folder / "runs" / "tags"
@@ -299,14 +299,14 @@ def test_one_of_two_resumes_a_run(tmp_path: Path, count_faults: Count) -> None:
             raise KeyboardInterrupt
 
     with watched(first, stop):
-        assert called("run", "-q", str(file), cwd=first).code == 130
+        assert run_in_process("run", "-q", str(file), cwd=first).code == 130
     (name,) = Store(first / "runs").work_names()
     for at, folder in _each_place(tmp_path / "at", every=9):
         shutil.copytree(first, folder)
         done: list[tuple[int, bytes]] = []
 
         def resume(folder: Path = folder, done: list[tuple[int, bytes]] = done) -> None:
-            found = called("resume", "-q", name, cwd=folder)
+            found = run_in_process("resume", "-q", name, cwd=folder)
             done.append((found.code, found.stderr))
 
         came = _interrupting(folder, resume, resume, at)

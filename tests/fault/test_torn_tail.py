@@ -10,7 +10,7 @@ import pytest
 
 from exprec.recorder.format import layout
 from exprec.recorder.store.run_directory import RunDirectory
-from tests.fault.stages import ALL, INTERRUPTED, Stage, called, recovers, staged
+from tests.fault.stages import ALL, INTERRUPTED, Stage, recovers, run_in_process, staged
 
 TAIL = 4096
 
@@ -51,7 +51,7 @@ def test_every_whole_line_is_read_wherever_a_log_ends(
     name: str, place: Path, count_faults: Callable[[str, int], None]
 ) -> None:
     torn = _Torn(place, name)
-    work = torn.place(place / "here")
+    work = torn.place(place / f"read {name}")
     cuts = range(max(0, len(torn.data) - TAIL), len(torn.data) + 1)
     for cut in cuts:
         for has_zeros in (False, True):
@@ -81,12 +81,12 @@ def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults:
         for has_zeros in (False, True):
             here = place / "here"
             torn.write(torn.place(here), cut, has_zeros=has_zeros)
-            shown = called("show", "--json", INTERRUPTED, cwd=here)
-            assert shown.code == 0, shown.said
+            shown = run_in_process("show", "--json", INTERRUPTED, cwd=here)
+            assert shown.code == 0, shown.report
             if name == layout.EVENTS_FILE:
                 assert shown.stdout == torn.lines(cut)
                 rest = (size if has_zeros else cut) - len(shown.stdout)
-                assert (f"last line is torn ({rest} bytes)".encode() in shown.stderr) == (rest > 0), shown.said
+                assert (f"last line is torn ({rest} bytes)".encode() in shown.stderr) == (rest > 0), shown.report
             recovers(here, torn.stage)
             shutil.rmtree(here)
     count_faults("logs that end anywhere, gone on with", 2 * len(cuts))
