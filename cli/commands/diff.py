@@ -11,8 +11,8 @@ from exprec.cli.completion import complete_run
 from exprec.cli.options import color_option, json_option, pager_option, store_option
 from exprec.cli.terminal import make_console, store_path, wants_color, wants_progress
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.diff.result import Comparison
-from exprec.recorder.diff.runs import DEFAULT_LIMIT, compare_runs
+from exprec.recorder.diff import DEFAULT_LIMIT, DiffResult
+from exprec.recorder.diff import diff as compare_runs
 from exprec.recorder.store.store import find_run
 
 _DIFFERENT = 1
@@ -101,7 +101,7 @@ def diff(
         context.exit(_DIFFERENT)
 
 
-def _print(comparison: Comparison, *, stat: bool, color: str, pages: bool) -> None:
+def _print(comparison: DiffResult, *, stat: bool, color: str, pages: bool) -> None:
     if comparison.is_equal:
         return
     # Imported here because --json does not need it.
@@ -113,7 +113,7 @@ def _print(comparison: Comparison, *, stat: bool, color: str, pages: bool) -> No
         console.print_lines(comparison_lines(comparison, stat=stat))
 
 
-def _comment(comparison: Comparison) -> None:
+def _comment(comparison: DiffResult) -> None:
     """Explain on a terminal why nothing is printed."""
     if comparison.is_equal and wants_progress(shows_events=False):
         sides = " and ".join(dict.fromkeys(visible(side.short_id) for side in (comparison.old, comparison.new)))

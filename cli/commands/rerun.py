@@ -25,7 +25,7 @@ from exprec.cli.terminal import (
     wants_progress,
 )
 from exprec.recorder.diagnostics import SecretGuard, key_name, show_value, visible
-from exprec.recorder.diff.json_values import ABSENT
+from exprec.recorder.diff import ABSENT
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem, StorageFailure
 from exprec.recorder.experiment.loop import EXPERIMENT_TYPE

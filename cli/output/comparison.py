@@ -14,21 +14,7 @@ from exprec.cli.output.report import AGENT, DATA, KEY, NEW, OLD, Items, Section,
 from exprec.cli.output.series_table import change_text, figure_pair, tables
 from exprec.cli.output.values import value_pair, value_text
 from exprec.recorder.diagnostics import cut_text, key_name, text_around, visible
-from exprec.recorder.diff.json_values import Difference
-from exprec.recorder.diff.result import (
-    Comparison,
-    Divergence,
-    EventChange,
-    FileChange,
-    Hunk,
-    Listed,
-    Place,
-    PolicyChange,
-    Range,
-    Series,
-    Side,
-    TextChange,
-)
+from exprec.recorder.diff import Difference, DiffResult, result
 from exprec.recorder.display import Line, Span, count_noun
 from exprec.recorder.format import layout
 
@@ -45,7 +31,7 @@ _CUT = "*The rest of the comparison is omitted: it is too long for a comment.*\n
 _Pieces = tuple[Span, ...]
 
 
-def comparison_lines(comparison: Comparison, *, stat: bool = False) -> Iterator[Line]:
+def comparison_lines(comparison: DiffResult, *, stat: bool = False) -> Iterator[Line]:
     """The report for a terminal; with `stat` how many differences of each kind there are, in a screenful.
 
     Nothing at all if the runs are equal.
@@ -55,7 +41,7 @@ def comparison_lines(comparison: Comparison, *, stat: bool = False) -> Iterator[
         yield from report_lines(list(sections))
 
 
-def comparison_markdown(comparison: Comparison, max_bytes: int) -> str:
+def comparison_markdown(comparison: DiffResult, max_bytes: int) -> str:
     """The report as Markdown, for a comment on a change; never longer than so many bytes of UTF-8."""
     if comparison.is_equal:
         title: _Pieces = (("No differences: both are run ", ""), (comparison.old.short_id, DATA))
@@ -65,29 +51,29 @@ def comparison_markdown(comparison: Comparison, max_bytes: int) -> str:
     return report_markdown(sections, max_bytes, cut=_CUT)
 
 
-def _sections(comparison: Comparison) -> Iterator[Section]:
+def _sections(comparison: DiffResult) -> Iterator[Section]:
     """Every kind of difference that there is, in the order in which readers ask for them."""
     yield Section((), (_heads(comparison),))
     yield from _config(comparison.config)
-    if comparison.divergence is not None:
-        yield Section(_title("First divergence"), (Items(tuple(_divergence(comparison.divergence))),))
+    if comparison.log.divergence is not None:
+        yield Section(_title("First divergence"), (Items(tuple(_divergence(comparison.log.divergence))),))
     yield from _only_in(comparison)
-    yield from _series(_title("Cost in cents at the start of an iteration"), comparison.costs.items, _cost_name)
-    for name in dict.fromkeys(series.path for series in comparison.parameters.items):
-        series = [each for each in comparison.parameters.items if each.path == name]
+    yield from _series(_title("Cost in cents at the start of an iteration"), comparison.log.costs.items, _cost_name)
+    for name in dict.fromkeys(series.path for series in comparison.log.parameters.items):
+        series = [each for each in comparison.log.parameters.items if each.path == name]
         title = (key_name(name), DATA), (" at the end of an iteration (0: before the first)", "strong")
         yield from _series(title, series, _agent_name)
-    yield from _policies(comparison.policies)
-    for kind in dict.fromkeys(series.event_type for series in comparison.numbers.items):
-        series = [each for each in comparison.numbers.items if each.event_type == kind]
+    yield from _policies(comparison.log.policies)
+    for kind in dict.fromkeys(series.event_type for series in comparison.log.metrics.items):
+        series = [each for each in comparison.log.metrics.items if each.event_type == kind]
         yield from _series(((kind, DATA), (" by iteration (0: outside)", "strong")), series, _number_name)
-    yield from _texts(comparison.texts)
+    yield from _texts(comparison.exchanges.texts)
     yield from _events(comparison.events)
-    yield from _files("Output", comparison.outputs)
-    yield from _files(f"Artifacts: {count_noun(comparison.artifacts.count, 'file')}", comparison.artifacts)
+    yield from _files("Output", comparison.files.outputs)
+    yield from _files(f"Artifacts: {count_noun(comparison.files.artifacts.count, 'file')}", comparison.files.artifacts)
     if comparison.result.count:
         yield Section(_title("Result"), (Items(tuple(_result(comparison))),), _more(comparison.result))
-    if comparison.latency.calls:
+    if comparison.log.latency.calls:
         yield Section((*_title("Latency"), (_latency(comparison), "")))
     if not comparison.has_differences:
         yield Section((*_title("Bytes: "), *_bytes(comparison)))
@@ -97,28 +83,28 @@ def _title(text: str) -> _Pieces:
     return ((text, "strong"),)
 
 
-def _counts(comparison: Comparison) -> Items:
+def _counts(comparison: DiffResult) -> Items:
     """A line for each kind of difference."""
     rows: list[tuple[str, _Pieces]] = []
     plain: tuple[tuple[str, int, str], ...] = (
         ("config", comparison.config.count, "change"),
-        ("costs", _points(comparison.costs), "value"),
-        ("parameters", _points(comparison.parameters), "value"),
-        ("policies", comparison.policies.count, "change"),
-        ("numbers", _points(comparison.numbers), "value"),
-        ("model texts", comparison.texts.count, "text"),
+        ("costs", _points(comparison.log.costs), "value"),
+        ("parameters", _points(comparison.log.parameters), "value"),
+        ("policies", comparison.log.policies.count, "change"),
+        ("numbers", _points(comparison.log.metrics), "value"),
+        ("model texts", comparison.exchanges.texts.count, "text"),
         ("events", comparison.events.count, "event"),
-        ("output", comparison.outputs.count, "stream"),
-        ("artifacts", comparison.artifacts.count, "file"),
+        ("output", comparison.files.outputs.count, "stream"),
+        ("artifacts", comparison.files.artifacts.count, "file"),
         ("result", comparison.result.count, "value"),
-        ("latency", comparison.latency.calls, "call"),
+        ("latency", comparison.log.latency.calls, "call"),
     )
     rows += [(name, ((count_noun(number, noun), ""),)) for name, number, noun in plain if number]
-    if comparison.divergence is not None:
-        lines = list(_divergence(comparison.divergence))
+    if comparison.log.divergence is not None:
+        lines = list(_divergence(comparison.log.divergence))
         diverged = tuple(piece for each in lines for piece in (("; ", ""), *each))[1:]
         rows.insert(1 if comparison.config.count else 0, ("diverged", diverged))
-    for label, ranges in (("A", comparison.old_iterations), ("B", comparison.new_iterations)):
+    for label, ranges in (("A", comparison.log.old_iterations), ("B", comparison.log.new_iterations)):
         if ranges.count:
             rows.append((f"only in {label}", ((_iterations(ranges), ""),)))
     if not comparison.has_differences:
@@ -127,7 +113,7 @@ def _counts(comparison: Comparison) -> Items:
     return Items(tuple(((f"{name:<{width}}  ", "quiet"), *pieces) for name, pieces in rows))
 
 
-def _heads(comparison: Comparison) -> Items:
+def _heads(comparison: DiffResult) -> Items:
     sides = (("A", comparison.old), ("B", comparison.new))
     width = max(cell_len(visible(side.short_id)) for _, side in sides)
     names = max(cell_len(visible(cut_text(side.name, _LONGEST_NAME))) for _, side in sides)
@@ -136,7 +122,7 @@ def _heads(comparison: Comparison) -> Items:
     return Items((*lines, *([] if verdict is None else [(("B ends with ", ""), verdict)])))
 
 
-def _head(side: Side, id_width: int, name_width: int) -> Iterator[Span]:
+def _head(side: result.Side, id_width: int, name_width: int) -> Iterator[Span]:
     name = cut_text(side.name, _LONGEST_NAME)
     for text, width in ((side.short_id, id_width), (name, name_width)):
         yield text, DATA
@@ -172,13 +158,13 @@ def _verdict(old: int | None, new: int | None) -> Span | None:
     )
 
 
-def _config(config: Listed[Difference]) -> Iterator[Section]:
+def _config(config: result.Truncated[Difference]) -> Iterator[Section]:
     if config.count:
         lines = tuple(tuple(_difference(each)) for each in config.items)
         yield Section(_title(f"Config: {count_noun(config.count, 'change')}"), (Items(lines),), _more(config))
 
 
-def _divergence(divergence: Divergence) -> Iterator[_Pieces]:
+def _divergence(divergence: result.Divergence) -> Iterator[_Pieces]:
     old, new, difference = divergence.old, divergence.new, divergence.difference
     if old is not None and new is not None and difference is not None:
         sides = figure_pair(difference.old, difference.new)
@@ -191,7 +177,7 @@ def _divergence(divergence: Divergence) -> Iterator[_Pieces]:
             yield (f"{label}: ", "strong"), (f"ends before seq {other.seq}", "")
 
 
-def _event_place(place: Place) -> Iterator[Span]:
+def _event_place(place: result.EventPosition) -> Iterator[Span]:
     within = f"iteration {place.iteration}, " if place.iteration else ""
     yield f"seq {place.seq}, {within}", ""
     yield place.event_type, DATA
@@ -200,10 +186,10 @@ def _event_place(place: Place) -> Iterator[Span]:
         yield place.agent, AGENT
 
 
-def _only_in(comparison: Comparison) -> Iterator[Section]:
+def _only_in(comparison: DiffResult) -> Iterator[Section]:
     sides = (
-        ("A", comparison.old_iterations, comparison.old_exchanges),
-        ("B", comparison.new_iterations, comparison.new_exchanges),
+        ("A", comparison.log.old_iterations, comparison.exchanges.old_only),
+        ("B", comparison.log.new_iterations, comparison.exchanges.new_only),
     )
     lines = []
     for label, ranges, exchanges in sides:
@@ -215,26 +201,26 @@ def _only_in(comparison: Comparison) -> Iterator[Section]:
         yield Section(_title("Only in one run"), (Items(tuple(lines)),))
 
 
-def _iterations(ranges: Listed[Range]) -> str:
+def _iterations(ranges: result.Truncated[result.Range]) -> str:
     shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges.items)
     noun = "iteration" if ranges.count == 1 and ranges.items[0][0] == ranges.items[0][1] else "iterations"
     return f"{noun} {shown}" + (f" and {ranges.more} more ranges" if ranges.more else "")
 
 
-def _cost_name(series: Series) -> str:
+def _cost_name(series: result.Series) -> str:
     return "total" if series.agent is None else series.agent
 
 
-def _agent_name(series: Series) -> str:
+def _agent_name(series: result.Series) -> str:
     return series.agent or ""
 
 
-def _number_name(series: Series) -> str:
+def _number_name(series: result.Series) -> str:
     name = key_name(series.path)
     return name if series.agent is None else f"{series.agent} {name}"
 
 
-def _series(title: _Pieces, series: Sequence[Series], name: Callable[[Series], str]) -> Iterator[Section]:
+def _series(title: _Pieces, series: Sequence[result.Series], name: Callable[[result.Series], str]) -> Iterator[Section]:
     """A table of values by iteration, in several parts where the columns do not fit beside each other."""
     if not series:
         return
@@ -242,7 +228,7 @@ def _series(title: _Pieces, series: Sequence[Series], name: Callable[[Series], s
     yield Section(title, tables(series, name), f"and {count_noun(more, 'more value')}" if more else "")
 
 
-def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
+def _policies(policies: result.Truncated[result.PolicyChange]) -> Iterator[Section]:
     if not policies.count:
         return
     lines = tuple(
@@ -256,13 +242,13 @@ def _policies(policies: Listed[PolicyChange]) -> Iterator[Section]:
     )
 
 
-def _span(change: PolicyChange) -> str:
+def _span(change: result.PolicyChange) -> str:
     if change.first == change.last:
         return f"iteration {change.first}" if change.first else "before the first iteration"
     return f"iterations {change.first} to {change.last}"
 
 
-def _texts(texts: Listed[TextChange]) -> Iterator[Section]:
+def _texts(texts: result.Truncated[result.TextChange]) -> Iterator[Section]:
     if not texts.count:
         return
     blocks = tuple(TextDiff(_text_title(text), tuple(_hunk_lines(text.hunks))) for text in texts.items)
@@ -271,7 +257,7 @@ def _texts(texts: Listed[TextChange]) -> Iterator[Section]:
     yield Section(title, blocks, f"and {more} more" if more else "")
 
 
-def _text_title(text: TextChange) -> _Pieces:
+def _text_title(text: result.TextChange) -> _Pieces:
     repeated = f", and the same in {count_noun(text.repeated, 'later text')}" if text.repeated else ""
     what = text.field if text.role is None else f"{text.field}, {text.role}"
     return (
@@ -282,7 +268,7 @@ def _text_title(text: TextChange) -> _Pieces:
     )
 
 
-def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]:
+def _hunk_lines(hunks: Sequence[result.Hunk], most: int = _MOST_LINES) -> Iterator[str]:
     """The hunks one after the other, cut to so many lines."""
     lines = [each for hunk in hunks for each in _one_hunk(hunk)]
     yield from lines[:most]
@@ -290,7 +276,7 @@ def _hunk_lines(hunks: Sequence[Hunk], most: int = _MOST_LINES) -> Iterator[str]
         yield f"… {count_noun(len(lines) - most, 'more line')}"
 
 
-def _one_hunk(hunk: Hunk) -> Iterator[str]:
+def _one_hunk(hunk: result.Hunk) -> Iterator[str]:
     moved = "" if hunk.old_line == hunk.new_line else f" → {hunk.new_line}"
     yield f"@@ line {hunk.old_line}{moved} @@"
     yield from (f" {cut_text(text, _LONGEST_LINE)}" for text in hunk.before)
@@ -301,7 +287,7 @@ def _one_hunk(hunk: Hunk) -> Iterator[str]:
     yield from (f" {cut_text(text, _LONGEST_LINE)}" for text in hunk.after)
 
 
-def _files(title: str, changes: Listed[FileChange]) -> Iterator[Section]:
+def _files(title: str, changes: result.Truncated[result.FileChange]) -> Iterator[Section]:
     """The files that differ: first, in a line each, those without a text, then those with one."""
     if not changes.count:
         return
@@ -314,7 +300,7 @@ def _files(title: str, changes: Listed[FileChange]) -> Iterator[Section]:
     yield Section(_title(title), (*([Items(others)] if others else []), *texts), _more(changes))
 
 
-def _file(change: FileChange) -> Iterator[Span]:
+def _file(change: result.FileChange) -> Iterator[Span]:
     yield change.name, DATA
     yield "  ", ""
     if change.old_size is None or change.new_size is None:
@@ -332,12 +318,12 @@ def _file(change: FileChange) -> Iterator[Span]:
         yield ", first difference", "quiet"
 
 
-def _more_places(change: FileChange) -> Iterator[str]:
+def _more_places(change: result.FileChange) -> Iterator[str]:
     if change.hunks.more:
         yield f"… and {count_noun(change.hunks.more, 'more hunk')}"
 
 
-def _events(changes: Listed[EventChange]) -> Iterator[Section]:
+def _events(changes: result.Truncated[result.EventChange]) -> Iterator[Section]:
     if changes.count:
         lines = tuple(tuple(_event(change)) for change in changes.items)
         yield Section(
@@ -347,7 +333,7 @@ def _events(changes: Listed[EventChange]) -> Iterator[Section]:
         )
 
 
-def _event(change: EventChange) -> Iterator[Span]:
+def _event(change: result.EventChange) -> Iterator[Span]:
     yield f"iteration {change.iteration}  " if change.iteration else "", "quiet"
     yield change.event_type, DATA
     if change.agent is not None:
@@ -367,7 +353,7 @@ def _event(change: EventChange) -> Iterator[Span]:
         yield f", and {more} more", "quiet"
 
 
-def _result(comparison: Comparison) -> Iterator[_Pieces]:
+def _result(comparison: DiffResult) -> Iterator[_Pieces]:
     for path, old, new in sorted(comparison.result.items, key=lambda each: _RESULT_ORDER.get(each.path[-1], 9)):
         name = str(path[-1])
         if name in _COSTS and type(old) is int and type(new) is int:
@@ -393,15 +379,15 @@ def _came_to(result: Mapping[str, Any]) -> str:
     return cut_text(", ".join(shown), _LONGEST_RESULT)
 
 
-def _latency(comparison: Comparison) -> str:
-    latency = comparison.latency
+def _latency(comparison: DiffResult) -> str:
+    latency = comparison.log.latency
     seconds = f"{latency.old_seconds} s → {latency.new_seconds} s in total"
     return f": differs in {count_noun(latency.calls, 'call')}, {seconds}"
 
 
-def _bytes(comparison: Comparison) -> Iterator[Span]:
+def _bytes(comparison: DiffResult) -> Iterator[Span]:
     yield "contents are equal except ", ""
-    yield ", ".join(comparison.files) or layout.RUN_FILE, DATA
+    yield ", ".join(comparison.files.names) or layout.RUN_FILE, DATA
     yield "; one directory may be corrupt, check with `exprec verify`", ""
 
 
@@ -419,9 +405,9 @@ def _arrow(name: str, old: str, new: str) -> Iterator[Span]:
     yield new, NEW
 
 
-def _points(kind: Listed[Series]) -> int:
+def _points(kind: result.Truncated[result.Series]) -> int:
     return sum(series.points.count for series in kind.items)
 
 
-def _more(listed: Listed[Any]) -> str:
+def _more(listed: result.Truncated[Any]) -> str:
     return f"and {listed.more} more" if listed.more else ""

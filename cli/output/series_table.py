@@ -11,22 +11,21 @@ from typing import Any
 from exprec.cli.output.report import Figures
 from exprec.cli.output.values import value_pair
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.diff.result import Point, Series
-from exprec.recorder.diff.series import is_number
+from exprec.recorder.diff import result
 from exprec.recorder.display import cell_len, short_number
 
 _WIDTH = 96
 """Cells a table of figures may take; columns that do not fit stand in another table."""
 
 
-def tables(series: Sequence[Series], name: Callable[[Series], str]) -> tuple[Figures, ...]:
+def tables(series: Sequence[result.Series], name: Callable[[result.Series], str]) -> tuple[Figures, ...]:
     """The series as columns with their names, in several tables where they do not fit beside each other."""
     return tuple(_figures(each, name) for each in _beside(series, name))
 
 
-def _beside(series: Sequence[Series], name: Callable[[Series], str]) -> Iterator[list[Series]]:
+def _beside(series: Sequence[result.Series], name: Callable[[result.Series], str]) -> Iterator[list[result.Series]]:
     """The series in groups that fit into a table."""
-    group: list[Series] = []
+    group: list[result.Series] = []
     width = 0
     for each in series:
         column = max(cell_len(text) for text in (visible(name(each)), *_column(each.points.items))) + 2
@@ -38,7 +37,7 @@ def _beside(series: Sequence[Series], name: Callable[[Series], str]) -> Iterator
     yield group
 
 
-def _figures(series: Sequence[Series], name: Callable[[Series], str]) -> Figures:
+def _figures(series: Sequence[result.Series], name: Callable[[result.Series], str]) -> Figures:
     columns = [
         {point[:2]: text for point, text in zip(each.points.items, _column(each.points.items), strict=True)}
         for each in series
@@ -61,7 +60,7 @@ def _place_label(iteration: int, ordinal: int, last: int) -> str:
     return f"{iteration} #{ordinal + 1}" if ordinal else str(iteration)
 
 
-def _column(points: Sequence[Point]) -> list[str]:
+def _column(points: Sequence[result.Point]) -> list[str]:
     """The values of each point and the difference of numbers, below each other."""
     cells = [(*figure_pair(point.old, point.new), change_text(point.old, point.new)) for point in points]
     widths = [max(cell_len(cell[part]) for cell in cells) for part in range(3)]
@@ -73,7 +72,7 @@ def _column(points: Sequence[Point]) -> list[str]:
 
 def figure_pair(old: Any, new: Any) -> tuple[str, str]:
     """Two values of a series, numbers with as many digits as tell something, or all if they would look equal."""
-    if is_number(old) and is_number(new):
+    if result.are_numbers(old, new):
         before, after = (short_number(value) if isinstance(value, float) else str(value) for value in (old, new))
         if before != after:
             return before, after
@@ -86,7 +85,7 @@ def _right(text: str, width: int) -> str:
 
 def change_text(old: Any, new: Any) -> str:
     """The difference of two numbers with its sign; nothing where either is none."""
-    if not (is_number(old) and is_number(new)):
+    if not result.are_numbers(old, new):
         return ""
     difference = new - old
     return f"{difference:+}" if type(difference) is int else f"{difference:+.4g}"

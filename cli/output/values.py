@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from exprec.recorder.diagnostics import json_text, show_value, text_around, visible
-from exprec.recorder.diff.json_values import ABSENT
+from exprec.recorder.diff import ABSENT
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT_DIGEST = 12

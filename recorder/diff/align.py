@@ -1,229 +1,473 @@
-"""Two streams of records, each read once, to the pairs that belong together.
+"""Alignment of two streams of records: which record of the old stream belongs to which of the new one.
 
-Records belong together by iteration, key and their ordinal among those with the same key in the iteration,
-never by their position. What differs between the two of a pair is not looked at here; where the streams know of
-what they have alike, it is passed over and only counted.
+The algorithm is a full outer join by iteration, key and ordinal; the ordinal numbers the records with the same
+iteration and key in each stream. Across iterations it is a merge join: both streams are read in step, the lower
+iteration first. Within an iteration, and among the records outside iterations, it is a symmetric hash join with a
+bounded buffer. Positions do not matter, so a record that one stream alone has shifts nothing.
+
+Runs of equal records, which a stream may recognize without decoding, are not joined one by one but skipped. What
+they would have changed is the ordinals of later records, so they are counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import compress
+import math
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress, islice
 from operator import not_
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from exprec.recorder.diff.unmatched import OUTSIDE, Iteration, Key, Pair, Record
+NO_ITERATION = 0
+"""The iteration of records outside iterations; their partner may be anywhere in the other stream."""
 
-LAGGING = 16
-"""After so many meetings at the same distance two streams are taken to stay at it."""
+OLD, NEW = 0, 1
+"""The two sides."""
+
+MAX_BUFFERED_BYTES = 4 * 1024 * 1024
+"""Limit of the unmatched records of one stream; above it, the oldest are taken to have no partner."""
+
+LAG_MATCHES = 16
+"""After this many matches in a row at the same lag, one stream is taken to stay that far ahead."""
+
+Key = tuple[str | int | None, ...]
+Name = tuple[Key, int]
+"""A key and an ordinal: unique in one iteration of one stream."""
 
 
-class Parting(NamedTuple):
-    """The first two records at one position that do not belong together; a stream that ends there has none."""
+class Record(NamedTuple):
+    """An event or an exchange, with what it is aligned by: iteration and key. `size` is in bytes."""
+
+    iteration: int
+    key: Key
+    position: int
+    value: dict[str, Any]
+    size: int
+    line: bytes = b""
+
+
+class Pair(NamedTuple):
+    """Two records that belong together, equal or not."""
+
+    old: Record
+    new: Record
+    ordinal: int
+
+
+class Unmatched(NamedTuple):
+    """A record without a partner; `side` is the stream that has it.
+
+    `lacks_iteration` tells that the other stream has no record at all in this iteration.
+    """
+
+    side: int
+    record: Record
+    ordinal: int
+    lacks_iteration: bool
+
+
+class FirstDivergence(NamedTuple):
+    """The first records at the same position whose iteration or key differs; None for a stream that ends there."""
 
     old: Record | None
     new: Record | None
 
 
-class Stretch(NamedTuple):
-    """Records that come one after the other in both streams, and are equal but for their positions: the iteration,
-    the key and the line of each."""
+@dataclass(frozen=True, slots=True)
+class EqualRun:
+    """Consecutive records of both streams that are equal apart from their positions: iteration, key, line of each."""
 
     iterations: Sequence[int]
     keys: Sequence[Key]
     lines: Sequence[bytes]
 
-    def first(self, number: int) -> Stretch:
-        """The first of them, so many."""
-        return Stretch(self.iterations[:number], self.keys[:number], self.lines[:number])
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def first(self, length: int) -> EqualRun:
+        """Return the run of the first `length` records."""
+        return EqualRun(self.iterations[:length], self.keys[:length], self.lines[:length])
 
 
-class Equals(Protocol):
-    """Knows of two streams what both have next, without any of it being taken."""
+Aligned = Pair | Unmatched | EqualRun | FirstDivergence
 
-    def equal(self, most: int, least: int = 1) -> Stretch | None:
-        """What comes next in both and is equal, at most so many, and at least so many if there are; None for none."""
+
+class Cursor(Protocol):
+    """A position in a stream of records."""
+
+    def peek(self) -> Record | None:
+        """Return the next record, None at the end."""
         ...
 
-    def pass_over(self, number: int) -> None:
-        """Go on behind so many in both."""
+    def advance(self, length: int = 1) -> None:
+        """Move behind the next `length` records."""
         ...
 
-    def give_back(self, side: int, records: Sequence[Record]) -> None:
-        """Let the last records of a stream, 0 or 1, come next in it again."""
+    def rewind(self, records: Sequence[Record]) -> None:
+        """Move back to the first of these records, which are the last ones that were passed."""
         ...
 
 
-def paired(
-    old: Iterator[Record], new: Iterator[Record], equals: Equals | None = None
-) -> Iterator[Pair | Parting | Stretch]:
-    """Every record of both streams once, in pairs, in an order that does not depend on which stream is which.
+class Streams(Protocol):
+    """Two streams of records, and the runs of equal records in both."""
 
-    The streams are read in step, and no more is kept than the records of one iteration that have not met their
-    partner yet. Where the streams stop to have the same records at the same position, a Parting comes first.
-    With `equals`, what stands in a Stretch comes in no pair: it would be one of equal records.
+    @property
+    def cursors(self) -> tuple[Cursor, Cursor]:
+        """The positions in the old and the new stream."""
+        ...
+
+    def equal_run(self, limit: int, minimum: int = 1) -> EqualRun | None:
+        """Return the equal records that come next, at most `limit`; None where there are none.
+
+        If at least `minimum` are equal, at least as many are returned, however far that is to read ahead. The cursors
+        do not move.
+        """
+        ...
+
+
+class RecordCursor:
+    """A position among records that are read one by one."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = iter(records)
+        self._next: deque[Record] = deque()
+
+    def peek(self) -> Record | None:
+        if not self._next:
+            self._next.extend(islice(self._records, 1))
+        return self._next[0] if self._next else None
+
+    def advance(self, length: int = 1) -> None:
+        for _ in range(length):
+            self.peek()
+            self._next.popleft()
+
+    def rewind(self, records: Sequence[Record]) -> None:
+        self._next.extendleft(reversed(records))
+
+
+class RecordStreams:
+    """Two streams of records that are aligned one by one: no run of equal ones is recognized."""
+
+    def __init__(self, old: Iterable[Record], new: Iterable[Record]) -> None:
+        self.cursors = RecordCursor(old), RecordCursor(new)
+
+    def equal_run(self, limit: int, minimum: int = 1) -> EqualRun | None:
+        return None
+
+
+def align(streams: Streams) -> Iterator[Aligned]:
+    """Yield every record of both streams once: in a Pair, as Unmatched, or in an EqualRun.
+
+    A FirstDivergence comes at most once, before the records that it names. The order does not depend on which of
+    the streams is the old one. At most MAX_BUFFERED_BYTES of either stream are held in memory, beside what one
+    iteration has. Raises what reading the streams raises.
     """
-    return _Pairing(old, new).run(equals)
+    return _Alignment(streams).run()
 
 
-class _Pairing:
-    """Where the pairing of two streams has come to."""
+class _UnmatchedBuffer:
+    """Records of one stream whose partner has not come yet, oldest first."""
 
-    def __init__(self, old: Iterator[Record], new: Iterator[Record]) -> None:
-        self._old, self._new = old, new
-        self._outside, self._inside = Iteration(OUTSIDE), Iteration(OUTSIDE)
-        self._is_in_step = True
-        self._lag = 0
-        """How many records the old stream, or below 0 the new one, lately was ahead when partners met."""
-        self._met_at_lag = 0
+    def __init__(self) -> None:
+        self.records: dict[Name, Record] = {}
+        self.size = 0
 
-    def run(self, equals: Equals | None) -> Iterator[Pair | Parting | Stretch]:
-        left: Record | None = None
-        right: Record | None = None
-        while True:
-            if left is None and right is None and equals is not None:
-                yield from self._stretches(equals)
-            left, right = left or next(self._old, None), right or next(self._new, None)
-            if left is None and right is None:
-                break
-            if self._is_in_step and (left is None or right is None or left[:2] != right[:2]):
-                self._is_in_step = False
-                yield Parting(left, right)
-            if left is not None and right is not None and equals is not None and self._is_lagging(left, right):
-                yield from self._lagging_stretches(equals, left, right)
-                left = right = None
-                continue
-            takes_left = right is None or (left is not None and _is_due(left, right))
-            takes_right = left is None or (right is not None and _is_due(right, left))
-            yield from self._taken(
-                left if takes_left else None,
-                right if takes_right else None,
-                other_has_ended=left is None or right is None,
-            )
-            left, right = None if takes_left else left, None if takes_right else right
-        yield from self._inside.rest()
-        yield from self._outside.rest()
+    def add(self, name: Name, record: Record) -> None:
+        self.records[name] = record
+        self.size += record.size
 
-    def _taken(self, left: Record | None, right: Record | None, *, other_has_ended: bool) -> Iterator[Pair]:
-        """What comes of the records that are due, one of each stream or of one alone."""
-        first = left or right
-        assert first is not None
-        if first.iteration not in (OUTSIDE, self._inside.number):
-            yield from self._inside.rest()
-            self._inside = Iteration(first.iteration)
-        place = self._outside if first.iteration == OUTSIDE else self._inside
-        if left is not None and right is not None:
-            yield from place.both(left, right)
+    def pop(self, name: Name) -> Record:
+        record = self.records.pop(name)
+        self.size -= record.size
+        return record
+
+    def last(self, length: int) -> list[Record]:
+        return list(islice(reversed(self.records.values()), length))[::-1]
+
+
+class _Group:
+    """The hash join of the records of one iteration, or of those outside iterations."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+        self.unbalanced: set[Key] = set()
+        """The keys of which one stream has had more records than the other."""
+        self._counts: tuple[Counter[Key], Counter[Key]] = (Counter(), Counter())
+        self._buffers = _UnmatchedBuffer(), _UnmatchedBuffer()
+
+    @property
+    def has_unmatched(self) -> bool:
+        return bool(self._buffers[OLD].records or self._buffers[NEW].records)
+
+    def count(self, keys: Iterable[Key]) -> None:
+        """Count records that both streams have."""
+        added = Counter(keys)
+        for counts in self._counts:
+            counts.update(added)
+
+    def join(self, old: Record, new: Record) -> Iterator[Pair | Unmatched]:
+        """Take the next record of either stream."""
+        old_name, new_name = self._number(OLD, old), self._number(NEW, new)
+        if old_name == new_name:
+            yield Pair(old, new, old_name[1])
+            return
+        # Both are buffered before either is matched, so that exchanging the streams changes nothing.
+        self._buffers[OLD].add(old_name, old)
+        self._buffers[NEW].add(new_name, new)
+        pairs = [pair for name in (old_name, new_name) if (pair := self._match(name)) is not None]
+        yield from sorted(pairs, key=_pair_order)
+        yield from self._evict()
+
+    def join_one(self, side: int, record: Record, *, is_final: bool) -> Iterator[Pair | Unmatched]:
+        """Take the next record of one stream; with `is_final` its partner has come or never will."""
+        name = self._number(side, record)
+        self._buffers[side].add(name, record)
+        pair = self._match(name)
+        if pair is not None:
+            yield pair
+        elif is_final:
+            yield self._give_up(side, name)
         else:
-            # In an iteration, what comes by itself is what only one stream still has.
-            is_last_chance = place is self._inside or other_has_ended
-            yield from place.one(1 if left is None else 0, first, is_last_chance=is_last_chance)
+            yield from self._evict()
 
-    def _stretches(self, equals: Equals) -> Iterator[Stretch]:
-        """What both streams have next, as far as taking it record by record would come to nothing but equal pairs."""
-        most = 1
-        while (stretch := equals.equal(most)) is not None:
-            number = self._without_effect(stretch)
-            if number:
-                passed = stretch.first(number)
-                self._count(passed)
-                equals.pass_over(number)
-                yield passed
-            if number < len(stretch.keys):
+    def flush(self) -> Iterator[Unmatched]:
+        """Take the other stream to have no partners for what is buffered."""
+        rest = [self._give_up(side, name) for side in (OLD, NEW) for name in list(self._buffers[side].records)]
+        yield from sorted(rest, key=_unmatched_order)
+
+    def find_partner(self, side: int, record: Record) -> Record | None:
+        """Return the buffered record of the other stream that the next one of this stream belongs to."""
+        key = record.key
+        return self._buffers[1 - side].records.get((key, self._counts[side][key]))
+
+    def last_unmatched(self, side: int, length: int) -> list[Record]:
+        """Return the records of a stream that were buffered last, at most `length`."""
+        return self._buffers[side].last(length)
+
+    def buffer(self, side: int, record: Record) -> None:
+        """Buffer the next record of a stream without looking for its partner."""
+        self._buffers[side].add(self._number(side, record), record)
+
+    def unbuffer(self, side: int, records: Sequence[Record]) -> None:
+        """Undo `buffer` of these records, the last ones of the stream."""
+        counts = self._counts[side]
+        for record in reversed(records):
+            counts[record.key] -= 1
+            self._buffers[side].pop((record.key, counts[record.key]))
+            self._check_balance(record.key)
+
+    def free_bytes(self, side: int) -> int:
+        """Return how many more bytes of a stream can be buffered."""
+        return MAX_BUFFERED_BYTES - self._buffers[side].size
+
+    def _number(self, side: int, record: Record) -> Name:
+        key, counts = record.key, self._counts[side]
+        ordinal = counts[key]
+        counts[key] = ordinal + 1
+        self._check_balance(key)
+        return key, ordinal
+
+    def _check_balance(self, key: Key) -> None:
+        if self._counts[OLD][key] == self._counts[NEW][key]:
+            self.unbalanced.discard(key)
+        else:
+            self.unbalanced.add(key)
+
+    def _match(self, name: Name) -> Pair | None:
+        old, new = self._buffers
+        if name not in old.records or name not in new.records:
+            return None
+        return Pair(old.pop(name), new.pop(name), name[1])
+
+    def _give_up(self, side: int, name: Name) -> Unmatched:
+        return Unmatched(side, self._buffers[side].pop(name), name[1], not self._counts[1 - side])
+
+    def _evict(self) -> Iterator[Unmatched]:
+        evicted = []
+        for side, buffer in enumerate(self._buffers):
+            while buffer.size > MAX_BUFFERED_BYTES:
+                evicted.append(self._give_up(side, next(iter(buffer.records))))
+        if evicted:
+            yield from sorted(evicted, key=_unmatched_order)
+
+
+class _Alignment:
+    """The state of `align`."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._cursors = streams.cursors
+        self._outside, self._inside = _Group(NO_ITERATION), _Group(NO_ITERATION)
+        self._lag = _Lag()
+
+    def run(self) -> Iterator[Aligned]:
+        is_in_step = True
+        while True:
+            yield from self._skip_equal_runs()
+            old, new = (cursor.peek() for cursor in self._cursors)
+            if old is None and new is None:
+                break
+            if is_in_step and (old is None or new is None or old[:2] != new[:2]):
+                is_in_step = False
+                yield FirstDivergence(old, new)
+            if old is not None and new is not None and self._lag.is_steady(self._find_lag(old, new)):
+                yield from self._skip_lagging_runs()
+            else:
+                yield from self._join_next(old, new)
+        yield from self._inside.flush()
+        yield from self._outside.flush()
+
+    def _join_next(self, old: Record | None, new: Record | None) -> Iterator[Pair | Unmatched]:
+        """Take the next record of the stream whose iteration is the lower one, of both if it is the same."""
+        takes_old = new is None or (old is not None and _rank(old) <= _rank(new))
+        takes_new = old is None or (new is not None and _rank(new) <= _rank(old))
+        first = old if takes_old else new
+        assert first is not None
+        if first.iteration not in (NO_ITERATION, self._inside.iteration):
+            yield from self._inside.flush()
+            self._inside = _Group(first.iteration)
+        group = self._outside if first.iteration == NO_ITERATION else self._inside
+        for cursor in compress(self._cursors, (takes_old, takes_new)):
+            cursor.advance()
+        if takes_old and takes_new and old is not None and new is not None:
+            yield from group.join(old, new)
+        else:
+            # Within an iteration, the other stream has reached its end or a later iteration.
+            is_final = group is self._inside or old is None or new is None
+            yield from group.join_one(OLD if takes_old else NEW, first, is_final=is_final)
+
+    def _skip_equal_runs(self) -> Iterator[EqualRun]:
+        """Skip what comes next as long as joining it would yield only pairs of equal records."""
+        limit = 1
+        while (run := self._streams.equal_run(limit)) is not None:
+            length = self._skippable(run)
+            if length:
+                yield self._skip(run.first(length))
+            if length < len(run):
                 return
-            # Whatever is decoded for nothing is no more than what was passed over before.
-            most *= 2
+            # At most as much is decoded in vain as was skipped before.
+            limit *= 2
 
-    def _is_lagging(self, left: Record, right: Record) -> bool:
-        """Whether one stream now for a while was as many records ahead of the other, so that all had to wait."""
-        lag = 0
-        if self._outside.is_waiting and left.iteration == right.iteration == OUTSIDE:
-            for side, record, other in ((1, right, left), (0, left, right)):
-                partner = self._outside.partner(side, record)
-                if partner is not None:
-                    lag = (other.position - partner.position) * (1 if side else -1)
-                    break
-        self._met_at_lag = self._met_at_lag + 1 if lag == self._lag else 0
-        self._lag = lag
-        if not lag or self._met_at_lag < LAGGING:
+    def _skippable(self, run: EqualRun) -> int:
+        """Count the records at the beginning of a run that would be joined in pairs as they come, and before any
+        buffered record is given up."""
+        inside, outside = self._inside, self._outside
+        is_open = inside.has_unmatched or bool(inside.unbalanced)
+        if not (is_open or outside.unbalanced):
+            return len(run)
+        for length, (iteration, key) in enumerate(zip(run.iterations, run.keys, strict=True)):
+            if iteration == NO_ITERATION:
+                has_effect = key in outside.unbalanced
+            else:
+                has_effect = is_open and (iteration != inside.iteration or key in inside.unbalanced)
+            if has_effect:
+                return length
+        return len(run)
+
+    def _skip(self, run: EqualRun) -> EqualRun:
+        iterations, keys = run.iterations, run.keys
+        numbers = set(iterations)
+        if NO_ITERATION in numbers:
+            self._outside.count(compress(keys, map(not_, iterations)))
+        start = 0
+        if numbers - {NO_ITERATION, self._inside.iteration}:
+            iteration, start = _last_iteration(iterations)
+            self._inside = _Group(iteration)
+        if numbers != {NO_ITERATION}:
+            self._inside.count(compress(keys[start:], iterations[start:]))
+        for cursor in self._cursors:
+            cursor.advance(len(run))
+        return run
+
+    def _find_lag(self, old: Record, new: Record) -> int:
+        """Return by how many records the old stream is ahead of the new one, less than 0 if it is behind.
+
+        It is 0 unless the partner of either record, outside iterations, is buffered.
+        """
+        outside = self._outside
+        if not (outside.has_unmatched and old.iteration == new.iteration == NO_ITERATION):
+            return 0
+        if (partner := outside.find_partner(NEW, new)) is not None:
+            return old.position - partner.position
+        if (partner := outside.find_partner(OLD, old)) is not None:
+            return partner.position - new.position
+        return 0
+
+    def _skip_lagging_runs(self) -> Iterator[EqualRun]:
+        """Skip the equal runs that appear when the stream ahead is read again from its buffered records on.
+
+        The same number of records is buffered afterwards, so that the state is that of joining all of them.
+        """
+        outside, lag, side = self._outside, abs(self._lag.lag), OLD if self._lag.lag > 0 else NEW
+        cursor = self._cursors[side]
+        head, buffered = cursor.peek(), outside.last_unmatched(side, lag)
+        assert head is not None
+        if [record.position for record in buffered] != list(range(head.position - lag, head.position)):
+            return
+        outside.unbuffer(side, buffered)
+        cursor.rewind(buffered)
+        limit = minimum = 4 * lag + 1
+        while (run := self._streams.equal_run(limit, minimum)) is not None:
+            # The last of these are those to be buffered, for which there must be room.
+            length = self._skippable_outside(run) - lag
+            if length <= 0 or lag * max(map(len, run.lines)) > outside.free_bytes(side):
+                break
+            yield self._skip(run.first(length))
+            limit *= 2
+        for _ in buffered:
+            record = cursor.peek()
+            assert record is not None
+            outside.buffer(side, record)
+            cursor.advance()
+
+    def _skippable_outside(self, run: EqualRun) -> int:
+        """Count the records at the beginning of a run that are outside iterations and joined in pairs as they come."""
+        unbalanced = self._outside.unbalanced
+        for length, (iteration, key) in enumerate(zip(run.iterations, run.keys, strict=True)):
+            if iteration != NO_ITERATION or key in unbalanced:
+                return length
+        return len(run)
+
+
+class _Lag:
+    """Recognizes that one stream stays ahead of the other by the same number of records.
+
+    It does so after a record that one stream alone has outside iterations: from there on, each record of that stream
+    is buffered until the other stream has its partner, however long the streams are.
+    """
+
+    def __init__(self) -> None:
+        self.lag = 0
+        self._matches = 0
+
+    def is_steady(self, lag: int) -> bool:
+        """Observe the lag at the next records; tell whether it has been the same for LAG_MATCHES matches."""
+        self._matches = self._matches + 1 if lag == self.lag else 0
+        self.lag = lag
+        if not lag or self._matches < LAG_MATCHES:
             return False
-        # Before it is tried again, at least one pair is taken.
-        self._met_at_lag = -1
+        # Before the next attempt at least one pair is joined.
+        self._matches = -1
         return True
 
-    def _lagging_stretches(self, equals: Equals, left: Record, right: Record) -> Iterator[Stretch]:
-        """What both streams have next when those that wait are given back to the one that is ahead.
 
-        Where that comes to its end the same number waits again, of records that came later.
-        """
-        outside, lag, side = self._outside, abs(self._lag), 0 if self._lag > 0 else 1
-        heads = left, right
-        waiting = outside.last(side, lag)
-        expected = range(heads[side].position - lag, heads[side].position)
-        if [record.position for record in waiting] != list(expected):
-            waiting = []
-        outside.give_back(side, waiting)
-        equals.give_back(side, [*waiting, heads[side]])
-        equals.give_back(1 - side, [heads[1 - side]])
-        least = most = 4 * lag + 1
-        while waiting and (stretch := equals.equal(most, least)) is not None:
-            # Of these the last are those that would wait; no more may wait than there is room for.
-            passable = self._outside_without_effect(stretch)
-            if passable <= lag or lag * max(map(len, stretch.lines)) > outside.room(side):
-                break
-            passed = stretch.first(passable - lag)
-            self._count(passed)
-            equals.pass_over(passable - lag)
-            yield passed
-            most *= 2
-        for _ in waiting:
-            record = next(self._new if side else self._old)
-            outside.wait(side, outside.named(side, record), record)
-
-    def _outside_without_effect(self, stretch: Stretch) -> int:
-        """How many of these are outside of iterations, and belong together in pairs as they come."""
-        odd = self._outside.odd
-        rows = enumerate(zip(stretch.iterations, stretch.keys, strict=True))
-        return next((place for place, (number, key) in rows if number != OUTSIDE or key in odd), len(stretch.keys))
-
-    def _without_effect(self, stretch: Stretch) -> int:
-        """How many of these belong together in pairs as they come, before any that waits is told to have no partner."""
-        inside, outside = self._inside, self._outside
-        is_open = inside.is_waiting or bool(inside.odd)
-        if not (is_open or outside.odd):
-            return len(stretch.keys)
-        for number, (iteration, key) in enumerate(zip(stretch.iterations, stretch.keys, strict=True)):
-            if iteration == OUTSIDE:
-                has_effect = key in outside.odd
-            else:
-                has_effect = is_open and (iteration != inside.number or key in inside.odd)
-            if has_effect:
-                return number
-        return len(stretch.keys)
-
-    def _count(self, stretch: Stretch) -> None:
-        """Let the ordinals of later records be what they would be had these come in pairs."""
-        iterations, keys = stretch.iterations, stretch.keys
-        numbers = set(iterations)
-        if OUTSIDE in numbers:
-            self._outside.add(compress(keys, map(not_, iterations)))
-        first = 0
-        if numbers - {OUTSIDE, self._inside.number}:
-            number, first = _last_iteration(iterations)
-            self._inside = Iteration(number)
-        if numbers != {OUTSIDE}:
-            self._inside.add(compress(keys[first:], iterations[first:]))
+def _rank(record: Record) -> float:
+    """Order records by when they are due: those outside iterations first."""
+    return -math.inf if record.iteration == NO_ITERATION else record.iteration
 
 
 def _last_iteration(iterations: Sequence[int]) -> tuple[int, int]:
-    """The last of these that is one, and from where on there is no other."""
-    number = next(each for each in reversed(iterations) if each != OUTSIDE)
-    others = (place for place in reversed(range(len(iterations))) if iterations[place] not in (OUTSIDE, number))
-    return number, next(others, -1) + 1
+    """Return the last of these that is an iteration, and the index behind the last record of any other."""
+    last = next(number for number in reversed(iterations) if number != NO_ITERATION)
+    others = (index for index in reversed(range(len(iterations))) if iterations[index] not in (NO_ITERATION, last))
+    return last, next(others, -1) + 1
 
 
-def _is_due(record: Record, other: Record) -> bool:
-    """Whether a record is to be taken now: those outside of iterations first, then those of the lower iteration."""
-    if record.iteration == OUTSIDE or other.iteration == OUTSIDE:
-        return record.iteration == OUTSIDE
-    return record.iteration <= other.iteration
+def _pair_order(pair: Pair) -> tuple[int, str]:
+    return min(pair.old.position, pair.new.position), repr(pair.old.key)
+
+
+def _unmatched_order(unmatched: Unmatched) -> tuple[int, str]:
+    return unmatched.record.position, repr(unmatched.record.key)

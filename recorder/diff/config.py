@@ -1,7 +1,4 @@
-"""Two configs to their differences, in which the items of a list keep their partners when others come or go.
-
-It knows no key of a config.
-"""
+"""Structural diff of configs; list items are matched by id or name."""
 
 from __future__ import annotations
 
@@ -11,25 +8,26 @@ from typing import Any
 from exprec.recorder.diff.json_values import ABSENT, Difference, differences
 from exprec.recorder.errors import KeyPath
 
-_NAMES = ("id", "name")
+_NAME_KEYS = ("id", "name")
 
 
 def config_differences(old: Any, new: Any, path: KeyPath = ()) -> Iterator[Difference]:
-    """Every difference, each at its deepest place.
+    """Yield every difference between two configs, each at the deepest path.
 
-    Items that have an `id` or a `name` are compared, and stand in the path, by it, as long as their order is the
-    same. Of lists of another length the equal items at both ends are partners.
+    List items are matched by their `id` or `name`, which is then part of the path, if all have one and those of both
+    lists are in the same order. Otherwise they are matched by index, in lists of different length without the equal
+    items at the end.
     """
     if isinstance(old, list) and isinstance(new, list):
-        named = _by_name(old, new)
+        named = _match_by_name(old, new)
         if named is not None:
             yield from config_differences(*named, path)
             return
-        end = _shared_end(old, new) if len(old) != len(new) else 0
+        end = _count_equal_at_end(old, new) if len(old) != len(new) else 0
         old, new = old[: len(old) - end], new[: len(new) - end]
-        for position in range(max(len(old), len(new))):
-            left, right = (side[position] if position < len(side) else ABSENT for side in (old, new))
-            yield from config_differences(left, right, (*path, position))
+        for index in range(max(len(old), len(new))):
+            left, right = (side[index] if index < len(side) else ABSENT for side in (old, new))
+            yield from config_differences(left, right, (*path, index))
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from config_differences(old.get(key, ABSENT), new.get(key, ABSENT), (*path, key))
@@ -37,10 +35,10 @@ def config_differences(old: Any, new: Any, path: KeyPath = ()) -> Iterator[Diffe
         yield from differences(old, new, path)
 
 
-def _by_name(old: list[Any], new: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The items of both lists by their names; None unless each has one, and those of both are in the same order."""
-    for key in _NAMES:
-        sides = [_named(side, key) for side in (old, new)]
+def _match_by_name(old: list[Any], new: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return the items by their names; None if one has no name, or the shared names are in another order."""
+    for key in _NAME_KEYS:
+        sides = [_items_by(key, side) for side in (old, new)]
         if all(sides):
             before, after = sides
             if [name for name in before if name in after] == [name for name in after if name in before]:
@@ -48,14 +46,13 @@ def _by_name(old: list[Any], new: list[Any]) -> tuple[dict[str, Any], dict[str, 
     return None
 
 
-def _named(items: list[Any], key: str) -> dict[str, Any]:
-    """The items by the text under their key; empty unless each has one of its own."""
-    found = {item[key]: item for item in items if isinstance(item, dict) and isinstance(item.get(key), str)}
-    return found if len(found) == len(items) else {}
+def _items_by(key: str, items: list[Any]) -> dict[str, Any]:
+    """Return the items by the string under a key; nothing if one has none or two have the same."""
+    named = {item[key]: item for item in items if isinstance(item, dict) and isinstance(item.get(key), str)}
+    return named if len(named) == len(items) else {}
 
 
-def _shared_end(old: list[Any], new: list[Any]) -> int:
-    """How many items at the end are equal; those at the beginning stay out of it."""
+def _count_equal_at_end(old: list[Any], new: list[Any]) -> int:
     count = 0
     for left, right in zip(reversed(old), reversed(new), strict=False):
         if differences(left, right):

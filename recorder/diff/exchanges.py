@@ -1,6 +1,6 @@
-"""The exchanges with models in two runs to the texts that differ, in one pass over both.
+"""The differences between the exchanges of two runs with models, found in one pass over both.
 
-What an exchange has in common with its `llm_call` event (model, tokens, latency) is compared there.
+Fields that are repeated in the `llm_call` event (model, tokens, latency) are left to the comparison of events.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from exprec.recorder.diff.align import paired
-from exprec.recorder.diff.collector import Kept, weight
-from exprec.recorder.diff.json_values import Difference, differences
-from exprec.recorder.diff.result import EventChange, Listed, TextChange
-from exprec.recorder.diff.text import hunks
-from exprec.recorder.diff.unmatched import Pair, Record
+from exprec.recorder.diff.align import Pair, Record, RecordStreams, Unmatched, align
+from exprec.recorder.diff.collector import Collector, collect_differences
+from exprec.recorder.diff.json_values import differences
+from exprec.recorder.diff.result import EventChange, ExchangeDiff, TextChange, Truncated
+from exprec.recorder.diff.text import text_hunks
 
 EXCHANGE = "exchange"
-"""Stands for the type of event of an exchange."""
+"""The event type that exchanges are listed under."""
 
 _SHARED = ("index", "model", "prompt_tokens", "completion_tokens", "latency_seconds")
 _MESSAGES = "messages"
@@ -28,89 +27,89 @@ _SETTINGS = "settings"
 Exchange = dict[str, Any]
 
 
-@dataclass(slots=True)
-class _Text:
-    change: TextChange
-    repeated: int = 0
+def compare_exchanges(
+    old: Iterable[Exchange], new: Iterable[Exchange], limit: int, *, has_other_config: bool
+) -> ExchangeDiff:
+    """Return the differences between the exchanges of two runs, at most `limit` of each kind.
 
-
-class ExchangeComparison:
-    """What the exchanges of two runs differ in, once `run` has read them."""
-
-    def __init__(self, limit: int, *, has_other_config: bool) -> None:
-        """Keep `limit` differences of a kind. With another config, settings repeat what differs there."""
-        self._limit = limit
-        self._has_other_config = has_other_config
-        self._texts: Kept[_Text] = Kept(limit)
-        self._by_lines: dict[tuple[Any, ...], _Text] = {}
-        self.events: Kept[EventChange] = Kept(limit)
-        """What is no text: settings, and the roles of messages."""
-        self.only_old = self.only_new = 0
-
-    def run(self, old: Iterable[Exchange], new: Iterable[Exchange]) -> None:
-        """Read the exchanges of both to their ends. Raises what reading them raises."""
-        for found in paired(_records(old), _records(new)):
-            if isinstance(found, Pair):
-                self._take(found)
-
-    def texts(self) -> Listed[TextChange]:
-        changes = (replace(text.change, repeated=text.repeated) for text in self._texts.items)
-        return Listed(tuple(changes), self._texts.count)
-
-    def _take(self, pair: Pair) -> None:
-        old, new, ordinal, _ = pair
-        if old is None or new is None:
-            self.only_old += new is None
-            self.only_new += old is None
-        else:
-            self._compare(old, new, ordinal)
-
-    def _compare(self, old: Record, new: Record, ordinal: int) -> None:
-        for text in _changed_texts(old, new):
-            self._add_text(text)
-        ignored = (*_SHARED, *_ANSWERS, *([_SETTINGS] if self._has_other_config else []))
-        # A message that only one of them has is a text that differs, and its role is told with that.
-        shared = min(len(record.value[_MESSAGES]) for record in (old, new))
-        before, after = (
-            {key: value for key, value in record.value.items() if key not in ignored}
-            | {_MESSAGES: [{"role": message["role"]} for message in record.value[_MESSAGES][:shared]]}
-            for record in (old, new)
-        )
-        fields: Kept[Difference] = Kept(self._limit)
-        for difference in differences(before, after):
-            fields.add(difference, weight(difference))
-        if fields.count:
-            agent = str(old.key[0])
-            change = EventChange(old.iteration, EXCHANGE, agent, ordinal, old.position, new.position, fields.listed())
-            self.events.add(change, sum(map(weight, fields.items)))
-
-    def _add_text(self, text: _Changed) -> None:
-        found = hunks(text.old, text.new)
-        # Where the lines stand in the text does not matter: a prompt grows with the iterations.
-        lines = (text.field, *((hunk.old, hunk.new) for hunk in found))
-        known = self._by_lines.get(lines)
-        if known is not None:
-            known.repeated += 1
-            self._texts.count += 1
-            return
-        place = text.record
-        agent, attempt = place.key
-        change = TextChange(place.iteration, str(agent), int(attempt or 0), text.field, text.role, found)
-        added = _Text(change)
-        size = sum(len(line) for hunk in found for part in hunk[2:] for line in part)
-        if self._texts.add(added, size):
-            self._by_lines[lines] = added
+    With `has_other_config`, settings are left out: they repeat the differences between the configs. Raises what
+    reading the exchanges raises.
+    """
+    comparison = _ExchangeComparison(limit, has_other_config=has_other_config)
+    only = [0, 0]
+    for aligned in align(RecordStreams(_records(old), _records(new))):
+        if isinstance(aligned, Pair):
+            comparison.add(*aligned)
+        elif isinstance(aligned, Unmatched):
+            only[aligned.side] += 1
+    return comparison.finish(*only)
 
 
 def _records(exchanges: Iterable[Exchange]) -> Iterator[Record]:
     for exchange in exchanges:
-        # What waits for its partner is weighed by its texts: they are nearly all of it.
+        # The texts are nearly all of an exchange.
         size = sum(len(message["content"]) for message in exchange[_MESSAGES]) + len(exchange["answer"] or "")
         key = (exchange["agent_id"], exchange["attempt"])
         yield Record(exchange["iteration"], key, exchange["index"], exchange, size)
 
 
-class _Changed(NamedTuple):
+@dataclass(slots=True)
+class _RepeatedText:
+    change: TextChange
+    repeated: int = 0
+
+
+class _ExchangeComparison:
+    """The state of `compare_exchanges`."""
+
+    def __init__(self, limit: int, *, has_other_config: bool) -> None:
+        self._limit = limit
+        self._ignored = (*_SHARED, *_ANSWERS, *([_SETTINGS] if has_other_config else []))
+        self._texts: Collector[_RepeatedText] = Collector(limit)
+        self._by_lines: dict[tuple[Any, ...], _RepeatedText] = {}
+        self._settings: Collector[EventChange] = Collector(limit)
+
+    def add(self, old: Record, new: Record, ordinal: int) -> None:
+        """Compare an exchange that both runs have."""
+        for text in _changed_texts(old, new):
+            self._add_text(text)
+        # A message that one exchange alone has is a text that differs; its role is part of that.
+        shared = min(len(record.value[_MESSAGES]) for record in (old, new))
+        before, after = (self._settings_of(record, shared) for record in (old, new))
+        fields = collect_differences(differences(before, after), self._limit)
+        if fields.count:
+            agent = str(old.key[0])
+            positions = old.position, new.position
+            change = EventChange(old.iteration, EXCHANGE, agent, ordinal, *positions, fields.truncated())
+            self._settings.add(change, fields.size)
+
+    def finish(self, old_only: int, new_only: int) -> ExchangeDiff:
+        """Return the differences, with how many exchanges either run alone has."""
+        changes = (replace(text.change, repeated=text.repeated) for text in self._texts.items)
+        texts = Truncated(tuple(changes), self._texts.count)
+        return ExchangeDiff(texts, self._settings.truncated(), old_only, new_only)
+
+    def _settings_of(self, record: Record, messages: int) -> Exchange:
+        settings = {key: value for key, value in record.value.items() if key not in self._ignored}
+        return settings | {_MESSAGES: [{"role": message["role"]} for message in record.value[_MESSAGES][:messages]]}
+
+    def _add_text(self, text: _ChangedText) -> None:
+        hunks = text_hunks(text.old, text.new)
+        # Without the line numbers: a prompt grows with the iterations.
+        lines = (text.field, *((hunk.old, hunk.new) for hunk in hunks))
+        known = self._by_lines.get(lines)
+        if known is not None:
+            known.repeated += 1
+            self._texts.skip()
+            return
+        agent, attempt = text.record.key
+        change = TextChange(text.record.iteration, str(agent), int(attempt or 0), text.field, text.role, hunks)
+        added = _RepeatedText(change)
+        if self._texts.add(added, sum(hunk.size for hunk in hunks)):
+            self._by_lines[lines] = added
+
+
+class _ChangedText(NamedTuple):
     record: Record
     field: str
     role: str | None
@@ -118,13 +117,13 @@ class _Changed(NamedTuple):
     new: str | None
 
 
-def _changed_texts(old: Record, new: Record) -> Iterator[_Changed]:
+def _changed_texts(old: Record, new: Record) -> Iterator[_ChangedText]:
     before, after = old.value[_MESSAGES], new.value[_MESSAGES]
-    for position, (left, right) in enumerate(zip_longest(before, after)):
+    for index, (left, right) in enumerate(zip_longest(before, after)):
         texts = [None if message is None else message["content"] for message in (left, right)]
         if texts[0] != texts[1]:
             roles = {message["role"] for message in (left, right) if message is not None}
-            yield _Changed(old, f"{_MESSAGES}[{position}]", roles.pop() if len(roles) == 1 else None, *texts)
+            yield _ChangedText(old, f"{_MESSAGES}[{index}]", roles.pop() if len(roles) == 1 else None, *texts)
     for field in _ANSWERS:
         if old.value[field] != new.value[field]:
-            yield _Changed(old, field, None, old.value[field], new.value[field])
+            yield _ChangedText(old, field, None, old.value[field], new.value[field])

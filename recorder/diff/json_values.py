@@ -1,7 +1,4 @@
-"""Two JSON values to the list of their differences, each at the deepest place that differs.
-
-It knows nothing of what the values mean.
-"""
+"""Structural diff of JSON values."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ class _Absent:
 
 
 ABSENT = _Absent()
-"""Stands on the side of a difference that has no value there."""
+"""The side of a difference that has no value at its path."""
 
 
 class Difference(NamedTuple):
-    """One place that differs; `old` or `new` is ABSENT where only the other side has a value."""
+    """The values at one path; `old` or `new` is ABSENT if the other side alone has a value there."""
 
     path: KeyPath
     old: Any
@@ -37,45 +34,45 @@ _NESTED = (dict, list)
 def differences(
     old: Any, new: Any, path: KeyPath = (), *, are_others: Callable[[Any, Any], bool] | None = None
 ) -> list[Difference]:
-    """Every difference between two JSON values, in the order of sorted keys and of positions.
+    """Return every difference between two JSON values, each at the deepest path, ordered by key and index.
 
-    Two objects that `are_others` calls different things differ as a whole, not in their parts.
+    Two objects for which `are_others` returns True differ as a whole.
     """
-    return _found(old, new, path, are_others, [])
+    return _collect(old, new, path, are_others, [])
 
 
-def _found(
+def _collect(
     old: Any, new: Any, path: KeyPath, are_others: Callable[[Any, Any], bool] | None, found: list[Difference]
 ) -> list[Difference]:
     kind = type(old)
     if kind is not type(new):
-        # 1 and 1.0, or 1 and true, are other bytes: they differ although Python calls them equal.
+        # 1 and 1.0, or 1 and true, are equal in Python and different in JSON.
         found.append(_new_difference((path, old, new)))
     elif kind is dict and not (are_others and are_others(old, new)):
         keys = sorted(old if old.keys() == new.keys() else old.keys() | new.keys())
         for key in keys:
             left, right = old.get(key, ABSENT), new.get(key, ABSENT)
-            # Without a call for what has no parts, as nearly all of a policy.
+            # Most values are scalars: no call for them.
             if type(left) in _NESTED or type(left) is not type(right):
-                _found(left, right, (*path, key), are_others, found)
+                _collect(left, right, (*path, key), are_others, found)
             elif left != right:
                 found.append(_new_difference(((*path, key), left, right)))
     elif kind is list:
-        for position in range(max(len(old), len(new))):
-            left = old[position] if position < len(old) else ABSENT
-            right = new[position] if position < len(new) else ABSENT
-            _found(left, right, (*path, position), are_others, found)
+        for index in range(max(len(old), len(new))):
+            left = old[index] if index < len(old) else ABSENT
+            right = new[index] if index < len(new) else ABSENT
+            _collect(left, right, (*path, index), are_others, found)
     elif old != new:
         found.append(_new_difference((path, old, new)))
     return found
 
 
 def most_telling_first(found: Iterable[Difference]) -> list[Difference]:
-    """Decisions first, then numbers and names, sentences last, and what lies deep behind what does not."""
-    return sorted(found, key=_tells_little)
+    """Sort differences: decisions first, then numbers and names, sentences last; shallow before deep."""
+    return sorted(found, key=_telling_order)
 
 
-def _tells_little(difference: Difference) -> tuple[int, int]:
+def _telling_order(difference: Difference) -> tuple[int, int]:
     sides = (difference.old, difference.new)
     is_decision = all(type(side) is bool for side in sides)
     is_sentence = all(type(side) is str for side in sides) and any(" " in side for side in sides)

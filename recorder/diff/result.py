@@ -1,7 +1,4 @@
-"""What the comparison of two runs found, kind by kind, as plain values.
-
-It holds no way of finding anything, and says nothing of how it looks.
-"""
+"""The differences between two runs, as plain values."""
 
 from __future__ import annotations
 
@@ -18,8 +15,8 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed(Generic[Item]):
-    """The first differences of a kind, and how many there are in all."""
+class Truncated(Generic[Item]):
+    """The first items of a list, and how many there are in total."""
 
     items: tuple[Item, ...] = ()
     count: int = 0
@@ -48,12 +45,12 @@ class Side:
 
     @property
     def final_cost(self) -> int | None:
-        """In cents; None where the run came to none."""
+        """In cents; None if the result has none."""
         return self._integer("final_cost")
 
     @property
     def iterations(self) -> int | None:
-        """How many iterations the run says it had; None where it came to no end."""
+        """The number of iterations in the result; None if the result has none."""
         return self._integer("num_iterations")
 
     def _integer(self, key: str) -> int | None:
@@ -73,8 +70,8 @@ class Side:
         }
 
 
-class Place(NamedTuple):
-    """Where an event stands in one of the logs."""
+class EventPosition(NamedTuple):
+    """An event in one of the logs."""
 
     seq: int
     iteration: int
@@ -84,14 +81,13 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first events at which the logs part, in the order in which they were recorded.
+    """The first event, in recorded order, at which two logs diverge; None on the side of a log that ends there.
 
-    A log that ends there has none. Where both have the same kind of event, `difference` is the field
-    that tells most.
+    `difference` is the most telling one of two events of the same iteration, type and agent.
     """
 
-    old: Place | None
-    new: Place | None
+    old: EventPosition | None
+    new: EventPosition | None
     difference: Difference | None = None
 
     def as_dict(self) -> Json:
@@ -103,8 +99,10 @@ class Divergence:
 
 
 class Point(NamedTuple):
-    """Two values of a series at one iteration (0: before the first), and the how-manieth of its kind there,
-    from 0."""
+    """Two values of a series in one iteration (0: before the first).
+
+    `ordinal` numbers, from 0, the events of the same type and agent in the iteration.
+    """
 
     iteration: int
     ordinal: int
@@ -114,15 +112,12 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A value that both runs have again and again: a cost, a parameter, a number of an event of any type.
-
-    Its points are where it differs.
-    """
+    """A value that both runs have repeatedly: a cost, a policy parameter, a metric. Its points are where it differs."""
 
     event_type: str
     agent: str | None
     path: KeyPath
-    points: Listed[Point]
+    points: Truncated[Point]
 
     def as_dict(self) -> Json:
         return {
@@ -135,7 +130,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A difference of the policies in force at the end of these iterations (0: before the first)."""
+    """A difference between the current policies at the end of these iterations (0: before the first)."""
 
     agent: str
     difference: Difference
@@ -143,12 +138,12 @@ class PolicyChange:
     last: int
 
     def as_dict(self) -> Json:
-        place = {"agent": self.agent, "first_iteration": self.first, "last_iteration": self.last}
-        return place | difference_dict(self.difference)
+        span = {"agent": self.agent, "first_iteration": self.first, "last_iteration": self.last}
+        return span | difference_dict(self.difference)
 
 
 class Hunk(NamedTuple):
-    """Lines of a text that differ, with the equal lines around them. Lines are numbered from 1."""
+    """Lines of two texts that differ, with the equal line before and after them. Line numbers start at 1."""
 
     old_line: int
     new_line: int
@@ -157,13 +152,18 @@ class Hunk(NamedTuple):
     new: tuple[str, ...]
     after: tuple[str, ...]
 
+    @property
+    def size(self) -> int:
+        """In characters."""
+        return sum(len(line) for lines in self[2:] for line in lines)
+
     def as_dict(self) -> Json:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)
 class TextChange:
-    """A text that differs: a message to a model (`role` is who says it), its answer, or the error instead of one."""
+    """A text that differs: a message to a model (with its `role`), the answer, or the error in place of an answer."""
 
     iteration: int
     agent: str
@@ -172,7 +172,7 @@ class TextChange:
     role: str | None
     hunks: tuple[Hunk, ...]
     repeated: int = 0
-    """In how many later texts just the same lines differ."""
+    """In how many later texts exactly the same lines differ."""
 
     def as_dict(self) -> Json:
         return {
@@ -188,9 +188,9 @@ class TextChange:
 
 @dataclass(frozen=True, slots=True)
 class EventChange:
-    """An event that both runs have and that differs, or that one run has; its `seq` in the other is None.
+    """An event that differs, or that one run alone has: its `seq` in the other is None.
 
-    `ordinal` counts, from 0, the events of the same type and agent in the iteration.
+    `ordinal` numbers, from 0, the events of the same type and agent in the iteration.
     """
 
     iteration: int
@@ -199,7 +199,7 @@ class EventChange:
     ordinal: int
     old_seq: int | None
     new_seq: int | None
-    fields: Listed[Difference] = Listed()
+    fields: Truncated[Difference] = Truncated()
 
     def as_dict(self) -> Json:
         return {
@@ -215,10 +215,10 @@ class EventChange:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file that is not in exprec's own form, the output of a command or an artifact, and how it differs.
+    """An output stream or an artifact that differs.
 
-    A size, in bytes, is None where a run has no such file. The `hunks` are those of two texts; of large ones the
-    beginning of the first alone.
+    A size, in bytes, is None where a run has no such file. The `hunks` are those of two texts; if these are large,
+    they are the beginning of the first hunk.
     """
 
     name: str
@@ -226,7 +226,7 @@ class FileChange:
     new_size: int | None
     is_text: bool = False
     is_large: bool = False
-    hunks: Listed[Hunk] = Listed()
+    hunks: Truncated[Hunk] = Truncated()
 
     def as_dict(self) -> Json:
         return {
@@ -241,11 +241,19 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long models took, in seconds, in the calls whose latency differs."""
+    """The total latency, in seconds, of the calls in which it differs."""
 
     calls: int = 0
     old_seconds: float = 0.0
     new_seconds: float = 0.0
+
+    def plus(self, old: float, new: float) -> Latency:
+        """Return the sum with one more call."""
+        return Latency(self.calls + 1, self.old_seconds + old, self.new_seconds + new)
+
+    def rounded(self) -> Latency:
+        """Return the same in microseconds, without the noise of adding up floats."""
+        return Latency(self.calls, round(self.old_seconds, 6), round(self.new_seconds, 6))
 
     def as_dict(self) -> Json:
         return {"calls": self.calls, "old_seconds": self.old_seconds, "new_seconds": self.new_seconds}
@@ -256,103 +264,145 @@ Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two runs, and every kind of difference between them, `old` to `new`.
+class LogDiff:
+    """The differences between two logs."""
 
-    Of each kind, and of each series and event, no more than `limit` differences are listed; all are counted.
-    Swapping the runs swaps `old` and `new` and nothing else.
+    divergence: Divergence | None = None
+    """Leaves out latencies, and what `experiment_start` repeats of a config that differs."""
+    old_iterations: Truncated[Range] = Truncated()
+    """Iterations that the old run alone has; their events are not listed. `count` is of ranges."""
+    new_iterations: Truncated[Range] = Truncated()
+    costs: Truncated[Series] = Truncated()
+    """In cents, at the start of iterations: in total (the agent is None) and of each agent."""
+    metrics: Truncated[Series] = Truncated()
+    """Numeric fields of event types that are not built in."""
+    parameters: Truncated[Series] = Truncated()
+    """Parameters of the current policies at the end of iterations (0: before the first)."""
+    policies: Truncated[PolicyChange] = Truncated()
+    """The other differences between the current policies."""
+    events: Truncated[EventChange] = Truncated()
+    """Differences between events that no other field has."""
+    latency: Latency = Latency()
+
+    @property
+    def has_differences(self) -> bool:
+        return bool(
+            self.divergence
+            or self.old_iterations.count
+            or self.new_iterations.count
+            or self.costs.count
+            or self.metrics.count
+            or self.parameters.count
+            or self.policies.count
+            or self.events.count
+            or self.latency.calls
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeDiff:
+    """The differences between the exchanges of two runs with models."""
+
+    texts: Truncated[TextChange] = Truncated()
+    """`count` includes the repeated ones."""
+    settings: Truncated[EventChange] = Truncated()
+    """Whatever else differs in an exchange that both runs have: settings, and roles of messages."""
+    old_only: int = 0
+    """How many exchanges the old run alone has."""
+    new_only: int = 0
+
+    @property
+    def has_differences(self) -> bool:
+        return bool(self.texts.count or self.settings.count or self.old_only or self.new_only)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """The differences between the files of two runs."""
+
+    outputs: Truncated[FileChange] = Truncated()
+    """Of what commands wrote to stdout and stderr."""
+    artifacts: Truncated[FileChange] = Truncated()
+    names: tuple[str, ...] = ()
+    """The names of all files that differ in any byte, without `run.json`; only known of two sealed runs."""
+
+    @property
+    def has_differences(self) -> bool:
+        return bool(self.outputs.count or self.artifacts.count)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffResult:
+    """Two runs and their differences, from `old` to `new`.
+
+    Of each kind of difference, and of each series and event, at most `limit` are listed; all are counted.
+    Exchanging the runs exchanges `old` and `new` and nothing else.
     """
 
     old: Side
     new: Side
     limit: int
-    is_same_address: bool = False
-    """Whether the address alone tells that the runs are equal; no log was read then."""
-    config: Listed[Difference] = Listed()
-    divergence: Divergence | None = None
-    """Passes over what `experiment_start` repeats of the config, and over latencies."""
-    old_iterations: Listed[Range] = Listed()
-    """Iterations that only the old run has; nothing else is said of them. `count` is of ranges."""
-    new_iterations: Listed[Range] = Listed()
-    costs: Listed[Series] = Listed()
-    """In cents: in all (the agent is None) and of each agent, at the start of iterations."""
-    numbers: Listed[Series] = Listed()
-    """Numbers of events of types that are not exprec's own."""
-    parameters: Listed[Series] = Listed()
-    """Of the policies in force at the end of iterations (0: before the first)."""
-    policies: Listed[PolicyChange] = Listed()
-    """Of the same policies, all but their parameters."""
-    texts: Listed[TextChange] = Listed()
-    """`count` is of all texts that differ, the repeated ones too."""
-    old_exchanges: int = 0
-    """How many exchanges with a model only the old run has."""
-    new_exchanges: int = 0
-    events: Listed[EventChange] = Listed()
-    """What of events is in none of the other kinds."""
-    outputs: Listed[FileChange] = Listed()
-    """Of what commands wrote to stdout and stderr."""
-    artifacts: Listed[FileChange] = Listed()
-    """Of the files that the runs keep, by their names."""
-    result: Listed[Difference] = Listed()
+    is_same_run: bool = False
+    """Both are the same directory or have the same run id; neither log was read."""
+    config: Truncated[Difference] = Truncated()
+    log: LogDiff = LogDiff()
+    exchanges: ExchangeDiff = ExchangeDiff()
+    files: FileDiff = FileDiff()
+    result: Truncated[Difference] = Truncated()
     """Of `status`, and of the fields of the last event under `result` or `failure`."""
-    latency: Latency = Latency()
-    files: tuple[str, ...] = ()
-    """The files of two sealed runs whose bytes differ, beside `run.json`."""
+
+    @property
+    def events(self) -> Truncated[EventChange]:
+        """The exchanges and events that differ in what is not listed under another kind."""
+        first, second = self.exchanges.settings, self.log.events
+        return Truncated((*first.items, *second.items)[: self.limit], first.count + second.count)
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs. Sealed runs are never equal at two addresses."""
-        return self.is_same_address or not ((self.old.is_sealed and self.new.is_sealed) or self.has_differences)
+        """Whether the runs are equal. Sealed runs with different run ids never are."""
+        return self.is_same_run or not ((self.old.is_sealed and self.new.is_sealed) or self.has_differences)
 
     @property
     def has_differences(self) -> bool:
-        """Whether any difference was found; two addresses that differ in bytes alone have none."""
-        listed = (
-            self.config,
-            self.old_iterations,
-            self.new_iterations,
-            self.costs,
-            self.numbers,
-            self.parameters,
-            self.policies,
-            self.texts,
-            self.events,
-            self.outputs,
-            self.artifacts,
-            self.result,
-        )
-        others = self.divergence, self.latency.calls, self.old_exchanges, self.new_exchanges
-        return any(each.count for each in listed) or any(others)
+        """Whether any difference is listed or counted; sealed runs may differ in bytes alone."""
+        parts = self.log, self.exchanges, self.files
+        return bool(self.config.count or self.result.count) or any(part.has_differences for part in parts)
 
     def as_dict(self) -> Json:
-        """The comparison for programs. Where a side has no value at a place, `old` or `new` is left out there."""
+        """Return the JSON form. Where a side of a difference has no value, its `old` or `new` is left out."""
+        log, exchanges, files = self.log, self.exchanges, self.files
         return {
             "equal": self.is_equal,
             "limit": self.limit,
             "old": self.old.as_dict(),
             "new": self.new.as_dict(),
             "config": self.config.as_dict(difference_dict),
-            "divergence": None if self.divergence is None else self.divergence.as_dict(),
+            "divergence": None if log.divergence is None else log.divergence.as_dict(),
             "only_in": {
-                "old": {"iterations": _ranges(self.old_iterations), "exchanges": self.old_exchanges},
-                "new": {"iterations": _ranges(self.new_iterations), "exchanges": self.new_exchanges},
+                "old": {"iterations": log.old_iterations.as_dict(_range_dict), "exchanges": exchanges.old_only},
+                "new": {"iterations": log.new_iterations.as_dict(_range_dict), "exchanges": exchanges.new_only},
             },
-            "costs": self.costs.as_dict(Series.as_dict),
-            "numbers": self.numbers.as_dict(Series.as_dict),
-            "parameters": self.parameters.as_dict(Series.as_dict),
-            "policies": self.policies.as_dict(PolicyChange.as_dict),
-            "texts": self.texts.as_dict(TextChange.as_dict),
+            "costs": log.costs.as_dict(Series.as_dict),
+            "numbers": log.metrics.as_dict(Series.as_dict),
+            "parameters": log.parameters.as_dict(Series.as_dict),
+            "policies": log.policies.as_dict(PolicyChange.as_dict),
+            "texts": exchanges.texts.as_dict(TextChange.as_dict),
             "events": self.events.as_dict(EventChange.as_dict),
-            "outputs": self.outputs.as_dict(FileChange.as_dict),
-            "artifacts": self.artifacts.as_dict(FileChange.as_dict),
+            "outputs": files.outputs.as_dict(FileChange.as_dict),
+            "artifacts": files.artifacts.as_dict(FileChange.as_dict),
             "result": self.result.as_dict(difference_dict),
-            "latency": self.latency.as_dict(),
-            "files": list(self.files),
+            "latency": log.latency.as_dict(),
+            "files": list(files.names),
         }
 
 
+def are_numbers(old: Any, new: Any) -> bool:
+    """Tell whether two values can be points of a curve; true and false cannot."""
+    return type(old) in (int, float) and type(new) in (int, float)
+
+
 def difference_dict(difference: Difference) -> Json:
-    """A difference for programs."""
+    """Return the JSON form of a difference."""
     values = {"old": difference.old, "new": difference.new}
     return {"path": list(difference.path)} | {key: value for key, value in values.items() if value is not ABSENT}
 
@@ -361,5 +411,5 @@ def _point_dict(point: Point) -> Json:
     return {key: value for key, value in point._asdict().items() if value is not ABSENT}
 
 
-def _ranges(ranges: Listed[Range]) -> Json:
-    return ranges.as_dict(lambda each: {"first": each[0], "last": each[1]})
+def _range_dict(bounds: Range) -> Json:
+    return {"first": bounds[0], "last": bounds[1]}

@@ -1,24 +1,18 @@
-"""Two run directories to their comparison: config, log, exchanges, result and all other files.
-
-What differs in a log, in what models were asked or in a file is found in `logs`, `exchanges` and `files`; nothing
-here prints.
-"""
+"""The diff of two run directories: config, log, exchanges, files and result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from exprec.recorder import events
-from exprec.recorder.diff.align import paired
-from exprec.recorder.diff.collector import Kept, weight
+from exprec.recorder.diff.collector import collect_differences
 from exprec.recorder.diff.config import config_differences
-from exprec.recorder.diff.equal_runs import SideBySide
-from exprec.recorder.diff.events import LogComparison
-from exprec.recorder.diff.exchanges import ExchangeComparison
+from exprec.recorder.diff.events import compare_logs
+from exprec.recorder.diff.exchanges import compare_exchanges
 from exprec.recorder.diff.files import compare_files
-from exprec.recorder.diff.json_values import Difference, differences
-from exprec.recorder.diff.result import Comparison, EventChange, Listed, Side
+from exprec.recorder.diff.json_values import differences
+from exprec.recorder.diff.result import DiffResult, Side
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import Event
 from exprec.recorder.format import layout
@@ -26,59 +20,37 @@ from exprec.recorder.query import abbreviate_ids
 from exprec.recorder.store.run_directory import RunDirectory
 
 DEFAULT_LIMIT = 20
-"""So many differences of a kind are listed, and of each series and event; the rest is counted."""
 
 
-def compare_runs(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_LIMIT) -> Comparison:
-    """What differs from the old run to the new one, of each kind at most `limit` differences.
+def diff(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_LIMIT) -> DiffResult:
+    """Compare two runs and return what differs from the old one to the new one.
 
-    Each may be sealed or not. Two sealed runs with the same address are equal, and neither log is read. Memory
-    grows with the limit, and with what one iteration has that the other run has elsewhere, not with the logs.
-    Raises Damaged, naming file and line, StorageFailure.
+    `find_run` and `Store` return run directories; either run may be sealed or not. Of each kind of difference, and of
+    each series and event, at most `limit` are listed; all are counted. Two sealed runs with the same run id are equal
+    without being read. Memory grows with the limit and with the events that one iteration of one run alone has, not
+    with the length of the logs.
+
+    Raises Damaged, naming file and line, for a run that cannot be read, and StorageFailure.
+
+    >>> diff(find_run("baseline", "runs"), find_run("latest", "runs")).is_equal
+    False
     """
+    short_old, short_new = _short_ids(old, new)
     if _is_same(old, new):
-        before, after = (_side(run, {}, short) for run, short in zip((old, new), _short_ids(old, new), strict=True))
-        return Comparison(before, after, limit, is_same_address=True)
+        return DiffResult(_side(old, short_old, {}), _side(new, short_new, {}), limit, is_same_run=True)
     try:
-        return _compared(old, new, limit)
+        config = collect_differences(config_differences(old.config, new.config), limit).truncated()
+        has_other_config = config.count > 0
+        log, ends = compare_logs(old, new, limit, has_other_config=has_other_config)
+        asked, asked_now = (run.exchange_reader().exchanges() for run in (old, new))
+        exchanges = compare_exchanges(asked, asked_now, limit, has_other_config=has_other_config)
+        files = compare_files(old, new, limit)
+        before, after = _side(old, short_old, ends[0]), _side(new, short_new, ends[1])
+        result = collect_differences(differences(_result(before), _result(after)), limit).truncated()
     except RecursionError:
         message = f"this run, or {old.path}, has a value nested more deeply than exprec ever writes"
         raise Damaged(new.path, message) from None
-
-
-def _compared(old: RunDirectory, new: RunDirectory, limit: int) -> Comparison:
-    config = _listed(config_differences(old.config, new.config), limit)
-    log = LogComparison(limit, has_other_config=config.count > 0)
-    logs = SideBySide(old, new)
-    log.run(paired(logs.old(), logs.new(), logs))
-    exchanges = ExchangeComparison(limit, has_other_config=config.count > 0)
-    exchanges.run(*(run.exchange_reader().exchanges() for run in (old, new)))
-    files = compare_files(old, new, limit)
-    before, after = (
-        _side(run, ends, short) for run, ends, short in zip((old, new), log.ends, _short_ids(old, new), strict=True)
-    )
-    return Comparison(
-        before,
-        after,
-        limit,
-        config=config,
-        divergence=log.divergence,
-        old_iterations=log.iterations[0].listed(),
-        new_iterations=log.iterations[1].listed(),
-        costs=log.costs.listed(),
-        numbers=log.numbers.listed(),
-        parameters=log.parameters.listed(),
-        policies=log.policies.listed(),
-        texts=exchanges.texts(),
-        old_exchanges=exchanges.only_old,
-        new_exchanges=exchanges.only_new,
-        events=_both(exchanges.events.listed(), log.events.listed(), limit),
-        outputs=files.outputs,
-        artifacts=files.artifacts,
-        result=_listed(differences(_outcome(before), _outcome(after)), limit),
-        latency=log.latency,
-        files=_files(old, new),
-    )
+    return DiffResult(before, after, limit, config=config, log=log, exchanges=exchanges, files=files, result=result)
 
 
 def _is_same(old: RunDirectory, new: RunDirectory) -> bool:
@@ -89,7 +61,7 @@ def _is_same(old: RunDirectory, new: RunDirectory) -> bool:
 
 def _short_ids(old: RunDirectory, new: RunDirectory) -> tuple[str, str]:
     names = abbreviate_ids((old.run_id, new.run_id))
-    # The name of a folder that somebody else named stays whole.
+    # The name of a folder that exprec did not name stays whole.
     first, second = (
         names[run.run_id] if run.is_sealed or run.path.resolve().parent.name == layout.WORK_FOLDER else run.run_id
         for run in (old, new)
@@ -97,40 +69,20 @@ def _short_ids(old: RunDirectory, new: RunDirectory) -> tuple[str, str]:
     return first, second
 
 
-def _side(run: RunDirectory, ends: Mapping[str, Event], short_id: str) -> Side:
-    """What the run is; what it came to from its head, or from its log where there is none."""
+def _side(run: RunDirectory, short_id: str, ends: Mapping[str, Event]) -> Side:
+    """Describe a run; `ends` are the last events of its log, from which the result of an unsealed run is taken."""
     if run.is_sealed:
         result, failure = run.head["result"], run.head["failure"]
     else:
+        end_type = events.RUN_END if events.RUN_END in ends else events.EXPERIMENT_END
         result, failure = (
-            events.fields(ends[kind]) if kind in ends else None for kind in (_end(ends), events.EXPERIMENT_FAILED)
+            events.fields(ends[event_type]) if event_type in ends else None
+            for event_type in (end_type, events.EXPERIMENT_FAILED)
         )
-    asked = run.config.get("name")
-    name = run.name or (asked if isinstance(asked, str) else "")
+    configured = run.config.get("name")
+    name = run.name or (configured if isinstance(configured, str) else "")
     return Side(run.run_id, short_id, run.is_sealed, name, run.type, run.status, result, failure)
 
 
-def _end(ends: Mapping[str, Event]) -> str:
-    return events.RUN_END if events.RUN_END in ends else events.EXPERIMENT_END
-
-
-def _outcome(side: Side) -> dict[str, Any]:
+def _result(side: Side) -> dict[str, Any]:
     return {"status": side.status, "result": side.result, "failure": side.failure}
-
-
-def _files(old: RunDirectory, new: RunDirectory) -> tuple[str, ...]:
-    if not (old.is_sealed and new.is_sealed):
-        return ()
-    before, after = old.head["files"], new.head["files"]
-    return tuple(name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name))
-
-
-def _listed(found: Iterable[Difference], limit: int) -> Listed[Difference]:
-    kept: Kept[Difference] = Kept(limit)
-    for difference in found:
-        kept.add(difference, weight(difference))
-    return kept.listed()
-
-
-def _both(first: Listed[EventChange], second: Listed[EventChange], limit: int) -> Listed[EventChange]:
-    return Listed((*first.items, *second.items)[:limit], first.count + second.count)

@@ -1,7 +1,4 @@
-"""Two texts to the lines in which they differ.
-
-It knows nothing of where the texts come from or how the lines look.
-"""
+"""The lines in which two texts differ."""
 
 from __future__ import annotations
 
@@ -10,36 +7,35 @@ from difflib import SequenceMatcher
 
 from exprec.recorder.diff.result import Hunk
 
-_MOST_LINES = 500
-"""Longer stretches of lines are not aligned, which would take the square of their number: as many lines on either
-side are compared one by one, others differ as a whole."""
+_MAX_ALIGNED_LINES = 500
+"""More lines are not aligned, which takes quadratic time: if both sides have the same number of lines, these are
+compared one by one; if not, they differ as a whole."""
+
+Block = tuple[slice, slice]
+"""The lines of the old and of the new text that differ."""
 
 
-def hunks(old: str | None, new: str | None) -> tuple[Hunk, ...]:
-    """The lines in which two texts differ, each stretch with the equal line before and after it.
+def text_hunks(old: str | None, new: str | None) -> tuple[Hunk, ...]:
+    """Return the lines in which two texts differ, with the equal line before and after each hunk.
 
-    None is a text without any line. Swapping the texts swaps `old` and `new` and nothing else.
+    None is a text without any line. Exchanging the texts exchanges `old` and `new` and nothing else.
     """
-    # Which lines are found to be equal depends on which text comes first.
+    # difflib finds other lines equal when the texts are exchanged, so the lower one is always the first.
     if (new is not None, new or "") < (old is not None, old or ""):
         return tuple(
-            Hunk(hunk.new_line, hunk.old_line, hunk.before, hunk.new, hunk.old, hunk.after) for hunk in hunks(new, old)
+            Hunk(hunk.new_line, hunk.old_line, hunk.before, hunk.new, hunk.old, hunk.after)
+            for hunk in text_hunks(new, old)
         )
     left, right = ([] if text is None else text.split("\n") for text in (old, new))
     return tuple(_hunks(left, right))
 
 
 def _hunks(old: list[str], new: list[str]) -> Iterator[Hunk]:
-    start = _shared(zip(old, new, strict=False))
-    end = _shared(zip(reversed(old[start:]), reversed(new[start:]), strict=False))
-    left, right = old[start : len(old) - end], new[start : len(new) - end]
-    if max(len(left), len(right)) > _MOST_LINES:
-        blocks = list(_beside(left, right)) if len(left) == len(right) else [[0, len(left), 0, len(right)]]
-    else:
-        opcodes = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
-        blocks = [places for tag, *places in opcodes if tag != "equal"]
-    for first, last, new_first, new_last in blocks:
-        first, last, new_first, new_last = (start + place for place in (first, last, new_first, new_last))
+    start = _count_equal(zip(old, new, strict=False))
+    end = _count_equal(zip(reversed(old[start:]), reversed(new[start:]), strict=False))
+    for removed, added in _blocks(old[start : len(old) - end], new[start : len(new) - end]):
+        first, last = start + removed.start, start + removed.stop
+        new_first, new_last = start + added.start, start + added.stop
         yield Hunk(
             first + 1,
             new_first + 1,
@@ -50,20 +46,29 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[Hunk]:
         )
 
 
-def _beside(old: list[str], new: list[str]) -> Iterator[list[int]]:
-    """Where lines at the same places differ, neighbours together."""
-    start: int | None = None
-    for place, (left, right) in enumerate(zip(old, new, strict=True)):
-        if left != right:
-            start = place if start is None else start
-        elif start is not None:
-            yield [start, place, start, place]
-            start = None
-    if start is not None:
-        yield [start, len(old), start, len(new)]
+def _blocks(old: list[str], new: list[str]) -> Iterator[Block]:
+    if max(len(old), len(new)) <= _MAX_ALIGNED_LINES:
+        for tag, first, last, new_first, new_last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+            if tag != "equal":
+                yield slice(first, last), slice(new_first, new_last)
+    elif len(old) != len(new):
+        yield slice(0, len(old)), slice(0, len(new))
+    else:
+        yield from _line_by_line(old, new)
 
 
-def _shared(pairs: Iterable[tuple[str, str]]) -> int:
+def _line_by_line(old: list[str], new: list[str]) -> Iterator[Block]:
+    """Yield runs of lines that differ from the line with the same number."""
+    differing = [index for index, (left, right) in enumerate(zip(old, new, strict=True)) if left != right]
+    start = 0
+    for number, index in enumerate(differing, 1):
+        if number == len(differing) or differing[number] != index + 1:
+            lines = slice(differing[start], index + 1)
+            yield lines, lines
+            start = number
+
+
+def _count_equal(pairs: Iterable[tuple[str, str]]) -> int:
     count = 0
     for left, right in pairs:
         if left != right:

@@ -8,7 +8,7 @@ from typing import Any
 
 from exprec.recorder import events
 from exprec.recorder.diagnostics import key_name
-from exprec.recorder.diff.json_values import differences
+from exprec.recorder.diff import differences
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.display.short_values import short_value, value_as_json
 from exprec.recorder.display.terminal_text import Line, Span, count_noun, new_line

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from exprec.recorder.diagnostics import json_text
-from exprec.recorder.diff.json_values import ABSENT
+from exprec.recorder.diff import ABSENT
 from exprec.recorder.errors import NotEncodable
 
 _LONGEST_NUMBER = 8

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder import events
-from exprec.recorder.diff.json_values import Difference, differences
+from exprec.recorder.diff import Difference, differences
 from exprec.recorder.errors import ExperimentFailed, InvalidInput
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from exprec.recorder.diff.json_values import Difference, differences
+from exprec.recorder.diff import Difference, differences
 from exprec.recorder.errors import ExprecError
 from exprec.recorder.exchanges import Exchange, RecordedExchanges, request_fields
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from exprec.recorder.diagnostics import key_name, show_value, text_around
-from exprec.recorder.diff.json_values import ABSENT, Difference, differences
+from exprec.recorder.diff import ABSENT, Difference, differences
 from exprec.recorder.format import canonical_json
 
 _SHOWN_DIFFERENCES = 8

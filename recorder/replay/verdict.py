@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exprec.recorder.diff.json_values import Difference, differences
+from exprec.recorder.diff import Difference, differences
 from exprec.recorder.events import Event
 from exprec.recorder.format import layout
 

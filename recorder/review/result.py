@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from exprec.recorder.diff.result import Comparison
+from exprec.recorder.diff import DiffResult
 from exprec.recorder.errors import Problem
 from exprec.recorder.query import RunRow
 
@@ -64,7 +64,7 @@ class TagChange:
     """None for a tag that was removed."""
     old_short: str = ""
     new_short: str = ""
-    comparison: Comparison | None = None
+    comparison: DiffResult | None = None
     """Of the two runs, for a tag that moved; None if one of them cannot be read."""
     reason: str = ""
     """Why they cannot be compared."""

@@ -9,8 +9,7 @@ from itertools import chain
 from typing import Any
 
 from exprec.recorder.diagnostics import show_value
-from exprec.recorder.diff.result import Comparison
-from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.diff import DiffResult, diff
 from exprec.recorder.errors import ExprecError, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.git.repository import Blobs, Entry, ObjectUnreadable
@@ -159,7 +158,7 @@ class _Reviewing:
     def _short(self, content: str | None) -> str:
         return "" if content is None else self._shorts.get(content) or content
 
-    def _compare(self, old: str, new: str, broken: set[str]) -> tuple[Comparison | None, str]:
+    def _compare(self, old: str, new: str, broken: set[str]) -> tuple[DiffResult | None, str]:
         layouts = []
         for run_id in (old, new):
             if run_id not in self._old_names | self._new_names:
@@ -171,7 +170,7 @@ class _Reviewing:
             if one.run is None or other.run is None:
                 return None, "one of the two runs cannot be read"
             try:
-                return compare_runs(one.run, other.run, limit=_MOST_DIFFERENCES), ""
+                return diff(one.run, other.run, limit=_MOST_DIFFERENCES), ""
             except ExprecError as error:
                 said = str(error)
                 for layout in layouts:

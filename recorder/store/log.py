@@ -249,6 +249,14 @@ class LogReader(_LineReader):
     ) -> None:
         super().__init__(source, path, may_have_zeros=may_have_zeros)
 
+    def line_batches(self) -> Iterator[list[bytes]]:
+        """Yield the whole lines of the log, those of a chunk at a time, without decoding them."""
+        return (batch.lines for batch in self._batches(0, None))
+
+    def damage(self, line: bytes, seq: int) -> Damaged:
+        """Return the error that `entries` raises for a line that is not the event with this number."""
+        return Damaged(self._path, _why_no_event(line, seq), seq + 1)
+
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""
         seq: int | None = 0 if start == 0 else None

@@ -17,7 +17,7 @@ import pytest
 
 from exprec import schemas
 from exprec.recorder import events
-from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.diff.runs import diff
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
 from exprec.recorder.format.hashing import folder_id
@@ -141,10 +141,10 @@ def test_it_differs_from_itself_in_nothing(archived: Archived, tmp_path: Path) -
     copy = RunDirectory(Path(shutil.copytree(archived.directory.path, tmp_path / "copy")))
     copy.__dict__["run_id"] = "0" * 64
     if archived.is_sealed:
-        comparison = compare_runs(archived.directory, copy)
-        assert not comparison.is_same_address
+        comparison = diff(archived.directory, copy)
+        assert not comparison.is_same_run
         assert not comparison.has_differences
-        assert comparison.files == ()
+        assert comparison.files.names == ()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from exprec.cli.main import cli
 from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import SecretGuard, visible
-from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.diff import diff
 from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
 from exprec.recorder.documents.loader import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
@@ -389,7 +389,7 @@ def _compare_run(folder: Path) -> None:
     directory = RunDirectory(folder)
     # Of the address that its folder claims, nothing would be read.
     directory.__dict__["run_id"] = "0" * 64
-    json.dumps(compare_runs(RunDirectory(ARCHIVE / "store" / folder.name), directory).as_dict())
+    json.dumps(diff(RunDirectory(ARCHIVE / "store" / folder.name), directory).as_dict())
 
 
 def _in_store(place: Callable[[bytes], str]) -> Callable[[bytes], None]:

@@ -11,10 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.diff.align import paired
-from exprec.recorder.diff.result import Comparison
-from exprec.recorder.diff.text import hunks
-from exprec.recorder.diff.unmatched import Pair, Record
+from exprec.recorder.diff.align import NEW, OLD, Pair, Record, RecordStreams, Unmatched, align
+from exprec.recorder.diff.result import DiffResult
+from exprec.recorder.diff.text import text_hunks
 from exprec.recorder.format import canonical_json
 from tests.fixtures.diffs import Json, Recorded, asked, compared, event, kinds, mirrored, policy
 
@@ -90,7 +89,7 @@ def _pairs(draw: st.DrawFn) -> tuple[Recorded, Recorded]:
     return old, new
 
 
-def _both(old: Recorded, new: Recorded, limit: int) -> tuple[Comparison, Comparison]:
+def _both(old: Recorded, new: Recorded, limit: int) -> tuple[DiffResult, DiffResult]:
     with tempfile.TemporaryDirectory() as folder:
         forth = compared(Path(folder) / "forth", old, new, limit)
         return forth, compared(Path(folder) / "back", new, old, limit)
@@ -121,7 +120,7 @@ def test_runs_are_equal_just_if_their_content_is(pair: tuple[Recorded, Recorded]
     # Whatever makes the logs part is reported as a difference of some kind too.
     is_told_elsewhere = _differs_in_order_only(old, new) or _ends_twice(old) or _ends_twice(new)
     assert bool(kinds(comparison)) != is_equal or is_told_elsewhere
-    assert comparison.is_equal == (not kinds(comparison) and comparison.divergence is None)
+    assert comparison.is_equal == (not kinds(comparison) and comparison.log.divergence is None)
 
 
 def _content(run: Recorded) -> tuple[Any, ...]:
@@ -148,17 +147,19 @@ _records = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("xyz")), max_si
 
 @_settings
 @given(_records, _records)
-def test_every_record_is_in_one_pair(old: list[tuple[int, str]], new: list[tuple[int, str]]) -> None:
+def test_every_record_is_aligned_once(old: list[tuple[int, str]], new: list[tuple[int, str]]) -> None:
     streams = [
         [Record(number, (key,), position, {}, 1) for position, (number, key) in enumerate(sorted(side, key=_last))]
         for side in (old, new)
     ]
-    pairs = [each for each in paired(iter(streams[0]), iter(streams[1])) if isinstance(each, Pair)]
-    for side, stream in enumerate(streams):
-        found = [record.position for pair in pairs if (record := (pair.old, pair.new)[side]) is not None]
+    aligned = list(align(RecordStreams(*streams)))
+    pairs = [each for each in aligned if isinstance(each, Pair)]
+    for side, stream in ((OLD, streams[0]), (NEW, streams[1])):
+        found = [(pair.old, pair.new)[side].position for pair in pairs]
+        found += [each.record.position for each in aligned if isinstance(each, Unmatched) and each.side == side]
         assert sorted(found) == list(range(len(stream)))
     counts = [Counter((record.iteration, record.key) for record in stream) for stream in streams]
-    met = Counter((pair.old.iteration, pair.old.key) for pair in pairs if pair.old and pair.new)
+    met = Counter((pair.old.iteration, pair.old.key) for pair in pairs)
     assert met == counts[0] & counts[1]
 
 
@@ -175,15 +176,17 @@ _texts = st.one_of(st.none(), st.lists(st.sampled_from(["a", "b", ""]), min_size
 def test_hunks_turn_one_text_into_the_other(old: str | None, new: str | None) -> None:
     lines = [] if old is None else old.split("\n")
     shift = 0
-    for hunk in hunks(old, new):
+    for hunk in text_hunks(old, new):
         start = hunk.old_line - 1 + shift
         assert tuple(lines[start : start + len(hunk.old)]) == hunk.old
         assert start == hunk.new_line - 1
         lines[start : start + len(hunk.old)] = hunk.new
         shift += len(hunk.new) - len(hunk.old)
     assert lines == ([] if new is None else new.split("\n"))
-    swapped = [(hunk.new_line, hunk.old_line, hunk.before, hunk.new, hunk.old, hunk.after) for hunk in hunks(new, old)]
-    assert swapped == [tuple(hunk) for hunk in hunks(old, new)]
+    swapped = [
+        (hunk.new_line, hunk.old_line, hunk.before, hunk.new, hunk.old, hunk.after) for hunk in text_hunks(new, old)
+    ]
+    assert swapped == [tuple(hunk) for hunk in text_hunks(old, new)]
 
 
 def test_the_helper_for_mirrors_exchanges_keys_at_every_depth() -> None:

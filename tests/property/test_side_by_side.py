@@ -1,10 +1,9 @@
-"""Two logs read side by side, much of them passed over, come to what they come to when every event is compared."""
+"""Skipping equal events changes nothing: the diff is that of comparing every event."""
 
 from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,10 +13,11 @@ from hypothesis import event as note
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.diff import align, equal_runs, runs, unmatched
-from exprec.recorder.diff.equal_runs import record
-from exprec.recorder.diff.unmatched import Record
+from exprec.recorder.diff import align, diff, events
+from exprec.recorder.diff.align import RecordStreams
+from exprec.recorder.diff.log_streams import event_record
 from exprec.recorder.errors import Damaged
+from exprec.recorder.format import lines
 from exprec.recorder.store.run_directory import RunDirectory
 from tests.fixtures.diffs import event
 
@@ -27,24 +27,11 @@ _settings = settings(max_examples=150, deadline=None)
 Json = dict[str, Any]
 
 
-class _OneByOne:
-    """Two logs of which every event is decoded: what reading them side by side comes to."""
-
-    def __init__(self, *logs: RunDirectory) -> None:
-        self._readers = [run.reader() for run in logs]
-
-    def old(self) -> Iterator[Record]:
-        return self._records(0)
-
-    def new(self) -> Iterator[Record]:
-        return self._records(1)
-
-    def _records(self, side: int) -> Iterator[Record]:
-        return (record(entry.event, entry.line) for entry in self._readers[side].entries())
-
-
-def _paired(old: Iterator[Record], new: Iterator[Record], _: object) -> Iterator[Any]:
-    return align.paired(old, new)
+def _one_by_one(*logs: RunDirectory) -> RecordStreams:
+    """Two logs of which every event is decoded and compared."""
+    readers = [run.reader() for run in logs]
+    old, new = ((event_record(entry.event, entry.line) for entry in reader.entries()) for reader in readers)
+    return RecordStreams(old, new)
 
 
 _values = st.sampled_from(
@@ -163,9 +150,9 @@ def _pairs(draw: st.DrawFn) -> tuple[bytes, bytes]:
 
 
 def _outcome(folder: Path, limit: int) -> str:
-    """All that is told of two logs, or why they are not compared. Unlike equality, its text tells 1 from 1.0."""
+    """The whole diff of two logs as text, in which 1 and 1.0 differ, or why they are not compared."""
     try:
-        return repr(runs.compare_runs(RunDirectory(folder / "old"), RunDirectory(folder / "new"), limit=limit))
+        return repr(diff(RunDirectory(folder / "old"), RunDirectory(folder / "new"), limit=limit))
     except Damaged as error:
         return f"Damaged: {error}"
 
@@ -226,22 +213,21 @@ def _with_known(test: Any) -> Any:
     st.sampled_from([1, 2, 16]),
     st.booleans(),
 )
-def test_what_is_passed_over_makes_no_difference(
+def test_skipping_equal_events_changes_nothing(
     logs: tuple[bytes, bytes], chunk: int, most: int, lagging: int, is_swapped: bool
 ) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
-        patch.object(unmatched, "MOST_WAITING_BYTES", most),
-        patch.object(align, "LAGGING", lagging),
+        patch.object(align, "MAX_BUFFERED_BYTES", most),
     ):
         folder = Path(name)
         for side, log in zip(("new", "old") if is_swapped else ("old", "new"), logs, strict=True):
             (folder / side).mkdir()
             (folder / side / "config.json").write_bytes(b"{}\n")
             (folder / side / "events.jsonl").write_bytes(log)
-        with patch.object(equal_runs, "CHUNK_BYTES", chunk):
+        with patch.object(lines, "CHUNK_BYTES", chunk), patch.object(align, "LAG_MATCHES", lagging):
             found = _outcome(folder, 20)
-        with patch.object(runs, "SideBySide", _OneByOne), patch.object(runs, "paired", _paired):
+        with patch.object(events, "LogStreams", _one_by_one), patch.object(align, "LAG_MATCHES", 1 << 30):
             wanted = _outcome(folder, 20)
     note("damaged" if wanted.startswith("Damaged") else "equal" if logs[0] == logs[1] else "compared")
     assert found == wanted

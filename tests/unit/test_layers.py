@@ -50,10 +50,9 @@ UPWARDS = {
     "recorder.schema.messages",
 }
 # Rooms with too many modules.
-TOO_LARGE = {"recorder.diff", "recorder.experiment"}
+TOO_LARGE = {"recorder.experiment"}
 # Rooms of which others still import something that is not among the exports (`__all__`) of the room.
 WITHOUT_BORDER = {
-    "recorder.diff",
     "recorder.documents",
     "recorder.events",
     "recorder.experiment",

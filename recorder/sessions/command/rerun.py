@@ -13,7 +13,7 @@ from typing import Any
 
 from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.diff.json_values import ABSENT, Difference, differences
+from exprec.recorder.diff import ABSENT, Difference, differences
 from exprec.recorder.errors import InvalidInput, SecretFound, StorageFailure
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting

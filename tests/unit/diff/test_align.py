@@ -1,4 +1,4 @@
-"""What belongs together in two streams of records."""
+"""Which records of two streams belong together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from exprec.recorder.diff import unmatched
-from exprec.recorder.diff.align import Parting, Stretch, paired
-from exprec.recorder.diff.unmatched import Pair, Record
+from exprec.recorder.diff import align as align_module
+from exprec.recorder.diff.align import (
+    NEW,
+    Aligned,
+    EqualRun,
+    FirstDivergence,
+    Pair,
+    Record,
+    RecordStreams,
+    Unmatched,
+    align,
+)
 
 
 def _stream(text: str, *, reads: list[int] | None = None) -> Iterator[Record]:
@@ -20,13 +29,19 @@ def _stream(text: str, *, reads: list[int] | None = None) -> Iterator[Record]:
 
 
 def _shown(old: str, new: str) -> list[str]:
-    shown = []
-    for found in paired(_stream(old), _stream(new)):
-        assert not isinstance(found, Stretch)
-        sides = ["-" if side is None else f"{side.iteration}{side.key[0]}@{side.position}" for side in found[:2]]
-        marks = "parting" if isinstance(found, Parting) else f"#{found.ordinal}{' alone' if found.is_alone else ''}"
-        shown.append(f"{sides[0]} {sides[1]} {marks}")
-    return shown
+    return [_line(aligned) for aligned in align(RecordStreams(_stream(old), _stream(new)))]
+
+
+def _line(aligned: Aligned) -> str:
+    assert not isinstance(aligned, EqualRun)
+    if isinstance(aligned, Unmatched):
+        mark = f"#{aligned.ordinal}{' alone' if aligned.lacks_iteration else ''}"
+        sides = [None, aligned.record] if aligned.side == NEW else [aligned.record, None]
+    else:
+        mark = "diverged" if isinstance(aligned, FirstDivergence) else f"#{aligned.ordinal}"
+        sides = [aligned.old, aligned.new]
+    shown = ["-" if record is None else f"{record.iteration}{record.key[0]}@{record.position}" for record in sides]
+    return " ".join([*shown, mark])
 
 
 def test_equal_streams_are_paired_in_step() -> None:
@@ -42,7 +57,7 @@ def test_equal_streams_are_paired_in_step() -> None:
 def test_a_record_more_shifts_nothing() -> None:
     assert _shown("1a 1b 1b 2a", "1a 1x 1b 1b 2a") == [
         "1a@0 1a@0 #0",
-        "1b@1 1x@1 parting",
+        "1b@1 1x@1 diverged",
         "1b@1 1b@2 #0",
         "1b@2 1b@3 #1",
         "- 1x@1 #0",
@@ -53,7 +68,7 @@ def test_a_record_more_shifts_nothing() -> None:
 def test_an_iteration_more_is_alone_and_the_end_finds_its_partner() -> None:
     assert _shown("1a 0e", "1a 2a 2b 0e") == [
         "1a@0 1a@0 #0",
-        "0e@1 2a@1 parting",
+        "0e@1 2a@1 diverged",
         "- 2a@1 #0 alone",
         "- 2b@2 #0 alone",
         "0e@1 0e@3 #0",
@@ -61,12 +76,12 @@ def test_an_iteration_more_is_alone_and_the_end_finds_its_partner() -> None:
 
 
 def test_a_stream_that_ends_early() -> None:
-    assert _shown("1a", "1a 1b 0e") == ["1a@0 1a@0 #0", "- 1b@1 parting", "- 1b@1 #0", "- 0e@2 #0 alone"]
+    assert _shown("1a", "1a 1b 0e") == ["1a@0 1a@0 #0", "- 1b@1 diverged", "- 1b@1 #0", "- 0e@2 #0 alone"]
 
 
 def test_records_outside_of_iterations_meet_wherever_they_stand() -> None:
     assert _shown("0x 1a 2a", "1a 2a 0x") == [
-        "0x@0 1a@0 parting",
+        "0x@0 1a@0 diverged",
         "1a@1 1a@0 #0",
         "2a@2 2a@1 #0",
         "0x@0 0x@2 #0",
@@ -76,19 +91,19 @@ def test_records_outside_of_iterations_meet_wherever_they_stand() -> None:
 def test_streams_are_read_in_step() -> None:
     reads: list[int] = []
     text = " ".join(f"{number}a {number}b" for number in range(1, 10))
-    pairs = paired(_stream(text, reads=reads), _stream(text))
-    next(pairs)
+    aligned = align(RecordStreams(_stream(text, reads=reads), _stream(text)))
+    next(aligned)
     assert len(reads) <= 2
 
 
 def test_what_waits_too_long_is_taken_to_have_no_partner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unmatched, "MOST_WAITING_BYTES", 2)
+    monkeypatch.setattr(align_module, "MAX_BUFFERED_BYTES", 2)
     shown = _shown("1a 1b 1c 1d", "1w 1x 1y 1a")
     assert "1a@0 - #0" in shown
     assert "- 1a@3 #0" in shown
-    assert len([each for each in shown if not each.endswith("parting")]) == 8
+    assert len([each for each in shown if not each.endswith("diverged")]) == 8
 
 
 def test_a_pair_names_its_ordinal() -> None:
-    found = [each for each in paired(_stream("1a 1a 2a"), _stream("1a 1a 2a")) if isinstance(each, Pair)]
-    assert [pair.ordinal for pair in found] == [0, 1, 0]
+    pairs = [each for each in align(RecordStreams(_stream("1a 1a 2a"), _stream("1a 1a 2a"))) if isinstance(each, Pair)]
+    assert [pair.ordinal for pair in pairs] == [0, 1, 0]

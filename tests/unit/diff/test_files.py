@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.diff.result import Comparison, FileChange
-from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.diff.result import DiffResult, FileChange
+from exprec.recorder.diff.runs import diff
 from exprec.recorder.errors import Damaged
 from exprec.recorder.format import canonical_json
 from exprec.recorder.state.provider import LiveStateProvider
@@ -39,11 +39,11 @@ def _recorded(store: Path, files: Files, *, sealed: bool = True) -> RunDirectory
     return RunDirectory(result.path)
 
 
-def _compared(folder: Path, old: Files, new: Files, *, sealed: bool = True, limit: int = 20) -> Comparison:
+def _compared(folder: Path, old: Files, new: Files, *, sealed: bool = True, limit: int = 20) -> DiffResult:
     one, other = (
         _recorded(folder / name / "runs", files, sealed=sealed) for name, files in (("old", old), ("new", new))
     )
-    return compare_runs(one, other, limit=limit)
+    return diff(one, other, limit=limit)
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_equal_files_are_no_difference(tmp_path: Path, sealed: bool) -> None:
     files = {"stdout": b"out\n", "stderr": b"\xff", "deep/model": b"\0" * 5}
     comparison = _compared(tmp_path, files, files, sealed=sealed)
     assert comparison.is_equal
-    assert (comparison.outputs.count, comparison.artifacts.count) == (0, 0)
+    assert (comparison.files.outputs.count, comparison.files.artifacts.count) == (0, 0)
 
 
 @pytest.mark.parametrize("sealed", [True, False])
@@ -74,10 +74,10 @@ def test_each_kind_of_difference(tmp_path: Path, sealed: bool) -> None:
     old = {"stdout": b"one\ntwo\nthree\n", "a/gone": b"1", "same": b"s", "binary": b"\0\1", "text": b"a\nb"}
     new = {"stdout": b"one\n2\nthree\n", "a/new": b"22", "same": b"s", "binary": b"\0\2\3", "text": b"a\nc"}
     comparison = _compared(tmp_path, old, new, sealed=sealed)
-    output = _only(comparison.outputs.items)
+    output = _only(comparison.files.outputs.items)
     assert (output.name, output.old_size, output.new_size) == ("stdout", 14, 12)
     assert _lines(output) == [(2, 2, ("two",), ("2",))]
-    found = {each.name: each for each in comparison.artifacts.items}
+    found = {each.name: each for each in comparison.files.artifacts.items}
     assert list(found) == ["a/gone", "a/new", "binary", "text"]
     sizes: dict[str, Any] = {name: (each.old_size, each.new_size, each.is_text) for name, each in found.items()}
     assert sizes == {
@@ -90,14 +90,16 @@ def test_each_kind_of_difference(tmp_path: Path, sealed: bool) -> None:
 
 
 def test_a_newline_at_the_end_is_a_difference_and_no_line_more(tmp_path: Path) -> None:
-    change = _only(_compared(tmp_path, {"stdout": b"a\n"}, {"stdout": b"a"}).outputs.items)
+    change = _only(_compared(tmp_path, {"stdout": b"a\n"}, {"stdout": b"a"}).files.outputs.items)
     assert _lines(change) == [(2, 2, ("",), ())]
 
 
 def test_as_many_lines_are_compared_one_by_one_however_many(tmp_path: Path) -> None:
     lines = [b"line %d" % number for number in range(5000)]
     changed = [b"other" if number in (10, 11, 4000) else line for number, line in enumerate(lines)]
-    change = _only(_compared(tmp_path, {"stdout": b"\n".join(lines)}, {"stdout": b"\n".join(changed)}).outputs.items)
+    change = _only(
+        _compared(tmp_path, {"stdout": b"\n".join(lines)}, {"stdout": b"\n".join(changed)}).files.outputs.items
+    )
     assert [(line, len(old)) for line, _, old, _ in _lines(change)] == [(11, 2), (4001, 1)]
 
 
@@ -109,7 +111,7 @@ def test_of_large_texts_the_first_difference_is_told(tmp_path: Path, place: int)
     at = place - place % 11 + 5
     changed[at] = ord("X")
     changed[-2] = ord("Y")
-    change = _only(_compared(tmp_path, {"stdout": data}, {"stdout": bytes(changed)}).outputs.items)
+    change = _only(_compared(tmp_path, {"stdout": data}, {"stdout": bytes(changed)}).files.outputs.items)
     assert (change.is_large, change.is_text) == (True, True)
     line = data.count(b"\n", 0, at) + 1
     assert _lines(change)[0] == (line, line, ("é23456789",), ("é234X6789",))
@@ -117,22 +119,22 @@ def test_of_large_texts_the_first_difference_is_told(tmp_path: Path, place: int)
 
 def test_of_large_files_that_are_no_text_the_sizes_are_told(tmp_path: Path) -> None:
     data = random.Random(1).randbytes(2_000_000)
-    change = _only(_compared(tmp_path, {"x": data}, {"x": data[:-1]}).artifacts.items)
+    change = _only(_compared(tmp_path, {"x": data}, {"x": data[:-1]}).files.artifacts.items)
     assert (change.is_large, change.is_text, change.hunks.count) == (True, False, 0)
 
 
 def test_no_more_is_listed_than_was_asked_for(tmp_path: Path) -> None:
     old = {f"file {number}": b"1\n\n1\n\n1" for number in range(5)}
     comparison = _compared(tmp_path, old, dict.fromkeys(old, b"2\n\n2\n\n2"), limit=2)
-    assert (comparison.artifacts.count, len(comparison.artifacts.items)) == (5, 2)
-    change = comparison.artifacts.items[0]
+    assert (comparison.files.artifacts.count, len(comparison.files.artifacts.items)) == (5, 2)
+    change = comparison.files.artifacts.items[0]
     assert (change.hunks.count, len(change.hunks.items)) == (3, 2)
 
 
 def test_exchanging_the_runs_exchanges_old_and_new(tmp_path: Path) -> None:
     old = _recorded(tmp_path / "old" / "runs", {"stdout": b"a\nb\nc\nx\n", "one": b"1", "both": b"a\nb\na\n"})
     new = _recorded(tmp_path / "new" / "runs", {"stdout": b"b\na\nc\ny\n", "two": b"2", "both": b"b\na\nb\n"})
-    assert mirrored(compare_runs(old, new).as_dict()) == compare_runs(new, old).as_dict()
+    assert mirrored(diff(old, new).as_dict()) == diff(new, old).as_dict()
 
 
 @pytest.mark.parametrize("name", ["stdout", "artifacts/model"])
@@ -142,7 +144,7 @@ def test_a_file_that_is_gone_is_damage(tmp_path: Path, name: str) -> None:
     )
     (old.path / name).unlink()
     with pytest.raises(Damaged, match=name):
-        compare_runs(old, new)
+        diff(old, new)
 
 
 def test_a_forged_head_leads_to_no_file_elsewhere(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from exprec.recorder.diff.json_values import ABSENT, Difference, differences, most_telling_first
 from exprec.recorder.diff.result import Hunk
-from exprec.recorder.diff.text import hunks
+from exprec.recorder.diff.text import text_hunks
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 1.0), (1, True), (0, False), (0.0, False), ("1", 1), (None, False)])
@@ -46,15 +46,15 @@ def test_decisions_stand_before_numbers_and_sentences_last() -> None:
 
 
 def test_lines_that_differ_with_the_equal_line_before_and_after() -> None:
-    assert hunks("a\nb\nc\nd\ne", "a\nB\nc\nd") == (
+    assert text_hunks("a\nb\nc\nd\ne", "a\nB\nc\nd") == (
         Hunk(2, 2, ("a",), ("b",), ("B",), ("c",)),
         Hunk(5, 5, ("d",), ("e",), (), ()),
     )
-    assert hunks(None, "a") == (Hunk(1, 1, (), (), ("a",), ()),)
-    assert hunks("same", "same") == ()
+    assert text_hunks(None, "a") == (Hunk(1, 1, (), (), ("a",), ()),)
+    assert text_hunks("same", "same") == ()
 
 
 def test_long_texts_that_share_nothing_differ_as_a_whole() -> None:
     old, new = ("\n".join(f"{name}{number % 7}" for number in range(3000)) for name in "ab")
-    (hunk,) = hunks(f"first\n{old}\nlast", f"first\n{new}\nlast")
+    (hunk,) = text_hunks(f"first\n{old}\nlast", f"first\n{new}\nlast")
     assert (len(hunk.old), len(hunk.new), hunk.before, hunk.after) == (3000, 3000, ("first",), ("last",))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.diff.json_values import ABSENT, Difference
-from exprec.recorder.diff.result import Place
-from exprec.recorder.diff.runs import compare_runs
+from exprec.recorder.diff.result import EventPosition
+from exprec.recorder.diff.runs import diff
 from exprec.recorder.errors import Damaged
 from exprec.recorder.store.run_directory import RunDirectory
 from tests.fixtures.diffs import (
@@ -42,7 +42,7 @@ def test_equal_content_is_equal(tmp_path: Path, old: Recorded, new: Recorded) ->
     comparison = compared(tmp_path, old, new)
     assert comparison.is_equal
     assert kinds(comparison) == {}
-    assert comparison.divergence is None
+    assert comparison.log.divergence is None
 
 
 def test_one_cost(tmp_path: Path, old: Recorded, new: Recorded) -> None:
@@ -51,12 +51,12 @@ def test_one_cost(tmp_path: Path, old: Recorded, new: Recorded) -> None:
     new.find("iteration_start", 2)["total_cost"] = 6000
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"costs": 2}
-    total, agent = comparison.costs.items
+    total, agent = comparison.log.costs.items
     assert (total.agent, [tuple(point) for point in total.points.items]) == (None, [(2, 0, 6998, 6000)])
     assert (agent.agent, [tuple(point) for point in agent.points.items]) == ("A", [(2, 0, 4998, 4000)])
-    divergence = comparison.divergence
+    divergence = comparison.log.divergence
     assert divergence is not None
-    assert divergence.old == divergence.new == Place(7, 2, "iteration_start", None)
+    assert divergence.old == divergence.new == EventPosition(7, 2, "iteration_start", None)
     assert divergence.difference == Difference(("total_cost",), 6998, 6000)
 
 
@@ -80,7 +80,7 @@ def test_one_parameter_of_a_policy_that_came_into_force(tmp_path: Path, old: Rec
     new.find("policy_change", 3, "A")["old_policy"] = policy(0.3)
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"parameters": 1}
-    (series,) = comparison.parameters.items
+    (series,) = comparison.log.parameters.items
     assert (series.agent, series.path) == ("A", ("fraction",))
     assert [tuple(point) for point in series.points.items] == [(1, 0, 0.25, 0.3), (2, 0, 0.25, 0.3)]
 
@@ -89,7 +89,7 @@ def test_policies_that_differ_from_the_start(tmp_path: Path, old: Recorded, new:
     new.find("policy_change", 1, "A")["old_policy"] = policy(0.4)
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"parameters": 1}
-    assert tuple(comparison.parameters.items[0].points.items[0]) == (0, 0, 0.5, 0.4)
+    assert tuple(comparison.log.parameters.items[0].points.items[0]) == (0, 0, 0.5, 0.4)
 
 
 def test_a_policy_before_that_was_not_in_force(tmp_path: Path, old: Recorded, new: Recorded) -> None:
@@ -119,7 +119,7 @@ def test_one_node_of_a_tree_is_named_by_its_path_for_as_long_as_it_differs(
         side.find("policy_change", 3, "B")["old_policy"] = policy(0.25, tree(node))
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"policies": 1}
-    (change,) = comparison.policies.items
+    (change,) = comparison.log.policies.items
     assert (change.agent, change.first, change.last) == ("B", 2, 3)
     assert change.difference == Difference(("payment_tree", "on_true", "action"), "Release", "Hold")
 
@@ -127,7 +127,7 @@ def test_one_node_of_a_tree_is_named_by_its_path_for_as_long_as_it_differs(
 def test_a_node_of_another_kind_differs_as_a_whole(tmp_path: Path, old: Recorded, new: Recorded) -> None:
     new.find("iteration_end", 3)["policies"]["B"] = policy(0.25, tree(leaf()))
     new.find("policy_change", 3, "B")["new_policy"] = policy(0.25, tree(leaf()))
-    (change,) = compared(tmp_path, old, new).policies.items
+    (change,) = compared(tmp_path, old, new).log.policies.items
     assert change.difference == Difference(("payment_tree",), leaf(), tree(leaf()))
 
 
@@ -137,10 +137,10 @@ def test_one_more_iteration(tmp_path: Path, old: Recorded, new: Recorded) -> Non
     new.events[-1] = {**END, "num_iterations": 5}
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"iterations": 1, "exchanges": 1, "result": 1}
-    assert comparison.new_iterations.items == ((4, 5),)
-    assert comparison.divergence is not None
-    assert comparison.divergence.old == Place(19, 0, "experiment_end", None)
-    assert comparison.divergence.new == Place(19, 4, "iteration_start", None)
+    assert comparison.log.new_iterations.items == ((4, 5),)
+    assert comparison.log.divergence is not None
+    assert comparison.log.divergence.old == EventPosition(19, 0, "experiment_end", None)
+    assert comparison.log.divergence.new == EventPosition(19, 4, "iteration_start", None)
     assert comparison.result.items == (Difference(("result", "num_iterations"), 3, 5),)
 
 
@@ -148,7 +148,7 @@ def test_an_iteration_that_is_missing_in_the_middle(tmp_path: Path, old: Recorde
     new.events = [each for each in new.events if each["iteration"] != 2]
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"iterations": 1}
-    assert comparison.old_iterations.items == ((2, 2),)
+    assert comparison.log.old_iterations.items == ((2, 2),)
 
 
 def test_one_config_key_is_not_reported_again_where_the_log_repeats_it(
@@ -159,14 +159,14 @@ def test_one_config_key_is_not_reported_again_where_the_log_repeats_it(
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"config": 1}
     assert comparison.config.items == (Difference(("convergence",), ABSENT, {"max_iterations": 4}),)
-    assert comparison.divergence is None
+    assert comparison.log.divergence is None
 
 
 def test_another_start_of_the_same_config_is_reported(tmp_path: Path, old: Recorded, new: Recorded) -> None:
     new.find("experiment_start")["max_iterations"] = 4
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"events": 1}
-    assert comparison.divergence is not None
+    assert comparison.log.divergence is not None
 
 
 def test_one_word_of_a_prompt_is_reported_once(tmp_path: Path, old: Recorded, new: Recorded) -> None:
@@ -175,7 +175,7 @@ def test_one_word_of_a_prompt_is_reported_once(tmp_path: Path, old: Recorded, ne
         exchange["messages"][0]["content"] = "You run a bank.\nPay on time."
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"texts": 6}
-    (text,) = comparison.texts.items
+    (text,) = comparison.exchanges.texts.items
     assert (text.iteration, text.agent, text.attempt, text.field, text.role) == (1, "A", 1, "messages[0]", "system")
     assert text.repeated == 5
     (hunk,) = text.hunks
@@ -188,7 +188,7 @@ def test_an_answer_and_an_error_in_the_place_of_one(tmp_path: Path, old: Recorde
     new.exchanges[2] |= {"answer": None, "error": "too many requests"}
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"texts": 3}
-    assert [(text.field, text.hunks[0].old, text.hunks[0].new) for text in comparison.texts.items] == [
+    assert [(text.field, text.hunks[0].old, text.hunks[0].new) for text in comparison.exchanges.texts.items] == [
         ("answer", ("use 0.25",), ("use 0.5",)),
         ("answer", ("use 0.25",), ()),
         ("error", (), ("too many requests",)),
@@ -214,8 +214,8 @@ def test_latency_is_a_sum_and_no_divergence(tmp_path: Path, old: Recorded, new: 
         new.exchanges[exchange]["latency_seconds"] = 0.75
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"latency": 2}
-    assert (comparison.latency.old_seconds, comparison.latency.new_seconds) == (1.0, 1.5)
-    assert comparison.divergence is None
+    assert (comparison.log.latency.old_seconds, comparison.log.latency.new_seconds) == (1.0, 1.5)
+    assert comparison.log.divergence is None
     assert not comparison.is_equal
 
 
@@ -234,9 +234,9 @@ def test_an_event_more_shifts_nothing(tmp_path: Path, old: Recorded, new: Record
     assert kinds(comparison) == {"events": 1}
     (change,) = comparison.events.items
     assert (change.event_type, change.ordinal, change.old_seq, change.new_seq) == ("llm_call", 1, None, 3)
-    assert comparison.divergence is not None
-    assert comparison.divergence.old == Place(3, 1, "policy_change", "A")
-    assert comparison.divergence.new == Place(3, 1, "llm_call", "A")
+    assert comparison.log.divergence is not None
+    assert comparison.log.divergence.old == EventPosition(3, 1, "policy_change", "A")
+    assert comparison.log.divergence.new == EventPosition(3, 1, "llm_call", "A")
 
 
 def test_numbers_of_unknown_events_are_series(tmp_path: Path, old: Recorded, new: Recorded) -> None:
@@ -247,7 +247,7 @@ def test_numbers_of_unknown_events_are_series(tmp_path: Path, old: Recorded, new
             side.insert(end, event("epoch", number, loss=loss / number, **fields))
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"numbers": 1, "events": 1}
-    (series,) = comparison.numbers.items
+    (series,) = comparison.log.metrics.items
     assert (series.event_type, series.agent, series.path) == ("epoch", None, ("loss",))
     assert [(point.iteration, point.old, point.new) for point in series.points.items] == [
         (1, 0.5, 0.25),
@@ -260,7 +260,7 @@ def test_numbers_of_unknown_events_are_series(tmp_path: Path, old: Recorded, new
 def test_a_number_of_another_type_differs(tmp_path: Path, old: Recorded, new: Recorded) -> None:
     for side, value in ((old, 1), (new, 1.0)):
         side.insert(side.find("iteration_end", 1), event("epoch", 1, loss=value, flag=value))
-    (flag, loss) = compared(tmp_path, old, new).numbers.items
+    (flag, loss) = compared(tmp_path, old, new).log.metrics.items
     assert [repr(point.new) for point in (*flag.points.items, *loss.points.items)] == ["1.0", "1.0"]
     comparison = compared(tmp_path / "bool", _with_flag(1), _with_flag(True))
     assert kinds(comparison) == {"events": 1}
@@ -285,21 +285,21 @@ def test_a_run_that_was_cut_off(tmp_path: Path, old: Recorded, new: Recorded) ->
     new.events, new.exchanges = new.events[:cut], new.exchanges[:3]
     comparison = compared(tmp_path, old, new)
     assert kinds(comparison) == {"events": 3, "iterations": 1, "exchanges": 3, "result": 1}
-    assert comparison.old_iterations.items == ((3, 3),)
+    assert comparison.log.old_iterations.items == ((3, 3),)
     assert [(change.event_type, change.new_seq) for change in comparison.events.items] == [
         ("llm_call", None),
         ("policy_change", None),
         ("iteration_end", None),
     ]
-    assert comparison.divergence is not None
-    assert comparison.divergence.new is None
+    assert comparison.log.divergence is not None
+    assert comparison.log.divergence.new is None
 
 
 def test_a_torn_last_line_is_no_difference(tmp_path: Path, old: Recorded, new: Recorded) -> None:
     directories = [side.written(tmp_path / name) for name, side in (("old", old), ("new", new))]
     with (directories[1].path / "events.jsonl").open("ab") as log:
         log.write(b'{"seq"')
-    assert compare_runs(*directories).is_equal
+    assert diff(*directories).is_equal
 
 
 @pytest.mark.parametrize(("file", "line"), [("events.jsonl", 5), ("exchanges.jsonl", 2)])
@@ -309,14 +309,14 @@ def test_damage_is_named_with_its_line(tmp_path: Path, old: Recorded, new: Recor
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[: line - 1], b"{]\n", *lines[line:]]))
     with pytest.raises(Damaged) as caught:
-        compare_runs(*directories)
+        diff(*directories)
     assert (caught.value.path, caught.value.line) == (path, line)
 
 
 def test_the_same_folder_is_equal_without_being_read(tmp_path: Path) -> None:
     run = Recorded().written(tmp_path / "run")
     (run.path / "events.jsonl").write_bytes(b"damaged")
-    assert compare_runs(run, RunDirectory(tmp_path / "run" / ".." / "run")).is_equal
+    assert diff(run, RunDirectory(tmp_path / "run" / ".." / "run")).is_equal
 
 
 def test_exchanging_the_runs_exchanges_old_and_new(tmp_path: Path, old: Recorded, new: Recorded) -> None:
@@ -342,7 +342,7 @@ def _loop(rate: float, epochs: int = 4, **result: Any) -> Recorded:
 def test_numbers_of_a_training_loop_are_series_and_its_end_a_result(tmp_path: Path) -> None:
     comparison = compared(tmp_path, _loop(0.5, accuracy=0.75, name="a"), _loop(0.25, accuracy=0.875, name="b"))
     assert kinds(comparison) == {"config": 1, "numbers": 2, "events": 4, "result": 2}
-    loss, nested = comparison.numbers.items
+    loss, nested = comparison.log.metrics.items
     assert (loss.path, nested.path) == (("loss",), ("metrics", "f1"))
     assert [tuple(point) for point in loss.points.items][:2] == [(1, 0, 0.5, 0.25), (2, 0, 0.25, 0.125)]
     # The items of a list are no curve.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from exprec.cli.output.review import headline, review_lines, verdict
 from exprec.cli.output.review_markdown import MAX_BYTES, review_markdown
-from exprec.recorder.diff.json_values import Difference
-from exprec.recorder.diff.result import Comparison, Listed, Side
+from exprec.recorder.diff import Difference
+from exprec.recorder.diff.result import DiffResult, Side, Truncated
 from exprec.recorder.errors import Problem
 from exprec.recorder.query import RunRow
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
@@ -35,10 +35,10 @@ def _named(number: int, name: str = "game") -> NamedRun:
     return NamedRun(_id(number), _id(number)[-8:], name, number)
 
 
-def _comparison(differences: int) -> Comparison:
+def _comparison(differences: int) -> DiffResult:
     sides = [Side(_id(each), _id(each)[-8:], True, "game", "generic", "completed") for each in (1, 2)]
     items = tuple(Difference(("scenario", str(each)), "x" * 40, each) for each in range(differences))
-    return Comparison(sides[0], sides[1], differences, config=Listed(items, differences))
+    return DiffResult(sides[0], sides[1], differences, config=Truncated(items, differences))
 
 
 def _review(**parts: object) -> Review:

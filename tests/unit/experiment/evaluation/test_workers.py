@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder import errors as kinds
-from exprec.recorder.diff.json_values import Difference
+from exprec.recorder.diff import Difference
 from exprec.recorder.errors import (
     ExperimentFailed,
     ExprecError,
