@@ -1,6 +1,6 @@
-"""Whether a proposal replaces the policy in force, and the reason in words with the figures.
+"""Acceptance: whether a proposal replaces the current policy, and the reason.
 
-It sees costs and counts, neither policies nor simulations.
+The reasons are recorded: changing one changes the run id of experiments.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exprec.recorder.experiment.config import AcceptanceConfig
 from exprec.recorder.experiment.evaluation.evaluator import truncated_mean
@@ -27,7 +28,7 @@ class Decision:
     deltas: tuple[int, ...]
 
 
-def decide(
+def decide_acceptance(
     old_costs: Sequence[int],
     new_costs: Sequence[int],
     limits: AcceptanceConfig = _NO_LIMITS,
@@ -35,16 +36,23 @@ def decide(
     settled: int = 0,
     arrived: int = 0,
 ) -> Decision:
-    """Accept what lowers the agent's own cost, summed over the samples, and keeps to every limit that is set.
+    """Accept a proposal that lowers the agent's own cost, summed over the samples, and observes every limit.
 
-    Costs are in cents, one a sample, old and new in the same order. `settled` and `arrived` count the
-    payments under the new policy, over all samples. Raises ValueError when the costs are no pairs.
+    Args:
+        old_costs: The cost of the current policy in each sample, in cents.
+        new_costs: The cost of the proposal in each sample, in cents, in the same order.
+        limits: What a proposal needs besides a lower cost.
+        settled: The number of payments that settled under the proposal, in all samples.
+        arrived: The number of payments that arrived, in all samples.
+
+    Raises:
+        ValueError: The costs are not pairs.
     """
     deltas = _deltas(old_costs, new_costs)
-    found = list(_findings(deltas, new_costs, limits, settled, arrived)) if sum(deltas) > 0 else []
-    clauses = [_change(deltas), *(text if is_met else f"but {text}" for is_met, text in found)]
+    checks = list(_check_limits(deltas, new_costs, limits, settled, arrived)) if sum(deltas) > 0 else []
+    clauses = [_describe_change(deltas), *(check.reason if check.is_met else f"but {check.reason}" for check in checks)]
     return Decision(
-        accepted=sum(deltas) > 0 and all(is_met for is_met, _ in found),
+        accepted=sum(deltas) > 0 and all(check.is_met for check in checks),
         reason="; ".join(clauses),
         old_cost=truncated_mean(old_costs),
         new_cost=truncated_mean(new_costs),
@@ -53,11 +61,11 @@ def decide(
 
 
 def accept_as_proposed(old_costs: Sequence[int], new_costs: Sequence[int]) -> Decision:
-    """Accept without a condition; what it changes is told all the same. Takes and raises what `decide` does."""
+    """Accept a proposal unconditionally; the reason tells what it changes. See `decide_acceptance`."""
     deltas = _deltas(old_costs, new_costs)
     return Decision(
         accepted=True,
-        reason=f"accepted as proposed: {_change(deltas)}",
+        reason=f"accepted as proposed: {_describe_change(deltas)}",
         old_cost=truncated_mean(old_costs),
         new_cost=truncated_mean(new_costs),
         deltas=deltas,
@@ -68,7 +76,7 @@ def _deltas(old_costs: Sequence[int], new_costs: Sequence[int]) -> tuple[int, ..
     return tuple(old - new for old, new in zip(old_costs, new_costs, strict=True))
 
 
-def _change(deltas: Sequence[int]) -> str:
+def _describe_change(deltas: Sequence[int]) -> str:
     lowered = sum(deltas)
     if len(deltas) == 1:
         where = ""
@@ -82,50 +90,59 @@ def _change(deltas: Sequence[int]) -> str:
     return f"does not change the agent's cost{where}"
 
 
-def _findings(
+class _LimitCheck(NamedTuple):
+    """Whether a limit is observed, and why."""
+
+    is_met: bool
+    reason: str
+
+
+def _check_limits(
     deltas: Sequence[int], new_costs: Sequence[int], limits: AcceptanceConfig, settled: int, arrived: int
-) -> Iterator[tuple[bool, str]]:
-    """For each limit that is set whether it is kept, and the figures in words."""
+) -> Iterator[_LimitCheck]:
+    """Check each limit that is set."""
     if limits.require_statistical_significance:
-        yield _significance(deltas)
+        yield _check_significance(deltas)
     if limits.max_coefficient_of_variation is not None:
-        yield _variation(new_costs, limits.max_coefficient_of_variation)
+        yield _check_variation(new_costs, limits.max_coefficient_of_variation)
     if limits.min_settlement_rate is not None:
-        yield _settlement(settled, arrived, limits.min_settlement_rate)
+        yield _check_settlement(settled, arrived, limits.min_settlement_rate)
 
 
-def _significance(deltas: Sequence[int]) -> tuple[bool, str]:
-    """Whether the 95 % confidence interval of the mean saving lies above 0."""
+def _check_significance(deltas: Sequence[int]) -> _LimitCheck:
+    """Check that the 95 % confidence interval of the mean saving is above 0."""
     if len(deltas) < 2:
-        return False, "one sample cannot show that this is significant"
+        return _LimitCheck(False, "one sample cannot show that this is significant")
     interval = mean_interval(deltas)
     is_met = interval.lower > 0
-    bounds = f"{_cents(interval.lower)} to {_cents(interval.upper)} cents"
+    bounds = f"{_format_cents(interval.lower)} to {_format_cents(interval.upper)} cents"
     word = "significant" if is_met else "not significant"
-    return is_met, f"{word}: the 95 % confidence interval of the mean saving is {bounds}"
+    return _LimitCheck(is_met, f"{word}: the 95 % confidence interval of the mean saving is {bounds}")
 
 
-def _variation(costs: Sequence[int], limit: float) -> tuple[bool, str]:
-    """Whether the sample standard deviation of the costs over their mean is at most the limit."""
+def _check_variation(costs: Sequence[int], limit: float) -> _LimitCheck:
+    """Check that the coefficient of variation of the costs (of a sample) is at most the limit."""
     if len(costs) < 2:
-        return False, "one sample cannot show how much the new costs vary"
-    found = coefficient_of_variation(costs, sample=True)
-    if math.isinf(found):
-        return False, f"the new costs vary around a mean of 0, and at most {limit} of the mean is allowed"
-    return found <= limit, f"the new costs vary by {_fraction(found)} of their mean, and at most {limit} is allowed"
+        return _LimitCheck(False, "one sample cannot show how much the new costs vary")
+    variation = coefficient_of_variation(costs, sample=True)
+    if math.isinf(variation):
+        reason = f"the new costs vary around a mean of 0, and at most {limit} of the mean is allowed"
+        return _LimitCheck(False, reason)
+    reason = f"the new costs vary by {_format_fraction(variation)} of their mean, and at most {limit} is allowed"
+    return _LimitCheck(variation <= limit, reason)
 
 
-def _settlement(settled: int, arrived: int, floor: float) -> tuple[bool, str]:
-    """Whether enough of the payments settle; where none arrived, all of them do."""
+def _check_settlement(settled: int, arrived: int, floor: float) -> _LimitCheck:
+    """Check that enough of the payments settle; without payments, that is so."""
     rate = settled / arrived if arrived else 1.0
-    figures = f"{settled} of {arrived} payments settle ({_fraction(rate)}), and at least {floor} is demanded"
-    return rate >= floor, figures
+    reason = f"{settled} of {arrived} payments settle ({_format_fraction(rate)}), and at least {floor} is demanded"
+    return _LimitCheck(rate >= floor, reason)
 
 
-# Rounded far above the last bit, in which machines may differ: the text is part of what is recorded.
-def _cents(value: float) -> str:
+# Rounded far above the last bit, in which machines may differ, because the text is recorded.
+def _format_cents(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
-def _fraction(value: float) -> str:
+def _format_fraction(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")

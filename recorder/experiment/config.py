@@ -1,8 +1,4 @@
-"""The experiment as its user wrote it, checked and with every default filled in.
-
-It runs nothing. What an experiment file may say is told in schemas/experiment.v1.schema.json, what must
-hold besides that in `config_checks`.
-"""
+"""The configuration of an experiment, checked and with every default filled in."""
 
 from __future__ import annotations
 
@@ -13,21 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exprec.recorder.documents.loader import Document, document_of, read_document
-from exprec.recorder.experiment.config_checks import PAYMENTS, Checked, checked
+from exprec.recorder.experiment.config_checks import PAYMENTS, CheckedConfig, check_config
 from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
 from exprec.recorder.experiment.evaluation.user_module import UserFunction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_Section = TypeVar("_Section", bound="DataclassInstance")
+_SectionType = TypeVar("_SectionType", bound="DataclassInstance")
 
 _SAME_MODE = {"deterministic": "deterministic-pairwise"}
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceConfig:
-    """What a new policy needs besides a lower cost; None where there is no limit."""
+    """What a proposal needs besides a lower cost; None where there is no limit."""
 
     require_statistical_significance: bool = False
     max_coefficient_of_variation: float | None = None
@@ -36,7 +32,7 @@ class AcceptanceConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """How policies are evaluated: `ticks` is the length of a simulation, `num_samples` counts its seeds."""
+    """How policies are evaluated: the length of a simulation in ticks, and the number of simulations (samples)."""
 
     ticks: int
     mode: str = "bootstrap"
@@ -46,7 +42,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, slots=True)
 class ConvergenceConfig:
-    """When an experiment stops: thresholds are fractions, the window counts iterations."""
+    """When an experiment stops; thresholds are fractions, and the window is a number of iterations."""
 
     max_iterations: int = 50
     stability_threshold: float = 0.05
@@ -57,10 +53,10 @@ class ConvergenceConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Who proposes policies, and how it is asked; None where the proposer's own default holds.
+    """The model or other proposer, and its settings; None is the proposer's own default.
 
-    `model` is the name that is recorded. For a script that is `scripted:<file name>#sha256=<digest>`: the
-    answers count, not where they lie; `script` is where they are to be read.
+    `model` is the recorded name. For a script, it is `scripted:<file name>#sha256=<digest>`, which depends on the
+    answers and not on their path; `script` is that path.
     """
 
     model: str
@@ -78,7 +74,7 @@ class ModelConfig:
 
     @property
     def display_name(self) -> str:
-        """The model as people know it: a script without folder and digest."""
+        """The name of the model in events and exchanges: that of a script has no folder and no digest."""
         return f"scripted:{self.script.name}" if self.script else self.model
 
     @property
@@ -97,34 +93,43 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentConfig:
-    """One experiment, ready to run. Treat `scenario` and the other mappings as read-only.
+    """The configuration of one experiment, valid and complete.
 
-    `simulator` is `payments`, or for a function of the user's `module:callable#sha256=<digest>`: its sources
-    count, not where they lie. `function` is that function, None where its module was not to be found.
-    `optimized_agents` are in the order of optimisation, `warnings` are what its user should be told.
+    `load` reads it from a file, `from_mapping` takes it from a program. Treat its mappings as read-only.
     """
 
     name: str
     scenario: dict[str, Any]
+    """The scenario as the simulator takes it; for the payment simulator, amounts in cents and times in ticks."""
     optimized_agents: tuple[str, ...]
+    """The ids of the agents that are optimized, in this order."""
     evaluation: EvaluationConfig
     llm: ModelConfig
     description: str = ""
     simulator: str = PAYMENTS
+    """`payments`, or `module:callable#sha256=<digest>` for a custom one, which depends on its sources, not on their
+    path."""
     master_seed: int = 42
     convergence: ConvergenceConfig = ConvergenceConfig()
     policy_constraints: PolicyConstraints | None = None
     prompt_customization: dict[str, str] = field(default_factory=dict)
     output_directory: str | None = None
     warnings: tuple[str, ...] = ()
+    """Messages for the user about settings without effect."""
     function: UserFunction | None = field(default=None, compare=False, repr=False)
+    """The custom simulator; None if its module was not found, which is no error for a recorded configuration."""
 
     @classmethod
     def load(cls, path: Path, *, seed: int | None = None, model: str | None = None) -> ExperimentConfig:
-        """Read an experiment file and the files it names, which are looked for in its folder.
+        """Read an experiment file, and the files that it names, relative to its folder.
 
-        `seed` and `model` take the place of master_seed and llm.model; a script named by `model` is looked
-        for from the working directory. Raises InvalidInput with every problem of all these files.
+        Args:
+            path: The experiment file (YAML, TOML or JSON).
+            seed: Replaces `master_seed`.
+            model: Replaces `llm.model`; a script that it names is relative to the working directory.
+
+        Raises:
+            InvalidInput: The experiment is not valid; it has every problem of all files.
         """
         return cls.from_document(read_document(path), path.parent, seed=seed, model=model)
 
@@ -132,36 +137,36 @@ class ExperimentConfig:
     def from_mapping(
         cls, value: Mapping[str, Any], config_dir: Path, *, seed: int | None = None, model: str | None = None
     ) -> ExperimentConfig:
-        """The same for a mapping made by a program; files it names are looked for in `config_dir`."""
+        """Check an experiment given as a mapping; files that it names are relative to `config_dir`. See `load`."""
         return cls.from_document(document_of(dict(value)), config_dir, seed=seed, model=model)
 
     @classmethod
     def from_document(
         cls, document: Document, config_dir: Path, *, seed: int | None = None, model: str | None = None
     ) -> ExperimentConfig:
-        """The same for a document that was read already."""
-        found = checked(document, config_dir, seed=seed, model=model)
-        value = found.value
+        """Check an experiment that was read already; files that it names are relative to `config_dir`. See `load`."""
+        checked = check_config(document, config_dir, seed=seed, model=model)
+        value = checked.value
         return cls(
             name=value["name"],
-            scenario=found.scenario,
+            scenario=checked.scenario,
             optimized_agents=tuple(value["optimized_agents"]),
-            evaluation=_evaluation(value["evaluation"]),
-            llm=_model(found),
-            convergence=_section(ConvergenceConfig, value["convergence"] or {}),
-            policy_constraints=_constraints(value.get("policy_constraints")),
+            evaluation=_build_evaluation(value["evaluation"]),
+            llm=_build_model(checked),
+            convergence=_build_section(ConvergenceConfig, value["convergence"] or {}),
+            policy_constraints=_build_constraints(value.get("policy_constraints")),
             prompt_customization=value.get("prompt_customization") or {},
             output_directory=(value.get("output") or {}).get("directory"),
-            warnings=found.warnings,
-            simulator=_simulator(found),
-            function=found.function,
+            warnings=checked.warnings,
+            simulator=_simulator_name(checked),
+            function=checked.function,
             **{key: value[key] for key in ("description", "master_seed") if key in value},
         )
 
     def resolved(self) -> dict[str, Any]:
-        """The content of config.json: all that can change a result or what is recorded, and nothing else.
+        """The content of config.json: everything that can change the result or the record, and nothing else.
 
-        It is itself an experiment that loads to this configuration, on any machine: it names no path.
+        It contains no path, and is itself an experiment that loads to this configuration on any machine.
         """
         evaluation, convergence, llm = self.evaluation, self.convergence, self.llm
         resolved: dict[str, Any] = {
@@ -188,52 +193,52 @@ class ExperimentConfig:
         return resolved
 
 
-def _section(kind: type[_Section], section: Mapping[str, Any]) -> _Section:
-    """A section's dataclass: each field from the key of its name, else its default."""
+def _build_section(section_type: type[_SectionType], section: Mapping[str, Any]) -> _SectionType:
+    """The dataclass of a section: each field from the key of the same name, else its default."""
     values: dict[str, Any] = {}
-    for each in fields(kind):
+    for each in fields(section_type):
         if each.name in section:
             value = section[each.name]
-            # 1 and 1.0 are one setting, and must become the same bytes.
+            # 1 and 1.0 are the same setting, and must be recorded as the same bytes.
             is_float = str(each.type).startswith("float") and value is not None
             values[each.name] = float(value) if is_float else value
-    return kind(**values)
+    return section_type(**values)
 
 
-def _evaluation(section: Mapping[str, Any]) -> EvaluationConfig:
-    acceptance = _section(AcceptanceConfig, section.get("acceptance") or {})
-    evaluation = _section(EvaluationConfig, {**section, "acceptance": acceptance})
+def _build_evaluation(section: Mapping[str, Any]) -> EvaluationConfig:
+    acceptance = _build_section(AcceptanceConfig, section.get("acceptance") or {})
+    evaluation = _build_section(EvaluationConfig, {**section, "acceptance": acceptance})
     return replace(evaluation, mode=_SAME_MODE.get(evaluation.mode, evaluation.mode))
 
 
-def _model(found: Checked) -> ModelConfig:
-    model = _section(ModelConfig, {**found.value["llm"], "system_prompt": found.system_prompt})
-    if found.script is None:
+def _build_model(checked: CheckedConfig) -> ModelConfig:
+    model = _build_section(ModelConfig, {**checked.value["llm"], "system_prompt": checked.system_prompt})
+    if checked.script is None:
         return model
-    path, digest = found.script.path, found.script.digest
+    path, digest = checked.script.path, checked.script.digest
     return replace(model, model=f"scripted:{path.name}#sha256={digest}", script=path, script_digest=digest)
 
 
-def _simulator(found: Checked) -> str:
-    if found.function is not None:
-        return f"{found.function.name}#sha256={found.function.digest}"
-    name: str = found.value.get("simulator", PAYMENTS)
+def _simulator_name(checked: CheckedConfig) -> str:
+    if checked.function is not None:
+        return f"{checked.function.name}#sha256={checked.function.digest}"
+    name: str = checked.value.get("simulator", PAYMENTS)
     return name
 
 
-def _constraints(section: Mapping[str, Any] | None) -> PolicyConstraints | None:
+def _build_constraints(section: Mapping[str, Any] | None) -> PolicyConstraints | None:
     if section is None:
         return None
     parameters, names, actions = (section.get(f"allowed_{kind}") for kind in ("parameters", "fields", "actions"))
     return PolicyConstraints(
-        allowed_parameters=None if parameters is None else tuple(map(_parameter, parameters)),
+        allowed_parameters=None if parameters is None else tuple(map(_build_parameter, parameters)),
         allowed_fields=None if names is None else tuple(names),
         allowed_actions=None if actions is None else {tree: tuple(listed) for tree, listed in actions.items()},
         lsm_enabled=section.get("lsm_enabled", True),
     )
 
 
-def _parameter(value: Mapping[str, Any]) -> ParameterConstraint:
+def _build_parameter(value: Mapping[str, Any]) -> ParameterConstraint:
     number = int if value["param_type"] == "int" else float
     bounds = {key: number(value[key]) for key in ("min_value", "max_value") if value.get(key) is not None}
     allowed = tuple(value.get("allowed_values") or ())
@@ -258,6 +263,6 @@ def _resolved_constraints(constraints: PolicyConstraints) -> dict[str, Any]:
 
 
 def _set_fields(section: Any, *left_out: str) -> dict[str, Any]:
-    """The fields of a dataclass that are set, by name."""
+    """The fields of a dataclass that are not None, by name."""
     values = {each.name: getattr(section, each.name) for each in fields(section) if each.name not in left_out}
     return {name: copy.deepcopy(value) for name, value in values.items() if value is not None}

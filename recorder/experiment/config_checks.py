@@ -43,7 +43,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedConfig:
     """A valid experiment document and the content of the files that it names."""
 
     value: dict[str, Any]
@@ -54,14 +54,14 @@ class Checked:
     warnings: tuple[str, ...]
 
 
-def checked(document: Document, folder: Path, *, seed: int | None, model: str | None) -> Checked:
+def check_config(document: Document, folder: Path, *, seed: int | None, model: str | None) -> CheckedConfig:
     """Everything that an experiment document says, or InvalidInput with everything that is wrong with it.
 
     Files are looked for in `folder`. `seed` and `model` replace master_seed and llm.model; a script that
     `model` names is looked for from the working directory.
     """
     value = _overridden(document.value, seed, model)
-    check = _Check(document, value, folder)
+    check = _ConfigChecker(document, value, folder)
     if not isinstance(value, dict):
         raise InvalidInput(document.every_problem(check.problems))
     scenario = check.scenario()
@@ -78,7 +78,7 @@ def checked(document: Document, folder: Path, *, seed: int | None, model: str | 
     if problems:
         raise InvalidInput(problems)
     warnings = tuple(str(problem) for problem in document.locate(_warnings(value)))
-    return Checked(value, scenario, prompt, script, function, warnings)
+    return CheckedConfig(value, scenario, prompt, script, function, warnings)
 
 
 def _overridden(value: Any, seed: int | None, model: str | None) -> Any:
@@ -98,7 +98,7 @@ def _blamed(problem: Problem, given: dict[KeyPath, Any]) -> Problem:
     return replace(problem, key=key_name(problem.path), source="command line")
 
 
-class _Check:
+class _ConfigChecker:
     """Collects problems: those of the schema first, then what each method finds where the schema found none."""
 
     def __init__(self, document: Document, value: Any, folder: Path) -> None:
@@ -157,7 +157,10 @@ class _Check:
                 self.problems.append(problem)
 
     def system_prompt(self) -> str | None:
-        prompt, file = _at(self._value, "llm", "system_prompt"), _at(self._value, "llm", "system_prompt_file")
+        prompt, file = (
+            _value_at(self._value, "llm", "system_prompt"),
+            _value_at(self._value, "llm", "system_prompt_file"),
+        )
         if isinstance(file, str):
             if prompt is not None:
                 self._add(("llm", "system_prompt_file"), "stands beside system_prompt; give one of the two")
@@ -168,7 +171,7 @@ class _Check:
         return prompt if isinstance(prompt, str) else None
 
     def model(self, script_folder: Path) -> Script | None:
-        name, path = _at(self._value, "llm", "model"), ("llm", "model")
+        name, path = _value_at(self._value, "llm", "model"), ("llm", "model")
         if not isinstance(name, str) or name == "search":
             return None
         if name.startswith(_SCRIPTED) and name != _SCRIPTED:
@@ -213,7 +216,7 @@ class _Check:
         return [agent for agent in optimized if isinstance(agent, str)] if isinstance(optimized, list) else []
 
     def ticks(self, scenario: dict[str, Any]) -> None:
-        ticks, day = _at(self._value, "evaluation", "ticks"), _at(scenario, "simulation", "ticks_per_day")
+        ticks, day = _value_at(self._value, "evaluation", "ticks"), _value_at(scenario, "simulation", "ticks_per_day")
         if type(ticks) is int and type(day) is int and ticks != day:
             why = "they must be equal, or a simulation would have no end of day"
             self._add(
@@ -221,7 +224,7 @@ class _Check:
             )
 
     def constraints(self) -> None:
-        parameters = _at(self._value, "policy_constraints", "allowed_parameters")
+        parameters = _value_at(self._value, "policy_constraints", "allowed_parameters")
         seen: set[str] = set()
         for index, parameter in enumerate(parameters if isinstance(parameters, list) else []):
             if not isinstance(parameter, dict):
@@ -236,9 +239,9 @@ class _Check:
 
     def acceptance(self) -> None:
         """Demands on a new policy that none could meet, or that none is asked for."""
-        demands = _at(self._value, "evaluation", "acceptance")
-        mode = _at(self._value, "evaluation", "mode", default="bootstrap")
-        samples = _at(self._value, "evaluation", "num_samples", default=10)
+        demands = _value_at(self._value, "evaluation", "acceptance")
+        mode = _value_at(self._value, "evaluation", "mode", default="bootstrap")
+        samples = _value_at(self._value, "evaluation", "num_samples", default=10)
         is_single, found = mode in ("deterministic", "deterministic-pairwise"), f"the mode is {mode}"
         if mode == "bootstrap":
             is_single, found = samples is None or samples == 1, f"evaluation.num_samples is {show_value(samples)}"
@@ -254,7 +257,7 @@ class _Check:
 
     def settlement(self) -> None:
         path = ("evaluation", "acceptance", "min_settlement_rate")
-        if not self._is_payments and _at(self._value, *path) is not None:
+        if not self._is_payments and _value_at(self._value, *path) is not None:
             self._add(path, f"only the simulator {PAYMENTS} has payments that settle; leave it out or use null")
 
 
@@ -282,7 +285,7 @@ def _agent_ids(scenario: dict[str, Any]) -> list[str]:
     return [agent_id for agent_id in listed if isinstance(agent_id, str)]
 
 
-def _at(value: Any, *path: str | int, default: Any = None) -> Any:
+def _value_at(value: Any, *path: str | int, default: Any = None) -> Any:
     for part in path:
         if not isinstance(value, dict) or part not in value:
             return default
@@ -291,9 +294,9 @@ def _at(value: Any, *path: str | int, default: Any = None) -> Any:
 
 
 def _warnings(value: dict[str, Any]) -> Iterator[Problem]:
-    if _at(value, "convergence", "improvement_threshold") is not None:
+    if _value_at(value, "convergence", "improvement_threshold") is not None:
         yield Problem(("convergence", "improvement_threshold"), "has no effect")
-    if _at(value, "evaluation", "mode") == _TEMPORAL and _at(value, "llm", "model") == "search":
+    if _value_at(value, "evaluation", "mode") == _TEMPORAL and _value_at(value, "llm", "model") == "search":
         sweep = "the search learns from what is accepted alone, and deterministic-temporal accepts everything"
         yield Problem(("llm", "model"), f"{sweep}: it walks from one end of each range to the other and back")
     without_use = [key for key in ("database", "verbose") if key in (value.get("output") or {})]

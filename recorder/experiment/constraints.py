@@ -1,6 +1,6 @@
-"""What an experiment allows a policy to contain, and what of a policy it does not allow.
+"""Policy constraints: what an experiment allows a policy to contain, and the violations of a policy.
 
-It does not say whether a policy is valid: the simulator does, and this survives any JSON value.
+The messages of violations are recorded, and sent to models: changing one changes the run id of experiments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Role = Literal["node", "expression", "operand", "computation"]
 
 @dataclass(frozen=True, slots=True)
 class ParameterConstraint:
-    """One parameter that policies may have; bounds are inclusive, None where there is none."""
+    """A parameter that policies may have; its bounds are inclusive, and None if there is no bound."""
 
     name: str
     param_type: Literal["int", "float", "enum"]
@@ -34,7 +34,7 @@ class ParameterConstraint:
     description: str | None = None
 
     def objection(self, value: Any) -> str | None:
-        """What is wrong with this value of the parameter, or None."""
+        """What is wrong with this value of the parameter; None if it is allowed."""
         if self.param_type == "enum":
             known = any(value == allowed and not isinstance(value, bool) for allowed in self.allowed_values)
             listed = ", ".join(map(show_value, self.allowed_values))
@@ -51,10 +51,10 @@ class ParameterConstraint:
 
 @dataclass(frozen=True, slots=True)
 class PolicyConstraints:
-    """What policies may contain. None restricts nothing; an empty collection admits nothing.
+    """What policies may contain: None restricts nothing, an empty collection allows nothing.
 
-    `allowed_actions` goes by tree; a tree it does not name is not restricted. `lsm_enabled` restricts
-    no policy: it is for those who explain the rules to a model.
+    `allowed_actions` is by tree; other trees are not restricted. `lsm_enabled` restricts no policy; it is part of the
+    rules that are explained to a model.
     """
 
     allowed_parameters: tuple[ParameterConstraint, ...] | None = None
@@ -64,7 +64,7 @@ class PolicyConstraints:
 
 
 def violations(policy: Any, constraints: PolicyConstraints) -> list[Problem]:
-    """Everything in the policy document that the constraints do not allow, each with its path."""
+    """Everything in a policy, which may be any JSON value, that the constraints do not allow."""
     if not isinstance(policy, dict):
         return []
     found = [*_parameter_violations(policy, constraints), *_tree_violations(policy, constraints)]
@@ -79,7 +79,7 @@ def _parameter_violations(policy: dict[str, Any], constraints: PolicyConstraints
     values: dict[KeyPath, Any] = {}
     if isinstance(given, dict):
         values = {("parameters", name): value for name, value in given.items()}
-    # The simulator takes the fraction from here, and 0.5 where there is none: neither is a way round a bound.
+    # The simulator reads the fraction from here too, and defaults to 0.5: neither must bypass a bound.
     if ("parameters", _FRACTION) not in values:
         if _FRACTION in policy:
             values[(_FRACTION,)] = policy[_FRACTION]
@@ -96,7 +96,7 @@ def _parameter_violations(policy: dict[str, Any], constraints: PolicyConstraints
 def _tree_violations(policy: dict[str, Any], constraints: PolicyConstraints) -> Iterator[tuple[KeyPath, str]]:
     for tree in TREES:
         actions = None if constraints.allowed_actions is None else constraints.allowed_actions.get(tree)
-        for role, part, path in _parts(policy.get(tree), (tree,)):
+        for role, part, path in _tree_parts(policy.get(tree), (tree,)):
             if role == "node" and part.get("type") == "action":
                 action = part.get("action")
                 if isinstance(action, str) and actions is not None and action not in actions:
@@ -110,19 +110,19 @@ def _tree_violations(policy: dict[str, Any], constraints: PolicyConstraints) -> 
                     )
 
 
-def _parts(tree: Any, path: KeyPath) -> Iterator[tuple[Role, dict[str, Any], KeyPath]]:
-    """Every mapping of a tree that the simulator would read, with what it is read as, in document order."""
-    # A stack and not recursion, because a document may be nested as deep as its author likes.
+def _tree_parts(tree: Any, path: KeyPath) -> Iterator[tuple[Role, dict[str, Any], KeyPath]]:
+    """Every mapping of a tree that the simulator reads, with its role, in document order."""
+    # A stack instead of recursion, because a document may be nested deeper than Python's limit.
     pending: list[tuple[Role, Any, KeyPath]] = [("node", tree, path)]
     while pending:
         role, part, where = pending.pop()
         if isinstance(part, dict):
             yield role, part, where
-            children = _children(role, part)
+            children = _child_parts(role, part)
             pending.extend((child_role, child, (*where, *steps)) for child_role, child, steps in reversed(children))
 
 
-def _children(role: Role, part: dict[str, Any]) -> list[tuple[Role, Any, KeyPath]]:
+def _child_parts(role: Role, part: dict[str, Any]) -> list[tuple[Role, Any, KeyPath]]:
     match role:
         case "node" if part.get("type") == "action":
             arguments = part.get("parameters")
@@ -134,17 +134,17 @@ def _children(role: Role, part: dict[str, Any]) -> list[tuple[Role, Any, KeyPath
             ]
             return [("expression", part.get("condition"), ("condition",)), *nodes]
         case "expression":
-            inner = [*_each("expression", part, "condition"), *_each("expression", part, "conditions")]
+            inner = [*_items_of("expression", part, "condition"), *_items_of("expression", part, "conditions")]
             return inner + [("operand", part.get(key), (key,)) for key in ("left", "right")]
         case "operand":
-            # The simulator reads the first of these that is there.
+            # The simulator reads the first of these that is present.
             first = next((key for key in ("field", "param", "value", "compute") if key in part), None)
             return [("computation", part["compute"], ("compute",))] if first == "compute" else []
         case "computation":
-            return [child for key in _OPERANDS for child in _each("operand", part, key)]
+            return [child for key in _OPERANDS for child in _items_of("operand", part, key)]
 
 
-def _each(role: Role, part: dict[str, Any], key: str) -> list[tuple[Role, Any, KeyPath]]:
+def _items_of(role: Role, part: dict[str, Any], key: str) -> list[tuple[Role, Any, KeyPath]]:
     value = part.get(key)
     if isinstance(value, list):
         return [(role, item, (key, index)) for index, item in enumerate(value)]

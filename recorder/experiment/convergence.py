@@ -1,7 +1,4 @@
-"""Whether an experiment has settled, from the totals of its iterations and the liquidity that they commit.
-
-Reaching the last allowed iteration is no convergence; the loop ends there on its own.
-"""
+"""Convergence: whether the total costs of the iterations, or the liquidity that policies commit, have settled."""
 
 from __future__ import annotations
 
@@ -25,25 +22,25 @@ TEMPORAL = "deterministic-temporal"
 
 _FRACTION_TOLERANCE = 0.001
 _NOISE_DECIMALS = 9
-"""0.501 − 0.5 is a little more than 0.001 in floating point, and must not be."""
+"""Differences are rounded before they are compared: 0.501 − 0.5 is above 0.001 in floating point."""
 _RECORDED_DECIMALS = 6
 
-Figure = int | float | None
+Metric = int | float | None
 
 Fractions = Mapping[str, float | None]
-"""By agent the part of its liquidity pool that it commits in an iteration; None for a policy without one."""
+"""By agent, the fraction of its liquidity pool that its policy commits; None for a policy that commits none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """What the iterations so far show: the criterion that is met or else was looked at, and its figures.
+    """An assessment: the criterion that is met, or else was assessed, and its metrics.
 
-    A figure is None where it is not defined: after too few iterations, or because it is infinite.
+    A metric is None where it is undefined: after too few iterations, or because it is infinite.
     """
 
     criterion: str
     is_met: bool
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, Metric]
 
     @property
     def reason(self) -> str | None:
@@ -53,67 +50,69 @@ class Convergence:
     def as_dict(self) -> dict[str, Any]:
         """The field `convergence` of an `iteration_end`.
 
-        Its figures are rounded: their last bits may differ between machines, and would change an address.
+        The metrics are rounded, because their last bits, which may differ between machines, would change run ids.
         """
         return {
             "criterion": self.criterion,
             "met": self.is_met,
-            **{name: _recorded(value) for name, value in self.figures.items()},
+            **{name: _round_metric(value) for name, value in self.metrics.items()},
         }
 
 
-def assess(mode: str, totals: Sequence[int], fractions: Sequence[Fractions], config: ConvergenceConfig) -> Convergence:
-    """Where an experiment stands after one or more iterations.
+def assess_convergence(
+    mode: str, totals: Sequence[int], fractions: Sequence[Fractions], config: ConvergenceConfig
+) -> Convergence:
+    """Assess convergence after one or more iterations.
 
-    `totals` (in cents) and `fractions` have one entry an iteration so far; the fractions count in
-    deterministic-temporal only.
+    `totals` (in cents) and `fractions` have one entry for each iteration so far; only the mode deterministic-temporal
+    uses `fractions`.
     """
     if mode == "bootstrap":
-        return _bootstrap(totals, config)
-    by_costs = _deterministic(totals, config)
-    return _temporal(by_costs, fractions, config) if mode == TEMPORAL else by_costs
+        return _assess_bootstrap(totals, config)
+    by_costs = _assess_deterministic(totals, config)
+    return _assess_temporal(by_costs, fractions, config) if mode == TEMPORAL else by_costs
 
 
 def committed_fractions(policies: Policies, *, is_payments: bool = True) -> Fractions:
-    """What the policies commit, by agent: where a policy does not say, half in the payment simulator."""
+    """The committed fractions of policies; by default a half in the payment simulator, none in others."""
     default = DEFAULT_LIQUIDITY_FRACTION if is_payments else None
-    return {agent: _fraction(policy, default) for agent, policy in policies.items()}
+    return {agent: _committed_fraction(policy, default) for agent, policy in policies.items()}
 
 
 def relative_change(old: int, new: int) -> float:
-    """|new − old| / |old|; from 0, the absolute value of what it became."""
+    """|new − old| / |old|, or |new| if `old` is 0."""
     return abs(new - old) / abs(old) if old else float(abs(new))
 
 
-def regret(totals: Sequence[int]) -> float:
-    """How far the last total is above the best one, relative to the best; a best of 0 forgives nothing."""
+def compute_regret(totals: Sequence[int]) -> float:
+    """The relative distance of the last total from the best; infinite if the best is 0 and the last is not."""
     best, current = min(totals), totals[-1]
     if best == 0:
         return 0.0 if current == 0 else math.inf
     return (current - best) / abs(best)
 
 
-def _deterministic(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:
-    """Met when the last `stability_window` changes were each at most `stability_threshold`, relatively."""
+def _assess_deterministic(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:
+    """Met when each of the last `stability_window` relative changes is at most `stability_threshold`."""
     changes = [relative_change(old, new) for old, new in pairwise(totals)]
     stable = 0
     while stable < len(changes) and changes[-1 - stable] <= config.stability_threshold:
         stable += 1
-    figures: dict[str, Figure] = {"relative_change": changes[-1] if changes else None, "stable_changes": stable}
-    return Convergence(COST_STABILITY, stable >= config.stability_window, figures)
+    metrics: dict[str, Metric] = {"relative_change": changes[-1] if changes else None, "stable_changes": stable}
+    return Convergence(COST_STABILITY, stable >= config.stability_window, metrics)
 
 
-def _temporal(by_costs: Convergence, fractions: Sequence[Fractions], config: ConvergenceConfig) -> Convergence:
-    """Met when no agent's fraction moved over the window or, failing that, when the costs are stable."""
+def _assess_temporal(by_costs: Convergence, fractions: Sequence[Fractions], config: ConvergenceConfig) -> Convergence:
+    """Met when no agent's fraction changes within the window, or else when the costs are stable."""
     window = fractions[-config.stability_window :]
     widest = _widest_range(window) if len(window) == config.stability_window else None
     is_still = widest is not None and widest <= _FRACTION_TOLERANCE
     criterion = COST_STABILITY if by_costs.is_met and not is_still else POLICY_STABILITY
-    return Convergence(criterion, is_still or by_costs.is_met, {**by_costs.figures, "fraction_range": widest})
+    return Convergence(criterion, is_still or by_costs.is_met, {**by_costs.metrics, "fraction_range": widest})
 
 
 def _widest_range(window: Sequence[Fractions]) -> float | None:
-    """The greatest of the agents' differences between highest and lowest fraction; None if one is missing."""
+    """The largest range of an agent's fractions in the window; None if a fraction is missing."""
     ranges = []
     for agent in window[0]:
         values = [value for each in window if (value := each[agent]) is not None]
@@ -123,32 +122,32 @@ def _widest_range(window: Sequence[Fractions]) -> float | None:
     return round(max(ranges), _NOISE_DECIMALS)
 
 
-def _fraction(policy: Mapping[str, Any], default: float | None) -> float | None:
+def _committed_fraction(policy: Mapping[str, Any], default: float | None) -> float | None:
     parameters = policy.get("parameters")
     declared = parameters if isinstance(parameters, Mapping) else {}
     fraction = declared.get(LIQUIDITY_FRACTION, policy.get(LIQUIDITY_FRACTION))
     return float(fraction) if isinstance(fraction, int | float) else default
 
 
-def _bootstrap(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:
-    """Met when the window varies little, has no trend, and ends close to the best total so far."""
+def _assess_bootstrap(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:
+    """Met when the totals of the window vary little and have no trend, and the last is near the best so far."""
     window = totals[-config.stability_window :]
-    distance = regret(totals)
+    distance = compute_regret(totals)
     if len(window) < config.stability_window:
-        unknown: dict[str, Figure] = {"coefficient_of_variation": None, "trend_s": None, "trend_p": None}
+        unknown: dict[str, Metric] = {"coefficient_of_variation": None, "trend_s": None, "trend_p": None}
         return Convergence(BOOTSTRAP_STABILITY, False, {**unknown, "regret": distance})
     variation, trend = coefficient_of_variation(window), mann_kendall(window)
     is_met = variation < config.cv_threshold and not trend.is_trend and distance <= config.regret_threshold
-    figures: dict[str, Figure] = {
+    metrics: dict[str, Metric] = {
         "coefficient_of_variation": variation,
         "trend_s": trend.s,
         "trend_p": trend.p,
         "regret": distance,
     }
-    return Convergence(BOOTSTRAP_STABILITY, is_met, figures)
+    return Convergence(BOOTSTRAP_STABILITY, is_met, metrics)
 
 
-def _recorded(value: Figure) -> Figure:
+def _round_metric(value: Metric) -> Metric:
     if isinstance(value, float):
         return round(value, _RECORDED_DECIMALS) if math.isfinite(value) else None
     return value

@@ -18,7 +18,7 @@ from exprec.recorder.errors import (
     StorageFailure,
     WorkerFailed,
 )
-from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide
+from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
 from exprec.recorder.experiment.convergence import (
@@ -26,15 +26,15 @@ from exprec.recorder.experiment.convergence import (
     TEMPORAL,
     Convergence,
     Fractions,
-    assess,
+    assess_convergence,
     committed_fractions,
 )
 from exprec.recorder.experiment.evaluation.evaluator import Evaluation, Evaluator, truncated_deviation, truncated_mean
-from exprec.recorder.experiment.evaluation.simulators import Payments, Recipe, UserSimulator, load_simulator
+from exprec.recorder.experiment.evaluation.simulators import Payments, SimulatorSpec, UserSimulator, load_simulator
 from exprec.recorder.experiment.evaluation.workers import Workers
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
 from exprec.recorder.experiment.prompts import Attempt, request_messages
-from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, Negotiation, Verdict
+from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
 from exprec.recorder.experiment.proposer_setup import load_proposer, search_space
 from exprec.recorder.proposers.protocol import ProposalRequest, Proposer
 from exprec.recorder.proposers.recorded import UnrecordedRequest
@@ -133,7 +133,7 @@ class OptimizationLoop:
         simulator = prepared.simulator
         self._config = config
         self._rules = simulator.rules
-        self._workers = Workers(Recipe.of(config, config_dir), jobs) if jobs > 1 else None
+        self._workers = Workers(SimulatorSpec.of_config(config, config_dir), jobs) if jobs > 1 else None
         self._evaluator = Evaluator(simulator, config, self._workers.simulate if self._workers else None)
         self._starting = prepared.starting_policies
         self._policies: dict[str, Mapping[str, Any]] = dict(self._starting)
@@ -144,7 +144,7 @@ class OptimizationLoop:
             heard = shielded_listener(listener, verbose_config)
             session = Session(config.name, EXPERIMENT_TYPE, recording, listener=heard, run_id=run_id)
         self.state_provider = session.provider
-        self._negotiation = Negotiation(prepared.proposer, simulator, config, self.state_provider)
+        self._proposals = ProposalSession(prepared.proposer, simulator, config, self.state_provider)
 
     async def run(self) -> ExperimentResult:
         """Run the experiment to its end and return its result.
@@ -177,7 +177,7 @@ class OptimizationLoop:
         reason = None
         iteration = 0
         while reason is None:
-            # Lets whoever runs this loop cancel it between two iterations: nothing else here may wait.
+            # Lets the task be cancelled between two iterations, because nothing else here has to wait.
             await asyncio.sleep(0)
             iteration += 1
             evaluation = self._evaluate(iteration)
@@ -198,7 +198,7 @@ class OptimizationLoop:
         return ExperimentResult(final, best, converged, reason, iteration, dict(self._policies))
 
     def _fail(self, error_type: str, message: str) -> ExperimentFailed:
-        """Record that the experiment failed. Raises SecretFound when that is not to be recorded in these words."""
+        """Record that the experiment failed. Raises SecretFound when the message contains a secret."""
         self.state_provider.record_failure(error_type, message)
         return ExperimentFailed(error_type, message)
 
@@ -219,7 +219,7 @@ class OptimizationLoop:
         )
 
     def _evaluate(self, iteration: int) -> Evaluation:
-        """Evaluate the policies in force and record what they cost."""
+        """Evaluate the current policies and record their costs."""
         evaluation = self._evaluator.evaluate(self._policies, iteration)
         self._totals.append(evaluation.total_cost)
         self._fractions.append(committed_fractions(self._policies, is_payments=self._config.simulator == PAYMENTS))
@@ -233,11 +233,11 @@ class OptimizationLoop:
         return evaluation
 
     def _assess(self) -> Convergence:
-        """Where the experiment stands after the evaluations so far."""
-        return assess(self._config.evaluation.mode, self._totals, self._fractions, self._config.convergence)
+        """Assess convergence after the evaluations so far."""
+        return assess_convergence(self._config.evaluation.mode, self._totals, self._fractions, self._config.convergence)
 
     async def _optimize(self, agent: str, iteration: int, evaluation: Evaluation) -> bool:
-        """Let one agent propose once; returns whether that was accepted."""
+        """Let one agent propose one policy; returns whether it was accepted."""
         history = self._history[agent]
         policy = self._policies[agent]
         request = ProposalRequest(
@@ -249,23 +249,23 @@ class OptimizationLoop:
             decisions=tuple(attempt.accepted for attempt in history),
             parameters=search_space(self._config.policy_constraints),
         )
-        verdict = await self._negotiation.obtain(request)
-        if verdict.outcome != USABLE or verdict.policy is None:
-            attempt = self._reject(agent, iteration, verdict)
+        check = await self._proposals.obtain_policy(request)
+        if check.outcome != USABLE or check.policy is None:
+            attempt = self._reject(agent, iteration, check)
         else:
-            attempt = self._try(agent, iteration, verdict.policy)
+            attempt = self._try_policy(agent, iteration, check.policy)
         history.append(attempt)
         return attempt.accepted
 
-    def _try(self, agent: str, iteration: int, proposed: dict[str, Any]) -> Attempt:
-        """Compare a proposal with the policy in force on the same seeds; it is in force only if it is accepted."""
+    def _try_policy(self, agent: str, iteration: int, proposed: dict[str, Any]) -> Attempt:
+        """Compare a proposal with the current policy on the same seeds; replace that only if it is accepted."""
         old_policy = self._policies[agent]
         old_costs = self._evaluator.evaluate(self._policies, iteration, agent).costs(agent)
         try:
             trial = self._evaluator.evaluate({**self._policies, agent: proposed}, iteration, agent)
         except SimulationError as error:
-            attempt = self._reject(agent, iteration, Verdict(SIMULATION_ERROR, proposed, (str(error),)))
-            # It may have happened in another agent's policy, of which this one must not be told.
+            attempt = self._reject(agent, iteration, AnswerCheck(SIMULATION_ERROR, proposed, (str(error),)))
+            # It may have happened in another agent's policy, which this agent must not learn about.
             return attempt if error.agent == agent else replace(attempt, reason=SIMULATION_ERROR)
         decision = self._decide(agent, old_costs, trial)
         self.state_provider.record_event(
@@ -287,29 +287,33 @@ class OptimizationLoop:
         return Attempt(iteration, proposed, decision.new_cost, decision.accepted, decision.reason)
 
     def _decide(self, agent: str, old_costs: list[int], trial: Evaluation) -> Decision:
-        """What becomes of a proposal that cost the agent `old_costs` (cents) without it and `trial` with it."""
+        """Decide on a proposal, from the agent's costs without it (`old_costs`, in cents) and the trial with it."""
         new_costs = trial.costs(agent)
         if self._config.evaluation.mode == TEMPORAL:
             return accept_as_proposed(old_costs, new_costs)
         settled = sum(sample.result.settled for sample in trial.samples)
         arrived = sum(sample.result.arrivals for sample in trial.samples)
-        return decide(old_costs, new_costs, self._config.evaluation.acceptance, settled=settled, arrived=arrived)
+        return decide_acceptance(
+            old_costs, new_costs, self._config.evaluation.acceptance, settled=settled, arrived=arrived
+        )
 
-    def _reject(self, agent: str, iteration: int, verdict: Verdict) -> Attempt:
+    def _reject(self, agent: str, iteration: int, check: AnswerCheck) -> Attempt:
+        """Record that a proposal is rejected without a comparison."""
         self.state_provider.record_event(
             iteration,
             events.POLICY_REJECTED,
             {
                 "agent_id": agent,
-                "proposed_policy": verdict.policy,
-                "rejection_reason": verdict.outcome,
-                "validation_errors": list(verdict.errors),
+                "proposed_policy": check.policy,
+                "rejection_reason": check.outcome,
+                "validation_errors": list(check.errors),
             },
         )
-        return Attempt(iteration, verdict.policy, None, False, f"{verdict.outcome}: {'; '.join(verdict.errors)}")
+        return Attempt(iteration, check.policy, None, False, f"{check.outcome}: {'; '.join(check.errors)}")
 
 
 def _bootstrap_fields(evaluation: Evaluation) -> dict[str, Any]:
+    """The fields of a `bootstrap_evaluation` event."""
     totals = evaluation.sample_totals
     return {
         "seed_results": [

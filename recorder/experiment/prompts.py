@@ -1,7 +1,7 @@
-"""What a model is told: the messages of a request, as a pure function of what its agent may know.
+"""The messages of a request to a model: a pure function of what the agent may know.
 
-Every part stands in a fixed order and none holds a clock or an id, so that a recorded request matches
-when it is made again. Another agent's policy, costs or balance never come in here.
+The messages are recorded, and replayed by equality: they contain no clock and no id, and changing a word changes the
+run id of experiments. They contain no other agent's policy, costs or balance.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from exprec.recorder.proposers.protocol import Message
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An earlier proposal of the same agent and what became of it; costs in cents, None if never evaluated."""
+    """An earlier proposal of the agent, and whether it was accepted."""
 
     iteration: int
     policy: Mapping[str, Any] | None
     cost: int | None
+    """The agent's cost with it, in cents; None if it was not evaluated."""
     accepted: bool
     reason: str
 
@@ -37,7 +38,11 @@ def request_messages(
     evaluation: Evaluation,
     history: Sequence[Attempt],
 ) -> tuple[Message, ...]:
-    """The two messages that ask for an agent's next policy, given its own last result and history."""
+    """The system and the user message that ask for an agent's next policy.
+
+    `rules` is the simulator's description of the game, `policy` the agent's current policy, `evaluation` its last
+    evaluation, and `history` the agent's own earlier proposals.
+    """
     parts = [
         f"You decide the policy of {agent_id}. Propose one that lowers its total cost.",
         _section("Current policy", _json(policy)),
@@ -52,8 +57,8 @@ def request_messages(
     return Message("system", system), Message("user", "\n\n".join(parts))
 
 
-def correction(answer: str, errors: Sequence[str]) -> tuple[Message, ...]:
-    """The messages that send an unusable answer back with everything wrong with it."""
+def correction_messages(answer: str, errors: Sequence[str]) -> tuple[Message, ...]:
+    """The messages that return an unusable answer to the model, with everything that is wrong with it."""
     listed = "\n".join(f"- {error}" for error in errors)
     return (
         Message("assistant", answer),
@@ -73,7 +78,7 @@ _TAKEN = {
     TEMPORAL: "Each valid proposal takes the place of the policy in force at once, also if it costs "
     "more: go back to an earlier policy when a change was for the worse."
 }
-"""What becomes of a proposal, by the mode of evaluation."""
+"""How a proposal is treated, by evaluation mode."""
 
 
 def _system(rules: str, constraints: PolicyConstraints | None, mode: str) -> str:
@@ -117,7 +122,7 @@ def _result(evaluation: Evaluation, agent_id: str) -> str:
     settled = sum(sample.result.settled for sample in evaluation.samples)
     arrived = sum(sample.result.arrivals for sample in evaluation.samples)
     if arrived:
-        # A simulator of the user's has no payments.
+        # A custom simulator has no payments.
         lines.append(f"- payments settled in the whole system: {settled} of {arrived}")
     return (f"means of {count} simulations\n" if count > 1 else "") + "\n".join(lines)
 

@@ -1,13 +1,13 @@
-"""From a request to a usable policy: ask, check, send back what is wrong, record every attempt.
+"""Proposals: ask for a policy, check the answer, return what is wrong with it, record every attempt.
 
-Whether the policy is any better is decided elsewhere.
+The messages about wrong answers are recorded, and sent to models: changing one changes the run id of experiments.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation.evaluator import Simulator
-from exprec.recorder.experiment.prompts import correction
+from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
 from exprec.recorder.state.provider import LiveStateProvider
@@ -30,24 +30,24 @@ CONSTRAINT_VIOLATION = "constraint_violation"
 LLM_ERROR = "llm_error"
 SIMULATION_ERROR = "simulation_error"
 
-# Each run of blanks can be matched in one way only: a model may answer with any number of empty lines.
+# Each run of blanks matches in one way only, to avoid backtracking: an answer may have any number of empty lines.
 _FENCED = re.compile(r"```(?:json)?[ \t\r]*\n(.*)\n[ \t]*```", re.DOTALL)
-# Longer digit strings are beyond 64 bits anyway, and Python refuses to convert very long ones.
+# Longer integers exceed 64 bits anyway, and Python refuses to convert very long ones.
 _MAX_DIGITS = 40
-_SHOWN = 20
+_EXCERPT_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an answer was: the document in it, if any, and everything wrong with it."""
+class AnswerCheck:
+    """The check of an answer: its outcome, the policy in it, if any, and everything that is wrong with it."""
 
     outcome: str
     policy: dict[str, Any] | None
     errors: tuple[str, ...] = ()
 
 
-class Negotiation:
-    """Asks one proposer for policies on behalf of all agents."""
+class ProposalSession:
+    """Obtains policies from one proposer for all agents of an experiment, and records the exchanges with a model."""
 
     def __init__(
         self, proposer: Proposer, simulator: Simulator, config: ExperimentConfig, provider: LiveStateProvider
@@ -57,30 +57,30 @@ class Negotiation:
         self._config = config
         self._provider = provider
 
-    async def obtain(self, request: ProposalRequest) -> Verdict:
-        """Ask until an answer is usable, at most `max_retries` times more; returns the last verdict.
+    async def obtain_policy(self, request: ProposalRequest) -> AnswerCheck:
+        """Ask until an answer is usable, with at most `max_retries` retries; returns the check of the last answer.
 
-        A model that fails ends the negotiation: repeating a call that failed is the client's business.
+        A failed request is not retried here, because the client of a model retries it.
         """
         while True:
             try:
                 answer = await self._ask(request)
             except ModelFailure as failure:
-                verdict = Verdict(LLM_ERROR, None, (str(failure) or "the model failed and gave no reason",))
-                self._record(request, verdict, Answer("", latency_seconds=failure.latency_seconds))
-                return verdict
-            verdict = self._check(answer.text)
-            self._record(request, verdict, answer)
-            if verdict.outcome == USABLE or request.attempt > self._config.llm.max_retries:
-                return verdict
+                check = AnswerCheck(LLM_ERROR, None, (str(failure) or "the model failed and gave no reason",))
+                self._record(request, check, Answer("", latency_seconds=failure.latency_seconds))
+                return check
+            check = self._check(answer.text)
+            self._record(request, check, answer)
+            if check.outcome == USABLE or request.attempt > self._config.llm.max_retries:
+                return check
             request = replace(
                 request,
                 attempt=request.attempt + 1,
-                messages=request.messages + correction(answer.text, verdict.errors),
+                messages=request.messages + correction_messages(answer.text, check.errors),
             )
 
     async def _ask(self, request: ProposalRequest) -> Answer:
-        """One answer. Raises ModelFailure also for one that the log cannot hold."""
+        """Ask once. Raises ModelFailure, also for an answer that cannot be recorded."""
         answer = await self._proposer.propose(request)
         try:
             canonical_json.encode(answer.text)
@@ -88,21 +88,22 @@ class Negotiation:
             raise ModelFailure(f"the answer cannot be recorded: {error.reason}", answer.latency_seconds) from error
         return answer
 
-    def _check(self, text: str) -> Verdict:
+    def _check(self, text: str) -> AnswerCheck:
         constraints = self._config.policy_constraints
 
-        def limits(policy: Mapping[str, Any]) -> list[str]:
+        def find_violations(policy: Mapping[str, Any]) -> list[str]:
             return [] if constraints is None else [str(problem) for problem in violations(policy, constraints)]
 
-        def form(policy: Mapping[str, Any]) -> list[str]:
+        def find_problems(policy: Mapping[str, Any]) -> list[str]:
             return [str(problem) for problem in self._simulator.check_policy(policy)]
 
-        return judge(text, form, limits)
+        return check_answer(text, find_problems, find_violations)
 
-    def _record(self, request: ProposalRequest, verdict: Verdict, answer: Answer) -> None:
+    def _record(self, request: ProposalRequest, check: AnswerCheck, answer: Answer) -> None:
+        """Record an exchange with a model and its event; a computation is repeated instead."""
         if not self._proposer.is_model:
             return
-        failed = verdict.outcome == LLM_ERROR
+        failed = check.outcome == LLM_ERROR
         exchange = {
             "agent_id": request.agent_id,
             "iteration": request.iteration,
@@ -111,7 +112,7 @@ class Negotiation:
             "settings": self._config.llm.request_settings,
             "messages": [message.as_dict() for message in request.messages],
             "answer": None if failed else answer.text,
-            "error": verdict.errors[0] if failed else None,
+            "error": check.errors[0] if failed else None,
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.completion_tokens,
             "latency_seconds": answer.latency_seconds,
@@ -120,57 +121,64 @@ class Negotiation:
         self._provider.record_event(
             request.iteration,
             events.LLM_CALL,
-            {**call_fields(exchange), "exchange": index, "outcome": verdict.outcome},
+            {**call_fields(exchange), "exchange": index, "outcome": check.outcome},
         )
 
 
-def judge(
+def check_answer(
     text: str,
-    form: Callable[[Mapping[str, Any]], list[str]],
-    limits: Callable[[Mapping[str, Any]], list[str]],
-) -> Verdict:
-    """What an answer is. `form` and `limits` name everything wrong with a document's form and its content."""
-    policy, errors = parse_answer(text)
-    if policy is None:
-        return Verdict(INVALID_JSON, None, tuple(errors))
+    find_problems: Callable[[Mapping[str, Any]], list[str]],
+    find_violations: Callable[[Mapping[str, Any]], list[str]],
+) -> AnswerCheck:
+    """Check an answer: its JSON, the validity of the policy (`find_problems`), its constraints (`find_violations`)."""
+    try:
+        policy = parse_answer(text)
+    except InvalidAnswer as error:
+        return AnswerCheck(INVALID_JSON, None, (str(error),))
     try:
         canonical_json.encode(policy)
     except NotEncodable as error:
-        return Verdict(INVALID_POLICY, None, (str(error),))
-    malformed, exceeded = form(policy), limits(policy)
-    if malformed:
-        return Verdict(INVALID_POLICY, policy, (*malformed, *exceeded))
-    if exceeded:
-        return Verdict(CONSTRAINT_VIOLATION, policy, tuple(exceeded))
-    return Verdict(USABLE, policy)
+        return AnswerCheck(INVALID_POLICY, None, (str(error),))
+    problems, violated = find_problems(policy), find_violations(policy)
+    if problems:
+        return AnswerCheck(INVALID_POLICY, policy, (*problems, *violated))
+    if violated:
+        return AnswerCheck(CONSTRAINT_VIOLATION, policy, tuple(violated))
+    return AnswerCheck(USABLE, policy)
 
 
-def parse_answer(text: str) -> tuple[dict[str, Any] | None, Sequence[str]]:
-    """The JSON object in an answer, which may stand in a Markdown fence; or None and what is wrong."""
+class InvalidAnswer(ValueError):
+    """An answer is not a JSON object; the message is recorded."""
+
+
+def parse_answer(text: str) -> dict[str, Any]:
+    """Parse the JSON object in an answer, which may be in a Markdown fence. Raises InvalidAnswer."""
     fenced = _FENCED.fullmatch(text.strip())
     try:
         value = json.loads(
             fenced.group(1) if fenced else text,
-            object_pairs_hook=_unique_keys,
-            parse_constant=_no_constant,
-            parse_int=_integer,
+            object_pairs_hook=_check_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_integer,
         )
     except json.JSONDecodeError as error:
-        return None, [_syntax_error(error)]
+        raise InvalidAnswer(_describe_syntax_error(error)) from None
     except ValueError as error:
-        return None, [f"not valid JSON: {error}"]
+        raise InvalidAnswer(f"not valid JSON: {error}") from None
     except RecursionError:
-        return None, [_TOO_DEEP]
+        raise InvalidAnswer(_TOO_DEEP) from None
     if not isinstance(value, dict):
-        return None, [f"the answer must be a JSON object, not {type(value).__name__}"]
-    return (None, [_TOO_DEEP]) if _is_deep(value) else (value, [])
+        raise InvalidAnswer(f"the answer must be a JSON object, not {type(value).__name__}")
+    if _is_too_deep(value):
+        raise InvalidAnswer(_TOO_DEEP)
+    return value
 
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 
-def _is_deep(value: Any) -> bool:
-    """Whether a value is nested deeper than a policy in a file may be, and than the log can hold."""
+def _is_too_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than a policy file may be, and than the log can contain."""
     pending = [(value, 0)]
     while pending:
         part, depth = pending.pop()
@@ -181,33 +189,30 @@ def _is_deep(value: Any) -> bool:
     return False
 
 
-def _syntax_error(error: json.JSONDecodeError) -> str:
-    """Where a text stops being JSON.
-
-    Not in the words of Python's reader, nor always at its position: it is recorded, and versions differ.
-    """
+def _describe_syntax_error(error: json.JSONDecodeError) -> str:
+    """Tell where a text stops being JSON, in the same words and at the same position with each version of Python."""
     text, position = error.doc, error.pos
     if error.msg.startswith("Illegal trailing comma"):
-        # Since 3.13 at the comma; before, at the bracket after it.
+        # Python 3.13 and later report the comma, earlier versions the bracket after it.
         position = len(text) - len(text[position + 1 :].lstrip(" \t\n\r"))
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
-    found = ascii(text[position : position + _SHOWN]) if position < len(text) else "the end"
+    found = ascii(text[position : position + _EXCERPT_LENGTH]) if position < len(text) else "the end"
     return f"not valid JSON: line {line}, column {column}: unexpected {found}"
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     return int(digits[:_MAX_DIGITS])
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
+def _check_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for key, item in pairs:
+        if key in value:
             raise ValueError(f"the key {key!a} stands twice in one object")
-        found[key] = value
-    return found
+        value[key] = item
+    return value
 
 
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number that JSON has")

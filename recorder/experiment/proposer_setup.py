@@ -1,7 +1,4 @@
-"""What an experiment's `llm.model` names, made ready to be asked, and what it may vary.
-
-How a proposer works is told in the package `recorder.proposers`.
-"""
+"""The proposer that an experiment names, and the parameters that it may change."""
 
 from __future__ import annotations
 
@@ -18,9 +15,9 @@ _SCRIPTED = "scripted:"
 
 
 def load_proposer(model: ModelConfig, config_dir: Path) -> Proposer:
-    """The proposer that a model's name stands for; a script that has no path yet is looked for in `config_dir`.
+    """Load the proposer that `llm.model` names; a script without a path is looked for in `config_dir`.
 
-    Raises InvalidInput when there is none here.
+    Raises InvalidInput when the proposer cannot be used here.
     """
     if model.model == "search":
         return SearchProposer()
@@ -31,7 +28,7 @@ def load_proposer(model: ModelConfig, config_dir: Path) -> Proposer:
 
 
 def search_space(constraints: PolicyConstraints | None) -> tuple[Parameter, ...]:
-    """The parameters a proposal may change; where the experiment does not say, the liquidity fraction."""
+    """The parameters that a proposal may change; by default the liquidity fraction."""
     if constraints is None or constraints.allowed_parameters is None:
         return (LIQUIDITY,)
     return tuple(

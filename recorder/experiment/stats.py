@@ -1,7 +1,6 @@
-"""The statistics that decisions rest on: Student's t, the interval of a mean, variation, and trend.
+"""Statistics of decisions: Student's t, the confidence interval of a mean, variation, and trend.
 
-It knows nothing of costs or policies. The standard library has no t distribution; the tests hold this one
-to SciPy's.
+The standard library has no t distribution; the tests compare this one with SciPy's.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _MOST_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class MeanInterval:
-    """The mean of some values and the bounds of its two-sided confidence interval, in their unit."""
+    """The mean of values and the bounds of its two-sided confidence interval, in the unit of the values."""
 
     mean: float
     lower: float
@@ -35,7 +34,7 @@ class MeanInterval:
 class Trend:
     """A Mann-Kendall test: the statistic S, its standard score, the two-sided p-value, and the verdict.
 
-    `z` and `p` are None below four values, where the normal approximation says nothing.
+    `z` and `p` are None below four values, where the normal approximation does not hold.
     """
 
     s: int
@@ -45,9 +44,9 @@ class Trend:
 
 
 def mean_interval(values: Sequence[int], confidence: float = _CONFIDENCE) -> MeanInterval:
-    """The interval of the mean by Student's t with n − 1 degrees of freedom and the sample deviation.
+    """The confidence interval of the mean by Student's t with n − 1 degrees of freedom and the sample deviation.
 
-    Of fewer than two values nothing can be said: the bounds are infinite.
+    The bounds are infinite for fewer than two values.
     """
     n = len(values)
     mean = math.fsum(values) / n
@@ -64,9 +63,9 @@ def sample_deviation(values: Sequence[int]) -> float:
 
 
 def coefficient_of_variation(values: Sequence[int], *, sample: bool = False) -> float:
-    """Standard deviation over |mean| of one or more values, a fraction; of the population or of a sample.
+    """Standard deviation over |mean| of one or more values, as a fraction; of a population or of a sample.
 
-    0 when all values are 0. Infinite when only their mean is 0, and for a sample of one value.
+    0 if all values are 0; infinite if only their mean is 0, and for a sample of one value.
     """
     count = len(values)
     if sample and count < 2:
@@ -90,7 +89,7 @@ def mann_kendall(values: Sequence[int]) -> Trend:
         return Trend(s, None, None, n > 1 and abs(s) >= _SMALL_SAMPLE_TREND * n * (n - 1) / 2)
     ties = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())
     variance = (n * (n - 1) * (2 * n + 5) - ties) / 18
-    # Without a rise or fall nothing is left to correct for continuity; equal values have no variance either.
+    # S = 0 needs no continuity correction, and equal values have no variance to divide by.
     z = (s - math.copysign(1, s)) / math.sqrt(variance) if s else 0.0
     # 2 · (1 − Φ(|z|)) of the standard normal distribution.
     p = math.erfc(abs(z) / math.sqrt(2))
@@ -99,13 +98,13 @@ def mann_kendall(values: Sequence[int]) -> Trend:
 
 @cache
 def t_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t distribution: the t below which `probability` (0.5 to 1) of it lies."""
+    """The quantile of Student's t distribution for a probability of 0.5 or more and below 1."""
     if not 0.5 <= probability < 1:
         raise ValueError(f"the probability must be in 0.5 … 1, not {probability}")
     low, high = 0.0, 1.0
     while _t_below(high, degrees) < probability:
         low, high = high, 2 * high
-    # Bisection to the last bit: a decision can hang on it, and it is done once for each number of samples.
+    # Bisection to the last bit, because a decision can depend on it; it runs once for each number of samples.
     while (middle := (low + high) / 2) not in (low, high):
         if _t_below(middle, degrees) < probability:
             low = middle
@@ -115,10 +114,10 @@ def t_quantile(probability: float, degrees: int) -> float:
 
 
 def _t_below(t: float, degrees: int) -> float:
-    """The part of Student's t distribution below t ≥ 0 (Abramowitz and Stegun 26.7.1)."""
+    """The cumulative distribution function of Student's t at t ≥ 0 (Abramowitz and Stegun 26.7.1)."""
     half = degrees / 2
     square = t * t
-    # By the smaller of the two tails of the beta distribution, so that no digits cancel.
+    # From the smaller tail of the beta distribution, to avoid cancellation.
     if square < degrees:
         return 0.5 + _incomplete_beta(square / (degrees + square), 0.5, half) / 2
     return 1 - _incomplete_beta(degrees / (degrees + square), half, 0.5) / 2
@@ -129,7 +128,7 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):
-        # Here the fraction of the other side converges faster.
+        # The fraction of the complement converges faster.
         return 1 - _incomplete_beta(1 - x, b, a)
     front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
     return front / (a * _beta_fraction(x, a, b))

@@ -1,6 +1,6 @@
-"""What is observed of an execution: its clock, its user, host and commit, and the environment it runs in.
+"""Observation of an execution: its clock, user, host and git commit, and its environment.
 
-What it returns are plain values, passed on as arguments; none of them ever enters a run.
+Nothing of this enters a run. No other module of recorder/ reads the clock, the environment or the machine.
 """
 
 from __future__ import annotations
@@ -11,35 +11,38 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.format.layout import DEFAULT_STORE
 from exprec.recorder.version import VERSION
 
-# What only some functions need is imported in them: every command begins here, and most need none of it.
+# Modules that only some functions need are imported in those: every command imports this one.
 
 _NAMES_A_SECRET = re.compile(r"(?:^|_)[A-Z0-9]*(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_|$)")
 _NAMES_A_URL = re.compile(r"(?:^|_)(?:URL|URI|DSN|PROXY|ENDPOINT)S?$")
 _WORDS = re.compile(r"[A-Za-z]+(?:[_. -][A-Za-z]+)*")
 _NUMBER = re.compile(r"[0-9]{1,15}")
-_SAID_BY_ANYBODY = {"anonymous", "changeme", "disabled", "localhost", "password", "required", "undefined", "username"}
+_ORDINARY_WORDS = {"anonymous", "changeme", "disabled", "localhost", "password", "required", "undefined", "username"}
 _GIT_SECONDS = 10
 
 
 def store_path(option: Path | None, configured: str | None = None) -> Path:
-    """The store to use: the option, else EXPREC_STORE, else what the experiment says, else ./runs."""
+    """The store to use: the option, else EXPREC_STORE, else the `configured` one of the experiment, else ./runs."""
     return option or Path(os.environ.get("EXPREC_STORE") or configured or DEFAULT_STORE)
 
 
 def program_folder() -> Path:
-    """Where the program lies that runs; for one that is installed, or typed into a notebook, the working folder."""
+    """The folder of the running program; the working directory for an installed one, and in a notebook."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     folder = Path(file).absolute().parent if file else Path.cwd()
     return Path.cwd() if folder.is_relative_to(sys.prefix) else folder
 
 
 def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
-    """Begin to observe an execution of an experiment that lies in `folder`; call the result at its end."""
+    """Begin to observe an execution; call the result at its end for the fields of the execution record.
+
+    `folder` is that of the experiment or program, whose git commit is recorded.
+    """
     import platform
     import socket
     from datetime import UTC, datetime
@@ -47,7 +50,7 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     started_at, started = datetime.now(UTC), time.monotonic()
 
     def finish() -> dict[str, Any]:
-        commit, dirty = git_state(folder)
+        git = read_git_state(folder)
         return {
             "started_at": started_at.isoformat(timespec="microseconds"),
             "duration_seconds": round(time.monotonic() - started, 3),
@@ -56,33 +59,37 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
             "exprec": VERSION,
             "python": platform.python_version(),
             "platform": f"{platform.system()} {platform.machine()}",
-            "git_commit": commit,
-            "git_dirty": dirty,
+            "git_commit": git.commit,
+            "git_dirty": git.is_dirty,
         }
 
     return finish
 
 
-def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the repository that `folder` lies in, and whether it has uncommitted changes.
+class GitState(NamedTuple):
+    """The state of a working tree; None for what is unknown."""
 
-    None is what cannot be told: without git, outside of a repository, or when git takes too long.
-    """
+    commit: str | None = None
+    is_dirty: bool | None = None
+    """Whether tracked files have uncommitted changes."""
+
+
+def read_git_state(folder: Path) -> GitState:
+    """The state of the working tree that contains `folder`; unknown without git, and when git takes too long."""
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
-        return None, None
+        return GitState()
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return commit.strip(), None if changes is None else bool(changes.strip())
+    return GitState(commit.strip(), None if changes is None else bool(changes.strip()))
 
 
 def known_secrets() -> dict[str, str]:
-    """The secrets in the environment, by what they are called.
+    """The secrets in the environment, by name.
 
-    These are the values of the variables that have KEY, TOKEN, SECRET, PASSWORD, PASSWD, PASSPHRASE or
-    CREDENTIAL as the end of a word of their name, and the password (or else the user) in the value of a
-    variable named like a URL or a proxy. Left out is what a run may hold by chance, and what tells its reader
-    nothing: words such as `password` and those of exprec's own formats (`payment_tree`), numbers of at most
-    15 digits, and the paths of files and folders that exist.
+    These are the values of variables with a word in their name that ends in KEY, TOKEN, SECRET, PASSWORD, PASSWD,
+    PASSPHRASE or CREDENTIAL, and the password (or else the user) in the values of variables that are named like a URL
+    or a proxy. Values that a run may contain by chance are left out: words such as `password` and those of exprec's
+    own formats (`payment_tree`), numbers of at most 15 digits, and paths of existing files and folders.
     """
     from urllib.parse import unquote
 
@@ -107,13 +114,11 @@ def _url_secret(value: str) -> str | None:
 
 
 def _is_ordinary(value: str) -> bool:
-    """Whether a value tells nothing, even if its variable is named like that of a secret."""
+    """Whether a value is no secret, although its variable is named like one."""
     from exprec import schemas
 
     if _WORDS.fullmatch(value):
-        return value.lower() in _SAID_BY_ANYBODY or any(
-            value.encode() in schemas.text(name) for name in schemas.names()
-        )
+        return value.lower() in _ORDINARY_WORDS or any(value.encode() in schemas.text(name) for name in schemas.names())
     try:
         return bool(_NUMBER.fullmatch(value)) or ("/" in value and Path(value).expanduser().exists())
     except (OSError, RuntimeError, ValueError):

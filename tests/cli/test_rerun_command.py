@@ -26,8 +26,8 @@ LOSS = "  loss: recorded 0.5, now 0.25"
 STATUS = ["  all output came again", "  exit_status: recorded 0, now 4"]
 MADE = [
     "  every event and all output came again",
-    "  sha256: recorded '6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11'…, "
-    "now 'd2f483672c0239f6d7dd3c9ecee6deacbcd5918585562590'…",
+    "  sha256: recorded '6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbb…', "
+    "now 'd2f483672c0239f6d7dd3c9ecee6deacbcd59185855625902a8b1c1a3bd6…'",
     "  size: recorded 2, now 3",
 ]
 
@@ -87,9 +87,9 @@ def test_inputs_are_looked_at_first(recorded: Path, folder: Path) -> None:
     (folder / "data").write_text("other")
     lines = exprec("rerun", recorded.name, cwd=folder, code=1).stdout.decode().splitlines()
     assert lines[0] == f"cannot run  {recorded.name[:8]}  p  nothing was executed"
-    assert lines[1:] == ["  the input 'data' is another one than was recorded, by its SHA-256"]
+    assert lines[1:] == ["  the input 'data' has changed since it was recorded (its SHA-256 differs)"]
     (folder / "data").unlink()
-    assert b"  the input 'data' is not there\n" in exprec("rerun", recorded.name, cwd=folder, code=1).stdout
+    assert b"  the input 'data' does not exist\n" in exprec("rerun", recorded.name, cwd=folder, code=1).stdout
     assert not (folder / "made").exists(), "it was not executed"
 
 

@@ -309,12 +309,12 @@ def test_how_a_command_ends_comes_before_its_artifacts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--input", "none", "--", "true"], "the input 'none' is not there"),
-        (["--input", "folder", "--", "true"], "the input 'folder' is no file; name the files in it"),
+        (["--input", "none", "--", "true"], "the input 'none' does not exist"),
+        (["--input", "folder", "--", "true"], "the input 'folder' is not a regular file; name the files in it"),
         (["--artifact", "../out", "--", "true"], "the artifact '../out' must be named by a relative path"),
         (["--artifact-limit", "much", "--", "true"], "'much' is not a size such as 250MB"),
         (["--schemas", "folder", "--", "true"], "has no file <type>.schema.json"),
-        (["--", "echo", "\udcff"], "is not UTF-8, and a run holds text"),
+        (["--", "echo", "\udcff"], "is not UTF-8 and cannot be recorded"),
         (["--"], "give either the file of an EXPERIMENT, or a command after --"),
         ([], "give either the file of an EXPERIMENT, or a command after --"),
         (["experiment.yaml", "--", "true"], "give either the experiment experiment.yaml, or the command after --"),

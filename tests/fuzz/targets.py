@@ -30,7 +30,7 @@ from exprec.recorder.display import EventDisplay, VerboseConfig, display_experim
 from exprec.recorder.documents.loader import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
 from exprec.recorder.experiment.config import ExperimentConfig, ModelConfig
-from exprec.recorder.experiment.proposal import judge
+from exprec.recorder.experiment.proposal import check_answer
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.payments import PaymentSimulator, check_policy, check_scenario
 from exprec.recorder.payments.policy.tree import compile_policy
@@ -184,7 +184,7 @@ def script(data: bytes) -> None:
 def answer(data: bytes) -> None:
     """The answer of a model."""
     text = data.decode("utf-8", "surrogateescape")
-    verdict = judge(text, lambda value: [str(each) for each in check_policy(value)], lambda _: [])
+    verdict = check_answer(text, lambda value: [str(each) for each in check_policy(value)], lambda _: [])
     if verdict.policy is not None:
         canonical_json.encode({"policy": verdict.policy})
     canonical_json.encode({"errors": list(verdict.errors)})

@@ -126,17 +126,19 @@ class Evaluation:
         return [sum(sample.cost(agent) for agent in self.agents) for sample in self.samples]
 
 
-Elsewhere = Callable[[bytes, Sequence[int]], Sequence[SimulationResult]]
+SimulateBatch = Callable[[bytes, Sequence[int]], Sequence[SimulationResult]]
 """Simulates policies, given in canonical bytes, on each of some seeds; not in this process."""
 
 
 class Evaluator:
     """Simulates policies on the seeds that the experiment prescribes for an iteration."""
 
-    def __init__(self, simulator: Simulator, config: ExperimentConfig, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self, simulator: Simulator, config: ExperimentConfig, simulate_batch: SimulateBatch | None = None
+    ) -> None:
         """With `elsewhere`, that simulates whenever there is more than one seed, and `simulator` only else."""
         self._simulator = simulator
-        self._elsewhere = elsewhere
+        self._simulate_batch = simulate_batch
         self._agents = config.optimized_agents
         self._master_seed = config.master_seed
         self._samples = config.evaluation.num_samples if config.evaluation.mode == "bootstrap" else None
@@ -158,8 +160,8 @@ class Evaluator:
         return Evaluation(self._agents, tuple(Sample(seed, self._done[key, seed]) for seed in seeds))
 
     def _simulated(self, policies: Policies, key: bytes, seeds: Sequence[int]) -> Iterator[SimulationResult]:
-        if self._elsewhere is not None and len(seeds) > 1:
-            yield from self._elsewhere(key, seeds)
+        if self._simulate_batch is not None and len(seeds) > 1:
+            yield from self._simulate_batch(key, seeds)
             return
         for result in self._simulator.simulate_each(policies, seeds):
             yield result

@@ -20,7 +20,7 @@ from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Policies
 from exprec.recorder.experiment.evaluation.user_module import (
     NotImportable,
     UserFunction,
-    describe,
+    describe_exception,
     load_function,
     traceback_within,
 )
@@ -108,7 +108,7 @@ class UserSimulator:
             raise
         except BaseException as error:
             details = traceback_within(self._function.folder, error)
-            raise SimulationError(f"{self._name} raised {describe(error)}", details) from error
+            raise SimulationError(f"{self._name} raised {describe_exception(error)}", details) from error
         if costs is None:
             wanted = "a mapping of agents to costs in cents"
             raise SimulationError(f"{self._name} must return {wanted}, not {_shown(returned)}")
@@ -133,7 +133,7 @@ class UserSimulator:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class SimulatorSpec:
     """All that another process needs to make the same simulator; `scenario` is in canonical bytes."""
 
     simulator: str
@@ -142,12 +142,12 @@ class Recipe:
     folder: Path
 
     @classmethod
-    def of(cls, config: ExperimentConfig, config_dir: Path) -> Recipe:
-        """The recipe for the simulator of an experiment."""
+    def of_config(cls, config: ExperimentConfig, config_dir: Path) -> SimulatorSpec:
+        """The spec for the simulator of an experiment."""
         folder = config.function.folder if config.function is not None else config_dir.absolute()
         return cls(config.simulator, canonical_json.encode(config.scenario), config.optimized_agents, folder)
 
-    def make(self) -> Simulator:
+    def load(self) -> Simulator:
         """Make the simulator. Raises InvalidInput."""
         if self.simulator == PAYMENTS:
             return Payments(canonical_json.decode(self.scenario))

@@ -43,12 +43,12 @@ class UserFunction:
     loaded from the folder: of their paths relative to it and their bytes, sorted. `folder` is absolute.
     """
 
-    def __init__(self, name: str, digest: str, function: Callable[..., Any], surroundings: _Surroundings) -> None:
+    def __init__(self, name: str, digest: str, function: Callable[..., Any], scope: _ModuleScope) -> None:
         self.name = name
         self.digest = digest
-        self.folder = Path(surroundings.folder)
+        self.folder = Path(scope.folder)
         self._function = function
-        self._surroundings = surroundings
+        self._scope = scope
 
     @property
     def docstring(self) -> str | None:
@@ -60,7 +60,7 @@ class UserFunction:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it. What it prints goes to stderr; whatever it raises goes through."""
-        with self._surroundings.entered():
+        with self._scope.entered():
             return self._function(*arguments)
 
 
@@ -81,31 +81,31 @@ def load_function(name: str, folder: Path) -> UserFunction:
     parts = split_name(name)
     assert parts is not None, "the name was checked"
     module_name, attribute, expected = parts
-    surroundings = _Surroundings(folder)
-    if not surroundings.has(module_name):
+    scope = _ModuleScope(folder)
+    if not scope.has(module_name):
         raise NotImportable(f"there is no module {module_name} in {folder}", is_absent=True)
-    with surroundings.entered():
+    with scope.entered():
         try:
             function: Any = importlib.import_module(module_name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise NotImportable(_import_failure(error, module_name, surroundings.folder)) from error
+            raise NotImportable(_import_failure(error, module_name, scope.folder)) from error
     for part in attribute.split("."):
         if not hasattr(function, part):
-            raise NotImportable(f"{surroundings.file_of(module_name)} has no {attribute}")
+            raise NotImportable(f"{scope.file_of(module_name)} has no {attribute}")
         function = getattr(function, part)
     if not callable(function):
         reason = f"is a {type(function).__name__}, which cannot be called"
-        raise NotImportable(f"{attribute} in {surroundings.file_of(module_name)} {reason}")
-    digest = surroundings.seal()
+        raise NotImportable(f"{attribute} in {scope.file_of(module_name)} {reason}")
+    digest = scope.seal()
     if expected is not None and digest != expected:
-        files = ", ".join(surroundings.files)
+        files = ", ".join(scope.files)
         raise NotImportable(f"{files} in {folder}: not as recorded: SHA-256 {digest}, recorded {expected}")
-    return UserFunction(f"{module_name}:{attribute}", digest, function, surroundings)
+    return UserFunction(f"{module_name}:{attribute}", digest, function, scope)
 
 
-def describe(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """Type and text of an exception in words that are the same on every machine: without folders and addresses."""
     try:
         text = str(error)
@@ -123,14 +123,14 @@ def traceback_within(folder: Path, error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
-class _Surroundings:
+class _ModuleScope:
     """The import system as the modules of one folder see it: their folder first, and they under their own names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder.absolute())
         self._finder = _FolderFinder(self.folder)
         self._modules: dict[str, ModuleType] = {}
-        self._hides = tuple(_names_in(self.folder))
+        self._hides = tuple(_module_names_in(self.folder))
 
     @property
     def files(self) -> list[str]:
@@ -250,7 +250,7 @@ _LOADERS: tuple[Any, ...] = (
 )
 
 
-def _names_in(folder: str) -> Iterator[str]:
+def _module_names_in(folder: str) -> Iterator[str]:
     """The modules and packages in a folder that stand before others of the same name."""
     finder = machinery.FileFinder(folder, *_LOADERS)
     try:

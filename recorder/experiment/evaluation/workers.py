@@ -21,7 +21,7 @@ from typing import Any
 
 from exprec.recorder.errors import ExprecError, WorkerFailed
 from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Result, Simulator, stop_if_cancelled
-from exprec.recorder.experiment.evaluation.simulators import Recipe
+from exprec.recorder.experiment.evaluation.simulators import SimulatorSpec
 from exprec.recorder.format import canonical_json
 
 _START_METHOD = "spawn"
@@ -29,15 +29,15 @@ _DIED = "a worker process died (killed, or out of memory); try again with fewer 
 _GLANCE_SECONDS = 0.1
 """How often a wait for results is interrupted to see whether the experiment was cancelled."""
 
-Packed = tuple[int, int, list[tuple[str, dict[str, int]]]]
+PackedResult = tuple[int, int, list[tuple[str, dict[str, int]]]]
 """A result on its way between processes: payments that arrived and settled, and each agent's figures."""
 
 
 class Workers:
-    """Simulates with the simulator of a recipe in up to `jobs` processes, started when first needed."""
+    """Simulates with the simulator of a spec in up to `jobs` processes, started when first needed."""
 
-    def __init__(self, recipe: Recipe, jobs: int) -> None:
-        self._recipe = recipe
+    def __init__(self, spec: SimulatorSpec, jobs: int) -> None:
+        self._spec = spec
         self._jobs = jobs
         # A pool for each process: a process then sees the same seeds again and finds in its caches what it drew.
         self._pools: list[ProcessPoolExecutor] = []
@@ -52,7 +52,7 @@ class Workers:
         current task is being cancelled.
         """
         chunks = list(_chunks(seeds, self._jobs))
-        tasks: list[Future[list[Packed]]] = []
+        tasks: list[Future[list[PackedResult]]] = []
         try:
             with _starting() if len(self._pools) < len(chunks) else nullcontext():
                 for pool, chunk in zip(self._started(len(chunks)), chunks, strict=False):
@@ -79,7 +79,7 @@ class Workers:
         if self._alive is None:
             self._alive = self._context.Pipe(duplex=False)
         while len(self._pools) < count:
-            arguments = (self._recipe, self._alive[0])
+            arguments = (self._spec, self._alive[0])
             self._pools.append(ProcessPoolExecutor(1, self._context, initializer=_begin, initargs=arguments))
         return self._pools
 
@@ -94,7 +94,7 @@ def _chunks(seeds: Sequence[int], count: int) -> Iterator[Sequence[int]]:
         start = end
 
 
-def _awaited(task: Future[list[Packed]]) -> list[Packed]:
+def _awaited(task: Future[list[PackedResult]]) -> list[PackedResult]:
     while not wait([task], _GLANCE_SECONDS).done:
         stop_if_cancelled()
     return task.result()
@@ -122,7 +122,7 @@ _made: Simulator | ExprecError | None = None
 """In a worker: its simulator, or why there is none."""
 
 
-def _begin(recipe: Recipe, alive: Connection) -> None:
+def _begin(spec: SimulatorSpec, alive: Connection) -> None:
     """Make this process a worker."""
     global _made
     # A handler that does nothing, rather than none: programs that a simulator starts shall still hear Ctrl-C.
@@ -133,7 +133,7 @@ def _begin(recipe: Recipe, alive: Connection) -> None:
         os.dup2(2, 1)
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
     try:
-        _made = recipe.make()
+        _made = spec.load()
     except ExprecError as error:
         # Raised with the first task: from here it would only be logged.
         _made = error
@@ -145,7 +145,7 @@ def _end_with_parent(alive: Connection) -> None:
     os._exit(0)
 
 
-def _simulate(policies: bytes, seeds: Sequence[int]) -> list[Packed]:
+def _simulate(policies: bytes, seeds: Sequence[int]) -> list[PackedResult]:
     """In a worker: simulate."""
     if isinstance(_made, ExprecError):
         raise WorkerFailed(f"a worker process cannot load the simulator: {_made}")
@@ -157,6 +157,6 @@ def _simulate(policies: bytes, seeds: Sequence[int]) -> list[Packed]:
     ]
 
 
-def _unpacked(packed: Packed) -> Result:
+def _unpacked(packed: PackedResult) -> Result:
     arrivals, settled, agents = packed
     return Result(arrivals, settled, {agent: AgentCosts(figures) for agent, figures in agents})

@@ -1,6 +1,6 @@
-"""What is asked when a command is recorded: its words, the files it reads and those it makes, as `config.json` has it.
+"""A command to record: its argv, its input files and its artifacts, as in `config.json`.
 
-It runs nothing. Files are named by their paths relative to the folder that the command runs in.
+Files are named by their paths relative to the folder that the command runs in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file that a command reads, as it was before: 64 hex digits, and bytes."""
+    """An input file as it was before the command ran: its SHA-256 in hex, and its size in bytes."""
 
     sha256: str
     size: int
@@ -30,13 +30,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command to record."""
+    """A command to record, or a recorded one."""
 
     argv: tuple[str, ...]
     inputs: Mapping[str, Input]
     artifacts: tuple[str, ...]
     artifact_limit: int | None = None
-    """The size of the largest artifact in bytes; None: what holds for every run."""
+    """The size of the largest artifact in bytes; None: the limit of every run."""
     given_name: str | None = None
 
     @classmethod
@@ -50,51 +50,54 @@ class Command:
         artifact_limit: int | None = None,
         name: str | None = None,
     ) -> Command:
-        """A command that is to run in `folder`, with the paths of its files as they were typed there.
+        """Describe a command that is to run in `folder`; `inputs` and `artifacts` are paths from there.
 
-        Raises InvalidInput for an input that is not there and for what no run can hold; StorageFailure.
+        Raises InvalidInput when an input is missing, or when something cannot be recorded; StorageFailure.
         """
-        problems = [_text_problem(each, "argument") for each in argv] + [_text_problem(name or "", "name")]
-        read = [_relative(each, folder) for each in inputs]
-        made = [_relative(each, folder) for each in artifacts]
-        problems += [_text_problem(each, "input") or _input_problem(each, folder) for each in read]
-        problems += [_artifact_problem(each) for each in made]
-        found = [Problem((), each) for each in problems if each is not None]
+        problems = [_text_problem(argument, "argument") for argument in argv] + [_text_problem(name or "", "name")]
+        input_names = [_relative_name(path, folder) for path in inputs]
+        artifact_names = [_relative_name(path, folder) for path in artifacts]
+        problems += [_text_problem(path, "input") or _input_problem(path, folder) for path in input_names]
+        problems += [_artifact_problem(path) for path in artifact_names]
+        found = [Problem((), message) for message in problems if message is not None]
         if found:
             raise InvalidInput(found)
-        digests = {each: _digest(folder / each) for each in sorted(set(read))}
-        return cls(tuple(argv), digests, tuple(sorted(set(made))), artifact_limit, name)
+        digests = {path: _read_digest(folder / path) for path in sorted(set(input_names))}
+        return cls(tuple(argv), digests, tuple(sorted(set(artifact_names))), artifact_limit, name)
 
     @classmethod
     def of_config(cls, config: Mapping[str, Any]) -> Command:
-        """The command of a recorded run. Raises InvalidInput for a config that has none."""
-        said = config.get("command")
+        """The command of a recorded run. Raises InvalidInput when the config has no valid command."""
+        recorded = config.get("command")
         try:
-            assert isinstance(said, dict)
-            argv, artifacts = (tuple(map(_text, said[key])) for key in ("argv", "artifacts"))
-            inputs = {name: Input(_text(each["sha256"]), int(each["size"])) for name, each in said["inputs"].items()}
-            limit = said.get("artifact_limit")
+            assert isinstance(recorded, dict)
+            argv, artifacts = (tuple(map(_check_text, recorded[key])) for key in ("argv", "artifacts"))
+            inputs = {
+                name: Input(_check_text(digest["sha256"]), int(digest["size"]))
+                for name, digest in recorded["inputs"].items()
+            }
+            limit = recorded.get("artifact_limit")
             if not argv or any(layout.artifact_name_problem(name) for name in artifacts):
                 raise ValueError
             return cls(argv, inputs, artifacts, None if limit is None else int(limit), config.get("name"))
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
-            message = f"{layout.CONFIG_FILE} has no command that can be executed"
+            message = f"{layout.CONFIG_FILE} contains no valid command"
             raise InvalidInput([Problem((), message)]) from None
 
     @property
     def name(self) -> str:
-        """What the run is called: as was said, else the words of the command, as far as there is room."""
+        """The name of the run: the given one, else the command line, truncated."""
         if self.given_name is not None:
             return self.given_name
-        words = " ".join(shlex.join(self.argv).split())
-        return words if len(words) <= _LONGEST_NAME else f"{words[: _LONGEST_NAME - 1]}…"
+        line = " ".join(shlex.join(self.argv).split())
+        return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
 
     def as_config(self, *, strict: bool) -> dict[str, Any]:
-        """The content of `config.json`; `strict` says whether events of undeclared types are refused."""
+        """The content of `config.json`; `strict` tells whether events of undeclared types are refused."""
         limit = {} if self.artifact_limit is None else {"artifact_limit": self.artifact_limit}
         command = {
             "argv": list(self.argv),
-            "inputs": {name: {"sha256": each.sha256, "size": each.size} for name, each in self.inputs.items()},
+            "inputs": {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in self.inputs.items()},
             "artifacts": list(self.artifacts),
             **limit,
         }
@@ -105,31 +108,31 @@ class Command:
         }
 
     def changed_inputs(self, folder: Path) -> list[str]:
-        """What is to say of each input that is not in `folder` as it was recorded. Raises StorageFailure."""
-        said = []
+        """A message for each input that is missing or has changed in `folder`. Raises StorageFailure."""
+        messages = []
         for name, recorded in self.inputs.items():
             problem = _input_problem(name, folder)
-            if problem is None and _digest(folder / name) != recorded:
-                problem = f"the input {show_value(name)} is another one than was recorded, by its SHA-256"
+            if problem is None and _read_digest(folder / name) != recorded:
+                problem = f"the input {show_value(name)} has changed since it was recorded (its SHA-256 differs)"
             if problem is not None:
-                said.append(problem)
-        return said
+                messages.append(problem)
+        return messages
 
 
-def _relative(path: str, folder: Path) -> str:
+def _relative_name(path: str, folder: Path) -> str:
     return PurePath(os.path.relpath(folder / path, folder)).as_posix()
 
 
-def _text(value: Any) -> str:
+def _check_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
 def _text_problem(text: str, what: str) -> str | None:
-    """Why a text that was typed cannot be kept, if so: a command line may hold any bytes."""
+    """Why a text of the command line, which may be any bytes, cannot be recorded; None if it can."""
     if has_surrogate(text):
-        return f"the {what} {text!a} is not UTF-8, and a run holds text; name it otherwise"
+        return f"the {what} {text!a} is not UTF-8 and cannot be recorded; use another name"
     return None
 
 
@@ -142,8 +145,8 @@ def _input_problem(name: str, folder: Path) -> str | None:
     except OSError as error:
         raise StorageFailure(path, error) from error
     if is_there:
-        return f"the input {show_value(name)} is no file; name the files in it"
-    return f"the input {show_value(name)} is not there"
+        return f"the input {show_value(name)} is not a regular file; name the files in it"
+    return f"the input {show_value(name)} does not exist"
 
 
 def _artifact_problem(name: str) -> str | None:
@@ -151,7 +154,7 @@ def _artifact_problem(name: str) -> str | None:
     return problem and (problem if problem.startswith("the ") else f"the artifact {show_value(name)} {problem}")
 
 
-def _digest(path: Path) -> Input:
+def _read_digest(path: Path) -> Input:
     try:
         return Input(sha256_of(path), path.stat().st_size)
     except OSError as error:

@@ -1,7 +1,4 @@
-"""One child process: what it writes, as it comes, and how it ended.
-
-It records and prints nothing, and knows nothing of runs.
-"""
+"""A child process: its output as it is written, its exit, and the signals that are passed on to it."""
 
 from __future__ import annotations
 
@@ -16,25 +13,26 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from exprec.recorder.format.layout import STREAMS
 
 TICK_SECONDS = 0.05
-"""So often a child is looked after when nothing comes from it."""
+"""How often a child without output is polled."""
 
 _GRACE_TICKS = 100
-"""So many ticks a child has to end by itself once it was asked to."""
+"""How many ticks a child has to terminate before it is killed."""
 _SHORTEST_SECONDS = TICK_SECONDS / 32
 _PIPE_BYTES = 1024 * 1024
-"""More than a pipe holds."""
+"""More than the capacity of a pipe."""
 _READ_BYTES = 256 * 1024
-_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_BLOCKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _SIGNAL_BASE = 128
 
 
 class NotStarted(Exception):
-    """The command could not be started; `code` is what a shell exits with then."""
+    """The command could not be started; `code` is the exit code of a shell in this case. The message is recorded."""
 
     def __init__(self, command: str, error: OSError) -> None:
         self.code = _NOT_FOUND if error.errno == errno.ENOENT else _NOT_EXECUTABLE
@@ -51,76 +49,81 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExitInfo:
-    """How a child ended: with a status, or by a signal such as `SIGKILL`; with neither it was never started."""
+    """How a child ended: with an exit status, or by a signal such as `SIGKILL`; neither if it was never started."""
 
     exit_status: int | None = None
     signal: str | None = None
     code: int = 0
-    """What a shell would exit with."""
+    """The exit code of a shell for it: 128 + n after signal n."""
 
     @classmethod
     def of(cls, returncode: int) -> ExitInfo:
-        """The end that `subprocess` tells by this number."""
+        """The exit that `subprocess` describes by this return code."""
         if returncode >= 0:
             return cls(returncode, None, returncode)
         number = -returncode
         try:
             name = signal.Signals(number).name
         except ValueError:
-            # A real-time signal has no name of its own.
+            # Real-time signals have no names.
             name = f"SIG{number}"
         return cls(None, name, _SIGNAL_BASE + number)
 
 
 class BlockedSignals:
-    """While it is held, the signals that would end this process only wait until they are asked for.
+    """A context in which the signals that would terminate this process are blocked, and stay pending.
 
-    It holds them for one thread: in a process with more of them the others still end it.
+    They are blocked in the calling thread only: another thread of the process can still receive them.
     """
 
     def __init__(self) -> None:
         self._is_any = False
         self.before: set[signal.Signals | int] = set()
-        """The signals that were held before, as they are in a child."""
+        """The signals that were blocked before; a child gets this signal mask."""
 
     def __enter__(self) -> BlockedSignals:
-        self.before = set(signal.pthread_sigmask(signal.SIG_BLOCK, _HELD))
+        self.before = set(signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Those of a user who presses Ctrl-C twice shall not end what comes after.
+        # A second Ctrl-C must not end what follows this context.
         for _ in self.take():
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
 
     def any(self) -> bool:
-        """Whether one came, to this process alone or not."""
-        return self._is_any or bool(signal.sigpending() & set(_HELD))
+        """Whether any of the signals was received."""
+        return self._is_any or bool(signal.sigpending() & set(_BLOCKED))
 
     def take(self) -> Iterator[signal.Signals]:
-        """The signals that came to this process alone, since they were last asked for."""
-        while signal.sigpending() & set(_HELD):
-            number, is_everybodys = _taken()
+        """The signals received since the last call that were sent to this process alone."""
+        while signal.sigpending() & set(_BLOCKED):
+            received = _take_pending()
             self._is_any = True
-            if not is_everybodys:
-                yield number
+            if not received.is_from_terminal:
+                yield received.number
 
 
-def _taken() -> tuple[signal.Signals, bool]:
-    """A waiting signal, and whether the terminal sent it, which sends it to the child too."""
+class _ReceivedSignal(NamedTuple):
+    number: signal.Signals
+    is_from_terminal: bool
+    """Whether the terminal sent it, which sends it to the child too."""
+
+
+def _take_pending() -> _ReceivedSignal:
     if not hasattr(signal, "sigtimedwait"):
-        # Not every system tells who sent it; of SIGINT and SIGQUIT it mostly is the terminal.
-        number = signal.Signals(signal.sigwait(_HELD))
-        return number, number in (signal.SIGINT, signal.SIGQUIT) and _has_terminal()
-    info = signal.sigtimedwait(_HELD, 0)
-    assert info is not None, "a signal that waits is there"
-    # Positive: of the kernel, which speaks for the terminal; else of a process, by kill(2) and the like.
-    return signal.Signals(info.si_signo), info.si_code > 0
+        # macOS does not tell the sender; SIGINT and SIGQUIT usually come from the terminal.
+        number = signal.Signals(signal.sigwait(_BLOCKED))
+        return _ReceivedSignal(number, number in (signal.SIGINT, signal.SIGQUIT) and _is_in_foreground())
+    info = signal.sigtimedwait(_BLOCKED, 0)
+    assert info is not None, "a signal is pending"
+    # si_code is positive for signals of the kernel, which sends those of the terminal, and not for kill(2).
+    return _ReceivedSignal(signal.Signals(info.si_signo), info.si_code > 0)
 
 
-def _has_terminal() -> bool:
+def _is_in_foreground() -> bool:
     try:
         return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
@@ -128,7 +131,7 @@ def _has_terminal() -> bool:
 
 
 class Child:
-    """A child process in our process group, with our stdin; use it in a `with` block, which ends it if need be."""
+    """A child process in the process group of this one; use it in a `with` block, which terminates it on an error."""
 
     def __init__(
         self,
@@ -139,12 +142,12 @@ class Child:
         *,
         has_input: bool = True,
     ) -> None:
-        """Start it. Without `has_input` its stdin is empty. Raises NotStarted."""
+        """Start the process; its stdin is that of this process, or empty without `has_input`. Raises NotStarted."""
         self._signals = signals
         self._ticks_left: int | None = None
-        """Of the time that it has to end, once it was asked to."""
+        """The time it still has to terminate; None until it was asked to."""
         self.left_open: list[str] = []
-        """The streams that something it started still had open when it had ended."""
+        """The streams that were still open when it had ended, in a process that it had started."""
         try:
             self._process = subprocess.Popen(
                 argv,
@@ -153,7 +156,7 @@ class Child:
                 stdin=None if has_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                # What the user opened for it stays open, as `<(...)` in a shell; our own files close by themselves.
+                # Descriptors that the user opened for it are inherited, as `<(...)` in a shell; exprec's are not.
                 close_fds=False,
                 preexec_fn=partial(signal.pthread_sigmask, signal.SIG_SETMASK, signals.before),
             )
@@ -175,7 +178,7 @@ class Child:
     ) -> None:
         self.stop()
         for _ in self.output():
-            # Read, because a child that cannot write may not be able to end.
+            # Read to the end: a child that is blocked in a write cannot terminate.
             pass
         self._selector.close()
         for pipe in self._pipes.values():
@@ -183,19 +186,19 @@ class Child:
 
     @property
     def exit_info(self) -> ExitInfo:
-        """How it ended, once it has."""
+        """How it ended; wait for that."""
         return ExitInfo.of(self._process.wait())
 
     def stop(self) -> None:
-        """Ask it to end; `output` tells when it has, and makes it after some seconds."""
+        """Ask it to terminate; `output` kills it if it has not done so after some seconds."""
         if self._ticks_left is None and self._process.poll() is None:
             self._ticks_left = _GRACE_TICKS
             self._process.terminate()
 
     def output(self) -> Iterator[tuple[str, bytes]]:
-        """What it writes to `stdout` and `stderr`, as it comes, until it has ended and what is there is read.
+        """Yield pairs of stream and bytes as they are written, until it has ended and its output is read.
 
-        A tick without output gives no bytes. Signals that come to this process alone are passed on to the child.
+        After a tick without output, empty bytes are yielded. Signals sent to this process alone are passed on.
         """
         delay = _SHORTEST_SECONDS
         while self._process.poll() is None:
@@ -205,7 +208,7 @@ class Child:
                 self._wait_for_end()
                 ready = self._ready(0)
             else:
-                # When all is closed it ends in a moment, as a rule.
+                # A process that has closed its streams usually exits soon.
                 delay = min(delay * 2, TICK_SECONDS) if not self._selector.get_map() else TICK_SECONDS
                 ready = self._ready(delay)
             if not ready:
@@ -213,11 +216,11 @@ class Child:
             for stream in ready:
                 yield stream, self._read(stream) or b""
         for stream in self._open_streams():
-            yield from self._rest(stream)
+            yield from self._read_rest(stream)
         self.left_open = self._open_streams()
 
     def _wait_for_end(self) -> None:
-        """Give it one tick of the time that it has to end, or end it."""
+        """Wait one tick of the time that it has to terminate; kill it when that is over."""
         assert self._ticks_left is not None
         self._ticks_left -= 1
         if self._ticks_left < 0:
@@ -232,7 +235,7 @@ class Child:
         return sorted(key.data for key in self._selector.get_map().values())
 
     def _read(self, stream: str) -> bytes | None:
-        """The next bytes of a stream; None when there are none now, nothing at its end."""
+        """The next bytes of a stream; None when there are none now, empty at its end."""
         try:
             data = os.read(self._pipes[stream].fileno(), _READ_BYTES)
         except BlockingIOError:
@@ -241,8 +244,8 @@ class Child:
             self._selector.unregister(self._pipes[stream])
         return data
 
-    def _rest(self, stream: str) -> Iterator[tuple[str, bytes]]:
-        """What is left in a pipe, and no more than it can hold: something else may go on writing for ever."""
+    def _read_rest(self, stream: str) -> Iterator[tuple[str, bytes]]:
+        """Yield what is left in a pipe, up to its capacity: another process may never stop writing to it."""
         size = 0
         while size <= _PIPE_BYTES and (data := self._read(stream)):
             size += len(data)

@@ -9,58 +9,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide
+from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
 from exprec.recorder.experiment.config import AcceptanceConfig
 
 COSTS = st.lists(st.tuples(st.integers(-(2**62), 2**62), st.integers(-(2**62), 2**62)), min_size=1, max_size=20)
 
 
 def test_a_lower_cost_is_accepted() -> None:
-    decision = decide([5000], [2500])
+    decision = decide_acceptance([5000], [2500])
     assert decision.accepted
     assert (decision.old_cost, decision.new_cost, decision.deltas) == (5000, 2500, (2500,))
     assert decision.reason == "lowers the agent's cost by 2500 cents"
 
 
 def test_a_higher_cost_is_not() -> None:
-    decision = decide([2500], [5000])
+    decision = decide_acceptance([2500], [5000])
     assert not decision.accepted
     assert decision.deltas == (-2500,)
     assert decision.reason == "raises the agent's cost by 2500 cents"
 
 
 def test_the_same_cost_is_not() -> None:
-    decision = decide([0], [0])
+    decision = decide_acceptance([0], [0])
     assert not decision.accepted
     assert decision.reason == "does not change the agent's cost"
 
 
 def test_one_cent_is_enough() -> None:
-    assert decide([1], [0]).accepted
-    assert decide([-1], [-2]).accepted
+    assert decide_acceptance([1], [0]).accepted
+    assert decide_acceptance([-1], [-2]).accepted
 
 
 def test_samples_count_by_their_sum_and_not_by_their_number() -> None:
-    mostly_worse = decide([10, 10, 110], [20, 20, 10])
+    mostly_worse = decide_acceptance([10, 10, 110], [20, 20, 10])
     assert mostly_worse.accepted
     assert mostly_worse.deltas == (-10, -10, 100)
     assert mostly_worse.reason == "lowers the agent's cost by 80 cents in total over 3 samples, 1 of which are better"
-    mostly_better = decide([10, 10, 10], [9, 9, 13])
+    mostly_better = decide_acceptance([10, 10, 10], [9, 9, 13])
     assert not mostly_better.accepted
     assert mostly_better.reason == "raises the agent's cost by 1 cents in total over 3 samples, 2 of which are better"
-    even = decide([10, 10], [9, 11])
+    even = decide_acceptance([10, 10], [9, 11])
     assert not even.accepted
     assert even.reason == "does not change the agent's cost in total over 2 samples, 1 of which are better"
 
 
 def test_it_is_decided_by_the_exact_sum_where_the_truncated_means_are_equal() -> None:
-    decision = decide([1, 2], [1, 1])
+    decision = decide_acceptance([1, 2], [1, 1])
     assert (decision.old_cost, decision.new_cost) == (1, 1)
     assert decision.accepted
 
 
 def test_costs_that_are_no_pairs_are_refused() -> None:
-    for compare in (decide, accept_as_proposed):
+    for compare in (decide_acceptance, accept_as_proposed):
         with pytest.raises(ValueError, match="argument 2 is shorter"):
             compare([1, 2], [1])
 
@@ -68,12 +68,12 @@ def test_costs_that_are_no_pairs_are_refused() -> None:
 @given(COSTS)
 def test_what_holds_of_every_decision(pairs: list[tuple[int, int]]) -> None:
     old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    decision = decide(old, new)
+    decision = decide_acceptance(old, new)
     assert decision.accepted == (sum(old) > sum(new))
     assert decision.deltas == tuple(a - b for a, b in pairs)
     assert decision.old_cost == math.trunc(Fraction(sum(old), len(old)))
     assert decision.new_cost == math.trunc(Fraction(sum(new), len(new)))
-    assert not (decision.accepted and decide(new, old).accepted)
+    assert not (decision.accepted and decide_acceptance(new, old).accepted)
 
 
 CHANGE = "lowers the agent's cost by {} cents in total over {} samples, {} of which are better"
@@ -82,7 +82,7 @@ SIGNIFICANT = AcceptanceConfig(require_statistical_significance=True)
 
 def saving(deltas: list[int], limits: AcceptanceConfig = SIGNIFICANT) -> Decision:
     """The decision on a policy that saves these cents of a cost of 1000."""
-    return decide([1000] * len(deltas), [1000 - delta for delta in deltas], limits)
+    return decide_acceptance([1000] * len(deltas), [1000 - delta for delta in deltas], limits)
 
 
 class TestSignificance:
@@ -107,7 +107,7 @@ class TestSignificance:
 
     def test_it_is_the_savings_that_are_paired_and_not_the_costs(self) -> None:
         # The costs differ by orders of magnitude, the savings by nothing.
-        decision = decide([10, 1000, 100000], [9, 999, 99999], SIGNIFICANT)
+        decision = decide_acceptance([10, 1000, 100000], [9, 999, 99999], SIGNIFICANT)
         assert decision.accepted
         assert decision.reason.endswith("the mean saving is 1.00 to 1.00 cents")
 
@@ -135,7 +135,7 @@ class TestVariation:
 
     def decision(self, limit: float, costs: tuple[int, ...] = COSTS, old: int = 1000) -> Decision:
         limits = AcceptanceConfig(max_coefficient_of_variation=limit)
-        return decide([old] * len(costs), costs, limits)
+        return decide_acceptance([old] * len(costs), costs, limits)
 
     def test_the_limit_itself_is_allowed(self) -> None:
         decision = self.decision(0.5)
@@ -172,7 +172,7 @@ class TestVariation:
 class TestSettlement:
     def decision(self, settled: int, arrived: int, floor: float = 0.95) -> Decision:
         limits = AcceptanceConfig(min_settlement_rate=floor)
-        return decide([1000], [900], limits, settled=settled, arrived=arrived)
+        return decide_acceptance([1000], [900], limits, settled=settled, arrived=arrived)
 
     def test_the_floor_itself_is_enough(self) -> None:
         decision = self.decision(19, 20)
@@ -202,7 +202,7 @@ def test_all_limits_are_looked_at_and_all_of_them_must_be_kept() -> None:
     limits = AcceptanceConfig(
         require_statistical_significance=True, max_coefficient_of_variation=0.1, min_settlement_rate=0.9
     )
-    decision = decide([100, 500], [90, 100], limits, settled=19, arrived=20)
+    decision = decide_acceptance([100, 500], [90, 100], limits, settled=19, arrived=20)
     assert not decision.accepted
     change, significance, variation, settlement = decision.reason.split("; ")
     assert change == CHANGE.format(410, 2, 2)
@@ -213,7 +213,7 @@ def test_all_limits_are_looked_at_and_all_of_them_must_be_kept() -> None:
 
 def test_no_limit_makes_up_for_a_cost_that_is_not_lower() -> None:
     limits = AcceptanceConfig(max_coefficient_of_variation=9.0, min_settlement_rate=0.0)
-    decision = decide([10, 10], [10, 10], limits, settled=1, arrived=1)
+    decision = decide_acceptance([10, 10], [10, 10], limits, settled=1, arrived=1)
     assert not decision.accepted
     assert decision.reason == "does not change the agent's cost in total over 2 samples, 0 of which are better"
 
@@ -222,7 +222,7 @@ def test_no_limit_makes_up_for_a_cost_that_is_not_lower() -> None:
 def test_limits_only_ever_refuse(pairs: list[tuple[int, int]]) -> None:
     old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     limits = AcceptanceConfig(True, 0.5, 0.5)
-    decision, unlimited = decide(old, new, limits, settled=1, arrived=2), decide(old, new)
+    decision, unlimited = decide_acceptance(old, new, limits, settled=1, arrived=2), decide_acceptance(old, new)
     assert unlimited.accepted or not decision.accepted
     assert decision.accepted == (unlimited.accepted and "; but " not in decision.reason)
     assert decision.reason.startswith(unlimited.reason)

@@ -17,9 +17,9 @@ from exprec.recorder.experiment.convergence import (
     POLICY_STABILITY,
     TEMPORAL,
     Convergence,
-    assess,
+    assess_convergence,
     committed_fractions,
-    regret,
+    compute_regret,
     relative_change,
 )
 from exprec.recorder.experiment.stats import coefficient_of_variation, mann_kendall
@@ -30,18 +30,18 @@ from tests.fixtures.events import full_event
 
 def deterministic(totals: list[int], window: int = 3, threshold: float = 0.05) -> str | None:
     config = ConvergenceConfig(stability_window=window, stability_threshold=threshold)
-    return assess("deterministic-pairwise", totals, [], config).reason
+    return assess_convergence("deterministic-pairwise", totals, [], config).reason
 
 
 def bootstrap(totals: list[int], **changes: Any) -> str | None:
-    return assess("bootstrap", totals, [], ConvergenceConfig(**changes)).reason
+    return assess_convergence("bootstrap", totals, [], ConvergenceConfig(**changes)).reason
 
 
 def temporal(fractions: list[float], totals: list[int] | None = None, window: int = 3) -> Convergence:
     """Agent A commits these fractions and agent B half throughout; the costs move unless they are given."""
     moving = [1000 * 2**index for index in range(len(fractions))]
     config = ConvergenceConfig(stability_window=window)
-    return assess(TEMPORAL, totals or moving, [{"A": value, "B": 0.5} for value in fractions], config)
+    return assess_convergence(TEMPORAL, totals or moving, [{"A": value, "B": 0.5} for value in fractions], config)
 
 
 class TestDeterministic:
@@ -107,7 +107,7 @@ class TestBootstrap:
     def test_variation_alone_prevents_it(self) -> None:
         totals = [100, 140, 100, 140, 100]
         assert not mann_kendall(totals).is_trend
-        assert regret(totals) == 0
+        assert compute_regret(totals) == 0
         assert bootstrap(totals) is None
         assert bootstrap(totals, cv_threshold=0.2) == BOOTSTRAP_STABILITY
 
@@ -151,14 +151,14 @@ class TestTemporal:
 
     def test_it_is_the_range_and_not_the_single_step_that_counts(self) -> None:
         assert temporal([0.5, 0.5009, 0.5018]).reason is None
-        assert temporal([0.5018, 0.5009, 0.5]).figures["fraction_range"] == 0.0018
+        assert temporal([0.5018, 0.5009, 0.5]).metrics["fraction_range"] == 0.0018
 
     def test_every_agent_must_be_at_rest(self) -> None:
         config = ConvergenceConfig(stability_window=2)
-        moved = assess(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.2}], config)
-        assert (moved.reason, moved.figures["fraction_range"]) == (None, 0.1)
-        still = assess(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.1}], config)
-        assert (still.reason, still.figures["fraction_range"]) == (POLICY_STABILITY, 0.0)
+        moved = assess_convergence(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.2}], config)
+        assert (moved.reason, moved.metrics["fraction_range"]) == (None, 0.1)
+        still = assess_convergence(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.1}], config)
+        assert (still.reason, still.metrics["fraction_range"]) == (POLICY_STABILITY, 0.0)
 
     def test_stable_costs_are_enough_too(self) -> None:
         assert temporal([0.1, 0.2, 0.3, 0.4], [100] * 4).reason == COST_STABILITY
@@ -183,8 +183,8 @@ class TestTemporal:
         policies: dict[str, dict[str, Any]] = {"A": {"parameters": {"x": 3}}, "B": {"parameters": "any"}}
         fractions = [committed_fractions(policies, is_payments=False)] * 3
         assert fractions[0] == {"A": None, "B": None}
-        found = assess(TEMPORAL, [1, 2, 4], fractions, ConvergenceConfig(stability_window=3))
-        assert (found.reason, found.figures["fraction_range"]) == (None, None)
+        found = assess_convergence(TEMPORAL, [1, 2, 4], fractions, ConvergenceConfig(stability_window=3))
+        assert (found.reason, found.metrics["fraction_range"]) == (None, None)
 
 
 class TestWhatIsRecorded:
@@ -192,7 +192,7 @@ class TestWhatIsRecorded:
 
     def shown(self, mode: str, totals: list[int], fractions: list[float] | None = None) -> dict[str, Any]:
         committed = [{"A": value} for value in fractions or [0.5] * len(totals)]
-        shown = assess(mode, totals, committed, self.CONFIG).as_dict()
+        shown = assess_convergence(mode, totals, committed, self.CONFIG).as_dict()
         event = {**full_event(events.ITERATION_END), "convergence": shown}
         assert engine.problems(event, "event.iteration_end.v1") == []
         return shown
@@ -228,7 +228,7 @@ class TestWhatIsRecorded:
         assert self.shown("bootstrap", [0, 1])["regret"] is None
 
     def test_below_four_totals_a_trend_has_no_p(self) -> None:
-        shown = assess("bootstrap", [3, 2, 1], [], ConvergenceConfig(stability_window=3)).as_dict()
+        shown = assess_convergence("bootstrap", [3, 2, 1], [], ConvergenceConfig(stability_window=3)).as_dict()
         assert (shown["trend_s"], shown["trend_p"], shown["met"]) == (-3, None, False)
 
     def test_the_figures_of_the_temporal_mode(self) -> None:
@@ -278,13 +278,13 @@ class TestWhatIsRecorded:
 
 
 def test_regret_is_relative_to_the_best_of_all_totals() -> None:
-    assert regret([200, 100, 150]) == 0.5
-    assert regret([150, 100]) == 0.0
-    assert regret([-100, -90]) == 0.1
-    assert regret([7]) == 0.0
+    assert compute_regret([200, 100, 150]) == 0.5
+    assert compute_regret([150, 100]) == 0.0
+    assert compute_regret([-100, -90]) == 0.1
+    assert compute_regret([7]) == 0.0
 
 
 def test_a_best_total_of_0_forgives_nothing() -> None:
-    assert regret([0, 0]) == 0.0
-    assert regret([5, 0]) == 0.0
-    assert regret([0, 1]) == math.inf
+    assert compute_regret([0, 0]) == 0.0
+    assert compute_regret([5, 0]) == 0.0
+    assert compute_regret([0, 1]) == math.inf

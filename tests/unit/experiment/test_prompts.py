@@ -17,7 +17,7 @@ import pytest
 from exprec.recorder.errors import SimulationError
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation.evaluator import Evaluation, Sample
-from exprec.recorder.experiment.prompts import Attempt, correction, request_messages
+from exprec.recorder.experiment.prompts import Attempt, correction_messages, request_messages
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Message
 from exprec.recorder.store.store import Store
@@ -187,7 +187,7 @@ class TestCustomization:
 
 
 def test_a_correction_sends_the_answer_back_with_all_its_errors() -> None:
-    sent = correction("my answer", ["first error", "second error"])
+    sent = correction_messages("my answer", ["first error", "second error"])
     assert [message.role for message in sent] == ["assistant", "user"]
     assert sent[0].content == "my answer"
     assert "\n- first error\n- second error\n" in sent[1].content

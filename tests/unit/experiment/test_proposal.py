@@ -13,7 +13,7 @@ import pytest
 from exprec.recorder import events
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.proposal import Negotiation, Verdict, parse_answer
+from exprec.recorder.experiment.proposal import AnswerCheck, InvalidAnswer, ProposalSession, parse_answer
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
 from exprec.recorder.proposers.search import SearchProposer
@@ -43,7 +43,7 @@ class Model:
 
 
 class Negotiated:
-    """One negotiation with a proposer: the verdict, and what was recorded."""
+    """One session with a proposer: the verdict, and what was recorded."""
 
     def __init__(self, folder: Path, proposer: Any, **changes: Any) -> None:
         store = Store.open_or_create(folder / "runs")
@@ -52,8 +52,8 @@ class Negotiated:
         provider = LiveStateProvider("small", recording=recording, listener=self.calls.append)
         config = ExperimentConfig.from_mapping(mapping(**changes), folder)
         self.simulator = costs_by_fraction()
-        negotiation = Negotiation(proposer, self.simulator, config, provider)
-        self.verdict: Verdict = asyncio.run(negotiation.obtain(replace(asking(messages=MESSAGES), iteration=3)))
+        session = ProposalSession(proposer, self.simulator, config, provider)
+        self.verdict: AnswerCheck = asyncio.run(session.obtain_policy(replace(asking(messages=MESSAGES), iteration=3)))
         provider.close()
         file = recording.folder / "exchanges.jsonl"
         lines = file.read_bytes().splitlines() if file.exists() else []
@@ -62,6 +62,13 @@ class Negotiated:
 
 def nested(depth: int, opening: str = '{"a":', closing: str = "}") -> str:
     return opening * depth + "1" + closing * depth
+
+
+def refusal(text: str) -> str:
+    """Why an answer is not read."""
+    with pytest.raises(InvalidAnswer) as caught:
+        parse_answer(text)
+    return str(caught.value)
 
 
 READ: dict[str, str] = {
@@ -76,13 +83,13 @@ READ: dict[str, str] = {
 
 @pytest.mark.parametrize("text", READ.values(), ids=READ.keys())
 def test_an_object_is_read_bare_or_fenced(text: str) -> None:
-    assert parse_answer(text) == ({"a": 1}, [])
+    assert parse_answer(text) == {"a": 1}
 
 
 def test_backticks_within_a_policy_are_text() -> None:
     value = {"description": "a ``` b\n```\n"}
-    assert parse_answer(json.dumps(value)) == (value, [])
-    assert parse_answer(f"```json\n{json.dumps(value)}\n```") == (value, [])
+    assert parse_answer(json.dumps(value)) == value
+    assert parse_answer(f"```json\n{json.dumps(value)}\n```") == value
 
 
 NOT_READ: dict[str, tuple[str, str]] = {
@@ -109,32 +116,27 @@ NOT_READ: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("text", "reason"), NOT_READ.values(), ids=NOT_READ.keys())
 def test_anything_else_is_refused_with_the_reason(text: str, reason: str) -> None:
-    value, errors = parse_answer(text)
-    assert value is None
-    assert len(errors) == 1
-    assert errors[0].startswith(reason)
+    assert refusal(text).startswith(reason)
 
 
 def test_what_is_deep_but_not_too_deep_is_read() -> None:
-    value, errors = parse_answer(nested(200))
-    assert value is not None
-    assert errors == []
+    assert isinstance(parse_answer(nested(200)), dict)
 
 
 def test_reasons_are_in_no_words_of_a_python_version(monkeypatch: pytest.MonkeyPatch) -> None:
     text = '{"a": [1 ,\n 2]\n, }'
-    expected = parse_answer(text)
+    expected = refusal(text)
 
     def as_later_versions_say(document: str, **_: Any) -> Any:
         raise json.JSONDecodeError("Illegal trailing comma before end of object", document, document.rindex(","))
 
     monkeypatch.setattr("json.loads", as_later_versions_say)
-    assert parse_answer(text) == expected == (None, ["not valid JSON: line 3, column 3: unexpected '}'"])
+    assert refusal(text) == expected == "not valid JSON: line 3, column 3: unexpected '}'"
 
 
 def test_an_answer_of_empty_lines_is_read_in_no_time() -> None:
     for text in ("```\n" + "\n" * 200_000, "```" + " \n" * 200_000 + "```x", "\n" * 200_000):
-        assert parse_answer(text)[0] is None
+        assert refusal(text)
 
 
 REFUSED: dict[str, tuple[str, str, str]] = {
@@ -182,7 +184,7 @@ class TestRetries:
     def test_a_usable_answer_ends_it(self, tmp_path: Path) -> None:
         model = Model("no", GOOD, "never asked for")
         done = Negotiated(tmp_path, model)
-        assert done.verdict == Verdict("usable", policy(0.25))
+        assert done.verdict == AnswerCheck("usable", policy(0.25))
         assert len(model.requests) == 2
 
     @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -242,7 +244,7 @@ class TestFailures:
     def test_a_model_that_fails_ends_it(self, tmp_path: Path) -> None:
         model = Model("no", ModelFailure("out of time", 12.5), GOOD)
         done = Negotiated(tmp_path, model)
-        assert done.verdict == Verdict("llm_error", None, ("out of time",))
+        assert done.verdict == AnswerCheck("llm_error", None, ("out of time",))
         assert len(model.requests) == 2
         assert [call["outcome"] for call in done.calls] == ["invalid_json", "llm_error"]
         assert done.calls[1]["latency_seconds"] == 12.5

@@ -9,6 +9,7 @@ import py_compile
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -301,11 +302,16 @@ class TestImport:
         assert simulated(written(tmp_path, source, helper="ONE = 1\n")) == {"A": 1, "B": 1}
         assert sys.modules["helper"] is other
 
-    def test_a_folder_named_like_a_package_of_others(self, tmp_path: Path) -> None:
-        before = {name: module for name, module in sys.modules.items() if name.startswith("exprec")}
-        source = "import exprec.part\ndef costs(*_):\n    return {'A': exprec.part.ONE, 'B': 1}\n"
-        assert simulated(written(tmp_path, source, exprec_part="ONE = 1\n")) == {"A": 1, "B": 1}
-        assert {name: module for name, module in sys.modules.items() if name.startswith("exprec")} == before
+    def test_a_folder_named_like_a_package_of_others(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # A package without __init__, of which another part is loaded already.
+        (tmp_path / "site" / "shared").mkdir(parents=True)
+        (tmp_path / "site" / "shared" / "theirs.py").write_text("")
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        import_module("shared.theirs")
+        before = {name: module for name, module in sys.modules.items() if name.startswith("shared")}
+        source = "import shared.part\ndef costs(*_):\n    return {'A': shared.part.ONE, 'B': 1}\n"
+        assert simulated(written(tmp_path / "experiment", source, shared_part="ONE = 1\n")) == {"A": 1, "B": 1}
+        assert {name: module for name, module in sys.modules.items() if name.startswith("shared")} == before
 
     def test_two_experiments_have_their_own_modules(self, tmp_path: Path) -> None:
         source = "import helper\ndef costs(*_):\n    return dict.fromkeys('AB', helper.VALUE)\n"

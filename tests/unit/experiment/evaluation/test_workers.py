@@ -24,7 +24,7 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation import workers
-from exprec.recorder.experiment.evaluation.simulators import Recipe
+from exprec.recorder.experiment.evaluation.simulators import SimulatorSpec
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.payments import PaymentSimulator
@@ -73,7 +73,7 @@ def run(config: ExperimentConfig, folder: Path, jobs: int) -> str:
 
 
 def simulated(config: ExperimentConfig, folder: Path, policies: Any, jobs: int = 2) -> list[Any]:
-    pool = workers.Workers(Recipe.of(config, folder), jobs)
+    pool = workers.Workers(SimulatorSpec.of_config(config, folder), jobs)
     try:
         return list(pool.simulate(canonical_json.encode(policies), [1, 2, 3, 4]))
     finally:

@@ -41,7 +41,7 @@ def test_a_config_gives_the_command_back(tmp_path: Path) -> None:
     ],
 )
 def test_a_config_without_a_command(said: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"config\.json has no command that can be executed"):
+    with pytest.raises(InvalidInput, match=r"config\.json contains no valid command"):
         Command.of_config({"command": said})
 
 
@@ -55,10 +55,10 @@ def test_inputs_that_changed(tmp_path: Path) -> None:
     (tmp_path / "same").write_bytes(b"x")
     digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     inputs = {"same": Input(digest, 1), "gone": Input(digest, 1)}
-    assert Command(("a",), inputs, ()).changed_inputs(tmp_path) == ["the input 'gone' is not there"]
+    assert Command(("a",), inputs, ()).changed_inputs(tmp_path) == ["the input 'gone' does not exist"]
     (tmp_path / "same").write_bytes(b"y")
     (other, _) = Command(("a",), inputs, ()).changed_inputs(tmp_path)
-    assert other == "the input 'same' is another one than was recorded, by its SHA-256"
+    assert other == "the input 'same' has changed since it was recorded (its SHA-256 differs)"
 
 
 def test_the_types_of_a_run_from_what_it_embeds() -> None:
