@@ -233,8 +233,12 @@ EVERY_ERROR: dict[type[ExprecError], tuple[Any, ...]] = {
 
 
 def _subclasses(kind: type[ExprecError]) -> set[type[ExprecError]]:
-    # Only what the library raises comes out of a worker; not what commands or tests define.
-    own = {each for each in kind.__subclasses__() if each.__module__.startswith("exprec.recorder.")}
+    # Only what the library raises comes out of a worker, which does not use git; not what commands or tests define.
+    own = {
+        each
+        for each in kind.__subclasses__()
+        if each.__module__.startswith("exprec.recorder.") and not each.__module__.startswith("exprec.recorder.git.")
+    }
     return own.union(*map(_subclasses, own))
 
 
