@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder.store.store import Store
-from tests.fixtures import runs
 from tests.fixtures.cli import exprec
 from tests.fixtures.diffs import Recorded, mirrored
+from tests.fixtures.experiments import write_castro_experiment
 from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
@@ -28,7 +28,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "none.jsonl").write_bytes(b"")
     for name in ("every_event.yaml", "every_event.answers.jsonl"):
         shutil.copy(ROOT / "tests" / "data" / name, folder)
-    short = runs.experiment(folder, max_iterations=7)
+    short = write_castro_experiment(folder, max_iterations=7)
     _run(folder, "base", TWO)
     _run(folder, "short", short)
     _run(folder, "failed", TWO, "--model", "scripted:none.jsonl", code=3)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fixtures.runs import ANSWERS, Run, experiment, run_command, write_script
+from tests.fixtures.experiments import write_castro_experiment, write_script
+from tests.fixtures.runs import ANSWERS, Run, run_command
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,23 +22,22 @@ def _no_forced_color() -> Iterator[None]:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of the search: no model was asked. It converges."""
     folder = tmp_path_factory.mktemp("searched")
-    return run_command(experiment(folder), folder / "runs")
+    return run_command(write_castro_experiment(folder), folder / "runs")
 
 
 @pytest.fixture(scope="session")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of two iterations in which a model answered in every way there is."""
     folder = tmp_path_factory.mktemp("asked")
-    return run_command(
-        experiment(folder, max_iterations=2), folder / "runs", "--model", f"scripted:{write_script(folder, ANSWERS)}"
-    )
+    path, script = write_castro_experiment(folder, max_iterations=2), write_script(folder, ANSWERS)
+    return run_command(path, folder / "runs", "--model", f"scripted:{script}")
 
 
 @pytest.fixture(scope="session")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of two iterations in a bootstrap of three samples, with another seed than the file says."""
     folder = tmp_path_factory.mktemp("sampled")
-    return run_command(experiment(folder, max_iterations=2, samples=3), folder / "runs", "--seed", "7")
+    return run_command(write_castro_experiment(folder, max_iterations=2, samples=3), folder / "runs", "--seed", "7")
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that failed in its first iteration, because its script had one answer only."""
     folder = tmp_path_factory.mktemp("failed")
     script = write_script(folder, ANSWERS[:1])
-    return run_command(experiment(folder), folder / "runs", "--model", f"scripted:{script}", code=3)
+    return run_command(write_castro_experiment(folder), folder / "runs", "--model", f"scripted:{script}", code=3)
 
 
 @pytest.fixture

@@ -19,17 +19,8 @@ from exprec.recorder.format import canonical_json
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES
-from tests.fixtures.runs import (
-    Run,
-    begin,
-    experiment,
-    interrupted,
-    policy,
-    record,
-    run_command,
-    work_folder,
-    write_script,
-)
+from tests.fixtures.experiments import policy, write_castro_experiment, write_script
+from tests.fixtures.runs import Run, begin, interrupted, record, run_command, work_folder
 
 
 def _config_text(store: Store, config: dict[str, Any]) -> str:
@@ -221,7 +212,7 @@ def test_a_key_twice_is_an_error_in_what_others_wrote(searched: Run, tmp_path: P
     doubled.write_text(config.replace('"master_seed": 42,', '"master_seed": 42,\n  "master_seed": 42,'), "utf-8")
     assert b"master_seed" in exprec("run", doubled, "--store", tmp_path / "none", code=2).stderr
     answer = json.dumps(policy(0.25)).replace('"version": "2.0"', '"version": "2.0", "version": "2.0"')
-    file = experiment(tmp_path, max_iterations=1)
+    file = write_castro_experiment(tmp_path, max_iterations=1)
     script = write_script(tmp_path, [{"answer": answer}] * 8)
     run = run_command(file, tmp_path / "runs", "--model", f"scripted:{script}")
     assert {event["outcome"] for event in run.of_type("llm_call")} == {"invalid_json"}

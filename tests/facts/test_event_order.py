@@ -12,8 +12,9 @@ import pytest
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.store.store import Store
+from tests.fixtures.experiments import policy
 from tests.fixtures.files import read_json
-from tests.fixtures.runs import ANSWERS, Run, policy, record
+from tests.fixtures.runs import ANSWERS, Run, record
 
 DECISIONS = ("policy_change", "policy_rejected")
 
@@ -115,7 +116,7 @@ def test_an_unusable_proposal_is_rejected_instead(asked: Run) -> None:
     refused, violating = decisions[1:3]
     assert (refused["rejection_reason"], refused["proposed_policy"]) == ("llm_error", None)
     assert violating["rejection_reason"] == "constraint_violation"
-    assert violating["proposed_policy"] == policy(0.25, other=1.0)
+    assert violating["proposed_policy"] == policy(0.25, parameters={"initial_liquidity_fraction": 0.25, "other": 1.0})
     before, after = (event["policies"]["BANK_A"] for event in asked.of_type("iteration_end"))
     assert before == after == policy(0.25)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.cli import exprec
+from tests.fixtures.experiments import write_castro_experiment, write_script
 from tests.fixtures.files import read_json_lines
-from tests.fixtures.runs import ANSWERS, Run, experiment, run_command, write_script
+from tests.fixtures.runs import ANSWERS, Run, run_command
 
 SECRET = "planted-0123456789"
 
@@ -29,7 +30,7 @@ def test_recorded_answers_give_the_same_address(asked: Run, tmp_path: Path) -> N
 
 @pytest.mark.fact("F71")
 def test_a_request_without_an_exchange_ends_the_repetition_and_leaves_no_run(asked: Run, tmp_path: Path) -> None:
-    path, script = experiment(tmp_path, max_iterations=3), write_script(tmp_path, ANSWERS)
+    path, script = write_castro_experiment(tmp_path, max_iterations=3), write_script(tmp_path, ANSWERS)
     arguments = ("--model", f"scripted:{script}", "--replay-exchanges", asked.folder, "--store", tmp_path / "runs")
     assert b"this request was not recorded: iteration 3" in exprec("run", path, *arguments, code=1).stderr
     assert {entry.name for entry in (tmp_path / "runs").iterdir()} == {
@@ -57,7 +58,7 @@ def test_a_secret_in_an_answer_fails_the_run_and_stays_out_of_it(
 ) -> None:
     monkeypatch.setenv("SOME_API_KEY", SECRET)
     script = write_script(tmp_path, [*ANSWERS[:2], {"answer": f"the key is {SECRET}"}])
-    run = run_command(experiment(tmp_path), tmp_path / "runs", "--model", f"scripted:{script}", code=3)
+    run = run_command(write_castro_experiment(tmp_path), tmp_path / "runs", "--model", f"scripted:{script}", code=3)
     assert run.head["status"] == "failed"
     assert "exchange: answer contains the value of SOME_API_KEY" in run.head["failure"]["message"]
     assert len(read_json_lines(run.folder / "exchanges.jsonl")) == 2
@@ -68,7 +69,7 @@ def test_a_secret_in_an_answer_fails_the_run_and_stays_out_of_it(
 @pytest.mark.fact("F73")
 def test_an_experiment_with_a_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", SECRET)
-    path = experiment(tmp_path, more=f"\nprompt_customization: {{all: {SECRET}}}\n")
+    path = write_castro_experiment(tmp_path, more=f"\nprompt_customization: {{all: {SECRET}}}\n")
     done = exprec("run", path, "--store", tmp_path / "runs", code=2)
     assert b"prompt_customization.all contains the value of SOME_API_KEY" in done.stderr
     assert not (tmp_path / "runs").exists()

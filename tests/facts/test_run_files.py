@@ -20,8 +20,9 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from tests.fixtures.cli import exprec
+from tests.fixtures.experiments import write_castro_experiment
 from tests.fixtures.files import read_json
-from tests.fixtures.runs import Run, experiment, interrupted, record_command, run_command
+from tests.fixtures.runs import Run, interrupted, record_command, run_command
 
 ENVELOPE = {"seq", "event_type", "iteration"}
 
@@ -229,7 +230,7 @@ def test_the_inputs_digest_is_that_of_the_config(every_run: tuple[Run, ...]) -> 
 @pytest.mark.fact("F21")
 def test_what_cannot_change_a_result_is_not_in_the_config(searched: Run, tmp_path: Path) -> None:
     more = f"\noutput:\n  directory: {tmp_path / 'wherever'}\n"
-    file = experiment(tmp_path, more=more)
+    file = write_castro_experiment(tmp_path, more=more)
     file.write_text(file.read_text("utf-8").replace("model: search ", "timeout_seconds: 7\n  model: search "), "utf-8")
     run = run_command(file, tmp_path / "elsewhere", "-v", "--no-policy", "--color", "always")
     assert run.run_id == searched.run_id

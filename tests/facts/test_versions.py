@@ -22,9 +22,10 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, full_event
+from tests.fixtures.experiments import write_script
 from tests.fixtures.git import commit_all, git
 from tests.fixtures.paths import ROOT
-from tests.fixtures.runs import Run, begin, record, write_script
+from tests.fixtures.runs import Run, begin, record
 
 PINNED = "schema_digests.json"
 """SHA-256 of the content of every schema by which runs are recorded."""

@@ -29,6 +29,7 @@ from exprec.recorder.verify.schemas import is_released
 from tests.fault.hostile import readdressed, resealed
 from tests.fixtures import runs
 from tests.fixtures.cli import exprec
+from tests.fixtures.experiments import write_script
 from tests.fixtures.files import read_json, read_json_lines
 from tests.fixtures.paths import CASTRO, ROOT
 
@@ -45,7 +46,7 @@ Damage = Callable[[Path], int | None]
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store for each kind of run, and one run in each."""
     folder = tmp_path_factory.mktemp("damage")
-    script = runs.write_script(folder, runs.ANSWERS[:3])
+    script = write_script(folder, runs.ANSWERS[:3])
     runs.run_command(EVERY, folder / "asked", "-q")
     runs.run_command(CASTRO / "two-period.yaml", folder / "searched", "-q")
     runs.run_command(CASTRO / "two-period.yaml", folder / "failed", "-q", "--model", f"scripted:{script}", code=3)

@@ -11,15 +11,14 @@ from rich.console import Console as RichConsole
 from syrupy.assertion import SnapshotAssertion
 
 from exprec.cli import live_display
-from exprec.cli.terminal import make_console
 from exprec.recorder.display import VerboseConfig, display_experiment_output
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
+from tests.fixtures.display import display_to_text
 from tests.fixtures.events import EXAMPLES
 from tests.fixtures.paths import CASTRO, ROOT
 from tests.fixtures.runs import seal
@@ -32,28 +31,22 @@ def _ran(name: str) -> LiveStateProvider:
     return loop.state_provider
 
 
-def _displayed(provider: ExperimentStateProvider, config: VerboseConfig, *, color: bool, width: int) -> str:
-    stream = io.StringIO()
-    display_experiment_output(provider, make_console(stream, color=color, width=width), config)
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize("color", [False, True], ids=["plain", "color"])
 @pytest.mark.parametrize("width", [60, 100, 200])
 def test_everything(snapshot: SnapshotAssertion, width: int, color: bool) -> None:
-    shown = _displayed(_ran("every_event.yaml"), VerboseConfig.all_enabled(), color=color, width=width)
+    shown = display_to_text(_ran("every_event.yaml"), VerboseConfig.all_enabled(), color=color, width=width)
     assert shown == snapshot
 
 
 def test_the_default_selection_of_the_first_example(snapshot: SnapshotAssertion) -> None:
-    assert _displayed(_ran("two-period.yaml"), VerboseConfig(), color=False, width=80) == snapshot
+    assert display_to_text(_ran("two-period.yaml"), VerboseConfig(), color=False, width=80) == snapshot
 
 
 @pytest.mark.parametrize("event_type", EXAMPLES)
 def test_each_event_type(snapshot: SnapshotAssertion, event_type: str) -> None:
     provider = LiveStateProvider("two banks")
     provider.record_event(EXAMPLES[event_type][0], event_type, EXAMPLES[event_type][1])
-    assert _displayed(provider, VerboseConfig.all_enabled(), color=False, width=80) == snapshot
+    assert display_to_text(provider, VerboseConfig.all_enabled(), color=False, width=80) == snapshot
 
 
 EPOCH = {
@@ -84,20 +77,20 @@ def _of_a_program(store: Store) -> LiveStateProvider:
 @pytest.mark.parametrize("width", [60, 100])
 def test_declared_and_undeclared_types(tmp_path: Path, snapshot: SnapshotAssertion, width: int, color: bool) -> None:
     provider = _of_a_program(Store.open_or_create(tmp_path / "runs"))
-    shown = _displayed(provider, VerboseConfig(), color=color, width=width)
+    shown = display_to_text(provider, VerboseConfig(), color=color, width=width)
     assert shown == snapshot
     sealed = seal(provider)
     address = f"Run {sealed.run_id}\n".replace(
         sealed.run_id, f"\x1b[1m{sealed.run_id}\x1b[0m" if color else sealed.run_id
     )
     for each in (provider, StoredStateProvider(RunDirectory(sealed.path))):
-        assert _displayed(each, VerboseConfig(), color=color, width=width) == shown + address
+        assert display_to_text(each, VerboseConfig(), color=color, width=width) == shown + address
 
 
 def test_a_stored_run_without_its_schemas_is_shown_in_the_generic_form(tmp_path: Path) -> None:
     provider = _of_a_program(Store.open_or_create(tmp_path / "runs"))
     folder = RunDirectory(next((tmp_path / "runs" / ".work").glob("*/")))
-    shown = _displayed(StoredStateProvider(folder), VerboseConfig(), color=False, width=100)
+    shown = display_to_text(StoredStateProvider(folder), VerboseConfig(), color=False, width=100)
     assert "epoch 1  accuracy 0.888889  loss 1.0  note plain\n" in shown
     provider.close()
 
@@ -110,14 +103,14 @@ def test_the_end_of_a_command(snapshot: SnapshotAssertion, end: tuple[int | None
         provider.record_event(0, "run_end", {})
     else:
         provider.record_event(0, "experiment_failed", {"error_type": "ExitStatus", "message": "how it ended"})
-    assert _displayed(provider, VerboseConfig(), color=False, width=80) == snapshot
+    assert display_to_text(provider, VerboseConfig(), color=False, width=80) == snapshot
 
 
 def test_a_console_of_rich_gets_the_text_and_keeps_it() -> None:
     provider = _ran("every_event.yaml")
     console = RichConsole(file=io.StringIO(), width=60, record=True, force_terminal=True)
     display_experiment_output(provider, console, VerboseConfig.all_enabled())
-    shown = _displayed(provider, VerboseConfig.all_enabled(), color=False, width=60)
+    shown = display_to_text(provider, VerboseConfig.all_enabled(), color=False, width=60)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == shown
     assert console.export_text() == shown
@@ -138,4 +131,4 @@ def test_the_live_display_of_a_program(tmp_path: Path) -> None:
     display.close(provider)
     assert stream.getvalue().splitlines()[1:] == ["Completed", f"Run {sealed.run_id}"]
     stored = StoredStateProvider(RunDirectory(sealed.path))
-    assert stream.getvalue() == _displayed(stored, VerboseConfig(), color=False, width=80)
+    assert stream.getvalue() == display_to_text(stored, VerboseConfig(), color=False, width=80)

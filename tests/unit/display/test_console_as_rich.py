@@ -18,6 +18,7 @@ from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import terminal_text
 from exprec.recorder.display.terminal_text import Line
+from tests.fixtures.display import print_to_text
 
 NARROWEST = 20
 STYLES = {"strong": "bold", "quiet": "dim", "good": "green", "bad": "red", "agent": "cyan"}
@@ -62,12 +63,6 @@ def _rows(console: RichConsole, text: Text, each: Line) -> list[Text]:
     return [first, *rest[words_begin:].wrap(console, room - each.hang)]
 
 
-def by_exprec(each: Line, width: int, *, color: bool) -> str:
-    stream = io.StringIO()
-    make_console(stream, color=color, width=width).print_lines([each])
-    return stream.getvalue()
-
-
 # Words, and what is hard about text: space of every kind and width, characters that are wide, combine, change the
 # width of others, control a terminal or are no text at all.
 HARD = [" ", "  ", "a", "word", "longer-words", "→", "…", "–", "\xa0", "\u3000", "\u2003", "\u202f", "決済", "👍", "é"]
@@ -84,14 +79,14 @@ LINES = st.builds(Line, SPANS, st.integers(0, 8), st.integers(0, 4), st.booleans
 @example(Line((("a" * 30 + "  ", "bad"), ("  ", "good"))), 30, True)
 @example(Line((("字" * 10 + "\u3000" * 3 + "x", "bad"),)), 21, True)
 def test_every_line_has_the_bytes_that_rich_prints(each: Line, width: int, color: bool) -> None:
-    assert by_exprec(each, width, color=color) == by_rich(each, width, color=color)
+    assert print_to_text(each, width=width, color=color) == by_rich(each, width, color=color)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text("ab →…", max_size=30), max_size=8), st.integers(20, 60), st.booleans())
 def test_every_narrow_line_has_the_bytes_that_rich_prints(words: list[str], width: int, color: bool) -> None:
     each = Line.of(*((word, "quiet") for word in words), indent=2)
-    assert by_exprec(each, width, color=color) == by_rich(each, width, color=color)
+    assert print_to_text(each, width=width, color=color) == by_rich(each, width, color=color)
 
 
 @given(TEXTS.map(visible), st.integers(1, 40))
@@ -113,7 +108,7 @@ def test_many_lines_are_printed_as_one_by_one(count: int) -> None:
     lines = [Line.of(f"line {number}", indent=number % 3) for number in range(count)]
     stream = io.StringIO()
     make_console(stream, color=False, width=80).print_lines(lines)
-    assert stream.getvalue() == "".join(by_exprec(each, 80, color=False) for each in lines)
+    assert stream.getvalue() == "".join(print_to_text(each) for each in lines)
 
 
 def test_what_came_before_an_error_is_printed() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from exprec.recorder.schema import engine
 from exprec.recorder.schema.event_types import ANY_EVENT
 from exprec.recorder.store.log import EventLog
 from tests.fixtures.events import EXAMPLES, full_event
+from tests.fixtures.json_values import remove_at, replace_at
 
 Path = tuple[str | int, ...]
 
@@ -70,18 +70,6 @@ def _broken(schema: dict[str, Any], value: Any, path: Path = ()) -> Iterator[tup
 _MISSING = object()
 
 
-def _with(value: Any, path: Path, part: Any) -> Any:
-    changed = copy.deepcopy(value)
-    here = changed
-    for step in path[:-1]:
-        here = here[step]
-    if part is _MISSING:
-        del here[path[-1]]
-    else:
-        here[path[-1]] = part
-    return changed
-
-
 def _cases() -> Iterator[Any]:
     for event_type in EXAMPLES:
         name = events.schema_name(event_type)
@@ -90,7 +78,10 @@ def _cases() -> Iterator[Any]:
         for rule, path, part in _broken(schemas.load(name), event):
             if path:
                 yield pytest.param(
-                    event_type, path, _with(event, path, part), id=f"{event_type}-{rule}-{key_name(path)}"
+                    event_type,
+                    path,
+                    remove_at(event, path) if part is _MISSING else replace_at(event, path, part),
+                    id=f"{event_type}-{rule}-{key_name(path)}",
                 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from exprec.cli.terminal import make_console
 from exprec.recorder import events
-from exprec.recorder.display import VerboseConfig, display_experiment_output
+from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError, StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
@@ -24,6 +22,7 @@ from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
+from tests.fixtures.display import display_to_text
 from tests.fixtures.experiments import (
     RANDOM_GAME,
     FakeAgent,
@@ -52,12 +51,6 @@ def simulating(monkeypatch: pytest.MonkeyPatch, simulator: FakeSimulator) -> Fak
     """Have experiments simulated by `simulator` from now on."""
     monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_: simulator)
     return simulator
-
-
-def displayed(provider: ExperimentStateProvider, config: VerboseConfig | None = None) -> str:
-    stream = io.StringIO()
-    display_experiment_output(provider, make_console(stream, color=False, width=100), config)
-    return stream.getvalue()
 
 
 def stored(prepared: GenericExperimentRunner) -> StoredStateProvider:
@@ -813,7 +806,7 @@ class TestListeners:
 
 class TestDisplay:
     def test_a_run_can_be_displayed(self, tmp_path: Path) -> None:
-        text = displayed(ran(tmp_path))
+        text = display_to_text(ran(tmp_path))
         assert text.startswith("two banks\n")
         for part in ("Iteration 1  total 10000", "Iteration 3", "Stopped after 3 iterations, not converged"):
             assert part in text
@@ -827,14 +820,14 @@ class TestDisplay:
         answers = [{"agent": "A", "answer": "no"}, answer("A", 0.25), {"agent": "B", "error": "overloaded"}]
         prepared = runner(tmp_path, answers=answers, store=store, **{**BOOTSTRAP, "convergence__max_iterations": 1})
         asyncio.run(prepared.run())
-        assert displayed(live(prepared), config) == displayed(stored(prepared), config)
+        assert display_to_text(live(prepared), config) == display_to_text(stored(prepared), config)
         assert list(live(prepared).get_all_events()) == list(stored(prepared).get_all_events())
 
     def test_a_failed_run_too(self, tmp_path: Path, store: Store) -> None:
         prepared = runner(tmp_path, answers=[], store=store)
         failing(prepared)
-        text = displayed(live(prepared))
-        assert text == displayed(stored(prepared))
+        text = display_to_text(live(prepared))
+        assert text == display_to_text(stored(prepared))
         assert "Failed: ScriptExhausted: answers.jsonl has no answer left for A" in text
 
 

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,23 +28,12 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.store.work_run import Sealed, Summary
-from tests.fixtures.events import EXAMPLES, EXCHANGE, OBSERVATION
+from exprec.recorder.store.work_run import Summary
+from tests.fixtures.events import EXAMPLES, OBSERVATION
 from tests.fixtures.git import git_tree_id
-from tests.fixtures.runs import seal
+from tests.fixtures.runs import record, seal
 
 FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
-
-
-def record(store: Store, *, name: str = "two banks", config: dict[str, Any] | None = None, ask: bool = False) -> Sealed:
-    """Record and seal one run with an event of every type but the failure."""
-    provider = LiveStateProvider(name, recording=store.begin(name, "generic", config or {"name": name}))
-    if ask:
-        provider.record_exchange(EXCHANGE)
-    for kind in events.EVENT_TYPES:
-        if kind != events.EXPERIMENT_FAILED:
-            provider.record_event(EXAMPLES[kind][0], kind, EXAMPLES[kind][1])
-    return seal(provider)
 
 
 def test_a_new_store_has_its_files(store: Store) -> None:
@@ -58,7 +46,7 @@ def test_a_new_store_has_its_files(store: Store) -> None:
 
 
 def test_a_sealed_run_is_its_address(store: Store) -> None:
-    sealed = record(store, ask=True)
+    sealed = record(store)
     assert sealed.is_new
     assert sealed.path == store.path / sealed.run_id
     assert folder_id(sealed.path) == git_tree_id(sealed.path) == sealed.run_id
@@ -88,7 +76,7 @@ def test_the_head_describes_every_other_file(store: Store) -> None:
 
 
 def test_the_embedded_schemas_are_those_of_the_types_that_occur(store: Store) -> None:
-    sealed = record(store, ask=True)
+    sealed = record(store)
     embedded = canonical_json.decode((sealed.path / "schemas.json").read_bytes())
     used = {events.schema_name(kind) for kind in events.EVENT_TYPES if kind != events.EXPERIMENT_FAILED}
     assert set(embedded) == used | {"exchange.v1"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from exprec import schemas
 from exprec.recorder.errors import InvalidInput
 from exprec.recorder.payments import PaymentSimulator, check_scenario
+from tests.fixtures.json_values import remove_at, replace_at
 from tests.fixtures.payments import Json, agent, arrivals, leaf, pay, policy, scenario
 
 _ARRIVALS = ("agents", 0, "arrival_config")
@@ -20,24 +20,6 @@ _EVENT = ("scenario_events", 0)
 
 def _valid() -> Json:
     return scenario(5, [agent("A", arrival_config=arrivals({"B": 1.0})), agent("B")], [pay(0, "A", "B", 5)])
-
-
-def _with(path: tuple[str | int, ...], value: Any) -> Json:
-    day = copy.deepcopy(_valid())
-    part: Any = day
-    for step in path[:-1]:
-        part = part[step]
-    part[path[-1]] = value
-    return day
-
-
-def _without(path: tuple[str | int, ...]) -> Json:
-    day = _with(path, None)
-    part: Any = day
-    for step in path[:-1]:
-        part = part[step]
-    del part[path[-1]]
-    return day
 
 
 _REFUSED: list[tuple[tuple[str | int, ...], Any, str, str]] = [
@@ -159,7 +141,7 @@ _REFUSED: list[tuple[tuple[str | int, ...], Any, str, str]] = [
 
 @pytest.mark.parametrize(("path", "value", "key", "words"), _REFUSED, ids=lambda part: str(part)[:60])
 def test_what_is_refused(path: tuple[str | int, ...], value: Any, key: str, words: str) -> None:
-    (problem,) = check_scenario(_with(path, value))
+    (problem,) = check_scenario(replace_at(_valid(), path, value))
     assert problem.key == key
     assert words in problem.message
 
@@ -186,7 +168,7 @@ def test_what_is_refused(path: tuple[str | int, ...], value: Any, key: str, word
     ids=str,
 )
 def test_what_is_required(path: tuple[str | int, ...]) -> None:
-    missing = [problem for problem in check_scenario(_without(path)) if "missing" in problem.message]
+    missing = [problem for problem in check_scenario(remove_at(_valid(), path)) if "missing" in problem.message]
     assert [problem.path for problem in missing] == [path]
 
 
@@ -209,7 +191,7 @@ def test_what_is_required(path: tuple[str | int, ...]) -> None:
     ids=str,
 )
 def test_what_is_allowed(path: tuple[str | int, ...], value: Any) -> None:
-    assert check_scenario(_with(path, value)) == []
+    assert check_scenario(replace_at(_valid(), path, value)) == []
 
 
 def test_ids_are_unique() -> None:
@@ -270,4 +252,4 @@ def test_what_is_no_mapping_is_no_scenario(value: Any) -> None:
 @pytest.mark.parametrize("broken", [5, None, "x", [5], {"id": 5}, [[]]], ids=str)
 @pytest.mark.parametrize("key", ["simulation", "cost_rates", "lsm_config", "agents", "scenario_events"])
 def test_malformed_parts_are_problems_and_not_crashes(key: str, broken: Any) -> None:
-    assert check_scenario(_with((key,), broken))
+    assert check_scenario(replace_at(_valid(), (key,), broken))
