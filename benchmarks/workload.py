@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from exprec.recorder import events
+from exprec.recorder.events import optimization
 
 AGENTS = [f"A{number:02}" for number in range(25)]
 _BOUNDARIES = 2
@@ -33,29 +33,29 @@ def experiment(count: int, *, seed: int = 0) -> Iterator[WorkloadEvent]:
     rng = random.Random(seed)
     policies: dict[str, dict[str, Any]] = {agent: {"liquidity": 0.5} for agent in AGENTS}
     totals: list[int] = []
-    yield WorkloadEvent(0, events.EXPERIMENT_START, _start_fields(busy + idle))
+    yield WorkloadEvent(0, optimization.EXPERIMENT_START.event_type, _start_fields(busy + idle))
     for iteration in range(1, busy + idle + 1):
         costs = {agent: 50_000 + rng.randrange(10_000) for agent in AGENTS}
         totals.append(sum(costs.values()))
         accepted = dict.fromkeys(AGENTS, False)
         start = {"total_cost": totals[-1], "costs_per_agent": costs}
-        yield WorkloadEvent(iteration, events.ITERATION_START, start)
+        yield WorkloadEvent(iteration, optimization.ITERATION_START.event_type, start)
         for agent in AGENTS if iteration <= busy else ():
             new = {"liquidity": rng.randrange(1000) / 1000}
             saved = rng.choice((-1, 1)) * rng.randrange(1, 5000)
             change = policy_change(agent, policies[agent], costs[agent], new, saved)
-            yield WorkloadEvent(iteration, events.POLICY_CHANGE, change)
+            yield WorkloadEvent(iteration, optimization.POLICY_CHANGE.event_type, change)
             accepted[agent] = saved > 0
             policies[agent] = new if saved > 0 else policies[agent]
         ending = {"costs_per_agent": costs, "accepted_changes": accepted, "policies": policies}
-        yield WorkloadEvent(iteration, events.ITERATION_END, ending)
-    yield WorkloadEvent(0, events.EXPERIMENT_END, _end_fields(totals))
+        yield WorkloadEvent(iteration, optimization.ITERATION_END.event_type, ending)
+    yield WorkloadEvent(0, optimization.EXPERIMENT_END.event_type, _end_fields(totals))
 
 
 def change_one_event(events_before: Iterable[WorkloadEvent], position: int) -> Iterator[WorkloadEvent]:
     """Yield the same events, except that the first rejected proposal from `position` on costs one cent more."""
     for number, (iteration, event_type, fields) in enumerate(events_before):
-        if number >= position and event_type == events.POLICY_CHANGE and not fields["accepted"]:
+        if number >= position and event_type == optimization.POLICY_CHANGE.event_type and not fields["accepted"]:
             position = 2**63
             saved = fields["old_cost"] - fields["new_cost"] - 1
             fields = policy_change(
@@ -69,7 +69,7 @@ def policy_changes(count: int, samples: int) -> list[dict[str, Any]]:
     changes = (
         event.fields
         for event in experiment(_BOUNDARIES + count * _PER_ITERATION)
-        if event.event_type == events.POLICY_CHANGE
+        if event.event_type == optimization.POLICY_CHANGE.event_type
     )
     return [{**fields, "deltas": list(fields["deltas"]) * samples} for fields in islice(changes, count)]
 

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from exprec.cli.terminal import store_path
-from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
+from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 
@@ -70,7 +70,7 @@ def complete_tag(context: click.Context, incomplete: str) -> Iterable[Completion
 @_completer
 def complete_event_type(context: click.Context, incomplete: str) -> Iterable[str]:
     """Complete the event types of the sealed RUN typed before; all of exprec's types without one."""
-    types = [*EVENT_TYPES, *OTHER_TYPES]
+    types = list(EVENT_SPECS)
     with suppress(Exception):
         run = _run_of(context)
         if run.is_sealed:

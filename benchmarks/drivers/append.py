@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from benchmarks.workload import policy_changes
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.events import optimization
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 
@@ -28,7 +28,7 @@ def appended(folder: str, count: int) -> dict[str, Any]:
     work = list(islice(cycle(policy_changes(_DISTINCT_EVENTS, SAMPLES)), count))
     began = time.perf_counter()
     for fields in work:
-        recording.events.append(events.POLICY_CHANGE, 1, fields)
+        recording.events.append(optimization.POLICY_CHANGE.event_type, 1, fields)
     seconds = time.perf_counter() - began
     recording.close()
     return _result(seconds, count, recording.folder / "events.jsonl")
@@ -43,7 +43,7 @@ def recorded(folder: str, count: int) -> dict[str, Any]:
     work = list(islice(cycle(policy_changes(_DISTINCT_EVENTS, SAMPLES)), count))
     began = time.perf_counter()
     for fields in work:
-        provider.record_event(1, events.POLICY_CHANGE, fields)
+        provider.record_event(1, optimization.POLICY_CHANGE.event_type, fields)
     seconds = time.perf_counter() - began
     provider.close()
     return _result(seconds, count, recording.folder / "events.jsonl")
@@ -53,7 +53,7 @@ def bare(folder: str, count: int) -> dict[str, Any]:
     """Encode and write the same lines without validation and without reading back."""
     path = Path(folder) / "bare.jsonl"
     work = [
-        {**fields, "event_type": events.POLICY_CHANGE, "iteration": 1}
+        {**fields, "event_type": optimization.POLICY_CHANGE.event_type, "iteration": 1}
         for fields in policy_changes(_DISTINCT_EVENTS, SAMPLES)
     ]
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)

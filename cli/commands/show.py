@@ -22,16 +22,13 @@ from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible, visible_json
 from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
 from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
-from exprec.recorder.events import ITERATION_END, LLM_CALL, Event
+from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.format import layout
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import find_run
-
-_SWITCH_FOR = {LLM_CALL: "llm", ITERATION_END: "metrics"}
-"""The display switch of each event type that is not shown by default."""
 
 
 class _IterationRange(click.ParamType[tuple[int, int]]):
@@ -141,9 +138,9 @@ def show(
       exprec show 3f5c
       exprec show 3f5c --iteration 2-4 --agent BANK_A -v
     """
-    switch = _SWITCH_FOR.get(event_type or "")
-    if switch is not None and switches[switch] is None:
-        switches[switch] = True
+    spec = EVENT_SPECS.get(event_type or "")
+    if spec is not None and spec.switch is not None and switches[spec.switch] is None:
+        switches[spec.switch] = True
     config = verbose_config(verbose=verbose, switches=switches)
     selection = _Selection(iteration, agent, event_type)
     found = _find(run, store_path(store))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from exprec.recorder import events
 from exprec.recorder.diff.align import (
     NEW,
     NO_ITERATION,
@@ -33,7 +32,7 @@ from exprec.recorder.diff.result import (
     Truncated,
     are_numbers,
 )
-from exprec.recorder.events import Event
+from exprec.recorder.events import EVENT_SPECS, TERMINAL_TYPES, Event, optimization
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.run_directory import RunDirectory
 
@@ -44,11 +43,7 @@ POLICIES = "policies"
 
 _TOTAL = ("total_cost",)
 _PER_AGENT = "costs_per_agent"
-_LATENCY = "latency_seconds"
 _CURRENT, _BEFORE, _PROPOSED = "policies", "old_policy", "new_policy"
-_END_TYPES = (events.EXPERIMENT_END, events.RUN_END, events.EXPERIMENT_FAILED)
-_IGNORED = ("seq",)
-_IGNORED_IN_CALLS = ("seq", "exchange")
 _MAX_PENDING = 64
 
 PolicyDifferences = Mapping[str, Sequence[Difference]]
@@ -183,13 +178,13 @@ class _LogComparison:
     def _skip(self, run: EqualRun) -> None:
         """Have the same effect as `_add_pair` for each pair of equal events."""
         types = {key[0] for key in run.keys}
-        if not types.isdisjoint(_END_TYPES):
+        if not types.isdisjoint(TERMINAL_TYPES):
             for key, line in zip(run.keys, run.lines, strict=True):
-                for ends in self._ends if key[0] in _END_TYPES else ():
+                for ends in self._ends if key[0] in TERMINAL_TYPES else ():
                     ends[str(key[0])] = canonical_json.decode(line)
         if set(run.iterations) - {NO_ITERATION, self._iteration}:
             self._begin_iteration(next(number for number in reversed(run.iterations) if number != NO_ITERATION))
-        if events.ITERATION_END in types:
+        if optimization.ITERATION_END.event_type in types:
             self._end_iteration({})
 
     def _add_divergence(self, first: FirstDivergence) -> None:
@@ -218,48 +213,49 @@ class _LogComparison:
         side, record, ordinal, lacks_iteration = unmatched
         event_type = str(record.key[0])
         self._enter(record)
-        if event_type in _END_TYPES:
+        if event_type in TERMINAL_TYPES:
             self._ends[side][event_type] = record.value
         if lacks_iteration and record.iteration != NO_ITERATION:
             self._iterations[side].add(record.iteration)
-        elif event_type not in _END_TYPES or ordinal:
+        elif event_type not in TERMINAL_TYPES or ordinal:
             # The first end is part of the result; a second one, which no valid log has, is an event like any other.
             self._events.add(_changed(record, None, ordinal) if side == OLD else _changed(None, record, ordinal))
 
     def _add_pair(self, old: Record, new: Record, ordinal: int) -> None:
         event_type = str(old.key[0])
         self._enter(old)
-        if event_type in _END_TYPES:
+        if event_type in TERMINAL_TYPES:
             self._ends[OLD][event_type], self._ends[NEW][event_type] = old.value, new.value
         if not _are_equal(old, new):
             self._compare(event_type, old, new, ordinal)
-        elif event_type == events.ITERATION_END:
+        elif event_type == optimization.ITERATION_END.event_type:
             self._end_iteration({})
 
     def _compare(self, event_type: str, old: Record, new: Record, ordinal: int) -> None:
-        if event_type == events.EXPERIMENT_START and self._has_other_config:
+        if event_type == optimization.EXPERIMENT_START.event_type and self._has_other_config:
             return
         found = differences(_comparable(old), _comparable(new))
-        if event_type == events.LLM_CALL:
-            found = [each for each in found if not self._add_latency(each)]
+        spec = EVENT_SPECS.get(event_type)
+        if spec is not None and spec.measured_fields:
+            found = [each for each in found if not self._add_latency(each, spec.measured_fields)]
         if found and not self._is_diverged:
             self._diverge(old, new, most_telling_first(found)[0])
-        if event_type == events.ITERATION_START:
+        if event_type == optimization.ITERATION_START.event_type:
             found = [each for each in found if not self._add_cost(old.iteration, ordinal, each)]
-        elif event_type == events.ITERATION_END:
+        elif event_type == optimization.ITERATION_END.event_type:
             found = self._compare_current_policies(old, new, self._without_costs(found))
-        elif event_type not in events.OWN_TYPES:
+        elif spec is None:
             found = [each for each in found if not self._add_metric(old, ordinal, each)]
-        if event_type == events.POLICY_CHANGE:
+        if event_type == optimization.POLICY_CHANGE.event_type:
             self._compare_proposals(old, new, ordinal, found)
-        elif found and (event_type not in _END_TYPES or ordinal):
+        elif found and (event_type not in TERMINAL_TYPES or ordinal):
             self._events.add(_changed(old, new, ordinal), found)
 
     # The `_add_...` methods below return whether the difference is listed in their series, or summed up.
 
-    def _add_latency(self, difference: Difference) -> bool:
+    def _add_latency(self, difference: Difference, measured: frozenset[str]) -> bool:
         path, old, new = difference
-        if path != (_LATENCY,) or not are_numbers(old, new):
+        if len(path) != 1 or path[0] not in measured or not are_numbers(old, new):
             return False
         self._latency = self._latency.plus(old, new)
         return True
@@ -338,7 +334,8 @@ def _around_seq(record: Record) -> tuple[bytes, bytes]:
 
 def _comparable(record: Record) -> Event:
     """Return the event without its position and that of its exchange, which any earlier event shifts."""
-    ignored = _IGNORED_IN_CALLS if record.key[0] == events.LLM_CALL else _IGNORED
+    spec = EVENT_SPECS.get(str(record.key[0]))
+    ignored = ("seq",) if spec is None else ("seq", spec.exchange_field)
     return {key: value for key, value in record.value.items() if key not in ignored}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.diff.collector import collect_differences
 from exprec.recorder.diff.config import config_differences
 from exprec.recorder.diff.events import compare_logs
@@ -14,7 +13,7 @@ from exprec.recorder.diff.files import compare_files
 from exprec.recorder.diff.json_values import differences
 from exprec.recorder.diff.result import DiffResult, Side
 from exprec.recorder.errors import Damaged
-from exprec.recorder.events import Event
+from exprec.recorder.events import EVENT_SPECS, Event, event_fields
 from exprec.recorder.format import layout
 from exprec.recorder.query import abbreviate_ids
 from exprec.recorder.store.run_directory import RunDirectory
@@ -74,14 +73,14 @@ def _side(run: RunDirectory, short_id: str, ends: Mapping[str, Event]) -> Side:
     if run.is_sealed:
         result, failure = run.head["result"], run.head["failure"]
     else:
-        end_type = events.RUN_END if events.RUN_END in ends else events.EXPERIMENT_END
-        result, failure = (
-            events.fields(ends[event_type]) if event_type in ends else None
-            for event_type in (end_type, events.EXPERIMENT_FAILED)
-        )
+        result, failure = _fields_of_end(ends, "result"), _fields_of_end(ends, "failure")
     configured = run.config.get("name")
     name = run.name or (configured if isinstance(configured, str) else "")
     return Side(run.run_id, short_id, run.is_sealed, name, run.type, run.status, result, failure)
+
+
+def _fields_of_end(ends: Mapping[str, Event], outcome: str) -> dict[str, Any] | None:
+    return next((event_fields(event) for kind, event in ends.items() if EVENT_SPECS[kind].outcome == outcome), None)
 
 
 def _result(side: Side) -> dict[str, Any]:

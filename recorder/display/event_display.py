@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from exprec.recorder.display.console import Console, render_lines
 from exprec.recorder.display.event_lines import NO_LINES, closing_lines, event_lines, unknown_lines
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.events import OWN_TYPES, Event
+from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.schema.display_template import Template
 from exprec.recorder.schema.event_types import template_of
 from exprec.recorder.state.protocol import ExperimentStateProvider
@@ -63,7 +63,7 @@ class EventDisplay:
             self._console.file.flush()
 
     def _template(self, event_type: str) -> Template | None:
-        if event_type in OWN_TYPES:
+        if event_type in EVENT_SPECS:
             return None
         if event_type not in self._templates:
             # Looked up for the first event of the type: a run with only built-in types needs no schemas.

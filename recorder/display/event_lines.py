@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import key_name
 from exprec.recorder.diff import differences
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.display.short_values import short_value, value_as_json
 from exprec.recorder.display.terminal_text import Line, Span, count_noun, new_line
 from exprec.recorder.errors import NotEncodable
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, EventSpec, common, event_fields, optimization
 from exprec.recorder.schema.display_template import Template
 
 _INNER = 2
@@ -37,11 +36,11 @@ _Renderer = Callable[[Event, VerboseConfig], Iterable[Line]]
 _RENDERERS: dict[str, _Renderer] = {}
 
 
-def _renders(event_type: str) -> Callable[[_Renderer], _Renderer]:
-    """Register a function as the renderer of an event type."""
+def _renders(spec: EventSpec[Any]) -> Callable[[_Renderer], _Renderer]:
+    """Register a function as the renderer of a kind of event."""
 
     def register(renderer: _Renderer) -> _Renderer:
-        _RENDERERS[event_type] = renderer
+        _RENDERERS[spec.event_type] = renderer
         return renderer
 
     return register
@@ -60,7 +59,7 @@ def event_lines(event: Event, config: VerboseConfig, template: Template | None =
 
 def unknown_lines(event: Event) -> Iterator[Line]:
     """Yield the lines of a built-in type with unexpected fields, as a later version may write it."""
-    described = "  ".join(f"{key} {value_as_json(value)}" for key, value in events.fields(event).items())
+    described = "  ".join(f"{key} {value_as_json(value)}" for key, value in event_fields(event).items())
     yield Line.of((str(event["event_type"]), "strong"), f"  {described}", indent=_INNER if event["iteration"] else 0)
 
 
@@ -69,7 +68,7 @@ def closing_lines(run_id: str) -> Iterator[Line]:
     yield Line((("Run ", ""), (run_id, "strong")), whole=True)
 
 
-@_renders(events.EXPERIMENT_START)
+@_renders(optimization.EXPERIMENT_START)
 def _experiment_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line.of((event["experiment_name"], "strong"))
     description = event["description"].rstrip("\n")
@@ -81,14 +80,14 @@ def _experiment_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line.of(f"agents {', '.join(event['agents'])}; all costs in cents", indent=_INNER)
 
 
-@_renders(events.ITERATION_START)
+@_renders(optimization.ITERATION_START)
 def _iteration_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line()
     heading: Span = (f"Iteration {event['iteration']}", "strong")
     yield Line.of(heading, "  total ", (str(event["total_cost"]), "strong"), *_costs(event["costs_per_agent"]))
 
 
-@_renders(events.BOOTSTRAP_EVALUATION)
+@_renders(optimization.BOOTSTRAP_EVALUATION)
 def _bootstrap_evaluation(event: Event, config: VerboseConfig) -> Iterator[Line]:
     results = event["seed_results"]
     settled, total = (sum(result[key] for result in results) for key in ("settled", "total"))
@@ -107,7 +106,7 @@ def _bootstrap_evaluation(event: Event, config: VerboseConfig) -> Iterator[Line]
             )
 
 
-@_renders(events.LLM_CALL)
+@_renders(optimization.LLM_CALL)
 def _llm_call(event: Event, _: VerboseConfig) -> Iterator[Line]:
     tokens = [event["prompt_tokens"], event["completion_tokens"]]
     counted = "" if None in tokens else f", {tokens[0]} + {tokens[1]} tokens"
@@ -121,7 +120,7 @@ def _llm_call(event: Event, _: VerboseConfig) -> Iterator[Line]:
     )
 
 
-@_renders(events.POLICY_CHANGE)
+@_renders(optimization.POLICY_CHANGE)
 def _policy_change(event: Event, config: VerboseConfig) -> list[Line]:
     spans = (
         (event["agent_id"], "agent"),
@@ -137,7 +136,7 @@ def _policy_change(event: Event, config: VerboseConfig) -> list[Line]:
     return lines
 
 
-@_renders(events.POLICY_REJECTED)
+@_renders(optimization.POLICY_REJECTED)
 def _policy_rejected(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line.of(
         (event["agent_id"], "agent"), "  ", ("unusable", "bad"), f"  {event['rejection_reason']}", indent=_INNER
@@ -146,7 +145,7 @@ def _policy_rejected(event: Event, _: VerboseConfig) -> Iterator[Line]:
         yield Line.of((error, ""), indent=_DETAIL)
 
 
-@_renders(events.ITERATION_END)
+@_renders(optimization.ITERATION_END)
 def _iteration_end(event: Event, config: VerboseConfig) -> Iterator[Line]:
     changed = [agent for agent, accepted in event["accepted_changes"].items() if accepted]
     yield Line.of(
@@ -165,7 +164,7 @@ def _convergence(found: Mapping[str, Any]) -> Line:
     return Line.of((verdict, "quiet"), *metrics, indent=_DETAIL)
 
 
-@_renders(events.EXPERIMENT_END)
+@_renders(optimization.EXPERIMENT_END)
 def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     count = count_noun(event["num_iterations"], "iteration")
     yield Line()
@@ -176,13 +175,13 @@ def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line.of(outcome, f" ({event['convergence_reason']})", costs)
 
 
-@_renders(events.EXPERIMENT_FAILED)
+@_renders(common.EXPERIMENT_FAILED)
 def _experiment_failed(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line()
     yield Line.of(("Failed", "bad"), f": {event['error_type']}: {event['message']}")
 
 
-@_renders(events.COMMAND_END)
+@_renders(common.COMMAND_END)
 def _command_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     status, signal = event["exit_status"], event["signal"]
     if status is not None:
@@ -191,7 +190,7 @@ def _command_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
         yield Line.of(("Not started", "bad") if signal is None else (f"Ended by {signal}", "bad"))
 
 
-@_renders(events.RUN_END)
+@_renders(common.RUN_END)
 def _run_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line.of(("Completed", "good"), *_fields(event))
 
@@ -206,7 +205,7 @@ def _custom_event(event: Event, template: Template | None) -> Iterator[Line]:
 
 
 def _fields(event: Event) -> Iterator[Span]:
-    for name, value in events.fields(event).items():
+    for name, value in event_fields(event).items():
         yield "  ", ""
         yield name, "quiet"
         yield f" {short_value(value)}", ""

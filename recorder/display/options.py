@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exprec.recorder import events
-from exprec.recorder.events import Event
+from exprec.recorder.events import EVENT_SPECS, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +31,10 @@ class VerboseConfig:
 
     def selects(self, event: Event) -> bool:
         """Return whether an event is shown."""
-        kind = event["event_type"]
-        if kind == events.POLICY_CHANGE:
-            return self.policy if event.get("accepted") else self.rejections
-        switch = _SWITCHES.get(kind)
-        return switch is None or getattr(self, switch) is True
-
-
-_SWITCHES = {
-    events.ITERATION_START: "iterations",
-    events.BOOTSTRAP_EVALUATION: "bootstrap",
-    events.LLM_CALL: "llm",
-    events.POLICY_REJECTED: "rejections",
-    events.ITERATION_END: "metrics",
-}
-"""The switch of each event type with exactly one."""
+        spec = EVENT_SPECS.get(event["event_type"])
+        if spec is None or spec.switch is None:
+            return True
+        switch = spec.switch
+        if spec.rejected_switch is not None and not event.get("accepted"):
+            switch = spec.rejected_switch
+        return getattr(self, switch) is True

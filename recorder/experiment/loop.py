@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import (
     ExperimentFailed,
@@ -18,6 +17,7 @@ from exprec.recorder.errors import (
     StorageFailure,
     WorkerFailed,
 )
+from exprec.recorder.events import optimization
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
@@ -206,7 +206,7 @@ class OptimizationLoop:
         config = self._config
         self.state_provider.record_event(
             0,
-            events.EXPERIMENT_START,
+            optimization.EXPERIMENT_START.event_type,
             {
                 "experiment_name": config.name,
                 "description": config.description,
@@ -225,11 +225,13 @@ class OptimizationLoop:
         self._fractions.append(committed_fractions(self._policies, is_payments=self._config.simulator == PAYMENTS))
         self.state_provider.record_event(
             iteration,
-            events.ITERATION_START,
+            optimization.ITERATION_START.event_type,
             {"total_cost": evaluation.total_cost, "costs_per_agent": evaluation.costs_per_agent},
         )
         if self._config.evaluation.mode == "bootstrap":
-            self.state_provider.record_event(iteration, events.BOOTSTRAP_EVALUATION, _bootstrap_fields(evaluation))
+            self.state_provider.record_event(
+                iteration, optimization.BOOTSTRAP_EVALUATION.event_type, _bootstrap_fields(evaluation)
+            )
         return evaluation
 
     def _assess(self) -> Convergence:
@@ -270,7 +272,7 @@ class OptimizationLoop:
         decision = self._decide(agent, old_costs, trial)
         self.state_provider.record_event(
             iteration,
-            events.POLICY_CHANGE,
+            optimization.POLICY_CHANGE.event_type,
             {
                 "agent_id": agent,
                 "old_policy": old_policy,
@@ -301,7 +303,7 @@ class OptimizationLoop:
         """Record that a proposal is rejected without a comparison."""
         self.state_provider.record_event(
             iteration,
-            events.POLICY_REJECTED,
+            optimization.POLICY_REJECTED.event_type,
             {
                 "agent_id": agent,
                 "proposed_policy": check.policy,

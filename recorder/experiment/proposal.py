@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.documents.parsers import MAX_DEPTH
 from exprec.recorder.errors import NotEncodable
+from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import violations
@@ -120,7 +120,7 @@ class ProposalSession:
         index = self._provider.record_exchange(exchange)
         self._provider.record_event(
             request.iteration,
-            events.LLM_CALL,
+            optimization.LLM_CALL.event_type,
             {**call_fields(exchange), "exchange": index, "outcome": check.outcome},
         )
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.diff import Difference, differences
 from exprec.recorder.errors import ExperimentFailed, InvalidInput
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, is_failure
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json, layout
@@ -116,7 +115,7 @@ def _unanswered(error: UnrecordedRequest, follower: _Follower, reasons: tuple[st
     """The verdict when a model was to be asked what was not recorded."""
     recorded = follower.next_recorded()
     event = None if recorded is None else recorded.event
-    if event is not None and event["event_type"] == events.EXPERIMENT_FAILED:
+    if event is not None and is_failure(event):
         why = f"the run failed when it asked for an answer ({event['error_type']}), which is no answer to record"
         return Verdict(CANNOT_RUN, follower.count, event, reasons=(why, *reasons))
     asked = (

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, event_fields, is_failure
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
 from exprec.recorder.experiment.loop import (
@@ -136,7 +135,7 @@ class GenericExperimentRunner:
             store, run, self._config.name, EXPERIMENT_TYPE, secrets=self._secrets, listener=self._listener
         )
         try:
-            end = session.recorded_end(events.EXPERIMENT_END, events.EXPERIMENT_FAILED)
+            end = session.recorded_end()
             if end is not None:
                 return _seal_late(session, end)
             prepared = self._prepared or prepare_experiment(
@@ -182,8 +181,8 @@ def _seal_late(session: Session, end: Event) -> ExperimentResult:
     """
     session.record_again()
     session.seal()
-    recorded = events.fields(end)
-    if end["event_type"] == events.EXPERIMENT_FAILED:
+    recorded = event_fields(end)
+    if is_failure(end):
         raise ExperimentFailed(recorded["error_type"], recorded["message"])
     policies = session.provider.get_iteration_policies(recorded["num_iterations"] - 1)
     return ExperimentResult(**recorded, policies=policies)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.query.abbreviation import abbreviate_ids
 from exprec.recorder.query.index import HEAD_BYTES, TAIL_BYTES, NoSummary, read_summary
@@ -104,10 +104,13 @@ def _result_fields(head: Mapping[str, Any], entries: Iterator[Entry], tail: Call
 def _reduce_start(head: Mapping[str, Any], entries: Iterator[Entry]) -> Reducer:
     """The state of a run after its first `iteration_start`."""
     state = Reducer()
-    if head["counts"]["by_type"].keys() & {events.EXPERIMENT_START, events.ITERATION_START}:
+    if head["counts"]["by_type"].keys() & {
+        optimization.EXPERIMENT_START.event_type,
+        optimization.ITERATION_START.event_type,
+    }:
         for entry in entries:
             state.apply(entry)
-            if entry.event["event_type"] == events.ITERATION_START:
+            if entry.event["event_type"] == optimization.ITERATION_START.event_type:
                 break
     # Any other log may be long, and has nothing for a row.
     return state
@@ -135,7 +138,7 @@ def _command_fields(tail: bytes) -> _Fields:
         except ValueError:
             # A line that begins before the tail, or damage, which verification reports.
             return {}
-        if isinstance(event, dict) and event.get("event_type") == events.COMMAND_END:
+        if isinstance(event, dict) and event.get("event_type") == common.COMMAND_END.event_type:
             return {"exit_status": _integer(event.get("exit_status")), "signal": _string(event.get("signal"))}
     return {}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from exprec import schemas
-from exprec.recorder import events
 from exprec.recorder.diagnostics import key_name, show_value, unknown_word
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem
+from exprec.recorder.events import ENVELOPE, EVENT_SPECS
 from exprec.recorder.format import canonical_json
 from exprec.recorder.schema.display_template import Template
 from exprec.recorder.schema.engine import DeclaredValidator, Schema, Validator, local_target, validator
@@ -102,7 +102,7 @@ class EventTypes:
     @property
     def known(self) -> list[str]:
         """The types of events that may come: those that were declared, or else exprec's own."""
-        return list(self._declared) or [*events.EVENT_TYPES, *events.OTHER_TYPES]
+        return list(self._declared) or list(EVENT_SPECS)
 
     @property
     def schemas(self) -> dict[str, Schema]:
@@ -114,8 +114,8 @@ class EventTypes:
         if event_type in self._declared:
             name, _, compiled = self._declared[event_type]
             return name, compiled
-        own = events.schema_name(event_type)
-        if own is not None:
+        if event_type in EVENT_SPECS:
+            own = EVENT_SPECS[event_type].schema_name
             return own, validator(own)
         return None if self.is_strict or not _TYPE.fullmatch(event_type) else (ANY_EVENT, validator(ANY_EVENT))
 
@@ -137,7 +137,7 @@ class EventTypes:
 def is_declared(name: str) -> bool:
     """Whether a schema of this name in a run is that of a declared type, and none of exprec's own."""
     match = _DECLARED.fullmatch(name)
-    return match is not None and match["type"] not in events.OWN_TYPES
+    return match is not None and match["type"] not in EVENT_SPECS
 
 
 def problems_of_sent(event_type: Any, fields: Mapping[str, Any]) -> list[Problem]:
@@ -145,14 +145,14 @@ def problems_of_sent(event_type: Any, fields: Mapping[str, Any]) -> list[Problem
     records, and fields named like those that exprec gives every event."""
     if not isinstance(event_type, str):
         return [Problem(("event_type",), f"must be a string, not {show_value(event_type)}", "event_type")]
-    if event_type in events.OWN_TYPES:
+    if event_type in EVENT_SPECS:
         return [Problem(("event_type",), f"{show_value(event_type)} {_OWN}", "event_type")]
     return problems_of_names(fields)
 
 
 def problems_of_names(fields: Mapping[str, Any]) -> list[Problem]:
     """The fields that are named like those that exprec gives every event."""
-    taken = [name for name in events.ENVELOPE if name in fields]
+    taken = [name for name in ENVELOPE if name in fields]
     return [Problem((name,), "is a field that exprec gives every event; name yours otherwise", name) for name in taken]
 
 
@@ -177,8 +177,8 @@ def _without_envelope(whole: Any) -> Any:
     properties, required = (whole.get(key) if isinstance(whole, dict) else None for key in ("properties", "required"))
     if not isinstance(properties, dict) or not isinstance(required, list):
         return whole
-    properties = {name: part for name, part in properties.items() if name not in events.ENVELOPE}
-    required = [name for name in required if name not in events.ENVELOPE]
+    properties = {name: part for name, part in properties.items() if name not in ENVELOPE}
+    required = [name for name in required if name not in ENVELOPE]
     return {**whole, "properties": properties, "required": required}
 
 
@@ -187,7 +187,7 @@ def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
     to be read after "the schema"."""
     if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
         raise ValueError(f"is of {show_value(kind)}, which {_NO_TYPE}")
-    if kind in events.OWN_TYPES:
+    if kind in EVENT_SPECS:
         raise ValueError(f"is of {show_value(kind)}, which {_OWN}")
     if not isinstance(schema, dict):
         raise ValueError(f"must be a JSON object, not {show_value(schema)}")
@@ -210,7 +210,7 @@ def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
         **fields,
         "type": "object",
         "properties": {**fields.get("properties", {}), **_ENVELOPE, "event_type": {"const": kind}},
-        "required": sorted({*fields.get("required", ()), *events.ENVELOPE}),
+        "required": sorted({*fields.get("required", ()), *ENVELOPE}),
     }
     return whole, declared_validator(whole, growth)
 
@@ -229,14 +229,14 @@ def _check_fields(fields: Schema) -> None:
     kinds = fields.get("type", "object")
     if kinds != "object" and "object" not in kinds:
         raise ValueError(f"describes the fields of an event: type must be object, not {show_value(kinds)}")
-    for name in events.ENVELOPE:
+    for name in ENVELOPE:
         if name in fields.get("properties", {}):
             raise ValueError(f"has the field {name}, which exprec gives every event; leave it out")
     open_top = {key: part for key, part in fields.items() if key not in ("additionalProperties", _UNEVALUATED)}
     closing = next(_closed(open_top, fields, set()), None)
     if closing is not None:
         raise ValueError(
-            f"refuses, by {closing}, the fields that exprec gives every event ({', '.join(events.ENVELOPE)}); name the "
+            f"refuses, by {closing}, the fields that exprec gives every event ({', '.join(ENVELOPE)}); name the "
             "fields under properties, and close it with additionalProperties at the top only"
         )
 
@@ -251,7 +251,7 @@ def _closed(part: Any, root: Schema, seen: set[str]) -> Iterator[str]:
             yield keyword
     yield from (keyword for keyword in ("maxProperties", "minProperties") if keyword in part)
     for pattern in part.get("patternProperties", {}):
-        if any(map(DeclaredValidator({"pattern": pattern}).is_valid, events.ENVELOPE)):
+        if any(map(DeclaredValidator({"pattern": pattern}).is_valid, ENVELOPE)):
             yield f"patternProperties {show_value(pattern)}"
     reference = part.get("$ref")
     if isinstance(reference, str) and reference not in seen:
@@ -273,7 +273,7 @@ def _check_display(fields: Schema) -> None:
         named = Template(text).fields
     except ValueError as error:
         raise ValueError(f"has {DISPLAY}, which {error}") from None
-    known = [*fields.get("properties", {}), *events.ENVELOPE]
+    known = [*fields.get("properties", {}), *ENVELOPE]
     is_closed = fields.get("additionalProperties") is False and "patternProperties" not in fields
     for field in (name.partition(".")[0] for name in named):
         if is_closed and field not in known:

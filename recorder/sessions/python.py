@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import (
     InvalidEvent,
@@ -22,7 +21,7 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.layout import MAX_ARTIFACT_BYTES
 from exprec.recorder.schema.event_types import EventTypes, problems_of_names, problems_of_sent
@@ -276,10 +275,10 @@ class Run:
 
     def _keep_result(self, fields: dict[str, Any]) -> None:
         if self._result is not None:
-            raise InvalidEvent(events.RUN_END, [Problem((), "the result was given already; a run has one")])
+            raise InvalidEvent(common.RUN_END.event_type, [Problem((), "the result was given already; a run has one")])
         problems = problems_of_names(fields)
         if problems:
-            raise InvalidEvent(events.RUN_END, problems)
+            raise InvalidEvent(common.RUN_END.event_type, problems)
         data, result = canonical_json.encode_checked(coerce_value(fields))
         self._secrets.check("the result", data, result)
         self._result = result

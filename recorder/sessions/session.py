@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.events import Event, fields
+from exprec.recorder.events import TERMINAL_TYPES, Event, event_fields
 from exprec.recorder.format import layout
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.provider import Listener, LiveStateProvider
@@ -162,10 +162,10 @@ class Session:
         """Copy a file into the run under `name`. Raises InvalidInput, SecretFound, StorageFailure."""
         self._in_store().add_artifact(name, source, max_bytes)
 
-    def recorded_end(self, *event_types: str) -> Event | None:
-        """The last event recorded before the resumption, if it is of one of these types."""
+    def recorded_end(self) -> Event | None:
+        """The last event recorded before the resumption, if it ends the run."""
         last = deque(self._recorded_events(), maxlen=1)
-        return last[0] if last and last[0]["event_type"] in event_types else None
+        return last[0] if last and last[0]["event_type"] in TERMINAL_TYPES else None
 
     def record_again(self) -> None:
         """Record a second time everything that the files of a resumed run contain, exchanges first.
@@ -175,7 +175,7 @@ class Session:
         for exchange in RunDirectory(self.work_folder).exchanges():
             self.provider.record_exchange(exchange)
         for event in self._recorded_events():
-            self.emit(event["iteration"], event["event_type"], fields(event))
+            self.emit(event["iteration"], event["event_type"], event_fields(event))
 
     def reopen(self) -> None:
         """Restore the state from the files after an append was interrupted midway.

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from exprec.recorder import events
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, common, optimization
 from exprec.recorder.schema.event_types import is_declared
 from exprec.recorder.state.reducer import Iteration, Reducer
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog, LogReader
@@ -143,7 +142,7 @@ class LiveStateProvider(_ReducedState):
         fields = {"costs_per_agent": costs_per_agent, "accepted_changes": accepted_changes, "policies": policies}
         if convergence is not None:
             fields["convergence"] = convergence
-        self.record_event(iteration, events.ITERATION_END, fields)
+        self.record_event(iteration, optimization.ITERATION_END.event_type, fields)
         self._exchanges.sync()
         self._events.sync()
 
@@ -156,15 +155,15 @@ class LiveStateProvider(_ReducedState):
             "convergence_reason": convergence_reason,
             "num_iterations": self.get_total_iterations(),
         }
-        self.record_event(0, events.EXPERIMENT_END, fields)
+        self.record_event(0, optimization.EXPERIMENT_END.event_type, fields)
 
     def record_end(self, result: Mapping[str, Any]) -> None:
         """Record the end and the result of a run that is not an optimisation. Raises as `record_event` does."""
-        self.record_event(0, events.RUN_END, result)
+        self.record_event(0, common.RUN_END.event_type, result)
 
     def record_failure(self, error_type: str, message: str) -> None:
         """Record the failure of the run as its end. Raises as `record_event` does."""
-        self.record_event(0, events.EXPERIMENT_FAILED, {"error_type": error_type, "message": message})
+        self.record_event(0, common.EXPERIMENT_FAILED.event_type, {"error_type": error_type, "message": message})
 
     def record_exchange(self, exchange: Mapping[str, Any]) -> int:
         """Append a request to a model with its response; returns its index. Raises as `record_event` does."""

@@ -7,20 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from exprec.recorder import events
+from exprec.recorder.events import TERMINAL_TYPES, event_fields, is_failure, optimization
 from exprec.recorder.store.log import Entry
 from exprec.recorder.store.work_run import Summary
 
-_WITH_STATE = frozenset(
-    (
-        events.EXPERIMENT_START,
-        events.ITERATION_START,
-        events.ITERATION_END,
-        events.EXPERIMENT_END,
-        events.RUN_END,
-        events.EXPERIMENT_FAILED,
-    )
-)
+_START = optimization.EXPERIMENT_START.event_type
+_ITERATION_START = optimization.ITERATION_START.event_type
+_ITERATION_END = optimization.ITERATION_END.event_type
+_WITH_STATE = frozenset((_START, _ITERATION_START, _ITERATION_END)) | TERMINAL_TYPES
 """The event types that change more of the state than counts and positions."""
 
 
@@ -97,12 +91,13 @@ class Reducer:
 
     def _apply_state(self, event_type: str, entry: Entry) -> None:
         event = entry.event
-        if event_type == events.EXPERIMENT_START:
-            self.info = events.fields(event)
-        elif event_type in (events.EXPERIMENT_END, events.RUN_END):
-            self.result = events.fields(event)
-        elif event_type == events.EXPERIMENT_FAILED:
-            self.failure = events.fields(event)
+        if event_type in TERMINAL_TYPES:
+            if is_failure(event):
+                self.failure = event_fields(event)
+            else:
+                self.result = event_fields(event)
+        elif event_type == _START:
+            self.info = event_fields(event)
         elif event["iteration"] > 0:
             self._apply_iteration(event_type, entry)
 
@@ -110,7 +105,7 @@ class Reducer:
         event, iteration = entry.event, self._current
         # A later version may have given the type other fields.
         iteration.costs = _object(event.get("costs_per_agent"))
-        if event_type == events.ITERATION_END:
+        if event_type == _ITERATION_END:
             iteration.accepted = _object(event.get("accepted_changes"))
             iteration.closing = (entry.start, entry.end)
         elif self.first_cost is None and type(event.get("total_cost")) is int:

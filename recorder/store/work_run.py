@@ -21,7 +21,7 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
-from exprec.recorder.events import LLM_CALL
+from exprec.recorder.events import exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import blob_id, file_names, folder_id, sha256_of, tree_id
@@ -324,7 +324,8 @@ def _events_end(folder: Path, exchanges: int) -> int:
     """
     end = 0
     for entry in RunDirectory(folder).reader().entries():
-        if entry.event["event_type"] == LLM_CALL and entry.event["exchange"] >= exchanges:
+        index = exchange_index(entry.event)
+        if index is not None and index >= exchanges:
             break
         end = entry.end
     return end

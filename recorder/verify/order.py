@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
-from exprec.recorder.events import Event
-
-_LAST = (events.EXPERIMENT_END, events.RUN_END, events.EXPERIMENT_FAILED)
+from exprec.recorder.events import TERMINAL_TYPES, Event, common, event_fields, is_failure, optimization
 
 
 class Course:
@@ -43,16 +40,16 @@ class Course:
         self._failed_command: str | None = None
         """How the command ended, unless it did so well."""
         self._rules: dict[str, Callable[[Event], None]] = {
-            events.EXPERIMENT_START: self._experiment_start,
-            events.ITERATION_START: self._iteration_start,
-            events.BOOTSTRAP_EVALUATION: self._bootstrap_evaluation,
-            events.LLM_CALL: self._llm_call,
-            events.POLICY_CHANGE: self._decision,
-            events.POLICY_REJECTED: self._decision,
-            events.ITERATION_END: self._iteration_end,
-            events.EXPERIMENT_END: self._experiment_end,
-            events.COMMAND_END: self._command_end,
-            events.RUN_END: self._run_end,
+            optimization.EXPERIMENT_START.event_type: self._experiment_start,
+            optimization.ITERATION_START.event_type: self._iteration_start,
+            optimization.BOOTSTRAP_EVALUATION.event_type: self._bootstrap_evaluation,
+            optimization.LLM_CALL.event_type: self._llm_call,
+            optimization.POLICY_CHANGE.event_type: self._decision,
+            optimization.POLICY_REJECTED.event_type: self._decision,
+            optimization.ITERATION_END.event_type: self._iteration_end,
+            optimization.EXPERIMENT_END.event_type: self._experiment_end,
+            common.COMMAND_END.event_type: self._command_end,
+            common.RUN_END.event_type: self._run_end,
         }
 
     @property
@@ -72,12 +69,12 @@ class Course:
         rule = self._rules.get(kind) if is_known else None
         if rule is not None:
             rule(event)
-        if kind in _LAST:
+        if kind in TERMINAL_TYPES:
             self._end_line = self._line
-            if kind == events.EXPERIMENT_FAILED:
-                self.failure = events.fields(event)
+            if is_failure(event):
+                self.failure = event_fields(event)
             else:
-                self.result = events.fields(event)
+                self.result = event_fields(event)
         self._previous = kind
         return self._found
 
@@ -90,7 +87,7 @@ class Course:
             self._say("event_type", f"stands after line {self._end_line}, which has the last event of the experiment")
             # One event too many is one problem, not one for each after it.
             self._end_line = 0
-        if self._previous == events.COMMAND_END and event["event_type"] not in _LAST:
+        if self._previous == common.COMMAND_END.event_type and event["event_type"] not in TERMINAL_TYPES:
             self._say("event_type", "stands after command_end, which only the last event follows")
         iteration = event["iteration"]
         if iteration == 0:
@@ -122,7 +119,7 @@ class Course:
 
     def _bootstrap_evaluation(self, event: Event) -> None:
         self._opened(event)
-        if self._starts and self._previous != events.ITERATION_START:
+        if self._starts and self._previous != optimization.ITERATION_START.event_type:
             self._say("event_type", "bootstrap_evaluation must be the next event after iteration_start")
 
     def _llm_call(self, event: Event) -> None:

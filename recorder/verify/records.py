@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import NotEncodable, Problem
+from exprec.recorder.events import Event, exchange_index
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.store.log import Entry, new_entry
 from exprec.recorder.verify.documents import why_not_canonical
@@ -27,7 +27,7 @@ _PIECE_BYTES = 64 * 1024
 _MOST_TOLD = 1000
 """So many problems of a file are told. With more it is the file that is lost, and telling them has no end."""
 
-Listener = Callable[[events.Event, bool], Iterable[Problem]]
+Listener = Callable[[Event, bool], Iterable[Problem]]
 """Given the events in order, up to the first line that is none; tells what is wrong with each beyond its schema.
 
 The second argument says whether this version of exprec knows the schema, and so what the event means.
@@ -214,7 +214,7 @@ class Events:
             if isinstance(kind, str):
                 self.counts[kind] += 1
                 schema = self._schemas.schema(kind, is_event=True)
-                if schema is None or kind == events.LLM_CALL or not schema.is_valid(event):
+                if schema is None or not schema.is_valid(event) or exchange_index(event) is not None:
                     found += self._type_problems(kind, schema, event, number)
             else:
                 found.append(at(("event_type",), f"must be a string, not {show_value(kind)}"))
@@ -224,13 +224,13 @@ class Events:
             found.extend(self._listener(event, schema is not None and schema.is_known))
         return found
 
-    def _type_problems(self, kind: str, schema: Schema | None, event: Mapping[str, Any], number: int) -> list[Problem]:
+    def _type_problems(self, kind: str, schema: Schema | None, event: Event, number: int) -> list[Problem]:
         """What is wrong with an event by its type: by its schema, and with what it refers to."""
         if schema is not None:
             found = explained(schema, event)
         else:
             found = list(self._schemas.problems_without(kind, number, is_event=True))
-        if kind == events.LLM_CALL:
+        if exchange_index(event) is not None:
             found += self._reference_problems(event)
         return found
 
@@ -242,9 +242,9 @@ class Events:
         self._iteration = iteration or self._iteration
         return []
 
-    def _reference_problems(self, event: Mapping[str, Any]) -> Iterator[Problem]:
-        """The exchange that an `llm_call` names: there, and of the same call."""
-        index, count = event.get("exchange"), self._exchanges.count
+    def _reference_problems(self, event: Event) -> Iterator[Problem]:
+        """The exchange that an event refers to: present, and of the same call."""
+        index, count = exchange_index(event), self._exchanges.count
         if type(index) is not int:
             return
         if not 0 <= index < count:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from exprec import schemas
-from exprec.recorder import events
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.schema import engine
 from exprec.recorder.schema.bounded import BoundedValidator, declared_validator
@@ -110,12 +110,13 @@ class EmbeddedSchemas:
         """Under which key the schema of a kind is embedded: its own, or that of events that nobody declared."""
         if key in self._newest:
             return key
-        return _ANY if key[0] and _ANY in self._newest and events.schema_name(key[1]) is None else None
+        return _ANY if key[0] and _ANY in self._newest and key[1] not in EVENT_SPECS else None
 
     def _own(self, key: tuple[bool, str]) -> Schema | None:
         """The schema of this package, for a run that embeds none yet."""
         is_event, kind = key
-        name = (events.schema_name(kind) or ANY_EVENT) if is_event else f"{EXCHANGE}.v1"
+        spec = EVENT_SPECS.get(kind)
+        name = (spec.schema_name if spec is not None else ANY_EVENT) if is_event else f"{EXCHANGE}.v1"
         return None if self._is_expected else Schema(name, engine.validator(name), True)
 
 

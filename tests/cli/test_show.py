@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import completed_values, exprec
+from tests.fixtures.events import EVENT_TYPES, OTHER_TYPES
 from tests.fixtures.paths import ROOT
 from tests.fixtures.runs import OUTPUT, record_command, sealed_run
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.documents.loader import load_document
 from exprec.recorder.errors import ExperimentFailed
-from exprec.recorder.events import Event
+from exprec.recorder.events import EVENT_SPECS, Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import ExperimentResult
 from exprec.recorder.experiment.runner import GenericExperimentRunner
@@ -19,6 +18,7 @@ from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.schema import engine
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.store.store import Store
+from tests.fixtures.events import EVENT_TYPES
 from tests.fixtures.experiments import RANDOM_GAME, answer, fraction_of, of_type, runner
 from tests.fixtures.paths import CASTRO
 
@@ -44,7 +44,7 @@ def test_the_search_ends_in_the_equilibrium(name: str) -> None:
     assert {agent: fraction_of(policy) for agent, policy in result.policies.items()} == fractions
     assert provider.get_iteration_costs(result.num_iterations - 1) == costs
     assert provider.get_iteration_policies(result.num_iterations - 1) == result.policies
-    assert of_type(provider, events.ITERATION_START)[0]["total_cost"] == at_start
+    assert of_type(provider, optimization.ITERATION_START.event_type)[0]["total_cost"] == at_start
     assert (result.converged, result.convergence_reason) == (True, "cost_stability")
     assert result.num_iterations <= 25
     assert result.final_cost == result.best_cost == sum(costs.values())
@@ -95,8 +95,8 @@ def test_every_type_of_event_occurs_in_a_run_and_is_valid(tmp_path: Path) -> Non
         assert prepared.state_provider is not None
         recorded += prepared.state_provider.get_all_events()
     recorded += run("two-period")[1].get_all_events()
-    assert {event["event_type"] for event in recorded} == set(events.EVENT_TYPES)
+    assert {event["event_type"] for event in recorded} == set(EVENT_TYPES)
     for event in recorded:
-        schema = events.schema_name(event["event_type"])
+        schema = EVENT_SPECS[event["event_type"]].schema_name
         assert schema is not None
         assert engine.problems(event, schema) == []

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.errors import ExprecError, NotEncodable
+from exprec.recorder.events import optimization
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
@@ -175,11 +175,13 @@ def test_what_would_be_altered_is_refused_with_its_field(store: Store, value: An
     assert list((store.path / ".work").iterdir()) == []
     provider = begin(store)
     log = work_folder(provider, store) / "events.jsonl"
-    iteration, fields = EXAMPLES[events.POLICY_CHANGE]
-    provider.record_event(iteration, events.POLICY_CHANGE, fields)
+    iteration, fields = EXAMPLES[optimization.POLICY_CHANGE.event_type]
+    provider.record_event(iteration, optimization.POLICY_CHANGE.event_type, fields)
     before = log.read_bytes()
     with pytest.raises(NotEncodable, match=r"^new_policy\.parameters: "):
-        provider.record_event(iteration, events.POLICY_CHANGE, {**fields, "new_policy": {"parameters": value}})
+        provider.record_event(
+            iteration, optimization.POLICY_CHANGE.event_type, {**fields, "new_policy": {"parameters": value}}
+        )
     assert log.read_bytes() == before
     provider.close()
 

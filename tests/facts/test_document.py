@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.format import layout
+from tests.fixtures.events import EVENT_TYPES, OTHER_TYPES
 from tests.fixtures.paths import ROOT
 
 _LINES = (ROOT / "schemas" / "FORMAT.md").read_text("utf-8").splitlines()

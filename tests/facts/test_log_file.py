@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from exprec import schemas
-from exprec.recorder import events
 from exprec.recorder.errors import Damaged, InvalidEvent, StorageFailure
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, common, optimization
+from exprec.recorder.events.spec import newest_schema
 from exprec.recorder.format import layout
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store import log as log_module
@@ -26,7 +26,7 @@ from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EVENT_TYPES, EXAMPLES, EXCHANGE
 from tests.fixtures.files import read_json_lines
 from tests.fixtures.runs import Run, begin, interrupted, work_folder
 
@@ -82,14 +82,17 @@ def test_iterations_count_from_1_and_do_not_go_down(every_run: tuple[Run, ...], 
         assert inside == sorted(inside)
         assert {event["iteration"] for event in run.events if event["event_type"] in outside} == {0}
     provider = begin(store)
-    _record(provider, events.ITERATION_START, 2)
-    _record(provider, events.EXPERIMENT_FAILED)
-    _record(provider, events.POLICY_CHANGE, 2)
+    _record(provider, optimization.ITERATION_START.event_type, 2)
+    _record(provider, common.EXPERIMENT_FAILED.event_type)
+    _record(provider, optimization.POLICY_CHANGE.event_type, 2)
     log = work_folder(provider, store) / "events.jsonl"
     before = log.read_bytes()
     with pytest.raises(InvalidEvent, match="iteration"):
-        _record(provider, events.ITERATION_START, 1)
-    for kind, iteration in ((events.ITERATION_START, 0), (events.EXPERIMENT_START, 3)):
+        _record(provider, optimization.ITERATION_START.event_type, 1)
+    for kind, iteration in (
+        (optimization.ITERATION_START.event_type, 0),
+        (optimization.EXPERIMENT_START.event_type, 3),
+    ):
         with pytest.raises(InvalidEvent, match="iteration"):
             _record(provider, kind, iteration)
     assert log.read_bytes() == before
@@ -104,10 +107,10 @@ def test_an_event_is_checked_then_appended_then_displayed(store: Store) -> None:
     log = work_folder(provider, store) / "events.jsonl"
     logs.append(log)
     with pytest.raises(InvalidEvent, match="total_cost"):
-        _record(provider, events.ITERATION_START, total_cost="7000")
+        _record(provider, optimization.ITERATION_START.event_type, total_cost="7000")
     assert log.read_bytes() == b""
     assert displayed == []
-    recorded = _record(provider, events.ITERATION_START)
+    recorded = _record(provider, optimization.ITERATION_START.event_type)
     ((event, on_disk),) = displayed
     assert event == recorded == json.loads(on_disk)
     provider.close()
@@ -118,8 +121,8 @@ def test_the_newest_schema_of_a_type_is_used(monkeypatch: pytest.MonkeyPatch) ->
     known = (*schemas.names(), "event.llm_call.v2", "event.llm_call.v10", "event.llm_call_more.v11")
     monkeypatch.setattr(schemas, "names", lambda: known)
     # Past its cache, which has the names of the real package.
-    assert events.schema_name.__wrapped__("llm_call") == "event.llm_call.v10"
-    assert events.schema_name.__wrapped__("iteration_end") == "event.iteration_end.v1"
+    assert newest_schema.__wrapped__("llm_call") == "event.llm_call.v10"
+    assert newest_schema.__wrapped__("iteration_end") == "event.iteration_end.v1"
 
 
 @pytest.mark.fact("F43")
@@ -134,7 +137,7 @@ def test_an_event_is_one_write_to_a_file_that_only_grows(store: Store, monkeypat
 
     provider = begin(store)
     monkeypatch.setattr(os, "write", write)
-    for kind in events.EVENT_TYPES[:4]:
+    for kind in EVENT_TYPES[:4]:
         _record(provider, kind)
     monkeypatch.undo()
     log = work_folder(provider, store) / "events.jsonl"
@@ -146,7 +149,7 @@ def test_an_event_is_one_write_to_a_file_that_only_grows(store: Store, monkeypat
 @pytest.mark.fact("F43")
 def test_of_an_event_without_room_nothing_remains(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = begin(store)
-    _record(provider, events.EXPERIMENT_START)
+    _record(provider, optimization.EXPERIMENT_START.event_type)
     log = work_folder(provider, store) / "events.jsonl"
     before = log.read_bytes()
     real = os.write
@@ -159,11 +162,11 @@ def test_of_an_event_without_room_nothing_remains(store: Store, monkeypatch: pyt
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(StorageFailure, match="No space left"):
-        _record(provider, events.ITERATION_START)
+        _record(provider, optimization.ITERATION_START.event_type)
     monkeypatch.undo()
     assert room == []
     assert log.read_bytes() == before
-    _record(provider, events.ITERATION_START)
+    _record(provider, optimization.ITERATION_START.event_type)
     assert [event["seq"] for event in read_json_lines(log)] == [0, 1]
     provider.close()
 
@@ -205,7 +208,11 @@ def test_the_logs_are_on_the_disk_after_each_iteration(store: Store, monkeypatch
     both = ["exchanges.jsonl", "events.jsonl"]
     for iteration in (1, 2):
         provider.record_exchange({**EXCHANGE, "iteration": iteration})
-        for kind in (events.ITERATION_START, events.LLM_CALL, events.POLICY_CHANGE):
+        for kind in (
+            optimization.ITERATION_START.event_type,
+            optimization.LLM_CALL.event_type,
+            optimization.POLICY_CHANGE.event_type,
+        ):
             _record(provider, kind, iteration)
         assert synced == []
         provider.record_iteration(iteration, {"BANK_A": 1}, {"BANK_A": False}, {"BANK_A": {}})

@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 
 from exprec import schemas
 from exprec.recorder.errors import InvalidEvent, InvalidInput
-from exprec.recorder.events import EVENT_TYPES, OTHER_TYPES
 from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.provider import LiveStateProvider
@@ -23,6 +22,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from tests.fixtures.cli import exprec
+from tests.fixtures.events import EVENT_TYPES, OTHER_TYPES
 from tests.fixtures.files import read_json, read_json_lines
 from tests.fixtures.git import git_tree_id
 from tests.fixtures.runs import ARTIFACTS, EPOCH, OUTPUT, Run, record_command, seal, sealed_run

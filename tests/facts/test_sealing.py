@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.errors import InvalidEvent, StorageFailure
+from exprec.recorder.events import common, optimization
 from exprec.recorder.schema import engine
 from exprec.recorder.sessions.python import record as record_program
 from exprec.recorder.store.store import Store, find_run
@@ -68,7 +68,7 @@ def test_the_events_of_a_program_are_on_the_disk_from_the_seal_on(
     for iteration in (1, 2):
         run.event("epoch", iteration=iteration)
     with pytest.raises(InvalidEvent, match="a type of exprec's own"):
-        run.event(events.ITERATION_END, iteration=2)
+        run.event(optimization.ITERATION_END.event_type, iteration=2)
     assert steps.names == []
     run.close()
     assert "fsync events.jsonl" in steps.names
@@ -79,7 +79,7 @@ def test_the_steps_of_the_seal(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     provider = begin(store)
     name = work_folder(provider, store).name
     provider.record_exchange(EXCHANGE)
-    for kind in (events.EXPERIMENT_START, events.EXPERIMENT_FAILED):
+    for kind in (optimization.EXPERIMENT_START.event_type, common.EXPERIMENT_FAILED.event_type):
         provider.record_event(0, kind, EXAMPLES[kind][1])
     steps = _Steps(store.path, monkeypatch)
     sealed = provider.seal()
@@ -113,7 +113,9 @@ def test_a_failed_experiment_is_sealed_too(failed: Run) -> None:
 def test_the_rename_alone_seals(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = begin(store)
     folder = work_folder(provider, store)
-    provider.record_event(0, events.EXPERIMENT_START, EXAMPLES[events.EXPERIMENT_START][1])
+    provider.record_event(
+        0, optimization.EXPERIMENT_START.event_type, EXAMPLES[optimization.EXPERIMENT_START.event_type][1]
+    )
 
     def fails(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")

@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from exprec import schemas
-from exprec.recorder import events
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAStore
+from exprec.recorder.events import optimization
 from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine
 from exprec.recorder.store.run_directory import RunDirectory
@@ -85,10 +85,10 @@ def test_a_newer_format_is_refused(searched: Run, tmp_path: Path) -> None:
 @pytest.mark.fact("F68")
 def test_one_point_zero_is_no_integer(store: Store) -> None:
     places: list[tuple[str, dict[str, Any]]] = [
-        (events.ITERATION_START, {"total_cost": 7000.0}),
-        (events.ITERATION_START, {"costs_per_agent": {"BANK_A": 1.0}}),
-        (events.POLICY_CHANGE, {"deltas": [1, 2.0]}),
-        (events.LLM_CALL, {"prompt_tokens": 1.0}),
+        (optimization.ITERATION_START.event_type, {"total_cost": 7000.0}),
+        (optimization.ITERATION_START.event_type, {"costs_per_agent": {"BANK_A": 1.0}}),
+        (optimization.POLICY_CHANGE.event_type, {"deltas": [1, 2.0]}),
+        (optimization.LLM_CALL.event_type, {"prompt_tokens": 1.0}),
     ]
     provider = begin(store)
     for kind, changes in places:

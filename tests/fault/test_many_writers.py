@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder import record
-from exprec.recorder.events import RUN_END, Event
+from exprec.recorder.events import Event, common
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
@@ -153,7 +153,7 @@ def test_no_other_run_is_sealed(written: Written) -> None:
     for run in _sealed(store):
         assert list(verify(run)) == []
         last = [entry.event for entry in run.reader().entries()][-1]
-        assert last["event_type"] == RUN_END
+        assert last["event_type"] == common.RUN_END.event_type
         # Sealed without a report, only by one that was killed at that very moment.
         assert run.run_id in reported or run.config["writer"] in KILLED
     # Drafts of a file that a kill cut off are the only other thing that may be left.

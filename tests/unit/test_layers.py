@@ -54,7 +54,6 @@ TOO_LARGE = {"recorder.experiment"}
 # Rooms of which others still import something that is not among the exports (`__all__`) of the room.
 WITHOUT_BORDER = {
     "recorder.documents",
-    "recorder.events",
     "recorder.experiment",
     "recorder.experiment.evaluation",
     "recorder.format",

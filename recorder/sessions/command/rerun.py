@@ -11,10 +11,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.diff import ABSENT, Difference, differences
 from exprec.recorder.errors import InvalidInput, SecretFound, StorageFailure
+from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.schema.event_types import EventTypes
@@ -94,7 +94,7 @@ def _diverged(old: RunDirectory, new: RunDirectory) -> Verdict:
 
 def _events(run: RunDirectory, *, sent: bool) -> Iterator[Entry]:
     """The events that the command sent, or those that tell how it ended."""
-    return (each for each in run.reader().entries() if sent is (each.event["event_type"] not in events.OWN_TYPES))
+    return (each for each in run.reader().entries() if sent is (each.event["event_type"] not in EVENT_SPECS))
 
 
 def _compared(old: Iterator[Entry], new: Iterator[Entry]) -> tuple[int, Verdict | None]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import ExprecError, InvalidEvent, InvalidInput, NotEncodable, Problem, SecretFound
+from exprec.recorder.events import common
 from exprec.recorder.format import layout
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
@@ -155,7 +155,9 @@ class CommandRunner:
             not_started = error
         missing = self._keep_artifacts(session, before)
         failure = _find_failure(self._stopped_by, not_started, exit_info, missing)
-        session.emit(0, events.COMMAND_END, {"exit_status": exit_info.exit_status, "signal": exit_info.signal})
+        session.emit(
+            0, common.COMMAND_END.event_type, {"exit_status": exit_info.exit_status, "signal": exit_info.signal}
+        )
         if failure is None:
             session.complete({})
         else:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from exprec import schemas
-from exprec.recorder import events
 from exprec.recorder.diagnostics import key_name
 from exprec.recorder.errors import InvalidEvent
+from exprec.recorder.events import EVENT_SPECS, optimization
 from exprec.recorder.schema import engine
 from exprec.recorder.schema.event_types import ANY_EVENT
 from exprec.recorder.store.log import EventLog
-from tests.fixtures.events import EXAMPLES, full_event
+from tests.fixtures.events import EVENT_TYPES, EXAMPLES, OTHER_TYPES, full_event
 from tests.fixtures.json_values import remove_at, replace_at
 
 Path = tuple[str | int, ...]
@@ -72,7 +72,7 @@ _MISSING = object()
 
 def _cases() -> Iterator[Any]:
     for event_type in EXAMPLES:
-        name = events.schema_name(event_type)
+        name = EVENT_SPECS[event_type].schema_name
         assert name is not None
         event = full_event(event_type)
         for rule, path, part in _broken(schemas.load(name), event):
@@ -87,7 +87,7 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("event_type", "path", "broken"), list(_cases()))
 def test_an_event_that_breaks_one_rule_is_refused_by_field(event_type: str, path: Path, broken: Any) -> None:
-    name = events.schema_name(event_type)
+    name = EVENT_SPECS[event_type].schema_name
     assert name is not None
     found = engine.problems(broken, name)
     assert path in [problem.path for problem in found]
@@ -96,7 +96,7 @@ def test_an_event_that_breaks_one_rule_is_refused_by_field(event_type: str, path
 
 @pytest.mark.parametrize("event_type", EXAMPLES)
 def test_the_example_of_each_type_is_valid(event_type: str) -> None:
-    name = events.schema_name(event_type)
+    name = EVENT_SPECS[event_type].schema_name
     assert name is not None
     assert engine.problems(full_event(event_type), name) == []
 
@@ -105,15 +105,15 @@ def test_the_vocabulary_is_what_has_a_schema() -> None:
     prefix = "event."
     names = [name for name in schemas.names() if name.startswith(prefix) and name != ANY_EVENT]
     with_schema = {name.removeprefix(prefix).rpartition(".v")[0] for name in names}
-    assert with_schema == {*events.EVENT_TYPES, *events.OTHER_TYPES} == set(EXAMPLES)
+    assert with_schema == {*EVENT_TYPES, *OTHER_TYPES} == set(EXAMPLES)
 
 
 def test_the_log_refuses_what_the_schema_refuses_and_stays_as_it_was() -> None:
     log = EventLog()
-    iteration, fields = EXAMPLES[events.ITERATION_START]
-    log.append(events.ITERATION_START, iteration, fields)
+    iteration, fields = EXAMPLES[optimization.ITERATION_START.event_type]
+    log.append(optimization.ITERATION_START.event_type, iteration, fields)
     with pytest.raises(InvalidEvent, match=r"costs_per_agent\.BANK_A: must be an integer, not 1\.5"):
-        log.append(events.ITERATION_START, 1, {"total_cost": 1, "costs_per_agent": {"BANK_A": 1.5}})
+        log.append(optimization.ITERATION_START.event_type, 1, {"total_cost": 1, "costs_per_agent": {"BANK_A": 1.5}})
     with pytest.raises(InvalidEvent, match=r"event iteration_strat: event_type: unknown event type; did you mean"):
         log.append("iteration_strat", 1, fields)
     assert [entry.event["seq"] for entry in log.entries()] == [0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exprec.recorder import events
+from exprec.recorder.events import optimization
 from exprec.recorder.experiment.config import ConvergenceConfig
 from exprec.recorder.experiment.convergence import (
     BOOTSTRAP_STABILITY,
@@ -193,7 +193,7 @@ class TestWhatIsRecorded:
     def shown(self, mode: str, totals: list[int], fractions: list[float] | None = None) -> dict[str, Any]:
         committed = [{"A": value} for value in fractions or [0.5] * len(totals)]
         shown = assess_convergence(mode, totals, committed, self.CONFIG).as_dict()
-        event = {**full_event(events.ITERATION_END), "convergence": shown}
+        event = {**full_event(optimization.ITERATION_END.event_type), "convergence": shown}
         assert engine.problems(event, "event.iteration_end.v1") == []
         return shown
 
@@ -257,7 +257,7 @@ class TestWhatIsRecorded:
         ],
     )
     def test_other_figures_are_refused(self, figure: str, value: Any) -> None:
-        event = full_event(events.ITERATION_END)
+        event = full_event(optimization.ITERATION_END.event_type)
         event["convergence"] = {**event["convergence"], figure: value}
         assert [problem.path for problem in engine.problems(event, "event.iteration_end.v1")] == [
             ("convergence", figure)

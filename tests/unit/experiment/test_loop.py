@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError, StorageFailure
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, common, event_fields, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop
 from exprec.recorder.experiment.runner import GenericExperimentRunner
@@ -80,9 +79,9 @@ class TestTheProvider:
         assert loop.state_provider.get_total_iterations() == 0
 
     def test_the_start_is_recorded_with_what_was_configured(self, tmp_path: Path) -> None:
-        (start,) = of_type(ran(tmp_path), events.EXPERIMENT_START)
+        (start,) = of_type(ran(tmp_path), optimization.EXPERIMENT_START.event_type)
         assert start["seq"] == 0
-        assert events.fields(start) == {
+        assert event_fields(start) == {
             "experiment_name": "two banks",
             "description": "a small game",
             "max_iterations": 3,
@@ -95,8 +94,10 @@ class TestTheProvider:
     def test_a_script_is_named_without_folder_and_digest(self, tmp_path: Path) -> None:
         answers = [answer(agent, 0.5) for agent in "AB"]
         provider = ran(tmp_path, answers=answers, convergence__max_iterations=1)
-        assert of_type(provider, events.EXPERIMENT_START)[0]["model"] == "scripted:answers.jsonl"
-        assert {call["model"] for call in of_type(provider, events.LLM_CALL)} == {"scripted:answers.jsonl"}
+        assert of_type(provider, optimization.EXPERIMENT_START.event_type)[0]["model"] == "scripted:answers.jsonl"
+        assert {call["model"] for call in of_type(provider, optimization.LLM_CALL.event_type)} == {
+            "scripted:answers.jsonl"
+        }
 
     def test_the_runner_shows_it_after_a_run(self, tmp_path: Path) -> None:
         prepared = runner(tmp_path)
@@ -111,7 +112,10 @@ class TestTheProvider:
 
     def test_what_it_answers_is_what_was_recorded(self, tmp_path: Path) -> None:
         provider = ran(tmp_path)
-        starts, ends = of_type(provider, events.ITERATION_START), of_type(provider, events.ITERATION_END)
+        starts, ends = (
+            of_type(provider, optimization.ITERATION_START.event_type),
+            of_type(provider, optimization.ITERATION_END.event_type),
+        )
         for index in range(provider.get_total_iterations()):
             assert provider.get_iteration_costs(index) == starts[index]["costs_per_agent"]
             assert provider.get_iteration_costs(index) == ends[index]["costs_per_agent"]
@@ -121,7 +125,7 @@ class TestTheProvider:
 
 class TestIterations:
     def test_each_starts_with_integer_costs_of_every_agent_and_their_sum(self, tmp_path: Path) -> None:
-        starts = of_type(ran(tmp_path, **BOOTSTRAP), events.ITERATION_START)
+        starts = of_type(ran(tmp_path, **BOOTSTRAP), optimization.ITERATION_START.event_type)
         assert [start["iteration"] for start in starts] == [1, 2, 3]
         for start in starts:
             costs = start["costs_per_agent"]
@@ -132,7 +136,7 @@ class TestIterations:
 
     def test_only_optimised_agents_count(self, tmp_path: Path) -> None:
         provider = ran(tmp_path, optimized_agents=["B"])
-        start = of_type(provider, events.ITERATION_START)[0]
+        start = of_type(provider, optimization.ITERATION_START.event_type)[0]
         assert start["costs_per_agent"] == {"B": 5000}
         assert start["total_cost"] == 5000
         assert list(provider.get_iteration_policies(0)) == ["B"]
@@ -154,12 +158,12 @@ class TestIterations:
         ]
 
     def test_agents_take_turns_in_the_order_of_optimisation(self, tmp_path: Path) -> None:
-        changes = of_type(ran(tmp_path, optimized_agents=["B", "A"]), events.POLICY_CHANGE)
+        changes = of_type(ran(tmp_path, optimized_agents=["B", "A"]), optimization.POLICY_CHANGE.event_type)
         assert [change["agent_id"] for change in changes] == ["B", "A"] * 3
 
     def test_a_bootstrap_records_each_of_its_samples(self, tmp_path: Path) -> None:
         provider = ran(tmp_path, **BOOTSTRAP)
-        evaluations = of_type(provider, events.BOOTSTRAP_EVALUATION)
+        evaluations = of_type(provider, optimization.BOOTSTRAP_EVALUATION.event_type)
         assert [event["iteration"] for event in evaluations] == [1, 2, 3]
         base = int.from_bytes(hashlib.sha256(b"42:iter:0:agent:A").digest()[:4], "big") % 2**31
         digests = [hashlib.sha256(f"{base}:sample:{k}".encode()).digest() for k in range(4)]
@@ -176,21 +180,21 @@ class TestIterations:
             for each in results:
                 assert each["cost"] == sum(each["costs_per_agent"].values())
                 assert each["settlement_rate"] == each["settled"] / each["total"]
-            start = of_type(provider, events.ITERATION_START)[evaluation["iteration"] - 1]
+            start = of_type(provider, optimization.ITERATION_START.event_type)[evaluation["iteration"] - 1]
             for agent, cost in start["costs_per_agent"].items():
                 assert cost == int(sum(each["costs_per_agent"][agent] for each in results) / 4)
-        assert of_type(provider, events.EXPERIMENT_START)[0]["num_samples"] == 4
-        assert {len(change["deltas"]) for change in of_type(provider, events.POLICY_CHANGE)} == {4}
+        assert of_type(provider, optimization.EXPERIMENT_START.event_type)[0]["num_samples"] == 4
+        assert {len(change["deltas"]) for change in of_type(provider, optimization.POLICY_CHANGE.event_type)} == {4}
 
     def test_without_a_bootstrap_there_are_no_samples_to_record(self, tmp_path: Path) -> None:
-        assert of_type(ran(tmp_path), events.BOOTSTRAP_EVALUATION) == []
+        assert of_type(ran(tmp_path), optimization.BOOTSTRAP_EVALUATION.event_type) == []
 
 
 class TestDecisions:
     def test_a_change_is_recorded_with_both_policies_and_costs(self, tmp_path: Path) -> None:
         answers = [answer("A", 0.25), answer("B", 0.75)]
         provider = ran(tmp_path, answers=answers, convergence__max_iterations=1)
-        better, worse = of_type(provider, events.POLICY_CHANGE)
+        better, worse = of_type(provider, optimization.POLICY_CHANGE.event_type)
         assert better["old_policy"]["parameters"] == {"initial_liquidity_fraction": 0.5}
         assert better["new_policy"] == policy(0.25)
         assert (better["old_cost"], better["new_cost"], better["deltas"]) == (5000, 2500, [2500])
@@ -235,7 +239,7 @@ class TestDecisions:
             llm__max_retries=0,
             policy_constraints={"allowed_parameters": limits},
         )
-        rejected = of_type(provider, events.POLICY_REJECTED)
+        rejected = of_type(provider, optimization.POLICY_REJECTED.event_type)
         assert [(each["agent_id"], each["rejection_reason"]) for each in rejected] == [
             ("A", "invalid_json"),
             ("B", "invalid_policy"),
@@ -247,7 +251,7 @@ class TestDecisions:
             "parameters.initial_liquidity_fraction: must be at most 0.6, not 0.75"
         ]
         assert rejected[3]["validation_errors"] == ["overloaded"]
-        assert of_type(provider, events.POLICY_CHANGE) == []
+        assert of_type(provider, optimization.POLICY_CHANGE.event_type) == []
         assert provider.get_iteration_accepted_changes(0) == {"A": False, "B": False}
 
     def test_what_is_unusable_never_reaches_the_simulator(
@@ -286,7 +290,7 @@ class TestDecisions:
             llm__max_retries=0,
             policy_constraints=constraints,
         )
-        rejected, again = of_type(provider, events.POLICY_REJECTED)
+        rejected, again = of_type(provider, optimization.POLICY_REJECTED.event_type)
         assert (rejected["rejection_reason"], rejected["proposed_policy"]) == ("constraint_violation", violating)
         assert [error.split(": ")[0] for error in rejected["validation_errors"]] == [
             "parameters.initial_liquidity_fraction",
@@ -310,7 +314,7 @@ class TestDecisions:
             convergence__max_iterations=1,
             llm__max_retries=0,
         )
-        (rejected,) = of_type(provider, events.POLICY_REJECTED)
+        (rejected,) = of_type(provider, optimization.POLICY_REJECTED.event_type)
         assert rejected["rejection_reason"] == "invalid_policy"
         assert rejected["proposed_policy"] == json.loads(deep)
 
@@ -336,7 +340,7 @@ class TestAcceptance:
         answers = [answer("A", 0.4), answer("B", 0.5)]
         changes = {**BOOTSTRAP, "convergence__max_iterations": 1, "evaluation__acceptance": acceptance}
         provider = ran(tmp_path, answers=answers, **changes)
-        change = of_type(provider, events.POLICY_CHANGE)[0]
+        change = of_type(provider, optimization.POLICY_CHANGE.event_type)[0]
         assert change["deltas"] == [1000, -1635, 1000, 1000]
         assert provider.get_iteration_accepted_changes(0)["A"] == change["accepted"]
         assert fraction_of(provider.get_iteration_policies(0)["A"]) == (0.4 if change["accepted"] else 0.5)
@@ -378,12 +382,15 @@ class TestAcceptance:
         changes: dict[str, Any] = {"scenario": game, "convergence__max_iterations": 1}
         answers = [answer("A", 0.25), answer("B", 0.0)]
         provider = ran(tmp_path, answers=answers, evaluation__acceptance={"min_settlement_rate": 0.95}, **changes)
-        enough, too_few = of_type(provider, events.POLICY_CHANGE)
+        enough, too_few = of_type(provider, optimization.POLICY_CHANGE.event_type)
         assert enough["accepted"] is True
         assert enough["acceptance_reason"].endswith("; 3 of 3 payments settle (1), and at least 0.95 is demanded")
         assert too_few["accepted"] is False
         assert "payments settle (" in too_few["acceptance_reason"].split("; but ")[1]
-        assert of_type(ran(tmp_path, answers=answers, **changes), events.POLICY_CHANGE)[1]["accepted"] is True
+        assert (
+            of_type(ran(tmp_path, answers=answers, **changes), optimization.POLICY_CHANGE.event_type)[1]["accepted"]
+            is True
+        )
 
     def test_a_rejection_is_told_to_the_model_with_its_figures(self, tmp_path: Path, store: Store) -> None:
         prepared = runner(
@@ -405,14 +412,17 @@ class TestTemporal:
     def test_every_valid_proposal_is_in_force_whatever_it_costs(self, tmp_path: Path) -> None:
         answers = [answer("A", 0.75), answer("B", 0.25)]
         provider = ran(tmp_path, answers=answers, convergence__max_iterations=1, **self.TEMPORAL)
-        worse, better = of_type(provider, events.POLICY_CHANGE)
+        worse, better = of_type(provider, optimization.POLICY_CHANGE.event_type)
         assert (worse["old_cost"], worse["new_cost"], worse["deltas"]) == (5000, 7500, [-2500])
         assert (worse["accepted"], better["accepted"]) == (True, True)
         assert worse["acceptance_reason"] == "accepted as proposed: raises the agent's cost by 2500 cents"
         assert better["acceptance_reason"] == "accepted as proposed: lowers the agent's cost by 2500 cents"
         assert provider.get_iteration_policies(0) == {"A": policy(0.75), "B": policy(0.25)}
-        assert of_type(provider, events.EXPERIMENT_START)[0]["evaluation_mode"] == "deterministic-temporal"
-        assert of_type(provider, events.BOOTSTRAP_EVALUATION) == []
+        assert (
+            of_type(provider, optimization.EXPERIMENT_START.event_type)[0]["evaluation_mode"]
+            == "deterministic-temporal"
+        )
+        assert of_type(provider, optimization.BOOTSTRAP_EVALUATION.event_type) == []
 
     def test_it_ends_when_no_policy_moves(self, tmp_path: Path) -> None:
         # 0.5, then 0.25 for good: in force from the second iteration on, three iterations by the fourth.
@@ -423,7 +433,7 @@ class TestTemporal:
         assert final is not None
         assert (final["converged"], final["convergence_reason"]) == (True, "policy_stability")
         assert final["num_iterations"] == 4
-        ends = [event["convergence"] for event in of_type(provider, events.ITERATION_END)]
+        ends = [event["convergence"] for event in of_type(provider, optimization.ITERATION_END.event_type)]
         assert [end["fraction_range"] for end in ends] == [None, None, 0.25, 0.0]
         assert [end["met"] for end in ends] == [False, False, False, True]
         kinds = [event["event_type"] for event in provider.get_iteration_events(3)]
@@ -445,7 +455,7 @@ class TestTemporal:
         answers = [answer("A", 0.25), answer("B", 0.25), {"agent": "A", "answer": "no"}, answer("B", 0.75)]
         changes = {"llm__max_retries": 0, "convergence__max_iterations": 2, **self.TEMPORAL}
         provider = ran(tmp_path, answers=answers, **changes)
-        reasons = [event["rejection_reason"] for event in of_type(provider, events.POLICY_REJECTED)]
+        reasons = [event["rejection_reason"] for event in of_type(provider, optimization.POLICY_REJECTED.event_type)]
         assert reasons == ["simulation_error", "invalid_json"]
         assert provider.get_iteration_policies(1) == {"A": policy(0.5), "B": policy(0.75)}
 
@@ -453,10 +463,10 @@ class TestTemporal:
         limits = [{"name": "initial_liquidity_fraction", "param_type": "float", "min_value": 0.1, "max_value": 0.8}]
         changes = {"policy_constraints": {"allowed_parameters": limits}, "convergence__max_iterations": 30}
         provider = ran(tmp_path, **changes, **self.TEMPORAL)
-        tried = [fraction_of(event["new_policy"]) for event in of_type(provider, events.POLICY_CHANGE)]
+        tried = [fraction_of(event["new_policy"]) for event in of_type(provider, optimization.POLICY_CHANGE.event_type)]
         assert (min(tried), max(tried)) == (0.1, 0.8)
         assert len(tried) == 2 * 30
-        assert of_type(provider, events.POLICY_REJECTED) == []
+        assert of_type(provider, optimization.POLICY_REJECTED.event_type) == []
         final = provider.get_final_result()
         assert final is not None
         assert final["converged"] is False
@@ -464,8 +474,8 @@ class TestTemporal:
 
 class TestConvergence:
     def test_what_was_looked_at_is_recorded_in_each_iteration(self, tmp_path: Path) -> None:
-        ends = of_type(ran(tmp_path), events.ITERATION_END)
-        totals = [event["total_cost"] for event in of_type(ran(tmp_path), events.ITERATION_START)]
+        ends = of_type(ran(tmp_path), optimization.ITERATION_END.event_type)
+        totals = [event["total_cost"] for event in of_type(ran(tmp_path), optimization.ITERATION_START.event_type)]
         assert [end["convergence"]["criterion"] for end in ends] == ["cost_stability"] * 3
         assert ends[0]["convergence"]["relative_change"] is None
         for previous, total, end in zip(totals, totals[1:], ends[1:], strict=False):
@@ -473,7 +483,7 @@ class TestConvergence:
 
     def test_in_a_bootstrap_too(self, tmp_path: Path) -> None:
         wide = {"max_iterations": 5, "stability_window": 4, "cv_threshold": 0.0}
-        ends = of_type(ran(tmp_path, **{**BOOTSTRAP, "convergence": wide}), events.ITERATION_END)
+        ends = of_type(ran(tmp_path, **{**BOOTSTRAP, "convergence": wide}), optimization.ITERATION_END.event_type)
         found = [end["convergence"] for end in ends]
         assert [each["trend_s"] is None for each in found] == [True, True, True, False, False]
         assert [each["coefficient_of_variation"] is None for each in found] == [True, True, True, False, False]
@@ -485,7 +495,7 @@ class TestConvergence:
         answers = [answer(agent, 0.5) for agent in "AB" * 10]
         limits = {"max_iterations": 10, "stability_window": 2}
         provider = ran(tmp_path, answers=answers, convergence=limits, evaluation__mode=mode)
-        final, ends = provider.get_final_result(), of_type(provider, events.ITERATION_END)
+        final, ends = provider.get_final_result(), of_type(provider, optimization.ITERATION_END.event_type)
         assert final is not None
         assert final["converged"] is True
         assert ends[-1]["convergence"]["criterion"] == final["convergence_reason"]
@@ -499,15 +509,15 @@ class TestTheEnd:
 
     def test_there_is_exactly_one_with_integer_costs(self, tmp_path: Path) -> None:
         provider = ran(tmp_path)
-        (end,) = of_type(provider, events.EXPERIMENT_END)
+        (end,) = of_type(provider, optimization.EXPERIMENT_END.event_type)
         assert list(provider.get_all_events())[-1] == end
         final = provider.get_final_result()
-        assert final == events.fields(end)
+        assert final == event_fields(end)
         assert type(final["final_cost"]) is int
         assert type(final["best_cost"]) is int
-        totals = [start["total_cost"] for start in of_type(provider, events.ITERATION_START)]
+        totals = [start["total_cost"] for start in of_type(provider, optimization.ITERATION_START.event_type)]
         assert (final["final_cost"], final["best_cost"]) == (totals[-1], min(totals))
-        assert of_type(provider, events.EXPERIMENT_FAILED) == []
+        assert of_type(provider, common.EXPERIMENT_FAILED.event_type) == []
 
     def test_it_converges_when_the_criterion_is_met_and_not_before(self, tmp_path: Path) -> None:
         provider = self.stable(tmp_path, convergence={"max_iterations": 10, "stability_window": 2})
@@ -539,7 +549,7 @@ class TestTheEnd:
         )
         assert provider.get_total_iterations() == 2
         # It was a whole iteration: its agents were asked.
-        assert len(of_type(provider, events.LLM_CALL)) == 4
+        assert len(of_type(provider, optimization.LLM_CALL.event_type)) == 4
 
     def test_convergence_in_the_last_allowed_iteration_counts(self, tmp_path: Path) -> None:
         provider = self.stable(tmp_path, convergence={"max_iterations": 3, "stability_window": 2})
@@ -600,7 +610,7 @@ class TestFailures:
         simulating(monkeypatch, self.failing_at("A", 0.25))
         answers = [answer("A", 0.25), answer("B", 0.25), answer("A", 0.125), answer("B", 0.125)]
         provider = ran(tmp_path, answers=answers, convergence__max_iterations=2)
-        (rejected,) = of_type(provider, events.POLICY_REJECTED)
+        (rejected,) = of_type(provider, optimization.POLICY_REJECTED.event_type)
         assert (rejected["agent_id"], rejected["rejection_reason"]) == ("A", "simulation_error")
         assert rejected["proposed_policy"] == policy(0.25)
         assert rejected["validation_errors"] == ["agent 'A', tick 1, node 'leaf': num_splits is 0"]
@@ -608,14 +618,14 @@ class TestFailures:
         assert provider.get_iteration_accepted_changes(0) == {"A": False, "B": True}
         # The experiment went on, and the model's answer had been usable.
         assert provider.get_iteration_accepted_changes(1) == {"A": True, "B": True}
-        assert {call["outcome"] for call in of_type(provider, events.LLM_CALL)} == {"usable"}
+        assert {call["outcome"] for call in of_type(provider, optimization.LLM_CALL.event_type)} == {"usable"}
 
     def test_such_a_proposal_of_the_real_simulator(self, tmp_path: Path) -> None:
         none = {"compute": {"op": "-", "left": {"field": "amount"}, "right": {"field": "amount"}}}
         split = {"type": "action", "node_id": "split", "action": "Split", "parameters": {"num_splits": none}}
         answers = [{"agent": "A", "answer": policy(0.5, split)}, answer("B", 0.25)]
         provider = ran(tmp_path, answers=answers, convergence__max_iterations=1)
-        (rejected,) = of_type(provider, events.POLICY_REJECTED)
+        (rejected,) = of_type(provider, optimization.POLICY_REJECTED.event_type)
         assert rejected["rejection_reason"] == "simulation_error"
         assert rejected["validation_errors"] == [
             "agent 'A', tick 1, node 'split': num_splits is 0; a payment splits into at least 2 parts"
@@ -630,11 +640,11 @@ class TestFailures:
         assert (error.error_type, error.exit_code) == ("SimulationError", 3)
         assert isinstance(error.__cause__, SimulationError)
         provider = live(prepared)
-        (failed,) = of_type(provider, events.EXPERIMENT_FAILED)
+        (failed,) = of_type(provider, common.EXPERIMENT_FAILED.event_type)
         assert failed["error_type"] == "SimulationError"
         assert failed["message"] == "agent 'B', tick 1, node 'leaf': num_splits is 0"
         assert provider.get_final_result() is None
-        assert of_type(provider, events.EXPERIMENT_END) == []
+        assert of_type(provider, optimization.EXPERIMENT_END.event_type) == []
         assert prepared.sealed is not None
         head = RunDirectory(prepared.sealed.path).head
         assert (head["status"], head["result"]) == ("failed", None)
@@ -655,7 +665,7 @@ class TestFailures:
         simulating(monkeypatch, FakeSimulator(result))
         prepared = runner(tmp_path, answers=[answer("A", 0.25), answer("B", 0.25)])
         assert failing(prepared).error_type == "SimulationError"
-        assert of_type(live(prepared), events.POLICY_REJECTED) == []
+        assert of_type(live(prepared), optimization.POLICY_REJECTED.event_type) == []
 
     def test_a_script_without_answers_fails_the_experiment(self, tmp_path: Path, store: Store) -> None:
         prepared = runner(tmp_path, answers=[answer("A", 0.25), answer("B", 0.25)], store=store)
@@ -666,7 +676,7 @@ class TestFailures:
         assert provider.get_run_metadata()["status"] == "failed"
         # What came before it is kept: a whole iteration and the beginning of the next.
         assert provider.get_total_iterations() == 2
-        assert len(of_type(provider, events.POLICY_CHANGE)) == 2
+        assert len(of_type(provider, optimization.POLICY_CHANGE.event_type)) == 2
         assert provider.get_iteration_policies(1) == {}
 
     def test_a_failed_experiment_fails_the_same_way_again(self, tmp_path: Path, store: Store) -> None:
@@ -685,7 +695,7 @@ class TestFailures:
         simulating(monkeypatch, FakeSimulator(result))
         prepared = runner(tmp_path)
         assert failing(prepared).error_type == "ZeroDivisionError"
-        assert of_type(live(prepared), events.EXPERIMENT_FAILED)[0]["message"] == "no message"
+        assert of_type(live(prepared), common.EXPERIMENT_FAILED.event_type)[0]["message"] == "no message"
 
     def test_where_nothing_can_be_recorded_no_failure_is_either(
         self, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
@@ -704,7 +714,7 @@ class TestFailures:
             asyncio.run(prepared.run())
         monkeypatch.undo()
         assert prepared.sealed is None
-        assert of_type(live(prepared), events.EXPERIMENT_FAILED) == []
+        assert of_type(live(prepared), common.EXPERIMENT_FAILED.event_type) == []
         assert store.run_ids() == []
         assert len(store.work_names()) == 1
 
@@ -773,7 +783,14 @@ class TestListeners:
         assert heard == [event for event in recorded if config.selects(event)]
         assert len(recorded) == 9
 
-    @pytest.mark.parametrize("when", [events.EXPERIMENT_START, events.POLICY_CHANGE, events.EXPERIMENT_END])
+    @pytest.mark.parametrize(
+        "when",
+        [
+            optimization.EXPERIMENT_START.event_type,
+            optimization.POLICY_CHANGE.event_type,
+            optimization.EXPERIMENT_END.event_type,
+        ],
+    )
     def test_what_a_listener_raises_goes_through_and_is_no_failure_of_the_experiment(
         self, tmp_path: Path, store: Store, when: str
     ) -> None:
@@ -790,11 +807,11 @@ class TestListeners:
         kept = list(StoredStateProvider(RunDirectory(store.path / ".work" / name)).get_all_events())
         # The event had been recorded before anybody heard of it, and nothing after it.
         assert kept[-1]["event_type"] == when
-        assert events.EXPERIMENT_FAILED not in {event["event_type"] for event in kept}
+        assert common.EXPERIMENT_FAILED.event_type not in {event["event_type"] for event in kept}
 
     def test_also_when_it_is_the_failure_that_it_does_not_bear(self, tmp_path: Path, store: Store) -> None:
         def listen(event: Event) -> None:
-            if event["event_type"] == events.EXPERIMENT_FAILED:
+            if event["event_type"] == common.EXPERIMENT_FAILED.event_type:
                 raise ValueError("I cannot hear this")
 
         config = ExperimentConfig.load(experiment(tmp_path, answers=[]))

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.proposal import AnswerCheck, InvalidAnswer, ProposalSession, parse_answer
 from exprec.recorder.format import canonical_json
@@ -198,7 +197,7 @@ class TestRetries:
     def test_each_attempt_is_one_exchange_and_one_event_that_agree(self, tmp_path: Path) -> None:
         answers = (Answer("no", 100, 7, 0.5), Answer('{"a": 1}', None, None, 1.25), Answer(GOOD, 300, 9, 0.0))
         done = Negotiated(tmp_path, Model(*answers))
-        assert [call["event_type"] for call in done.calls] == [events.LLM_CALL] * 3
+        assert [call["event_type"] for call in done.calls] == [optimization.LLM_CALL.event_type] * 3
         assert [call["outcome"] for call in done.calls] == ["invalid_json", "invalid_policy", "usable"]
         assert [exchange["answer"] for exchange in done.exchanges] == [answer.text for answer in answers]
         shared = ("agent_id", "attempt", "iteration", "model", "prompt_tokens", "completion_tokens", "latency_seconds")

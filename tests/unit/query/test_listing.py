@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from exprec.cli.output.listing import listing_lines
-from exprec.recorder import events
 from exprec.recorder.errors import Damaged, InvalidInput, RunNotFound
+from exprec.recorder.events import common, optimization
 from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, select_rows, sort_rows
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.provider import LiveStateProvider
@@ -21,9 +21,13 @@ from tests.fixtures.runs import seal
 
 def begin(store: Store, name: str, first_cost: int, **start: Any) -> LiveStateProvider:
     provider = LiveStateProvider(name, recording=store.begin(name, "generic", {"name": name}))
-    provider.record_event(0, events.EXPERIMENT_START, {**EXAMPLES[events.EXPERIMENT_START][1], **start})
+    provider.record_event(
+        0, optimization.EXPERIMENT_START.event_type, {**EXAMPLES[optimization.EXPERIMENT_START.event_type][1], **start}
+    )
     costs = {"total_cost": first_cost, "costs_per_agent": {"A": first_cost}}
-    provider.record_event(1, events.ITERATION_START, {**EXAMPLES[events.ITERATION_START][1], **costs})
+    provider.record_event(
+        1, optimization.ITERATION_START.event_type, {**EXAMPLES[optimization.ITERATION_START.event_type][1], **costs}
+    )
     return provider
 
 
@@ -255,11 +259,11 @@ def test_a_command_is_listed_with_how_it_ended(
     store: Store, status: int | None, signal: str | None, shown: str
 ) -> None:
     provider = LiveStateProvider("train", "command", recording=store.begin("train", "command", {}))
-    provider.record_event(0, events.COMMAND_END, {"exit_status": status, "signal": signal})
+    provider.record_event(0, common.COMMAND_END.event_type, {"exit_status": status, "signal": signal})
     if status == 0:
-        provider.record_event(0, events.RUN_END, {})
+        provider.record_event(0, common.RUN_END.event_type, {})
     else:
-        provider.record_event(0, events.EXPERIMENT_FAILED, {"error_type": "Signal", "message": "x" * 10_000})
+        provider.record_event(0, common.EXPERIMENT_FAILED.event_type, {"error_type": "Signal", "message": "x" * 10_000})
     provider.seal()
     (found,) = list_runs(store)
     assert (found.type, found.exit_status, found.signal, found.mode) == ("command", status, signal, None)
@@ -274,7 +278,7 @@ def test_of_a_long_log_without_costs_only_the_head_is_read(store: Store, monkeyp
     )
     for number in range(1, 100):
         provider.record_event(number, "epoch", {"loss": 1 / number})
-    provider.record_event(0, events.RUN_END, {"loss": 0.01, "converged": True})
+    provider.record_event(0, common.RUN_END.event_type, {"loss": 0.01, "converged": True})
     provider.seal()
     monkeypatch.setattr(LogReader, "entries", lambda *_: pytest.fail("the log was read"))
     (found,) = list_runs(store)
@@ -284,7 +288,9 @@ def test_of_a_long_log_without_costs_only_the_head_is_read(store: Store, monkeyp
 def test_an_interrupted_run_is_a_row_with_what_came_so_far(store: Store) -> None:
     provider = begin(store, "i", 800, evaluation_mode="bootstrap")
     costs = {"total_cost": 700, "costs_per_agent": {"A": 700}}
-    provider.record_event(5, events.ITERATION_START, {**EXAMPLES[events.ITERATION_START][1], **costs})
+    provider.record_event(
+        5, optimization.ITERATION_START.event_type, {**EXAMPLES[optimization.ITERATION_START.event_type][1], **costs}
+    )
     provider.close()
     (found,) = list_runs(store)
     assert (found.run_id, found.is_sealed, found.status) == (provider.run_id, False, "interrupted")

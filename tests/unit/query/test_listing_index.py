@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
+from exprec.recorder.events import common, optimization
 from exprec.recorder.query import RunRow, list_runs, listing
 from exprec.recorder.query.index import HEAD_BYTES, NoSummary, read_summary
 from exprec.recorder.state.provider import LiveStateProvider
@@ -23,20 +23,22 @@ from tests.fixtures.runs import seal
 def record(store: Store, description: str = "") -> Path:
     """An experiment of one iteration; returns the folder of its run."""
     provider = LiveStateProvider("a", recording=store.begin("a", "generic", {"a": description}))
-    start = {**EXAMPLES[events.EXPERIMENT_START][1], "description": description}
-    provider.record_event(0, events.EXPERIMENT_START, start)
-    provider.record_event(1, events.ITERATION_START, EXAMPLES[events.ITERATION_START][1])
+    start = {**EXAMPLES[optimization.EXPERIMENT_START.event_type][1], "description": description}
+    provider.record_event(0, optimization.EXPERIMENT_START.event_type, start)
+    provider.record_event(
+        1, optimization.ITERATION_START.event_type, EXAMPLES[optimization.ITERATION_START.event_type][1]
+    )
     provider.record_final_result(500, 499, True, "stable")
     return _sealed(provider)
 
 
 def record_command(store: Store, end: dict[str, Any], message: str = "") -> Path:
     provider = LiveStateProvider("c", "command", recording=store.begin("c", "command", {"c": message, "end": end}))
-    provider.record_event(0, events.COMMAND_END, end)
+    provider.record_event(0, common.COMMAND_END.event_type, end)
     if end["exit_status"] == 0:
-        provider.record_event(0, events.RUN_END, {})
+        provider.record_event(0, common.RUN_END.event_type, {})
     else:
-        provider.record_event(0, events.EXPERIMENT_FAILED, {"error_type": "Signal", "message": message})
+        provider.record_event(0, common.EXPERIMENT_FAILED.event_type, {"error_type": "Signal", "message": message})
     return _sealed(provider)
 
 

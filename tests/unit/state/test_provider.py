@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, common, event_fields, optimization
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
@@ -19,11 +18,17 @@ from tests.fixtures.runs import seal
 
 
 def _record(provider: LiveStateProvider) -> None:
-    provider.record_event(0, events.EXPERIMENT_START, EXAMPLES[events.EXPERIMENT_START][1])
+    provider.record_event(
+        0, optimization.EXPERIMENT_START.event_type, EXAMPLES[optimization.EXPERIMENT_START.event_type][1]
+    )
     for iteration in (1, 2, 3):
         costs = {"BANK_A": 100 * iteration, "BANK_B": -5}
-        provider.record_event(iteration, events.ITERATION_START, {"total_cost": 7, "costs_per_agent": costs})
-        provider.record_event(iteration, events.POLICY_CHANGE, EXAMPLES[events.POLICY_CHANGE][1])
+        provider.record_event(
+            iteration, optimization.ITERATION_START.event_type, {"total_cost": 7, "costs_per_agent": costs}
+        )
+        provider.record_event(
+            iteration, optimization.POLICY_CHANGE.event_type, EXAMPLES[optimization.POLICY_CHANGE.event_type][1]
+        )
         provider.record_iteration(iteration, costs, {"BANK_A": iteration == 2}, {"BANK_A": {"n": iteration}})
     provider.record_final_result(final_cost=295, best_cost=95, converged=True, convergence_reason="cost_stability")
 
@@ -73,9 +78,9 @@ def test_positions_of_iterations_count_from_0_and_their_numbers_from_1() -> None
     assert provider.get_iteration_accepted_changes(1) == {"BANK_A": True}
     assert {event["iteration"] for event in provider.get_iteration_events(1)} == {2}
     assert [event["event_type"] for event in provider.get_iteration_events(1)] == [
-        events.ITERATION_START,
-        events.POLICY_CHANGE,
-        events.ITERATION_END,
+        optimization.ITERATION_START.event_type,
+        optimization.POLICY_CHANGE.event_type,
+        optimization.ITERATION_END.event_type,
     ]
     for index in (-1, 3):
         with pytest.raises(IndexError, match="3 iterations"):
@@ -84,7 +89,7 @@ def test_positions_of_iterations_count_from_0_and_their_numbers_from_1() -> None
 
 def test_an_iteration_that_runs_has_costs_and_no_policies_yet() -> None:
     provider = LiveStateProvider("two banks", "generic", "work")
-    provider.record_event(1, events.ITERATION_START, {"total_cost": 3, "costs_per_agent": {"A": 3}})
+    provider.record_event(1, optimization.ITERATION_START.event_type, {"total_cost": 3, "costs_per_agent": {"A": 3}})
     assert provider.get_iteration_costs(0) == {"A": 3}
     assert provider.get_iteration_policies(0) == {}
     assert provider.get_iteration_accepted_changes(0) == {}
@@ -97,14 +102,26 @@ def test_the_answers_are_what_was_recorded(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     live = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
     _record(live)
-    kinds = {events.ITERATION_START: 3, events.POLICY_CHANGE: 3, events.ITERATION_END: 3}
+    kinds = {
+        optimization.ITERATION_START.event_type: 3,
+        optimization.POLICY_CHANGE.event_type: 3,
+        optimization.ITERATION_END.event_type: 3,
+    }
     expected = {
         "run_id": live.run_id,
         "status": "completed",
         "failure": None,
         "events": 11,
         "iterations": 3,
-        "by_type": dict(sorted({**kinds, events.EXPERIMENT_START: 1, events.EXPERIMENT_END: 1}.items())),
+        "by_type": dict(
+            sorted(
+                {
+                    **kinds,
+                    optimization.EXPERIMENT_START.event_type: 1,
+                    optimization.EXPERIMENT_END.event_type: 1,
+                }.items()
+            )
+        ),
     }
     result = {
         "final_cost": 295,
@@ -113,7 +130,7 @@ def test_the_answers_are_what_was_recorded(tmp_path: Path) -> None:
         "convergence_reason": "cost_stability",
         "num_iterations": 3,
     }
-    info = {"experiment_type": "generic", **EXAMPLES[events.EXPERIMENT_START][1]}
+    info = {"experiment_type": "generic", **EXAMPLES[optimization.EXPERIMENT_START.event_type][1]}
     assert live.get_run_metadata() == expected
     sealed = seal(live)
     for provider in (live, StoredStateProvider(RunDirectory(sealed.path))):
@@ -150,9 +167,9 @@ def test_a_run_that_is_no_optimisation_ends_with_its_result_or_its_failure() -> 
     done.record_end({"accuracy": 0.9})
     failed.record_failure("ValueError", "no data")
     (end,), (failure,) = done.get_all_events(), failed.get_all_events()
-    assert end == {"seq": 0, "event_type": events.RUN_END, "iteration": 0, "accuracy": 0.9}
-    assert events.fields(failure) == {"error_type": "ValueError", "message": "no data"}
-    assert (failure["event_type"], failure["iteration"]) == (events.EXPERIMENT_FAILED, 0)
+    assert end == {"seq": 0, "event_type": common.RUN_END.event_type, "iteration": 0, "accuracy": 0.9}
+    assert event_fields(failure) == {"error_type": "ValueError", "message": "no data"}
+    assert (failure["event_type"], failure["iteration"]) == (common.EXPERIMENT_FAILED.event_type, 0)
     assert (done.get_final_result(), done.get_run_metadata()["status"]) == ({"accuracy": 0.9}, "completed")
     assert (failed.get_final_result(), failed.get_run_metadata()["status"]) == (None, "failed")
     assert failed.get_run_metadata()["failure"] == {"error_type": "ValueError", "message": "no data"}
@@ -189,7 +206,7 @@ def test_the_listener_gets_what_was_decoded_from_the_log_after_it_is_there(tmp_p
 
     provider = LiveStateProvider("two banks", recording=recording, listener=listen)
     given = {"total_cost": 3, "costs_per_agent": {"A": 3}}
-    returned = provider.record_event(1, events.ITERATION_START, given)
+    returned = provider.record_event(1, optimization.ITERATION_START.event_type, given)
     assert heard == [returned]
     assert heard[0]["costs_per_agent"] is not given["costs_per_agent"]
     assert on_disk[0].endswith(b'"total_cost":3}\n')
@@ -199,7 +216,7 @@ def test_the_listener_gets_what_was_decoded_from_the_log_after_it_is_there(tmp_p
 def test_a_failed_run_has_a_failure_and_no_result(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     provider = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
-    provider.record_event(0, events.EXPERIMENT_FAILED, {"error_type": "SimulationError", "message": "no"})
+    provider.record_event(0, common.EXPERIMENT_FAILED.event_type, {"error_type": "SimulationError", "message": "no"})
     assert provider.get_run_metadata()["status"] == "failed"
     sealed = seal(provider)
     head = RunDirectory(sealed.path).head
@@ -211,7 +228,7 @@ def test_a_failed_run_has_a_failure_and_no_result(tmp_path: Path) -> None:
 def test_a_torn_tail_of_an_unsealed_run_is_reported(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     provider = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
-    provider.record_event(1, events.ITERATION_START, {"total_cost": 3, "costs_per_agent": {"A": 3}})
+    provider.record_event(1, optimization.ITERATION_START.event_type, {"total_cost": 3, "costs_per_agent": {"A": 3}})
     provider.close()
     assert provider.run_id is not None
     folder = store.path / ".work" / provider.run_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exprec.recorder import events
+from exprec.recorder.events import common, optimization
 from exprec.recorder.state.reducer import Reducer
 from exprec.recorder.store.log import Entry
 
@@ -28,21 +28,25 @@ def test_what_is_in_no_iteration_says_nothing_of_one() -> None:
     costs = {"costs_per_agent": {"A": 3}}
     later = {"costs_per_agent": {"A": 9}, "accepted_changes": {"A": True}}
     reducer = reduced(
-        (events.ITERATION_START, 1, costs), (events.ITERATION_END, 0, later), (events.ITERATION_START, 0, later)
+        (optimization.ITERATION_START.event_type, 1, costs),
+        (optimization.ITERATION_END.event_type, 0, later),
+        (optimization.ITERATION_START.event_type, 0, later),
     )
     (iteration,) = reducer.iterations
     assert (iteration.costs, iteration.accepted, iteration.closing) == ({"A": 3}, {}, None)
 
 
 def test_fields_of_another_kind_than_today_are_no_figures() -> None:
-    reducer = reduced((events.ITERATION_END, 1, {"costs_per_agent": "much", "accepted_changes": [True]}))
+    reducer = reduced(
+        (optimization.ITERATION_END.event_type, 1, {"costs_per_agent": "much", "accepted_changes": [True]})
+    )
     (iteration,) = reducer.iterations
     assert (iteration.costs, iteration.accepted, iteration.closing) == ({}, {}, (0, 10))
 
 
 def test_a_run_that_failed_after_its_end_has_no_result() -> None:
     failure = {"error_type": "OSError", "message": "no"}
-    reducer = reduced((events.RUN_END, 0, {"n": 1}), (events.EXPERIMENT_FAILED, 0, failure))
+    reducer = reduced((common.RUN_END.event_type, 0, {"n": 1}), (common.EXPERIMENT_FAILED.event_type, 0, failure))
     summary = reducer.summary()
     assert (summary.status, summary.result, summary.failure) == ("failed", None, failure)
     assert reduced().summary().status == "failed"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, SecretFound, StorageFailure
+from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format import lines as lines_module
 from exprec.recorder.fs.durable import AppendOnlyFile
@@ -18,11 +18,11 @@ from exprec.recorder.schema.engine import Validator
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, LogReader
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EVENT_TYPES, EXAMPLES, EXCHANGE
 
 
 def _fill(log: EventLog) -> list[bytes]:
-    return [log.append(kind, *EXAMPLES[kind]).line for kind in events.EVENT_TYPES]
+    return [log.append(kind, *EXAMPLES[kind]).line for kind in EVENT_TYPES]
 
 
 def test_a_line_is_the_canonical_event_and_comes_back_equal(tmp_path: Path) -> None:
@@ -53,25 +53,25 @@ def test_each_event_is_one_write_before_append_returns(tmp_path: Path, monkeypat
 
 def test_iterations_do_not_go_back(tmp_path: Path) -> None:
     log = EventLog()
-    _, fields = EXAMPLES[events.ITERATION_START]
-    log.append(events.ITERATION_START, 2, fields)
-    log.append(events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
+    _, fields = EXAMPLES[optimization.ITERATION_START.event_type]
+    log.append(optimization.ITERATION_START.event_type, 2, fields)
+    log.append(common.EXPERIMENT_FAILED.event_type, *EXAMPLES[common.EXPERIMENT_FAILED.event_type])
     with pytest.raises(InvalidEvent, match="iteration 1 comes after iteration 2"):
-        log.append(events.ITERATION_START, 1, fields)
+        log.append(optimization.ITERATION_START.event_type, 1, fields)
 
 
 def test_a_refused_event_leaves_no_byte(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLog(AppendOnlyFile(path))
-    iteration, fields = EXAMPLES[events.LLM_CALL]
-    log.append(events.LLM_CALL, iteration, fields)
+    iteration, fields = EXAMPLES[optimization.LLM_CALL.event_type]
+    log.append(optimization.LLM_CALL.event_type, iteration, fields)
     before = path.read_bytes()
     with pytest.raises(NotEncodable, match="latency_seconds: nan"):
-        log.append(events.LLM_CALL, iteration, {**fields, "latency_seconds": float("nan")})
+        log.append(optimization.LLM_CALL.event_type, iteration, {**fields, "latency_seconds": float("nan")})
     with pytest.raises(InvalidEvent, match="outcome: must be one of"):
-        log.append(events.LLM_CALL, iteration, {**fields, "outcome": "good"})
+        log.append(optimization.LLM_CALL.event_type, iteration, {**fields, "outcome": "good"})
     assert path.read_bytes() == before
-    assert log.append(events.LLM_CALL, iteration, fields).event["seq"] == 1
+    assert log.append(optimization.LLM_CALL.event_type, iteration, fields).event["seq"] == 1
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 1024 * 1024])
@@ -143,7 +143,7 @@ def test_an_event_of_an_unknown_type_is_kept(tmp_path: Path) -> None:
 def test_a_write_that_fails_halfway_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLog(AppendOnlyFile(path))
-    kind = events.ITERATION_START
+    kind = optimization.ITERATION_START.event_type
     log.append(kind, *EXAMPLES[kind])
     whole = path.read_bytes()
     real = os.write
@@ -184,7 +184,7 @@ def test_exchanges_are_numbered_and_checked(tmp_path: Path) -> None:
 
 def test_what_is_refused_is_named() -> None:
     log = EventLog()
-    kind = events.ITERATION_START
+    kind = optimization.ITERATION_START.event_type
     _, fields = EXAMPLES[kind]
     log.append(kind, 2, fields)
     with pytest.raises(InvalidEvent) as wrong:
@@ -208,8 +208,8 @@ def test_what_is_refused_is_named() -> None:
 
 def test_an_event_may_be_in_any_iteration_that_is_not_over() -> None:
     log = EventLog()
-    _, fields = EXAMPLES[events.ITERATION_START]
-    seqs = [log.append(events.ITERATION_START, number, fields).event["seq"] for number in (1, 1, 3, 3)]
+    _, fields = EXAMPLES[optimization.ITERATION_START.event_type]
+    seqs = [log.append(optimization.ITERATION_START.event_type, number, fields).event["seq"] for number in (1, 1, 3, 3)]
     assert seqs == [0, 1, 2, 3]
 
 
@@ -217,14 +217,14 @@ def test_an_event_may_be_in_any_iteration_that_is_not_over() -> None:
 def test_no_secret_gets_into_the_log(secret: str) -> None:
     guard = SecretGuard({"KEY": secret})
     log, exchanges = EventLog(secrets=guard), ExchangeLog(secrets=guard)
-    _, fields = EXAMPLES[events.EXPERIMENT_FAILED]
+    _, fields = EXAMPLES[common.EXPERIMENT_FAILED.event_type]
     with pytest.raises(SecretFound, match="event experiment_failed: message"):
-        log.append(events.EXPERIMENT_FAILED, 0, {**fields, "message": f"no access with {secret}"})
+        log.append(common.EXPERIMENT_FAILED.event_type, 0, {**fields, "message": f"no access with {secret}"})
     with pytest.raises(SecretFound, match="exchange: answer"):
         exchanges.append({**EXCHANGE, "answer": secret})
     assert list(log.entries()) == []
     assert (exchanges.count, exchanges.append(EXCHANGE)) == (0, 0)
-    assert log.append(events.EXPERIMENT_FAILED, 0, fields).event["seq"] == 0
+    assert log.append(common.EXPERIMENT_FAILED.event_type, 0, fields).event["seq"] == 0
 
 
 def test_a_schema_is_looked_up_once_for_each_type(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,9 +238,9 @@ def test_a_schema_is_looked_up_once_for_each_type(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(log.types, "check", check)
     for _ in range(3):
-        log.append(events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
-        log.append(events.LLM_CALL, *EXAMPLES[events.LLM_CALL])
-    assert asked == [events.EXPERIMENT_FAILED, events.LLM_CALL]
+        log.append(common.EXPERIMENT_FAILED.event_type, *EXAMPLES[common.EXPERIMENT_FAILED.event_type])
+        log.append(optimization.LLM_CALL.event_type, *EXAMPLES[optimization.LLM_CALL.event_type])
+    assert asked == [common.EXPERIMENT_FAILED.event_type, optimization.LLM_CALL.event_type]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 1024 * 1024])

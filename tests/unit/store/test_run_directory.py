@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.events import common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import plain_size, read_whole
 from exprec.recorder.store import file_tree
@@ -20,7 +20,7 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Recording, Summary
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 
-FAILED = events.EXPERIMENT_FAILED
+FAILED = common.EXPERIMENT_FAILED.event_type
 
 
 def recorded(store: Store, *, ask: bool = True) -> Recording:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     AmbiguousRun,
@@ -21,6 +20,7 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
+from exprec.recorder.events import EVENT_SPECS, common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine
@@ -29,11 +29,11 @@ from exprec.recorder.store import file_tree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.store.work_run import Summary
-from tests.fixtures.events import EXAMPLES, OBSERVATION
+from tests.fixtures.events import EVENT_TYPES, EXAMPLES, OBSERVATION
 from tests.fixtures.git import git_tree_id
 from tests.fixtures.runs import record, seal
 
-FAILURE = (events.EXPERIMENT_FAILED, *EXAMPLES[events.EXPERIMENT_FAILED])
+FAILURE = (common.EXPERIMENT_FAILED.event_type, *EXAMPLES[common.EXPERIMENT_FAILED.event_type])
 
 
 def test_a_new_store_has_its_files(store: Store) -> None:
@@ -72,13 +72,13 @@ def test_the_head_describes_every_other_file(store: Store) -> None:
         assert entry == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     assert head["inputs"] == head["files"]["config.json"]["sha256"]
     assert head["counts"]["events"] == len((sealed.path / "events.jsonl").read_bytes().splitlines()) == 8
-    assert head["counts"]["by_type"] == dict.fromkeys(sorted(set(events.EVENT_TYPES) - {"experiment_failed"}), 1)
+    assert head["counts"]["by_type"] == dict.fromkeys(sorted(set(EVENT_TYPES) - {"experiment_failed"}), 1)
 
 
 def test_the_embedded_schemas_are_those_of_the_types_that_occur(store: Store) -> None:
     sealed = record(store)
     embedded = canonical_json.decode((sealed.path / "schemas.json").read_bytes())
-    used = {events.schema_name(kind) for kind in events.EVENT_TYPES if kind != events.EXPERIMENT_FAILED}
+    used = {EVENT_SPECS[kind].schema_name for kind in EVENT_TYPES if kind != common.EXPERIMENT_FAILED.event_type}
     assert set(embedded) == used | {"exchange.v1"}
     for line in (sealed.path / "events.jsonl").read_bytes().splitlines():
         event = canonical_json.decode(line)
@@ -227,7 +227,9 @@ def test_attestations_add_up_beside_the_run(store: Store) -> None:
 def test_an_unsealed_run_is_found_by_its_work_name_and_knows_its_status(store: Store) -> None:
     recording = store.begin("two banks", "generic", {"name": "two banks"})
     provider = LiveStateProvider("two banks", recording=recording)
-    provider.record_event(0, events.EXPERIMENT_START, EXAMPLES[events.EXPERIMENT_START][1])
+    provider.record_event(
+        0, optimization.EXPERIMENT_START.event_type, EXAMPLES[optimization.EXPERIMENT_START.event_type][1]
+    )
     assert provider.run_id is not None
     directory = find_run(provider.run_id, store.path)
     assert (directory.status, directory.name, directory.type) == ("running", "two banks", "generic")
@@ -260,7 +262,7 @@ def test_a_folder_inside_a_sealed_run_is_damage_and_keeps_the_new_execution(stor
 
 def test_a_run_without_events_can_be_sealed_and_read(store: Store) -> None:
     provider = LiveStateProvider("two banks", recording=store.begin("two banks", "generic", {}))
-    provider.record_event(0, events.EXPERIMENT_FAILED, EXAMPLES[events.EXPERIMENT_FAILED][1])
+    provider.record_event(0, common.EXPERIMENT_FAILED.event_type, EXAMPLES[common.EXPERIMENT_FAILED.event_type][1])
     assert provider.seal() is not None
     empty = LiveStateProvider("nothing", recording=store.begin("nothing", "generic", {}))
     sealed = seal(empty)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     Damaged,
@@ -22,6 +21,7 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
+from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs import durable
 from exprec.recorder.schema.event_types import EventTypes
@@ -35,7 +35,7 @@ SECRET = "tell-nobody-of-this"
 GUARD = SecretGuard({"KEY": SECRET})
 COUNTS = {"events": 0, "iterations": 0, "by_type": {}}
 DONE = Summary("completed", COUNTS, {"n": 1}, None)
-FAILED = events.EXPERIMENT_FAILED
+FAILED = common.EXPERIMENT_FAILED.event_type
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def head_of(recording: Recording) -> Path:
 
 
 def call(exchange: int) -> dict[str, Any]:
-    return {**EXAMPLES[events.LLM_CALL][1], "exchange": exchange}
+    return {**EXAMPLES[optimization.LLM_CALL.event_type][1], "exchange": exchange}
 
 
 def test_a_run_begins_with_what_it_takes_to_go_on(store: Store) -> None:
@@ -140,10 +140,10 @@ def test_a_run_may_declare_its_types_and_no_others(store: Store) -> None:
 
 def test_a_run_that_goes_on_must_come_to_what_was_recorded(store: Store) -> None:
     recording = begin(store)
-    iteration, fields = EXAMPLES[events.ITERATION_START]
-    line = recording.events.append(events.ITERATION_START, iteration, fields).line
+    iteration, fields = EXAMPLES[optimization.ITERATION_START.event_type]
+    line = recording.events.append(optimization.ITERATION_START.event_type, iteration, fields).line
     recording.exchanges.append(EXCHANGE)
-    recording.events.append(events.LLM_CALL, iteration, call(0))
+    recording.events.append(optimization.LLM_CALL.event_type, iteration, call(0))
     with pytest.raises(RunInProgress) as held:
         resume(recording.folder)
     assert held.value.name == recording.folder.name
@@ -153,12 +153,12 @@ def test_a_run_that_goes_on_must_come_to_what_was_recorded(store: Store) -> None
     assert again.is_resumed is True
     assert again.recorded_bytes == (again.folder / layout.EVENTS_FILE).stat().st_size
     with pytest.raises(NotAsRecorded):
-        again.events.append(events.ITERATION_START, iteration, {**fields, "total_cost": 1})
-    assert again.events.append(events.ITERATION_START, iteration, fields).line == line
+        again.events.append(optimization.ITERATION_START.event_type, iteration, {**fields, "total_cost": 1})
+    assert again.events.append(optimization.ITERATION_START.event_type, iteration, fields).line == line
     with pytest.raises(NotAsRecorded):
         again.exchanges.append({**EXCHANGE, "answer": "another"})
     assert again.exchanges.append(EXCHANGE) == 0
-    again.events.append(events.LLM_CALL, iteration, call(0))
+    again.events.append(optimization.LLM_CALL.event_type, iteration, call(0))
     again.events.append(FAILED, *EXAMPLES[FAILED])
     again.close()
     assert len(list(RunDirectory(again.folder).reader().entries())) == 3
@@ -168,7 +168,7 @@ def test_an_event_whose_exchange_is_lost_is_no_record(store: Store) -> None:
     recording = begin(store)
     recording.exchanges.append(EXCHANGE)
     recording.exchanges.append(EXCHANGE)
-    kept = [recording.events.append(events.LLM_CALL, 1, call(number)) for number in range(2)]
+    kept = [recording.events.append(optimization.LLM_CALL.event_type, 1, call(number)) for number in range(2)]
     recording.events.append(FAILED, *EXAMPLES[FAILED])
     recording.close()
     exchanges = recording.folder / layout.EXCHANGES_FILE
@@ -176,10 +176,10 @@ def test_an_event_whose_exchange_is_lost_is_no_record(store: Store) -> None:
     again = resume(recording.folder)
     assert again.recorded_bytes == kept[0].end
     again.exchanges.append(EXCHANGE)
-    again.events.append(events.LLM_CALL, 1, call(0))
+    again.events.append(optimization.LLM_CALL.event_type, 1, call(0))
     # Its exchange will be another, and so may it.
     assert again.exchanges.append({**EXCHANGE, "answer": "another"}) == 1
-    again.events.append(events.LLM_CALL, 1, {**call(1), "prompt_tokens": 1})
+    again.events.append(optimization.LLM_CALL.event_type, 1, {**call(1), "prompt_tokens": 1})
     again.discard()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
@@ -22,9 +22,21 @@ from tests.fixtures.runs import seal
 
 Step = tuple[str, int, dict[str, Any]]
 
-START, END, FAILED = events.EXPERIMENT_START, events.EXPERIMENT_END, events.EXPERIMENT_FAILED
-OPEN, SAMPLES, ASK = events.ITERATION_START, events.BOOTSTRAP_EVALUATION, events.LLM_CALL
-CHANGE, REJECT, CLOSE = events.POLICY_CHANGE, events.POLICY_REJECTED, events.ITERATION_END
+START, END, FAILED = (
+    optimization.EXPERIMENT_START.event_type,
+    optimization.EXPERIMENT_END.event_type,
+    common.EXPERIMENT_FAILED.event_type,
+)
+OPEN, SAMPLES, ASK = (
+    optimization.ITERATION_START.event_type,
+    optimization.BOOTSTRAP_EVALUATION.event_type,
+    optimization.LLM_CALL.event_type,
+)
+CHANGE, REJECT, CLOSE = (
+    optimization.POLICY_CHANGE.event_type,
+    optimization.POLICY_REJECTED.event_type,
+    optimization.ITERATION_END.event_type,
+)
 
 
 def _step(kind: str, iteration: int = 0, **changes: Any) -> Step:

@@ -6,14 +6,22 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
+from exprec.recorder.events import common, optimization
 from exprec.recorder.verify.order import Course
 from tests.fixtures.events import EXAMPLES
 
-START, END, FAILED = events.EXPERIMENT_START, events.EXPERIMENT_END, events.EXPERIMENT_FAILED
-OPEN, SAMPLES, ASK = events.ITERATION_START, events.BOOTSTRAP_EVALUATION, events.LLM_CALL
-CHANGE, CLOSE = events.POLICY_CHANGE, events.ITERATION_END
-COMMAND, RUN = events.COMMAND_END, events.RUN_END
+START, END, FAILED = (
+    optimization.EXPERIMENT_START.event_type,
+    optimization.EXPERIMENT_END.event_type,
+    common.EXPERIMENT_FAILED.event_type,
+)
+OPEN, SAMPLES, ASK = (
+    optimization.ITERATION_START.event_type,
+    optimization.BOOTSTRAP_EVALUATION.event_type,
+    optimization.LLM_CALL.event_type,
+)
+CHANGE, CLOSE = optimization.POLICY_CHANGE.event_type, optimization.ITERATION_END.event_type
+COMMAND, RUN = common.COMMAND_END.event_type, common.RUN_END.event_type
 OWN = "measurement"
 A, B = {"agent_id": "BANK_A"}, {"agent_id": "BANK_B"}
 

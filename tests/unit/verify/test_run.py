@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder import events
+from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
@@ -280,10 +280,14 @@ def asked(tmp_path: Path, **changes: Any) -> Path:
     recording = Store.open_or_create(tmp_path / "asked").begin("a", "b", {})
     for _ in range(2):
         recording.exchanges.append(EXCHANGE)
-    call = {**EXAMPLES[events.LLM_CALL][1], "exchange": 1, **changes}
-    recording.events.append(events.LLM_CALL, 1, call)
-    recording.events.append(events.RUN_END, 0, {})
-    counts = {"events": 2, "iterations": 1, "by_type": {events.LLM_CALL: 1, events.RUN_END: 1}}
+    call = {**EXAMPLES[optimization.LLM_CALL.event_type][1], "exchange": 1, **changes}
+    recording.events.append(optimization.LLM_CALL.event_type, 1, call)
+    recording.events.append(common.RUN_END.event_type, 0, {})
+    counts = {
+        "events": 2,
+        "iterations": 1,
+        "by_type": {optimization.LLM_CALL.event_type: 1, common.RUN_END.event_type: 1},
+    }
     return recording.seal(Summary("completed", counts, {}, None)).path
 
 

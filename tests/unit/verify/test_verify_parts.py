@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from exprec import schemas
-from exprec.recorder import events
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.store.log import Entry
 from exprec.recorder.verify import records as lines_module
@@ -93,17 +93,17 @@ def test_of_a_type_that_nobody_declared_the_schema_of_any_event_is_taken() -> No
     assert taken is not None
     assert (taken.name, taken.is_known) == ("event.v1", True)
     # One of exprec's own types has a schema of its own.
-    assert found.schema(events.EXPERIMENT_FAILED, is_event=True) is None
-    (problem,) = found.problems_without(events.EXPERIMENT_FAILED, 7, is_event=True)
+    assert found.schema(common.EXPERIMENT_FAILED.event_type, is_event=True) is None
+    (problem,) = found.problems_without(common.EXPERIMENT_FAILED.event_type, 7, is_event=True)
     assert "has no schema of 'experiment_failed', which line 7 of the records is" in problem.message
-    assert list(found.problems_without(events.EXPERIMENT_FAILED, 8, is_event=True)) == []
+    assert list(found.problems_without(common.EXPERIMENT_FAILED.event_type, 8, is_event=True)) == []
     assert list(found.problems_without("epoch", 8, is_event=True)) == []
 
 
 def test_lines_of_a_run_that_is_not_sealed_go_by_the_schemas_of_this_package() -> None:
     found = EmbeddedSchemas(is_expected=False)
     for kind, is_event, name in (
-        (events.EXPERIMENT_FAILED, True, OWN),
+        (common.EXPERIMENT_FAILED.event_type, True, OWN),
         ("epoch", True, "event.v1"),
         ("exchange", False, "exchange.v1"),
     ):
@@ -112,9 +112,9 @@ def test_lines_of_a_run_that_is_not_sealed_go_by_the_schemas_of_this_package() -
         assert (schema.name, schema.is_known) == (name, True)
         (problem, *_) = explained(schema, {})
         assert problem.message == "this key is required and missing"
-    failed = found.schema(events.EXPERIMENT_FAILED, is_event=True)
+    failed = found.schema(common.EXPERIMENT_FAILED.event_type, is_event=True)
     assert failed is not None
-    assert explained(failed, full_event(events.EXPERIMENT_FAILED)) == []
+    assert explained(failed, full_event(common.EXPERIMENT_FAILED.event_type)) == []
     assert EmbeddedSchemas(is_expected=True).schema("epoch", is_event=True) is None
 
 

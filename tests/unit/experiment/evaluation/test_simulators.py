@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from exprec.recorder import events
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError
+from exprec.recorder.events import optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation.evaluator import Simulator
 from exprec.recorder.experiment.evaluation.simulators import UserSimulator, load_simulator
@@ -120,19 +120,22 @@ class TestOptimising:
         assert result.final_cost == result.best_cost == 500
         assert result.policies["A"]["parameters"] == {"x": 3.0, "y": 7}
         assert provider.get_iteration_costs(0) == {"A": 1000 * (2**2 + 7**2) + 500}
-        assert {change["accepted"] for change in of_type(provider, events.POLICY_CHANGE)} == {True, False}
+        assert {change["accepted"] for change in of_type(provider, optimization.POLICY_CHANGE.event_type)} == {
+            True,
+            False,
+        }
 
     def test_every_agent_pays_for_its_own_policy(self, tmp_path: Path) -> None:
         config = load(written(tmp_path, BOWL), scenario=BOTTOM, policy_constraints=XY, convergence__max_iterations=2)
         _, provider = ran(config, tmp_path)
-        (first, second) = of_type(provider, events.POLICY_CHANGE)[:2]
+        (first, second) = of_type(provider, optimization.POLICY_CHANGE.event_type)[:2]
         assert (first["agent_id"], second["agent_id"]) == ("A", "B")
         assert first["old_cost"] == second["old_cost"] == 53500
 
     def test_everything_settles_where_there_are_no_payments(self, tmp_path: Path) -> None:
         config = load(written(tmp_path, ONE), evaluation__mode="bootstrap", convergence__max_iterations=1)
         _, provider = ran(config, tmp_path)
-        (evaluation,) = of_type(provider, events.BOOTSTRAP_EVALUATION)
+        (evaluation,) = of_type(provider, optimization.BOOTSTRAP_EVALUATION.event_type)
         assert {(each["settled"], each["total"], each["settlement_rate"]) for each in evaluation["seed_results"]} == {
             (0, 0, 1.0)
         }
@@ -277,7 +280,7 @@ class TestExceptions:
             "    return {'A': 1, 'B': 1}\n"
         )
         _, provider = ran(load(written(tmp_path, source), convergence__max_iterations=2), tmp_path)
-        rejected = of_type(provider, events.POLICY_REJECTED)[0]
+        rejected = of_type(provider, optimization.POLICY_REJECTED.event_type)[0]
         assert (rejected["agent_id"], rejected["rejection_reason"]) == ("B", "simulation_error")
         assert rejected["validation_errors"] == ["simulator simulation:costs raised ValueError: B has too little"]
 
@@ -490,7 +493,7 @@ class TestPoliciesAndRules:
             llm={"model": "scripted:answers.jsonl", "max_retries": 0},
             convergence__max_iterations=1,
         )
-        (rejected,) = of_type(ran(config, tmp_path)[1], events.POLICY_REJECTED)
+        (rejected,) = of_type(ran(config, tmp_path)[1], optimization.POLICY_REJECTED.event_type)
         assert rejected["validation_errors"] == ["parameters.x: must be at most 10.0, not 11"]
 
     def test_its_docstring_is_what_a_model_is_told(self, tmp_path: Path) -> None:
