@@ -274,5 +274,13 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_contributing_shows_every_room() -> None:
+    tree = next(
+        block[2] for block in _FENCE.finditer((ROOT / "CONTRIBUTING.md").read_text("utf-8")) if "cli/" in block[2]
+    )
+    rooms = {path.parent.name for top in ("cli", "recorder") for path in (ROOT / top).rglob("__init__.py")}
+    assert [room for room in sorted(rooms) if f"{room}/" not in tree] == []
+
+
 def test_the_readme_leads_to_every_page() -> None:
     assert {f"docs/{page.name}" for page in PAGES[1:]} <= set(re.findall(r"\]\(([^)#]+)", README.read_text("utf-8")))

@@ -70,7 +70,6 @@ UNFINISHED = (
     "recorder/state",
     "recorder/store",
     "recorder/verify",
-    "CONTRIBUTING.md",
 )
 """Folders and files that are still being revised."""
 
@@ -93,7 +92,14 @@ class Hit(NamedTuple):
 
 def _sources() -> list[Path]:
     code = [path for folder in ("recorder", "cli", "schemas", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")]
+    folders = (
+        ROOT / "docs",
+        ROOT / "tests",
+        ROOT / "tests" / "fuzz",
+        ROOT / "tests" / "archive",
+        *(ROOT / "examples").iterdir(),
+    )
+    pages = [page for folder in (ROOT, *folders) for page in folder.glob("*.md")]
     return sorted([*code, *pages, ROOT / "schemas" / "FORMAT.md"])
 
 
