@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import ExprecError, SecretFound, StorageFailure
-from exprec.recorder.format import layout
+from exprec.recorder.format import LineSplitter, LineTooLong, layout
 from exprec.recorder.fs import durable
 from exprec.recorder.schema.event_types import problems_of_sent
 
@@ -55,7 +55,7 @@ class EventChannel:
         self._handle = _open_file(path)
         self._offset = 0
         self._line = 0
-        self._partial_line = b""
+        self._splitter = LineSplitter()
         self._last_bytes = b""
         """The last bytes that were read; if they change, the file was overwritten."""
         self._stamp: tuple[int, int] | None = None
@@ -71,19 +71,20 @@ class EventChannel:
         StorageFailure.
         """
         while data := self._read_more():
-            *lines, self._partial_line = (self._partial_line + data).split(b"\n")
+            try:
+                lines = self._splitter.feed(data)
+            except LineTooLong:
+                raise InvalidLine(self._line + 1, "", f"has more than {layout.MAX_LINE_BYTES} bytes") from None
             for line in lines:
-                yield from self._parse_line(line)
-            if len(self._partial_line) > layout.MAX_LINE_BYTES:
-                raise InvalidLine(self._line + 1, "", f"has more than {layout.MAX_LINE_BYTES} bytes")
+                yield from self._parse_line(line[:-1])
 
     def rest(self) -> Iterator[SentEvent]:
         """The remaining events once the command has ended: the last line may lack its newline."""
         self._stamp = None
         yield from self.received()
-        line, self._partial_line = self._partial_line, b""
-        if line:
-            yield from self._parse_line(line)
+        last, self._splitter = self._splitter.rest, LineSplitter()
+        if last:
+            yield from self._parse_line(last)
         self._check_not_replaced()
 
     def _read_more(self) -> bytes:
