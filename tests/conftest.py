@@ -1,4 +1,4 @@
-"""What holds for all tests: a slow or busy machine is no reason to fail, and how many faults were injected is told."""
+"""Fixtures and settings of all tests: no deadlines on a slow machine, and a summary of the injected faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def no_api_key() -> Iterator[None]:
 
 @pytest.fixture
 def count_faults(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
-    """Called with a kind of fault and how many of it a test injected: the summary of the tests lists the sums."""
+    """Count injected faults by their kind; the summary of the test run lists the totals."""
 
     def count(kind: str, number: int) -> None:
         record_property(_FAULTS + kind, number)

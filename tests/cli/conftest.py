@@ -1,4 +1,4 @@
-"""What several tests of commands need."""
+"""Fixtures of the tests of commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def folder(recorded: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def git_as_it_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the configuration of this machine, nor a hook that runs the tests, nor a repository around has a say."""
+    """Git without the configuration of the machine, the environment of a hook, and repositories above `tmp_path`."""
     for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -12,7 +12,7 @@ import pytest
 
 from exprec.recorder.proposers import model
 from exprec.recorder.store.store import Store
-from tests.fixtures.chat_server import ChatServer, nobody, refuses, says
+from tests.fixtures.chat_server import ChatServer, environment_without_server, refuses, says
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment, of_type, policy, ran
 from tests.fixtures.files import bytes_below, names_below
@@ -186,7 +186,7 @@ class TestReplay:
 def test_nobody_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In this process, where nothing is tried again and so nothing waited for.
     monkeypatch.setattr(model, "_TRANSPORT_RETRIES", 0)
-    for name, value in nobody(KEY).items():
+    for name, value in environment_without_server(KEY).items():
         monkeypatch.setenv(name, value)
     provider = ran(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
     rejections = of_type(provider, "policy_rejected")

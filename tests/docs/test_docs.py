@@ -20,8 +20,8 @@ import click
 import pytest
 
 from exprec.cli.main import cli
-from tests.docs.installed import START, copy_of, environment
-from tests.fixtures.cli import exprec
+from tests.docs.installed import copy_of, environment
+from tests.fixtures.cli import START, exprec
 from tests.fixtures.paths import ROOT
 
 README = ROOT / "README.md"

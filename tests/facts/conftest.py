@@ -1,4 +1,4 @@
-"""The runs that several tests look at."""
+"""Runs that several tests of facts read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fixtures.runs import ANSWERS, Run, run_command
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_forced_color() -> Iterator[None]:
-    """Output is compared here as plain text, also where the environment asks for colour."""
+    """Compare output as plain text even where the environment asks for colour."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FORCE_COLOR", raising=False)
         yield
@@ -20,14 +20,14 @@ def _no_forced_color() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of the search: no model was asked. It converges."""
+    """A run with the search as proposer, without a model. It converges."""
     folder = tmp_path_factory.mktemp("searched")
     return run_command(write_castro_experiment(folder), folder / "runs")
 
 
 @pytest.fixture(scope="session")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of two iterations in which a model answered in every way there is."""
+    """A run of two iterations with model calls of every outcome."""
     folder = tmp_path_factory.mktemp("asked")
     path, script = write_castro_experiment(folder, max_iterations=2), write_script(folder, ANSWERS)
     return run_command(path, folder / "runs", "--model", f"scripted:{script}")
@@ -35,14 +35,14 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="session")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of two iterations in a bootstrap of three samples, with another seed than the file says."""
+    """A run of two iterations with a bootstrap of three samples and a seed given by an option."""
     folder = tmp_path_factory.mktemp("sampled")
     return run_command(write_castro_experiment(folder, max_iterations=2, samples=3), folder / "runs", "--seed", "7")
 
 
 @pytest.fixture(scope="session")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that failed in its first iteration, because its script had one answer only."""
+    """A run that failed in its first iteration because its script has a single answer."""
     folder = tmp_path_factory.mktemp("failed")
     script = write_script(folder, ANSWERS[:1])
     return run_command(write_castro_experiment(folder), folder / "runs", "--model", f"scripted:{script}", code=3)

@@ -1,4 +1,4 @@
-"""Where stages are set up: in memory, where there is a file system in it."""
+"""Fixtures of the fault tests."""
 
 from __future__ import annotations
 
@@ -13,5 +13,6 @@ from tests.fault.stages import memory
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
+    """A folder for stages, in memory where possible."""
     with tempfile.TemporaryDirectory(dir=memory()) as name:
         yield Path(name)

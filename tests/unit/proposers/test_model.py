@@ -13,7 +13,7 @@ from exprec.recorder.errors import InvalidInput
 from exprec.recorder.proposers import model
 from exprec.recorder.proposers.model import ModelProposer
 from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure
-from tests.fixtures.chat_server import ChatServer, Reply, contents, nobody, refuses, says
+from tests.fixtures.chat_server import ChatServer, Reply, contents, environment_without_server, refuses, says
 from tests.fixtures.experiments import asking
 
 pytestmark = pytest.mark.usefixtures("no_api_key")
@@ -150,7 +150,7 @@ class TestFailures:
 
     def test_nobody_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(model, "_TRANSPORT_RETRIES", 0)
-        for name, value in nobody(KEY).items():
+        for name, value in environment_without_server(KEY).items():
             monkeypatch.setenv(name, value)
         with pytest.raises(ModelFailure, match=r"^the model's endpoint cannot be reached$"):
             asyncio.run(ModelProposer("openai:small", {}, 1.0).propose(asking(messages=MESSAGES)))
