@@ -1,7 +1,4 @@
-"""Runs for somebody to harm us with: a store with a run of each kind, copies of it, and the commands that read them.
-
-What is done to them is told by the tests.
-"""
+"""A store with a run of each kind to be forged or damaged, and the commands that read it."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from tests.fixtures.events import OBSERVATION
 from tests.fixtures.files import read_json, read_json_lines
 
 CONTROLS = "\x1b[31m\x1b]8;;http://x\x1b\\\x1b]52;c;AA==\x07\x7f\r\x9b1m\x85\u202e\u2066\u200f\u2028\u2029\ufeff\x00\t\n\b\U000e0041"
-"""Colours, a link, the clipboard, the bell, C1, directions and tags: all that a terminal may obey or hide."""
+"""Characters that a terminal obeys or hides: colours, a link, the clipboard, the bell, C1, directions, tags."""
 TAG = "tagged"
 Words = list[str]
 Json = Any
@@ -37,7 +34,7 @@ class Victim(NamedTuple):
     command: Path
     """A sealed run of a command, with artifacts and a declared type of events."""
     other: Path
-    """Another run of the experiment, to be compared with."""
+    """Another run of the experiment, for comparisons."""
     work: Path
     """An interrupted run."""
 
@@ -46,12 +43,12 @@ class Victim(NamedTuple):
         return self.store.parent
 
     def copied(self, folder: Path) -> Victim:
-        """The same in a new folder."""
+        """Copy the store to a new folder."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Victim(*(folder / path.relative_to(self.folder) for path in self))
 
     def commands(self, run: Path, *more: str | Path) -> list[Words]:
-        """Every command that reads, asked about a run of this store in every form that it has."""
+        """List every reading command for a run of this store, with all its output options."""
         names = [run.name if run.parent in (self.store, self.work.parent) else str(run), *map(str, more)]
         found: list[Words] = []
         for name in names:
@@ -69,7 +66,7 @@ class Victim(NamedTuple):
         return found
 
     def snapshot(self) -> dict[str, tuple[int, str]]:
-        """Everything in the folder but what a store may get: the mode and the digest of each file."""
+        """Return the mode and the digest of each file except those that commands may add to a store."""
         inside = (self.store / "attestations", self.store / "tags", self.work.parent, self.work)
         return {
             str(path): (path.lstat().st_mode, _content(path))
@@ -87,7 +84,7 @@ def _content(path: Path) -> str:
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         return os.readlink(path)
-    # A file that large is sparse, and whoever wrote to it would not have kept its size.
+    # Large files are sparse; writing to one would change its size.
     return (
         hashlib.sha256(path.read_bytes()).hexdigest()
         if found.st_size < 2**20 and path.is_file()
@@ -96,7 +93,7 @@ def _content(path: Path) -> str:
 
 
 def made(folder: Path) -> Victim:
-    """Record the runs, all through the library."""
+    """Record the runs through the library."""
     folder.mkdir()
     store = Store.open_or_create(folder / "runs")
     experiment, command = runs.record(store).path, runs.record_command(store).path
@@ -109,7 +106,7 @@ def made(folder: Path) -> Victim:
 
 
 def resealed(run: Path) -> Path:
-    """Make the digests and the name right again, as somebody who forges a run would; returns the folder."""
+    """Recompute the digests and the run id, as a forger would; returns the new folder."""
     path = run / "run.json"
     head = read_json(path)
     for name in head["files"]:
@@ -121,7 +118,7 @@ def resealed(run: Path) -> Path:
 
 
 def readdressed_with_size(run: Path, path: Path) -> Path:
-    """Let the head record the size of a file that is too large to be hashed in a test, and nothing else of it."""
+    """Record only the size, not the digests, of a file that is too large to hash in a test."""
     head = read_json(run / "run.json")
     head["files"][path.name]["size"] = path.stat().st_size
     (run / "run.json").write_bytes(canonical_json.encode(head, indent=True))
@@ -129,12 +126,12 @@ def readdressed_with_size(run: Path, path: Path) -> Path:
 
 
 def readdressed(run: Path) -> Path:
-    """Give a run the address of its content, whatever that says."""
+    """Rename a run to the id of its content."""
     return run.rename(run.with_name(folder_id(run)))
 
 
 class Place(NamedTuple):
-    """A string in a file of a run: its record, the path in it, and whether it is the key at the end of the path."""
+    """A string in a file of a run: its record, its path, and whether it is the key at the end of the path."""
 
     record: int
     path: tuple[str | int, ...]
@@ -142,17 +139,17 @@ class Place(NamedTuple):
 
 
 def records(path: Path) -> list[Json]:
-    """The values in a file of JSON."""
+    """Read the values of a JSON file or a log."""
     return read_json_lines(path) if path.suffix == ".jsonl" else [read_json(path)]
 
 
 def write(path: Path, values: list[Json]) -> None:
-    """The same values as exprec would write them."""
+    """Write values as exprec does."""
     path.write_bytes(b"".join(canonical_json.encode(each, indent=path.suffix == ".json") for each in values))
 
 
 def places(values: list[Json]) -> list[Place]:
-    """Each kind of string in some records, where it stands first."""
+    """Return the first occurrence of each kind of string in some records."""
     found: dict[tuple[object, ...], Place] = {}
     for number, value in enumerate(values):
         for path, is_key in _strings(value, ()):
@@ -171,7 +168,7 @@ def _strings(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
 
 
 def with_controls(values: list[Json], place: Place) -> list[Json]:
-    """The records with something at the end of one of their strings that a terminal would obey."""
+    """Return the records with control characters appended to one of their strings."""
     changed = list(values)
     changed[place.record] = copy.deepcopy(values[place.record])
     part = changed[place.record]

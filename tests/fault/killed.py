@@ -1,6 +1,6 @@
-"""Calls of the command that are killed with SIGKILL right before a system call, or in the middle of a write.
+"""Calls of the command that SIGKILL ends right before a system call or in the middle of a write.
 
-A process that has loaded the command forks for each. What must hold afterwards is told by the tests.
+Each call runs in a fork of a process that has loaded the command.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from tests.fixtures.paths import ROOT
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: before the call of this number (from 0) of those that count, or in it."""
+    """When to kill: before or during a system call, by its number from 0 among those that count."""
 
     number: int
     written: float | None = None
-    """In it: only writes count, and this part of the bytes is written."""
+    """To kill during a write: only writes count, and this fraction of the bytes is written."""
     counts_all: bool = False
-    """Whether calls count too after which the disk is as it was."""
+    """Whether calls that do not change the disk count, too."""
 
 
-def killed(words: tuple[str, ...], folder: Path, moment: Moment) -> CallResult:
-    """Call the command in a folder, and kill it at a moment, unless it ends before."""
+def run_and_kill(words: tuple[str, ...], folder: Path, moment: Moment) -> CallResult:
+    """Run the command in a folder and kill it at a moment, unless it exits before."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         streams = [f"{name}/{stream}" for stream in ("in", "out", "err")]
         for stream in streams:
@@ -54,9 +54,9 @@ def _serve() -> None:
 
     load_command()
     with tempfile.TemporaryDirectory(dir=memory()) as name:
-        # What a command finds out once in its life a fork shall find there.
+        # Fill the caches that a command fills once in its life.
         staged(STAGES[0], Path(name))
-    # What is loaded by now is no garbage: a fork that looked for some would first have to copy it all.
+    # Otherwise a garbage collection in a fork copies all pages of what is loaded.
     gc.disable()
     gc.freeze()
     for line in sys.stdin.buffer:
@@ -86,7 +86,7 @@ def _work(asked: dict[str, Any]) -> None:
 
 
 class _Countdown:
-    """Kills this process when its moment has come."""
+    """Kills this process at a moment."""
 
     def __init__(self, moment: Moment) -> None:
         self._moment = moment

@@ -1,7 +1,4 @@
-"""Calls of the command in a process that may use only so much time and memory, and what came of each of them.
-
-What they are called with, and what must come, is told by the tests.
-"""
+"""Calls of the command in a process with limited CPU time and memory."""
 
 from __future__ import annotations
 
@@ -26,16 +23,16 @@ from tests.fixtures.json_server import JsonServer
 from tests.fixtures.paths import ROOT
 
 CPU_SECONDS = 20
-"""What all calls of a batch may take together, many times what they need."""
+"""The limit for all calls of a batch together, many times what they need."""
 MEMORY_BYTES = 400_000_000
-"""How much the process may hold at once, the interpreter and all modules included."""
+"""The limit of the resident size, including the interpreter and all modules."""
 _WAIT_SECONDS = 60
-"""After so long a call waits for something that never comes."""
+"""The time after which a call counts as hanging."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What came of calls in one process, its largest size in bytes and its CPU time in seconds."""
+    """The results of calls in one process, its peak size in bytes and its CPU time in seconds."""
 
     calls: tuple[CallResult, ...]
     peak_bytes: int
@@ -51,14 +48,14 @@ def run_limited(
     cpu: int = CPU_SECONDS,
     memory: int = MEMORY_BYTES,
 ) -> Batch:
-    """Call the command with each of these arguments, one after the other; fails where one uses too much or hangs.
+    """Run the command with each of these arguments in turn; fails if one exceeds a limit or hangs.
 
-    `first` is Python that runs in the process before.
+    `first` is Python code that runs in the process before.
     """
     listed = [tuple(map(str, call)) for call in calls]
     with tempfile.TemporaryDirectory(prefix="exprec-calls-") as name:
         folder = Path(name)
-        # Whoever the process becomes writes here.
+        # The process may change its user, which must be able to write here.
         folder.chmod(0o777)
         (folder / "in").write_bytes(stdin)
         for number in range(len(listed)):
@@ -86,23 +83,23 @@ def run_limited(
 
 
 def assert_harmless(done: CallResult) -> None:
-    """That a call ended as it says it may, without a traceback, and wrote nothing that a terminal would obey."""
+    """Check that a call had a documented exit code, no traceback, and printed no control characters."""
     assert b"Traceback" not in done.stderr, done.report
     assert done.code in (0, 1, 2, 3, 4, 5, 6), done.report
     if done.code not in (0, 1):
         assert done.stderr.strip() or done.stdout.strip(), done.report
     for stream in (done.stdout, done.stderr):
-        obeyed = {char for char in stream.decode("utf-8") if _is_obeyed(char)}
-        assert not obeyed, f"{obeyed!a} in what {done.report}"
+        controls = {char for char in stream.decode("utf-8") if _is_control(char)}
+        assert not controls, f"{controls!a} in what {done.report}"
 
 
-def _is_obeyed(char: str) -> bool:
+def _is_control(char: str) -> bool:
     return char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 @cache
 def _server() -> JsonServer:
-    """The process that has loaded the command, and forks for each batch."""
+    """Return the process that has loaded the command and forks for each batch."""
     return JsonServer(__file__, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
@@ -117,7 +114,7 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             os.close(reads)
-            _work(asked, writes)
+            _make_calls(asked, writes)
         os.close(writes)
         with os.fdopen(reads, "rb") as pipe:
             codes = [int(each) for each in pipe.read().split()]
@@ -131,8 +128,8 @@ def _serve() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def _work(asked: Mapping[str, Any], writes: int) -> None:
-    """Make the calls; tell the exit code of each on the pipe, and end."""
+def _make_calls(asked: Mapping[str, Any], writes: int) -> None:
+    """Make the calls, write the exit code of each to the pipe, and exit."""
     from exprec.cli.main import main
     from tests.fixtures.fork_server import enter_call
 
@@ -158,7 +155,7 @@ def _work(asked: Mapping[str, Any], writes: int) -> None:
             with suppress(OSError, ValueError):
                 stream.flush()
         os.write(writes, b"%d\n" % (code or 0))
-        # To a user each is a process: what an error still holds of a large file shall not add up.
+        # A user runs each call in a new process: memory held by an error must not add up.
         gc.collect()
     os._exit(0)
 

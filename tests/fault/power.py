@@ -1,8 +1,8 @@
-"""What a disk may have after power was lost: the calls of a process, and which of them came to the disk.
+"""A model of a disk after a power loss: which of a process's system calls may have reached it.
 
-A file has what was written before its last fsync, and any of what was written since; a folder has the names that it
-had at its last fsync, and any of those that came or went since. A rename between two folders is one step. This is
-what POSIX grants, and less than what most file systems do.
+A file has everything written before its last fsync and any part of what was written since; a folder has the names of
+its last fsync and any of the changes since. A rename between two folders is atomic. This is the guarantee of POSIX;
+most file systems give more.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _ROOT = 0
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A change of one file or of the names in a folder."""
+    """A change to one file or to the names in a folder."""
 
     number: int
     nodes: tuple[int, ...]
-    """The file or the folders that it is in: an fsync of one of them brings it to the disk."""
+    """The changed file or folders: an fsync of one of them makes the change durable."""
     data: bytes | None = None
-    """What is written, at `offset`; zeros are what is there when only the size came to the disk."""
+    """The bytes written at `offset`; zeros where only the size reached the disk."""
     offset: int = 0
     size: int | None = None
-    """What the file is cut to."""
+    """The size that the file is truncated to."""
     lost: tuple[int, str] | None = None
-    """The name that goes, and its folder."""
+    """The folder and the name that is removed."""
     new: tuple[int, str, int] | None = None
-    """The name that comes, its folder, and what it names."""
+    """The folder, the name that is added, and the node it names."""
 
 
 @dataclass
 class _Tree:
-    """Files and folders by their numbers."""
+    """Files and folders by node number."""
 
     folders: dict[int, dict[str, int]] = field(default_factory=lambda: {_ROOT: {}})
     files: dict[int, bytes] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class _Tree:
             self.files[node] = self.files[node][: step.size]
 
     def content(self) -> dict[str, bytes | None]:
-        """The files by their paths, and folders as None."""
+        """The content of each file by its path; None for a folder."""
         found: dict[str, bytes | None] = {}
 
         def walk(node: int, path: str) -> None:
@@ -100,17 +100,17 @@ class _Tree:
 
 @dataclass(frozen=True)
 class Lost:
-    """What a disk may have after power was lost."""
+    """A possible content of the disk after a power loss."""
 
     calls: int
-    """So many calls had been made."""
+    """The number of calls made before the power loss."""
     content: dict[str, bytes | None]
-    """The files by their paths, and folders as None."""
+    """The content of each file by its path; None for a folder."""
     how: str
-    """Which of the steps since the last fsync came to the disk."""
+    """Which of the steps since the last fsync reached the disk."""
 
     def write(self, folder: Path) -> None:
-        """Make the files, in a folder that is not there."""
+        """Write the files into a new folder."""
         folder.mkdir()
         for name, data in self.content.items():
             if data is None:
@@ -120,10 +120,10 @@ class Lost:
 
 
 def losses(before: Path, calls: Sequence[Call], *, every_step: bool) -> Iterator[Lost]:
-    """Disks that may be there once power was lost at some moment of these calls, each content once.
+    """Yield the possible contents of the disk after a power loss at any moment of these calls, without repetition.
 
-    At every moment the steps that were not synced came to the disk up to any of them, or all but those in one file or
-    folder, or those alone; with `every_step` also all but any one step, or that alone.
+    Of the steps that are not synced, the first N reached the disk, or only those in one file or folder, or all others;
+    with `every_step` also any single step alone, or all but that one.
     """
     start = _read(before)
     now = start.copy()
@@ -139,7 +139,7 @@ def losses(before: Path, calls: Sequence[Call], *, every_step: bool) -> Iterator
             step = _step(call, now, len(steps))
             if step is not None:
                 if step.new is not None:
-                    # Without a name it may as well have been there before.
+                    # A node without a name is invisible, so it can exist from the start.
                     start.add(step.new[2], is_folder=step.new[2] in now.folders)
                 now.make(step)
                 steps.append(step)
@@ -161,7 +161,7 @@ def losses(before: Path, calls: Sequence[Call], *, every_step: bool) -> Iterator
 
 
 def promise(calls: Sequence[Call]) -> str:
-    """How much must be there after these calls: the iterations that were synced, and whether the run is sealed."""
+    """Return what must survive after these calls: the number of synced iterations, and whether the run is sealed."""
     ends = 0
     written = False
     for call in calls:
@@ -174,12 +174,12 @@ def promise(calls: Sequence[Call]) -> str:
 
 
 def is_sealed(calls: Sequence[Call]) -> bool:
-    """Whether a process that made these calls has sealed its run, and may have told so."""
+    """Whether a process that made these calls has sealed its run and may have reported it."""
     return any(call.name == "unlink" and re.fullmatch(r"runs/\.work/[0-9a-f]{16}\.json", call.path) for call in calls)
 
 
 def _kept(pending: Sequence[_Step], every_step: bool) -> Iterator[tuple[str, Iterable[_Step]]]:
-    """Which of the steps may have come to the disk."""
+    """Yield the sets of steps that may have reached the disk."""
     for number in range(len(pending) + 1):
         yield f"the first {number} of {len(pending)}", pending[:number]
     for node in sorted({node for step in pending for node in step.nodes}):
@@ -203,7 +203,7 @@ def _kept(pending: Sequence[_Step], every_step: bool) -> Iterator[tuple[str, Ite
 
 
 def _step(call: Call, now: _Tree, number: int) -> _Step | None:
-    """The change that a call makes, if it makes one."""
+    """Return the change that a call makes, if any."""
     match call.name:
         case "create" | "mkdir":
             folder, name = now.place(call.path)

@@ -1,7 +1,4 @@
-"""Commands that write to a store, each with a store to begin with, and what must hold after a fault in any of them.
-
-The faults are injected by the tests; a command is called in this process, unless the test lets it be killed.
-"""
+"""Commands that write to a store, the store that each starts from, and what must hold after a fault in any of them."""
 
 from __future__ import annotations
 
@@ -31,14 +28,14 @@ from tests.fixtures.cli import CallResult
 from tests.fixtures.experiments import answer, experiment
 
 ALL = os.environ.get("EXPREC_FAULTS") == "all"
-"""Whether the faults are injected too that take minutes; see CONTRIBUTING."""
+"""Whether to inject the faults that take minutes, too; see CONTRIBUTING."""
 
 ANSWERS = [answer("A", 0.25), {"agent": "A", "answer": "none"}, answer("A", 0.2)]
-"""One is accepted and one is none; all within two iterations."""
+"""One answer is accepted and one is unusable, within two iterations."""
 _RECOVERED: set[tuple[str, str]] = set()
-"""The states of stores from which the commands of stages have gone on."""
+"""The store states from which a stage has already been shown to recover."""
 _VERIFIED: set[frozenset[str]] = set()
-"""The runs of stores that were verified: that a run has its address is looked at each time, and all else follows."""
+"""The sets of runs already verified; that each run matches its run id is checked every time."""
 _SECONDS_LATER = 3600.0
 INTERRUPTED = "0123456789abcdef"
 _COMMAND = (
@@ -48,7 +45,7 @@ _COMMAND = (
 
 
 def run_in_process(*words: str, cwd: Path) -> CallResult:
-    """Call the command in this process; what is no exit on purpose is raised here."""
+    """Run the command in this process; any exception but an exit is raised."""
     code: object = 0
     with contextlib.chdir(cwd), apart_from_the_machine(), _stream() as out, _stream() as err:
         argv = mock.patch.object(sys, "argv", ["exprec", *words])
@@ -68,14 +65,14 @@ def run_in_process(*words: str, cwd: Path) -> CallResult:
 
 @contextmanager
 def apart_from_the_machine() -> Iterator[None]:
-    """Look for no git around the experiment: a process for each execution would take half of the time."""
+    """Do not ask git about the experiment: a process for each execution would take half of the time."""
     with mock.patch("exprec.recorder.sessions.provenance._git", return_value=None):
         yield
 
 
 @contextmanager
 def later() -> Iterator[None]:
-    """Let `gc` find an hour later whatever is there."""
+    """Let `gc` see every file as an hour old."""
     with mock.patch("exprec.cli.commands.gc.seconds_since", return_value=_SECONDS_LATER):
         yield
 
@@ -91,33 +88,33 @@ def _content(stream: io.TextIOWrapper) -> bytes:
 
 
 def memory() -> str | None:
-    """A folder in memory, where there is one: nothing here is about the disk itself."""
+    """Return a folder in memory, if there is one: the faults do not depend on a real disk."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A command, and the folder that it is called in, with the store in `runs`."""
+    """A command and the folder to call it in, which has a store in `runs`."""
 
     name: str
     words: tuple[str, ...]
     folder: Path
     address: str | None = None
-    """Of the run that it seals."""
+    """The id of the run that it seals."""
     log: bytes = b""
     """The log of that run."""
-    can_go_on_to: str | None = None
-    """The address of the run that is interrupted in the store to begin with."""
+    resumed_id: str | None = None
+    """The run id of the interrupted run in the store, once it is resumed."""
     before: dict[str, str] = field(default_factory=dict)
-    """The digests of what is sealed and must stay."""
+    """The digests of sealed files, which must not change."""
 
     def copied(self, folder: Path) -> Path:
-        """A folder like this one, for one call; `folder` has nothing else."""
+        """Copy the folder of the stage to `folder`, for one call."""
         return shutil.copytree(self.folder, folder, copy_function=shutil.copy)
 
 
 def calls_of(stage: Stage, folder: Path) -> list[Call]:
-    """The system calls of the command of a stage, which is called in `folder`, a new one that is removed."""
+    """Run the command of a stage in the new `folder`, which is removed afterwards; returns its system calls."""
     calls: list[Call] = []
     stage.copied(folder)
     with watched(folder, calls.append):
@@ -140,12 +137,12 @@ def numbers(stage: Stage, calls: Sequence[Call]) -> Iterable[int]:
 
 
 def kind_of(call: Call) -> tuple[str, str]:
-    """The name of a call and its file, whatever random names or addresses that has."""
+    """Return the name of a call and its file, with random names and run ids replaced."""
     return call.name, re.sub(r"[0-9a-f]{8,}", "*", call.path)
 
 
 def sealed_files(folder: Path) -> dict[str, str]:
-    """The digests of all files of sealed runs and attestations of a store."""
+    """Return the digests of all files of the sealed runs and the attestations of a store."""
     found = {}
     for run in sorted(folder.iterdir()) if folder.exists() else ():
         if layout.is_run_id(run.name) or run.name == layout.ATTESTATIONS_FOLDER:
@@ -170,7 +167,7 @@ STAGES = (
 
 
 def staged(name: str, folder: Path) -> Stage:
-    """The stage of this name; what it needs is made in `folder`, for all stages, unless it is there already."""
+    """Return the stage of this name; the first call sets up all stages in `folder`."""
     return _stages(folder)[name]
 
 
@@ -186,18 +183,18 @@ def _stages(folder: Path) -> dict[str, Stage]:
     empty, begun, whole, halves, tagged = (folder / name for name in ("empty", "begun", "whole", "halves", "tagged"))
     empty.mkdir()
     begun.mkdir()
-    _fine("run", "-q", other_path, cwd=begun)
+    _run_successfully("run", "-q", other_path, cwd=begun)
     (first,) = Store(begun / "runs").run_ids()
     shutil.copytree(begun, whole)
-    address = _fine("run", "-q", path, cwd=whole).stdout.decode().strip()
+    address = _run_successfully("run", "-q", path, cwd=whole).stdout.decode().strip()
     shutil.copytree(begun, halves)
-    _half_a_run(whole / "runs" / address, halves / "runs", study)
+    _make_interrupted_run(whole / "runs" / address, halves / "runs", study)
     shutil.copytree(whole, tagged)
-    _fine("tag", "best", first, cwd=tagged)
+    _run_successfully("tag", "best", first, cwd=tagged)
     (begun / "made").mkdir()
     command = ("run", "--json", "--artifact", "made/result", "--", "sh", "-c", _COMMAND)
     with_command = shutil.copytree(begun, folder / "with command")
-    _fine(*command, cwd=with_command)
+    _run_successfully(*command, cwd=with_command)
     (of_command,) = set(Store(with_command / "runs").run_ids()) - {first}
 
     log = (whole / "runs" / address / layout.EVENTS_FILE).read_bytes()
@@ -222,8 +219,8 @@ def _stages(folder: Path) -> dict[str, Stage]:
     }
 
 
-def _half_a_run(run: Path, store: Path, study: Path) -> None:
-    """An interrupted run with torn lines and half a seal, and drafts of other files."""
+def _make_interrupted_run(run: Path, store: Path, study: Path) -> None:
+    """Make an interrupted run with torn lines, an incomplete seal, and drafts of other files."""
     work = store / layout.WORK_FOLDER / INTERRUPTED
     work.mkdir()
     shutil.copy(run / layout.CONFIG_FILE, work)
@@ -237,36 +234,36 @@ def _half_a_run(run: Path, store: Path, study: Path) -> None:
     (store / "..gitignore.00000000").write_bytes(b"")
 
 
-def _fine(*words: str, cwd: Path) -> CallResult:
+def _run_successfully(*words: str, cwd: Path) -> CallResult:
     done = run_in_process(*words, cwd=cwd)
     assert done.code == 0, done.report
     return done
 
 
-def recovers(place: Path, stage: Stage, shown: bytes = b"", kept: bytes = b"") -> None:
-    """After a fault in the command of a stage: nothing is lost, and all goes on to where it would have come.
+def check_recovery(place: Path, stage: Stage, shown: bytes = b"", kept: bytes = b"") -> None:
+    """Check after a fault in a stage that nothing is lost and that the command still reaches its result.
 
     `shown` is what had been printed, of which the log must have each line; `kept` is how much of the log must be
     there at least.
     """
     store = place / "runs"
-    _nothing_sealed_is_touched(store, stage)
+    _check_sealed_files(store, stage)
     works = []
     if (store / layout.STORE_FILE).exists():
         opened = Store(store)
         works = opened.work_names()
         assert set(opened.tags().values()) <= set(opened.run_ids()), "a tag is whole or not there"
         for run_id in opened.run_ids():
-            # What is no observation is raised.
+            # Raises if one is not a valid attestation.
             opened.attestations(run_id)
     if stage.log:
-        _the_log_has(store, stage, works, shown, kept)
+        _check_log(store, stage, works, shown, kept)
     state = (stage.name, _state(store))
     if state in _RECOVERED and not ALL:
-        # From the same bytes all goes on in the same way.
+        # Recovery from the same bytes has been checked.
         return
     _RECOVERED.add(state)
-    resumed = _goes_on(place, stage, works)
+    resumed = _resume_interrupted(place, stage, works)
     if not resumed:
         again = run_in_process(*stage.words, cwd=place)
         gone = stage.words[0] in ("resume", "tag") and again.code == 4
@@ -274,17 +271,17 @@ def recovers(place: Path, stage: Stage, shown: bytes = b"", kept: bytes = b"") -
     if stage.address is not None:
         assert (store / stage.address).is_dir()
     with later():
-        _fine("gc", "--yes", cwd=place)
-    _nothing_is_left(store)
-    _nothing_sealed_is_touched(store, stage)
+        _run_successfully("gc", "--yes", cwd=place)
+    _check_no_garbage(store)
+    _check_sealed_files(store, stage)
     runs = frozenset(Store(store).run_ids())
     if runs and (ALL or runs not in _VERIFIED):
-        _fine("verify", "--all", cwd=place)
+        _run_successfully("verify", "--all", cwd=place)
         _VERIFIED.add(runs)
 
 
 def _state(store: Path) -> str:
-    """A digest of all that is in a store, but for random names and the times of executions."""
+    """Return a digest of a store without random names and the times of executions."""
     digest = hashlib.sha256()
     names: dict[str, str] = {}
     for path in sorted(store.rglob("*")):
@@ -299,15 +296,15 @@ def _state(store: Path) -> str:
     return digest.hexdigest()
 
 
-def _nothing_sealed_is_touched(store: Path, stage: Stage) -> None:
+def _check_sealed_files(store: Path, stage: Stage) -> None:
     after = sealed_files(store)
     assert stage.before.items() <= after.items()
     for name in {Path(path).parts[0] for path in after} - {layout.ATTESTATIONS_FOLDER}:
         assert folder_id(store / name) == name, "a run is whole or not there"
-        assert name in (stage.address, stage.can_go_on_to) or any(path.startswith(name) for path in stage.before)
+        assert name in (stage.address, stage.resumed_id) or any(path.startswith(name) for path in stage.before)
 
 
-def _the_log_has(store: Path, stage: Stage, works: Sequence[str], shown: bytes, kept: bytes) -> None:
+def _check_log(store: Path, stage: Stage, works: Sequence[str], shown: bytes, kept: bytes) -> None:
     assert stage.log.startswith(shown)
     assert stage.address is not None
     if (store / stage.address).is_dir():
@@ -322,8 +319,8 @@ def _work(store: Path, name: str) -> Path:
     return store / layout.WORK_FOLDER / name
 
 
-def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
-    """Look at each interrupted run, and go on with it; whether that sealed the run of the stage."""
+def _resume_interrupted(place: Path, stage: Stage, works: Sequence[str]) -> bool:
+    """Show and resume each interrupted run; returns whether that sealed the run of the stage."""
     sealed = False
     for name in works:
         folder = _work(place / "runs", name)
@@ -335,17 +332,17 @@ def _goes_on(place: Path, stage: Stage, works: Sequence[str]) -> bool:
         done = run_in_process("resume", "-q", name, cwd=place)
         if done.code == 0:
             sealed = sealed or done.stdout.decode().strip() == stage.address
-            assert done.stdout.decode().strip() in (stage.address, stage.can_go_on_to), done.report
+            assert done.stdout.decode().strip() in (stage.address, stage.resumed_id), done.report
         else:
             assert done.code == 2, done.report
-            # What `gc` was removing may lack any of its files, once its log has gone.
+            # A run that `gc` was removing may lack any file once its log is gone.
             has_not_begun = stage.name == "gc" or b"was interrupted before its first event" in done.stderr
             assert (has_not_begun and not shown.stdout) or b"run the command again" in done.stderr, done.report
     return sealed
 
 
-def _nothing_is_left(store: Path) -> None:
-    """Of faults, after `gc`."""
+def _check_no_garbage(store: Path) -> None:
+    """Check that `gc` left no traces of faults."""
     assert not list((store / layout.WORK_FOLDER).iterdir())
     runs = {path.name for path in store.iterdir() if layout.is_run_id(path.name)}
     expected = {layout.STORE_FILE, ".gitattributes", ".gitignore", layout.WORK_FOLDER}

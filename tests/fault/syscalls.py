@@ -1,6 +1,6 @@
-"""The system calls by which this process touches what is in a folder: each can be told of, cut off or made to fail.
+"""Hooks before the system calls of this process that touch a folder: a test can log, interrupt or fail each of them.
 
-That there are no others is checked against strace in `test_kill_points`; what follows of a fault the tests tell.
+`test_kill_points` checks with strace that no other calls touch the folder.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Any
 from unittest import mock
 
 CHANGING = frozenset({"create", "write", "ftruncate", "rename", "mkdir", "unlink", "rmdir"})
-"""The calls after which something else is on the disk, or will be."""
+"""The calls that change what is on the disk."""
 SPACE = frozenset({"create", "write", "rename", "mkdir"})
-"""Those that may need room."""
+"""The calls that may need disk space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is about to be made."""
+    """A system call about to be made."""
 
     name: str
-    """As in Linux, but `create` for an `open` of a file that may not be there yet."""
+    """The name in Linux, but `create` for an `open` that may create the file."""
     path: str
-    """The file or folder, by its path in the watched folder."""
+    """The path of the file or folder in the watched folder."""
     data: bytes = b""
-    """What is written."""
+    """The bytes to write."""
     size: int = 0
-    """What a file is cut to."""
+    """The size to truncate to."""
     to: str = ""
-    """The new path in a `rename`."""
+    """The new path of a `rename`."""
 
 
 class Half(Exception):
-    """Raised in place of a call: only so many bytes are written, and then comes what is told."""
+    """Raised by a hook to write only the first `written` bytes and then call `then`."""
 
     def __init__(self, written: int, then: Callable[[], None]) -> None:
         super().__init__(written)
@@ -45,7 +45,7 @@ class Half(Exception):
 
 
 Before = Callable[[Call], None]
-"""Called before each call; what it raises is raised in place of the call. An OSError of `close` comes after it."""
+"""Called before each system call; an error it raises replaces the call. `close` closes even if an OSError is raised."""
 
 _NAMES = ("open", "write", "fsync", "ftruncate", "rename", "replace", "mkdir", "unlink", "remove", "rmdir", "close")
 _REAL: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in _NAMES}
@@ -54,7 +54,7 @@ _REAL_FLOCK = fcntl.flock
 
 @contextmanager
 def watched(folder: Path, before: Before) -> Iterator[None]:
-    """Let `before` know of every call of this process that touches what is in `folder`."""
+    """Call `before` ahead of every system call of this process that touches `folder`."""
     calls = _Calls(folder, before)
     replaced = {name: getattr(calls, name) for name in _NAMES}
     with mock.patch.multiple(os, **replaced), mock.patch.object(fcntl, "flock", calls.flock):
@@ -62,15 +62,15 @@ def watched(folder: Path, before: Before) -> Iterator[None]:
 
 
 class _Calls:
-    """The functions of `os` and `fcntl` with the same names, which look where they lead."""
+    """Replacements of the functions of `os` and `fcntl` with the same names."""
 
     def __init__(self, folder: Path, before: Before) -> None:
         self._folder = os.path.realpath(folder)
         self._before = before
         self._paths: dict[int, str] = {}
-        """What is open, by its file descriptor."""
+        """The paths of open files, by file descriptor."""
         self._written: set[int] = set()
-        """What is open for writing: what is open for reading alone is closed without more ado."""
+        """The descriptors open for writing; closing one that is only read needs no hook."""
 
     def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         inside = self._inside(path, dir_fd)
@@ -118,7 +118,7 @@ class _Calls:
             try:
                 self._before(Call("close", inside))
             except OSError as error:
-                # Linux has closed it all the same.
+                # Linux closes the descriptor even then.
                 failure = error
         _REAL["close"](handle)
         if failure is not None:
@@ -152,7 +152,7 @@ class _Calls:
             self._before(Call(name, inside))
 
     def _inside(self, path: Any, dir_fd: int | None) -> str | None:
-        """The path within the folder, if it is one: `.` for the folder itself."""
+        """Return the path relative to the watched folder, `.` for the folder itself, None outside of it."""
         if isinstance(path, int):
             return self._paths.get(path)
         name = os.fsdecode(path)

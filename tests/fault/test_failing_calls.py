@@ -17,8 +17,8 @@ from tests.fault.stages import (
     STAGES,
     Stage,
     calls_of,
+    check_recovery,
     numbers,
-    recovers,
     run_in_process,
     staged,
 )
@@ -111,7 +111,7 @@ def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call |
                 assert done.code == (0 if is_verdict else STORAGE), done.report
                 assert os.strerror(reason).encode() in done.stderr, done.report
             shown = done.stdout[: done.stdout.rfind(b"\n") + 1] if stage.log else b""
-            recovers(folder, stage, shown)
+            check_recovery(folder, stage, shown)
         except BaseException as error:
             error.add_note(f"{stage.name}, failed at {failing.failed}: {done.report}")
             raise

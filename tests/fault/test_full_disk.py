@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.stages import STAGES, Stage, recovers, run_in_process, staged
+from tests.fault.stages import STAGES, Stage, check_recovery, run_in_process, staged
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -64,7 +64,7 @@ def _fill(disk: Path, stage: Stage) -> int:
         does_fit = done.code == 0 and b"could not be written" not in done.stderr
         try:
             assert done.code == 0 or (done.code == STORAGE and FULL in done.stderr)
-            recovers(here, stage, shown)
+            check_recovery(here, stage, shown)
         except BaseException as error:
             error.add_note(f"{stage.name}, with {pages} free pages: {done.report}")
             raise

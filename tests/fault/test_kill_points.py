@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.killed import Moment, killed
-from tests.fault.stages import ALL, STAGES, Stage, calls_of, numbers, recovers, run_in_process, staged
+from tests.fault.killed import Moment, run_and_kill
+from tests.fault.stages import ALL, STAGES, Stage, calls_of, check_recovery, numbers, run_in_process, staged
 from tests.fault.syscalls import CHANGING, Call, watched
 
 Count = Callable[[str, int], None]
@@ -117,12 +117,12 @@ def _is_killed(stage: Stage, folder: Path, moment: Moment) -> bool:
     """Kill the command of a stage, if it gets so far, and see that all goes on."""
     stage.copied(folder)
     try:
-        ended = killed(stage.words, folder, moment)
+        ended = run_and_kill(stage.words, folder, moment)
         assert ended.code in (0, -signal.SIGKILL), ended
         assert b"Traceback" not in ended.stderr
         shown = ended.stdout[: ended.stdout.rfind(b"\n") + 1] if stage.log else b""
         try:
-            recovers(folder, stage, shown)
+            check_recovery(folder, stage, shown)
         except BaseException as error:
             error.add_note(f"{stage.name}, killed at {moment}: {ended}")
             raise

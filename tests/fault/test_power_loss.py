@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.power import Lost, is_sealed, losses, promise
-from tests.fault.stages import ALL, STAGES, calls_of, kind_of, recovers, staged
+from tests.fault.stages import ALL, STAGES, calls_of, check_recovery, kind_of, staged
 from tests.fault.syscalls import Call
 
 Count = Callable[[str, int], None]
@@ -37,7 +37,7 @@ def test_power_that_is_lost_costs_at_most_one_iteration(name: str, place: Path, 
         try:
             if stage.address is not None and is_sealed(calls[: lost.calls]):
                 assert (place / "here" / "runs" / stage.address).is_dir()
-            recovers(place / "here", stage, kept=ends[synced - 1] if synced else b"")
+            check_recovery(place / "here", stage, kept=ends[synced - 1] if synced else b"")
         except BaseException as error:
             last = calls[lost.calls - 1] if lost.calls else None
             error.add_note(f"{stage.name}, after {lost.calls} calls, the last of them {last}: {lost.how}")

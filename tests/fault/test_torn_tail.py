@@ -10,7 +10,7 @@ import pytest
 
 from exprec.recorder.format import layout
 from exprec.recorder.store.run_directory import RunDirectory
-from tests.fault.stages import ALL, INTERRUPTED, Stage, recovers, run_in_process, staged
+from tests.fault.stages import ALL, INTERRUPTED, Stage, check_recovery, run_in_process, staged
 
 TAIL = 4096
 
@@ -87,6 +87,6 @@ def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults:
                 assert shown.stdout == torn.lines(cut)
                 rest = (size if has_zeros else cut) - len(shown.stdout)
                 assert (f"last line is torn ({rest} bytes)".encode() in shown.stderr) == (rest > 0), shown.report
-            recovers(here, torn.stage)
+            check_recovery(here, torn.stage)
             shutil.rmtree(here)
     count_faults("logs that end anywhere, gone on with", 2 * len(cuts))
