@@ -15,8 +15,7 @@ from click.shell_completion import CompletionItem
 
 from exprec.cli.terminal import store_path
 from exprec.recorder.events import EVENT_SPECS
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.store import RunDirectory, Store, find_run
 
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 

@@ -11,7 +11,7 @@ import click
 
 from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import Store
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

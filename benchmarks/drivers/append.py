@@ -14,8 +14,8 @@ import orjson
 from benchmarks.workload import policy_changes
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.events import optimization
-from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store.store import Store
+from exprec.recorder.state import LiveStateProvider
+from exprec.recorder.store import Store
 
 SAMPLES = 9
 """Number of samples with which a policy change is a line of about 300 bytes."""

@@ -21,8 +21,8 @@ from exprec.recorder.experiment.evaluation.seeds import sample_seed
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.sessions import provenance
-from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store.store import Store
+from exprec.recorder.state import LiveStateProvider
+from exprec.recorder.store import Store
 
 CASTRO = ROOT / "examples" / "castro"
 _EXPERIMENT = CASTRO / "twelve-period.yaml"

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.state import StoredStateProvider
+from exprec.recorder.store import RunDirectory
 
 
 def fold_log(run: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks.data import SMALL
 from benchmarks.workload import WorkloadEvent, change_one_event, experiment
-from exprec.recorder.state.provider import LiveStateProvider
-from exprec.recorder.store.store import Store
+from exprec.recorder.state import LiveStateProvider
+from exprec.recorder.store import Store
 
 _OBSERVED = {
     "started_at": "2026-01-01T00:00:00.000000+00:00",

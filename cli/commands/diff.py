@@ -13,7 +13,7 @@ from exprec.cli.terminal import make_console, store_path, wants_color, wants_pro
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff import DEFAULT_LIMIT, DiffResult
 from exprec.recorder.diff import diff as compare_runs
-from exprec.recorder.store.store import find_run
+from exprec.recorder.store import find_run
 
 _DIFFERENT = 1
 _JSON_LIMIT = 1000

@@ -24,9 +24,7 @@ from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.sessions.session import RunOutcome
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Sealed
+from exprec.recorder.store import RunDirectory, Sealed, Store
 
 jobs_option = click.option(
     "-j",

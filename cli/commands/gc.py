@@ -16,7 +16,7 @@ from exprec.recorder.display import count_noun
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.format import layout
 from exprec.recorder.query import OrphanRow, list_orphans, read_orphan
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import Store
 
 _MAY_BEGIN_SECONDS = 600
 """Age below which a file that may be the first one of a starting run is kept."""

@@ -16,7 +16,7 @@ from exprec.recorder.fs import durable
 from exprec.recorder.fs.safe_read import read_whole
 from exprec.recorder.git.setup import CHANGED, FOREIGN, HOOK_LINE, NEW, PRESENT, GitSetup
 from exprec.recorder.git.source import repository_of
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import Store
 
 _STORE = {
     NEW: "created the store {}",

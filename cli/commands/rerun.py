@@ -34,9 +34,8 @@ from exprec.recorder.format import layout
 from exprec.recorder.replay.messages import difference_lines, event_name
 from exprec.recorder.replay.verdict import CANNOT_RUN, IDENTICAL, Verdict
 from exprec.recorder.sessions.command.rerun import rerun as rerun_command
-from exprec.recorder.state.provider import Listener
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.state import Listener
+from exprec.recorder.store import RunDirectory, Store, find_run
 from exprec.recorder.verify.check import verify
 
 _NOT_IDENTICAL = 1

@@ -17,8 +17,7 @@ from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
 from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.replay.messages import line_difference_text
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import RunDirectory, Store
 
 
 @click.command()

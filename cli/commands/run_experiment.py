@@ -16,8 +16,7 @@ from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import PreparedExperiment, prepare_experiment
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.recorded import RecordedProposer
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.store import RunDirectory, Store, find_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,8 @@ from exprec.recorder.display import EventDisplay, VerboseConfig, display_experim
 from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
 from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.format import layout
-from exprec.recorder.state.provider import StoredStateProvider
-from exprec.recorder.store.file_tree import FileSource
-from exprec.recorder.store.log import LogReader
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import find_run
+from exprec.recorder.state import StoredStateProvider
+from exprec.recorder.store import RunDirectory, find_run, log
 
 
 class _IterationRange(click.ParamType[tuple[int, int]]):
@@ -171,8 +168,8 @@ def _find(reference: str, store: Path) -> RunDirectory | Path:
         return path
 
 
-def _reader(found: RunDirectory | Path) -> LogReader:
-    return LogReader(FileSource(found), found) if isinstance(found, Path) else found.reader()
+def _reader(found: RunDirectory | Path) -> log.LogReader:
+    return log.open_log(found) if isinstance(found, Path) else found.reader()
 
 
 def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:

@@ -11,7 +11,7 @@ from exprec.cli.completion import complete_run, complete_tag
 from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.terminal import store_path
 from exprec.recorder.errors import InvalidInput, Problem, RunNotFound
-from exprec.recorder.store.store import find_run
+from exprec.recorder.store import find_run
 
 
 @click.command()

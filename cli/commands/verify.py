@@ -24,8 +24,7 @@ from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.store import RunDirectory, Store, find_run
 from exprec.recorder.verify.check import verify as problems_of
 from exprec.recorder.verify.store import verify_store
 

@@ -34,7 +34,7 @@ from exprec.recorder.diff.result import (
 )
 from exprec.recorder.events import EVENT_SPECS, TERMINAL_TYPES, Event, optimization
 from exprec.recorder.format import canonical_json
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store import RunDirectory
 
 COSTS = "costs"
 """The event type that series of costs are listed under."""

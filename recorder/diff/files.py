@@ -10,7 +10,7 @@ from exprec.recorder.diff.collector import Collector
 from exprec.recorder.diff.result import FileChange, FileDiff, Hunk, Truncated
 from exprec.recorder.diff.text import text_hunks
 from exprec.recorder.format import ByteSource, layout
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store import RunDirectory
 
 _LARGE_BYTES = 1024 * 1024
 """Of larger texts, the lines are not aligned; only the first difference is listed."""

@@ -10,7 +10,7 @@ from types import NoneType
 from exprec.recorder.diff.align import EqualRun, Record
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store import RunDirectory
 
 _NOT_AN_EVENT = (ValueError, TypeError, KeyError)
 """Raised where a line is read as an event and is not one."""

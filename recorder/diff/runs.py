@@ -16,7 +16,7 @@ from exprec.recorder.errors import Damaged
 from exprec.recorder.events import EVENT_SPECS, Event, event_fields
 from exprec.recorder.format import layout
 from exprec.recorder.query import abbreviate_ids
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store import RunDirectory
 
 DEFAULT_LIMIT = 20
 

@@ -11,7 +11,7 @@ from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.schema.display_template import Template
 from exprec.recorder.schema.event_types import template_of
-from exprec.recorder.state.protocol import ExperimentStateProvider
+from exprec.recorder.state import ExperimentStateProvider
 
 if TYPE_CHECKING:
     import rich.console

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from exprec.recorder.display import VerboseConfig
 from exprec.recorder.events import Event
-from exprec.recorder.state.provider import Listener
+from exprec.recorder.state import Listener
 
 
 class _ListenerStopped(BaseException):

@@ -39,8 +39,8 @@ from exprec.recorder.experiment.proposer_setup import load_proposer, search_spac
 from exprec.recorder.proposers.protocol import ProposalRequest, Proposer
 from exprec.recorder.proposers.recorded import UnrecordedRequest
 from exprec.recorder.sessions.session import Session, error_text
-from exprec.recorder.state.provider import Listener
-from exprec.recorder.store.work_run import Recording
+from exprec.recorder.state import Listener
+from exprec.recorder.store import WorkRun
 
 EXPERIMENT_TYPE = "generic"
 
@@ -104,7 +104,7 @@ class OptimizationLoop:
         verbose_config: VerboseConfig | None = None,
         run_id: str | None = None,
         *,
-        recording: Recording | None = None,
+        recording: WorkRun | None = None,
         listener: Listener | None = None,
         proposer: Proposer | None = None,
         jobs: int = 1,

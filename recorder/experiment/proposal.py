@@ -21,7 +21,7 @@ from exprec.recorder.experiment.evaluation.evaluator import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
-from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.state import LiveStateProvider
 
 USABLE = "usable"
 INVALID_JSON = "invalid_json"

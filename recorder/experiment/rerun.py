@@ -17,10 +17,8 @@ from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
-from exprec.recorder.state.provider import Listener
-from exprec.recorder.store.log import Entry
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
+from exprec.recorder.state import Listener
+from exprec.recorder.store import RunDirectory, Store, log
 
 
 async def rerun(
@@ -78,11 +76,11 @@ class _Follower:
     """Holds the events of an execution against those of a run, as they come."""
 
     def __init__(self, run: RunDirectory, listener: Listener | None) -> None:
-        self._recorded: Iterator[Entry] = run.reader().entries()
+        self._recorded: Iterator[log.Entry] = run.reader().entries()
         self._listener: Callable[[Event], None] | None = listener
         self.count = 0
 
-    def next_recorded(self) -> Entry | None:
+    def next_recorded(self) -> log.Entry | None:
         """The recorded event whose turn it is; None at the end."""
         return next(self._recorded, None)
 

@@ -22,10 +22,8 @@ from exprec.recorder.experiment.proposer_setup import load_proposer
 from exprec.recorder.proposers.protocol import Proposer
 from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
 from exprec.recorder.sessions.session import RunOutcome, Session
-from exprec.recorder.state.provider import Listener, LiveStateProvider
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Sealed
+from exprec.recorder.state import Listener, LiveStateProvider
+from exprec.recorder.store import RunDirectory, Sealed, Store
 
 
 class GenericExperimentRunner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 FORMAT = 1
 """Version of the run and store formats that this package writes."""
@@ -48,6 +49,16 @@ _RUN_MARKERS = frozenset((RUN_FILE, EVENTS_FILE, SCHEMAS_FILE))
 _LONGEST_NAME = 1000
 _LONGEST_PART = 200
 """Bytes; file systems allow 255 in one component of a path."""
+
+
+def work_head_path(folder: Path) -> Path:
+    """Return the file beside a work folder that names the run, and is locked while the run is in progress."""
+    return folder.with_name(folder.name + WORK_HEAD_SUFFIX)
+
+
+def work_events_path(folder: Path) -> Path:
+    """Return the file beside a work folder to which a recorded command appends its events."""
+    return folder.with_name(folder.name + WORK_EVENTS_SUFFIX)
 
 
 def is_run_id(text: str) -> bool:

@@ -27,8 +27,7 @@ from exprec.recorder.git.repository import (
     ObjectUnreadable,
     Repository,
 )
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import RunDirectory, Store
 
 RUN_FILES = (layout.RUN_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE)
 """Any of these tells that a folder was a run, whatever it is called now."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import names_in
 from exprec.recorder.schema import engine
-from exprec.recorder.store.log import Entry, LogReader, MemorySink
+from exprec.recorder.store import log
 
 HEAD_BYTES = 16 * 1024
 TAIL_BYTES = 64 * 1024
@@ -38,11 +38,9 @@ class FastSummary(NamedTuple):
     is_cut: bool
     """Whether the log is longer than `beginning`."""
 
-    def entries(self) -> Iterator[Entry]:
-        """Return the first events of the log. Raises Damaged, and NoSummary for a caller that needs more of them."""
-        log = MemorySink()
-        log.append(self.beginning)
-        yield from LogReader(log).entries(0, len(self.beginning))
+    def entries(self) -> Iterator[log.Entry]:
+        """Yield the first events of the log. Raises Damaged, and NoSummary for a caller that needs more of them."""
+        yield from log.decode_events(self.beginning)
         if self.is_cut:
             raise NoSummary
 

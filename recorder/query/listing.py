@@ -14,11 +14,8 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.query.abbreviation import abbreviate_ids
 from exprec.recorder.query.index import HEAD_BYTES, TAIL_BYTES, NoSummary, read_summary
 from exprec.recorder.query.run_row import RunRow
-from exprec.recorder.state.reducer import Reducer
-from exprec.recorder.store.log import Entry
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
-from exprec.recorder.store.store_reader import start_order
+from exprec.recorder.state import Reducer
+from exprec.recorder.store import RunDirectory, Store, log
 
 _Fields = dict[str, Any]
 """Some fields of a RunRow, by name."""
@@ -50,7 +47,7 @@ def _sealed_fields(store: Store, run_id: str) -> _Fields:
     """The row of a sealed run, by the fast path if that suffices."""
     try:
         summary = read_summary(str(store.path), run_id)
-        executions = _execution_fields(sorted(summary.attestations, key=start_order))
+        executions = _execution_fields(store.sort_attestations(summary.attestations))
         return executions | _result_fields(summary.head, summary.entries(), lambda: summary.ending)
     except (NoSummary, Damaged):
         return _checked_fields(store, run_id)
@@ -83,7 +80,7 @@ def _identity_fields(head: Mapping[str, Any]) -> _Fields:
     return {"name": head["name"], "type": head["type"], "inputs": head["inputs"]}
 
 
-def _result_fields(head: Mapping[str, Any], entries: Iterator[Entry], tail: Callable[[], bytes]) -> _Fields:
+def _result_fields(head: Mapping[str, Any], entries: Iterator[log.Entry], tail: Callable[[], bytes]) -> _Fields:
     """What a run is and its result: from its head, the beginning of its log, and for a command the end of its log."""
     start = _reduce_start(head, entries)
     result = head["result"] or {}
@@ -101,7 +98,7 @@ def _result_fields(head: Mapping[str, Any], entries: Iterator[Entry], tail: Call
     }
 
 
-def _reduce_start(head: Mapping[str, Any], entries: Iterator[Entry]) -> Reducer:
+def _reduce_start(head: Mapping[str, Any], entries: Iterator[log.Entry]) -> Reducer:
     """The state of a run after its first `iteration_start`."""
     state = Reducer()
     if head["counts"]["by_type"].keys() & {
@@ -116,7 +113,9 @@ def _reduce_start(head: Mapping[str, Any], entries: Iterator[Entry]) -> Reducer:
     return state
 
 
-def _continue_after(beginning: Iterator[Entry], rest_from: Callable[[int], Iterator[Entry]]) -> Iterator[Entry]:
+def _continue_after(
+    beginning: Iterator[log.Entry], rest_from: Callable[[int], Iterator[log.Entry]]
+) -> Iterator[log.Entry]:
     """The events of a log; more than its beginning is read only when they are asked for."""
     end = 0
     for entry in beginning:

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from exprec.recorder.errors import Damaged
-from exprec.recorder.state.reducer import Reducer
-from exprec.recorder.store.garbage import Orphan, find_orphans, interrupted_run
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
+from exprec.recorder.state import Reducer
+from exprec.recorder.store import RunDirectory, Store, garbage
 
 
 @dataclass(frozen=True, slots=True)
 class OrphanRow:
     """An interrupted run with what it recorded, or a file that belongs to no run. Damage ends the counting."""
 
-    orphan: Orphan
+    orphan: garbage.Orphan
     experiment: str = ""
     """The name of the experiment."""
     iterations: int = 0
@@ -41,16 +39,16 @@ class OrphanRow:
 
 def list_orphans(store: Store) -> list[OrphanRow]:
     """Return the interrupted runs of a store, then its files that belong to no run. Raises StorageFailure."""
-    return [_describe_orphan(orphan) for orphan in find_orphans(store)]
+    return [_describe_orphan(orphan) for orphan in garbage.find_orphans(store)]
 
 
 def read_orphan(run: RunDirectory) -> OrphanRow | None:
     """Return the row of one interrupted run; None if it is in progress or gone. Raises StorageFailure."""
-    orphan = interrupted_run(run.path)
+    orphan = garbage.interrupted_run(run.path)
     return None if orphan is None else _describe_orphan(orphan)
 
 
-def _describe_orphan(orphan: Orphan) -> OrphanRow:
+def _describe_orphan(orphan: garbage.Orphan) -> OrphanRow:
     if not orphan.is_run:
         return OrphanRow(orphan)
     run, state = RunDirectory(orphan.path), Reducer()

@@ -28,8 +28,8 @@ from exprec.recorder.schema.event_types import EventTypes, problems_of_names, pr
 from exprec.recorder.sessions import provenance
 from exprec.recorder.sessions.coerce import coerce_value
 from exprec.recorder.sessions.session import Observation, Session, error_text
-from exprec.recorder.state.protocol import ExperimentStateProvider
-from exprec.recorder.store.store import Store
+from exprec.recorder.state import ExperimentStateProvider
+from exprec.recorder.store import Store
 
 RUN_TYPE = layout.PYTHON_RUN
 """The run type of a Python program."""

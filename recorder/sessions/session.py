@@ -12,10 +12,8 @@ from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.events import TERMINAL_TYPES, Event, event_fields
 from exprec.recorder.format import layout
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.state.provider import Listener, LiveStateProvider
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Recording, Sealed
+from exprec.recorder.state import Listener, LiveStateProvider
+from exprec.recorder.store import RunDirectory, Sealed, Store, WorkRun
 
 Observation = Callable[[], Mapping[str, Any]]
 """Called once at the end of an execution: returns the fields of its execution record."""
@@ -58,7 +56,7 @@ class Session:
         self,
         name: str,
         run_type: str,
-        recording: Recording | None = None,
+        recording: WorkRun | None = None,
         *,
         store: Store | None = None,
         secrets: SecretGuard | None = None,
@@ -182,7 +180,7 @@ class Session:
 
         What is complete in the files was recorded, whether its call returned or not. Raises Damaged, StorageFailure.
         """
-        self._recording = self._in_store().reopened()
+        self._recording = self._in_store().reopen()
         self.provider = self._new_provider()
         self.record_again()
 
@@ -219,7 +217,7 @@ class Session:
         else:
             self.leave()
 
-    def _in_store(self) -> Recording:
+    def _in_store(self) -> WorkRun:
         assert self._recording is not None, "the run is recorded in a store"
         return self._recording
 
@@ -229,9 +227,7 @@ class Session:
         )
 
     def _recorded_events(self) -> Iterator[Event]:
-        recording = self._in_store()
-        reader = RunDirectory(recording.folder).reader()
-        return (entry.event for entry in reader.entries(0, recording.recorded_bytes))
+        return (entry.event for entry in self._in_store().recorded_events())
 
     def _tell(self, event: Event) -> None:
         """Give the listener an event that it has not had yet."""

@@ -1,4 +1,26 @@
-"""What a log adds up to: one protocol, one fold, and the two providers that share it.
+"""The state of a run: one reducer of events, and the live and the stored provider over it."""
 
-It neither writes files nor prints.
-"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exprec.recorder.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
+    from exprec.recorder.state.provider import Listener as Listener
+    from exprec.recorder.state.provider import LiveStateProvider as LiveStateProvider
+    from exprec.recorder.state.provider import StoredStateProvider as StoredStateProvider
+    from exprec.recorder.state.reducer import Reducer as Reducer
+
+_MODULES = {
+    "ExperimentStateProvider": "protocol",
+    "Listener": "provider",
+    "LiveStateProvider": "provider",
+    "Reducer": "reducer",
+    "StoredStateProvider": "provider",
+}
+
+if not TYPE_CHECKING:
+    # Lazily, because a display needs the protocol alone.
+    __getattr__, __dir__, __all__ = lazy_exports(__name__, _MODULES)

@@ -12,9 +12,7 @@ from typing import Any
 from exprec.recorder.events import Event, common, optimization
 from exprec.recorder.schema.event_types import is_declared
 from exprec.recorder.state.reducer import Iteration, Reducer
-from exprec.recorder.store.log import Entry, EventLog, ExchangeLog, LogReader
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.work_run import Recording, Sealed
+from exprec.recorder.store import RunDirectory, Sealed, WorkRun, log
 
 Listener = Callable[[Event], None]
 """Gets every event right after it was appended, as decoded from the bytes in the log."""
@@ -23,8 +21,8 @@ Listener = Callable[[Event], None]
 class _ReducedState:
     """The answers that both providers share: from a reducer, and from the log it was applied to."""
 
-    def __init__(self, log: EventLog | LogReader, name: str, experiment_type: str) -> None:
-        self._log = log
+    def __init__(self, events: log.EventLog | log.LogReader, name: str, experiment_type: str) -> None:
+        self._log: log.EventLog | log.LogReader = events
         self._name = name
         self._type = experiment_type
 
@@ -80,7 +78,7 @@ class LiveStateProvider(_ReducedState):
         experiment_type: str = "generic",
         run_id: str | None = None,
         *,
-        recording: Recording | None = None,
+        recording: WorkRun | None = None,
         listener: Listener | None = None,
     ) -> None:
         """Record into `recording`, or into memory without one.
@@ -88,10 +86,10 @@ class LiveStateProvider(_ReducedState):
         `run_id` names the run until its seal; the default is the name of its work folder. `listener` gets each event
         after it was appended.
         """
-        self._events = recording.events if recording else EventLog()
+        self._events = recording.events if recording else log.EventLog()
         super().__init__(self._events, experiment_name, experiment_type)
         self._reducer = Reducer()
-        self._exchanges = recording.exchanges if recording else ExchangeLog()
+        self._exchanges = recording.exchanges if recording else log.ExchangeLog()
         self._recording = recording
         self._run_id = run_id if run_id is not None or recording is None else recording.folder.name
         self._listener = listener
@@ -219,7 +217,7 @@ class StoredStateProvider(_ReducedState):
     def is_sealed(self) -> bool:
         return self._run.is_sealed
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[log.Entry]:
         """Return all events with the lines that hold them, in order, one at a time."""
         return self._reader.entries()
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exprec.recorder.events import TERMINAL_TYPES, event_fields, is_failure, optimization
-from exprec.recorder.store.log import Entry
-from exprec.recorder.store.work_run import Summary
+from exprec.recorder.store import Summary, log
 
 _START = optimization.EXPERIMENT_START.event_type
 _ITERATION_START = optimization.ITERATION_START.event_type
@@ -62,7 +61,7 @@ class Reducer:
         """`completed` once there is a result and no failure, else `failed`: the status to seal the run with."""
         return "completed" if self.result is not None and self.failure is None else "failed"
 
-    def apply(self, entry: Entry) -> None:
+    def apply(self, entry: log.Entry) -> None:
         """Take the next event into account. An event of an unknown type changes counts and positions alone."""
         event, line, start = entry
         event_type, number = event["event_type"], event["iteration"]
@@ -75,7 +74,7 @@ class Reducer:
         if event_type in _WITH_STATE:
             self._apply_state(event_type, entry)
 
-    def apply_all(self, entries: Iterable[Entry]) -> None:
+    def apply_all(self, entries: Iterable[log.Entry]) -> None:
         """Take all of these events into account. When reading one raises, the state is that of the events before."""
         for entry in entries:
             self.apply(entry)
@@ -89,7 +88,7 @@ class Reducer:
         }
         return Summary(self.status, counts, self.result if self.failure is None else None, self.failure)
 
-    def _apply_state(self, event_type: str, entry: Entry) -> None:
+    def _apply_state(self, event_type: str, entry: log.Entry) -> None:
         event = entry.event
         if event_type in TERMINAL_TYPES:
             if is_failure(event):
@@ -101,7 +100,7 @@ class Reducer:
         elif event["iteration"] > 0:
             self._apply_iteration(event_type, entry)
 
-    def _apply_iteration(self, event_type: str, entry: Entry) -> None:
+    def _apply_iteration(self, event_type: str, entry: log.Entry) -> None:
         event, iteration = entry.event, self._current
         # A later version may have given the type other fields.
         iteration.costs = _object(event.get("costs_per_agent"))

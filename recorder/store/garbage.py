@@ -11,7 +11,7 @@ from pathlib import Path
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable
-from exprec.recorder.store.run_directory import RunDirectory, work_events_path, work_head_path
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import remove_work
 
@@ -44,7 +44,7 @@ class Orphan:
 
         Raises StorageFailure.
         """
-        head = work_head_path(self.path)
+        head = layout.work_head_path(self.path)
         if not self.is_run or not head.exists():
             return self._remove_unchanged()
         try:
@@ -100,7 +100,7 @@ def _is_alone(path: Path) -> bool:
     if path.suffix not in (layout.WORK_HEAD_SUFFIX, layout.WORK_EVENTS_SUFFIX) or not path.is_file():
         return False
     folder = path.with_name(path.stem)
-    return not folder.exists() and not durable.is_locked(work_head_path(folder))
+    return not folder.exists() and not durable.is_locked(layout.work_head_path(folder))
 
 
 def _find_drafts(store: Path) -> Iterator[Path]:
@@ -141,7 +141,7 @@ class _Extent:
 
 def _measure_run(folder: Path) -> _Extent | None:
     """The extent of a work folder with the events file beside it; None when it is gone."""
-    recorded, sent = _measure(folder), _measure(work_events_path(folder))
+    recorded, sent = _measure(folder), _measure(layout.work_events_path(folder))
     if recorded is None or sent is None:
         return recorded
     return _Extent(recorded.size + sent.size, max(recorded.changed, sent.changed))

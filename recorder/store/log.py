@@ -1,92 +1,22 @@
-"""The append-only log: records to lines and back, one canonical JSON object a line.
-
-It knows order and schemas, not meaning: what events add up to is the business of `state`.
-"""
+"""Events and exchanges as lines of canonical JSON: appending them to a run, and reading them back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
-from exprec.recorder.errors import Damaged, InvalidEvent, NotAsRecorded, Problem
+from exprec.recorder.errors import Damaged, InvalidEvent, Problem
 from exprec.recorder.events import Event
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
-from exprec.recorder.fs.durable import AppendOnlyFile
 from exprec.recorder.schema import engine
 from exprec.recorder.schema.engine import Validator
 from exprec.recorder.schema.event_types import EventTypes
-
-
-class Sink(ByteSource, Protocol):
-    """Bytes that can grow at the end and be read."""
-
-    def append(self, data: bytes) -> int: ...
-    def sync(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class MemorySink:
-    """A sink without a file, for experiments that are run without a store."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def append(self, data: bytes) -> int:
-        offset = len(self._data)
-        self._data += data
-        return offset
-
-    def read(self, offset: int, size: int) -> bytes:
-        return bytes(self._data[offset : offset + size])
-
-    def sync(self) -> None:
-        """Nothing to do: memory is lost with the process anyway."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
-class ContinuedSink:
-    """A file of records that is written once more: what stands there must come again, and then it grows."""
-
-    def __init__(self, file: AppendOnlyFile) -> None:
-        """Begin at the first byte of the file; its `size` is what was recorded, in whole lines."""
-        self._file = file
-        self._recorded = file.size
-        self._position = 0
-        self._lines = 0
-
-    def append(self, data: bytes) -> int:
-        """Append the next record, or find it there. Raises NotAsRecorded, and then again; StorageFailure."""
-        if self._position >= self._recorded:
-            return self._file.append(data)
-        if self._file.read(self._position, len(data)) != data:
-            raise NotAsRecorded(self._file.path, self._lines + 1, self.next_recorded() or b"", data)
-        offset = self._position
-        self._position += len(data)
-        self._lines += 1
-        return offset
-
-    def next_recorded(self) -> bytes | None:
-        """The recorded line that must come next; None once there is no more."""
-        batch = next(read_lines(self._file, self._position, self._recorded))
-        return batch.lines[0] if batch.lines else None
-
-    def read(self, offset: int, size: int) -> bytes:
-        """What has come so far; a recorded line that has not come again is not there yet."""
-        end = self._position if self._position < self._recorded else self._file.size
-        return self._file.read(offset, max(0, min(size, end - offset)))
-
-    def sync(self) -> None:
-        """Return once everything is on the disk."""
-        self._file.sync()
-
-    def close(self) -> None:
-        self._file.close()
+from exprec.recorder.store.file_tree import FileSource
+from exprec.recorder.store.sinks import MemorySink, Sink
 
 
 class Entry(NamedTuple):
@@ -103,7 +33,7 @@ class Entry(NamedTuple):
 
 
 new_entry = cast(Callable[[tuple[Event, bytes, int]], Entry], partial(tuple.__new__, Entry))
-"""An entry of its parts, in half the time that `Entry` takes, because that is a function in Python."""
+"""Make an entry of a tuple, in half the time of `Entry(...)`, which is a Python function."""
 
 
 class EventLog:
@@ -112,9 +42,9 @@ class EventLog:
     def __init__(
         self, sink: Sink | None = None, secrets: SecretGuard | None = None, types: EventTypes | None = None
     ) -> None:
-        """Append to `sink`, or to memory without one, what has none of the `secrets` in it and is of the `types`.
+        """Append to `sink`, by default to memory, events of these `types` that contain none of the `secrets`.
 
-        Without `types` these are exprec's own.
+        The default types are exprec's own.
         """
         self._sink = sink if sink is not None else MemorySink()
         self._secrets = secrets if secrets is not None and secrets.has_any else None
@@ -122,21 +52,20 @@ class EventLog:
         self._seq = 0
         self._iteration = 0
         self.schema_names: set[str] = set()
-        """The schemas that events were checked against so far."""
+        """The names of the schemas of all events appended so far."""
         self._checks: dict[str, tuple[str, Validator]] = {}
-        """What `types` says of each type that came so far."""
+        """The name and validator of the schema of each event type appended so far."""
 
     def append(self, event_type: str, iteration: int, fields: Mapping[str, Any]) -> Entry:
-        """Check, encode and append one event; what is returned was decoded from the bytes appended.
+        """Check, encode and append one event; returns it as decoded from the bytes appended.
 
-        Raises InvalidEvent (schema, order), NotEncodable (a value that JSON cannot keep), SecretFound,
-        StorageFailure.
-        Whatever is raised, the log is as it was.
+        Raises InvalidEvent (schema, order), NotEncodable (a value that JSON cannot represent), SecretFound,
+        StorageFailure; the log is then as before.
         """
         seq = self._seq
         event = {**fields, "seq": seq, "event_type": event_type, "iteration": iteration}
         line, decoded = canonical_json.encode_checked(event)
-        schema_name, validator = self._checks.get(event_type) or self._check_of(event_type)
+        schema_name, validator = self._checks.get(event_type) or self._find_check(event_type)
         if not validator.is_valid(decoded):
             raise InvalidEvent(event_type, validator.problems(decoded))
         if 0 < iteration < self._iteration:
@@ -152,37 +81,37 @@ class EventLog:
         return new_entry((decoded, line, start))
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """The events between two offsets, read back from the log."""
+        """Read back the events between two offsets. Raises StorageFailure."""
         return LogReader(self._sink).entries(start, stop)
 
     def sync(self) -> None:
-        """Return once everything appended is on the disk."""
+        """Return once everything appended is on the disk. Raises StorageFailure."""
         self._sink.sync()
 
     def close(self) -> None:
         self._sink.close()
 
-    def _check_of(self, event_type: str) -> tuple[str, Validator]:
-        """The schema that events of a type have to be valid by. Raises InvalidEvent for a type that may not come."""
-        found = self.types.check(event_type)
-        if found is None:
+    def _find_check(self, event_type: str) -> tuple[str, Validator]:
+        """Return the name and the validator of the schema of a type. Raises InvalidEvent for a type not allowed."""
+        check = self.types.check(event_type)
+        if check is None:
             problem = Problem(("event_type",), self.types.why_refused(event_type), "event_type")
             raise InvalidEvent(event_type, [problem])
-        self._checks[event_type] = found
-        return found
+        self._checks[event_type] = check
+        return check
 
 
 class ExchangeLog:
-    """The requests to models and their answers, of a run in progress."""
+    """The requests to models of a run in progress, with their responses."""
 
     def __init__(self, sink: Sink | None = None, secrets: SecretGuard | None = None) -> None:
-        """Append to `sink`, or to memory without one, whatever has none of the `secrets` in it."""
+        """Append to `sink`, by default to memory, exchanges that contain none of the `secrets`."""
         self._sink = sink if sink is not None else MemorySink()
         self._secrets = secrets or SecretGuard()
         self.count = 0
 
     def append(self, exchange: Mapping[str, Any]) -> int:
-        """Check, encode and append one exchange; returns its index. Raises as EventLog.append does."""
+        """Check, encode and append one exchange; returns its index. Raises as `EventLog.append`."""
         line, decoded = canonical_json.encode_checked({**exchange, "index": self.count})
         validator = engine.validator(EXCHANGE_SCHEMA)
         if not validator.is_valid(decoded):
@@ -193,7 +122,7 @@ class ExchangeLog:
         return self.count - 1
 
     def sync(self) -> None:
-        """Return once everything appended is on the disk."""
+        """Return once everything appended is on the disk. Raises StorageFailure."""
         self._sink.sync()
 
     def close(self) -> None:
@@ -201,21 +130,22 @@ class ExchangeLog:
 
 
 class _LineReader:
-    """The lines of a file of records; what follows the last newline is a torn line, not a record."""
+    """Reads the lines of a file of records. What follows the last newline is a torn line, not a record."""
 
-    def __init__(self, source: ByteSource, path: Path, *, may_have_zeros: bool = False) -> None:
-        """With `may_have_zeros`, of a run that is not sealed, the records end before a line with a zero byte too."""
+    def __init__(self, source: ByteSource, path: Path, *, ends_at_zero: bool = False) -> None:
+        """`path` is for messages. With `ends_at_zero`, the records end before the first line with a zero byte too,
+        which a power loss leaves in the files of a run that is not sealed."""
         self.source = source
-        """What is read, for those who read it in another way too."""
+        """The bytes of the file."""
         self._path = path
-        self._may_have_zeros = may_have_zeros
+        self._ends_at_zero = ends_at_zero
         self.torn_bytes: int | None = None
         """The bytes after the last record; None until the records were read to their end."""
 
     def _batches(self, start: int, stop: int | None) -> Iterator[LineBatch]:
-        """The whole lines between two offsets. Raises Damaged for a line that is too long."""
+        """Yield the whole lines between two offsets. Raises Damaged for a line that is too long."""
         try:
-            for batch in read_lines(self.source, start, stop, ends_at_zero=self._may_have_zeros):
+            for batch in read_lines(self.source, start, stop, ends_at_zero=self._ends_at_zero):
                 yield batch
                 if stop is None:
                     self.torn_bytes = batch.torn_bytes
@@ -224,10 +154,10 @@ class _LineReader:
 
 
 class ExchangeReader(_LineReader):
-    """The exchanges with a model as they stand in some bytes."""
+    """Reads exchanges."""
 
     def exchanges(self) -> Iterator[dict[str, Any]]:
-        """Every exchange, in order. Raises Damaged, naming the line, for anything that is none."""
+        """Yield every exchange, in order. Raises Damaged with the number of an invalid line, StorageFailure."""
         for index, line in enumerate(line for batch in self._batches(0, None) for line in batch.lines):
             try:
                 exchange = canonical_json.decode(line)
@@ -242,12 +172,12 @@ class ExchangeReader(_LineReader):
 
 
 class LogReader(_LineReader):
-    """A log as it stands in some bytes; what follows the last newline is a torn line, not an event."""
+    """Reads events."""
 
     def __init__(
-        self, source: ByteSource, path: Path = Path(layout.EVENTS_FILE), *, may_have_zeros: bool = False
+        self, source: ByteSource, path: Path = Path(layout.EVENTS_FILE), *, ends_at_zero: bool = False
     ) -> None:
-        super().__init__(source, path, may_have_zeros=may_have_zeros)
+        super().__init__(source, path, ends_at_zero=ends_at_zero)
 
     def line_batches(self) -> Iterator[list[bytes]]:
         """Yield the whole lines of the log, those of a chunk at a time, without decoding them."""
@@ -255,10 +185,13 @@ class LogReader(_LineReader):
 
     def damage(self, line: bytes, seq: int) -> Damaged:
         """Return the error that `entries` raises for a line that is not the event with this number."""
-        return Damaged(self._path, _why_no_event(line, seq), seq + 1)
+        return Damaged(self._path, _explain_event(line, seq), seq + 1)
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """The events between two offsets. Raises Damaged, naming the line, for anything that is none."""
+        """Yield the events between two offsets, each of which begins a line.
+
+        Raises Damaged with the number of an invalid line, StorageFailure.
+        """
         seq: int | None = 0 if start == 0 else None
         for offset, lines, _ in self._batches(start, stop):
             for line in lines:
@@ -272,14 +205,26 @@ class LogReader(_LineReader):
                         raise ValueError
                 except (ValueError, TypeError, KeyError):
                     number = None if seq is None else seq + 1
-                    raise Damaged(self._path, _why_no_event(line, seq), number) from None
+                    raise Damaged(self._path, _explain_event(line, seq), number) from None
                 yield new_entry((event, line, offset))
                 offset += len(line)
                 seq = found + 1
 
 
-def _why_no_event(line: bytes, seq: int | None) -> str:
-    """What is wrong with a line that is no event, or not the one with this number."""
+def open_log(path: Path) -> LogReader:
+    """Open a log file that need not be in a run directory. Raises StorageFailure."""
+    return LogReader(FileSource(path), path)
+
+
+def decode_events(data: bytes) -> Iterator[Entry]:
+    """Yield the events in the beginning of a log. Raises Damaged with the number of an invalid line."""
+    log = MemorySink()
+    log.append(data)
+    return LogReader(log).entries(0, len(data))
+
+
+def _explain_event(line: bytes, seq: int | None) -> str:
+    """Why a line is not an event, or not the one with this number."""
     try:
         event = canonical_json.decode(line)
     except ValueError as error:

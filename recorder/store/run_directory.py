@@ -12,7 +12,8 @@ from exprec.recorder.format.hashing import tree_id
 from exprec.recorder.fs.durable import is_locked
 from exprec.recorder.schema import engine
 from exprec.recorder.store.file_tree import FileTree, FolderTree
-from exprec.recorder.store.log import ExchangeReader, LogReader, MemorySink
+from exprec.recorder.store.log import ExchangeReader, LogReader
+from exprec.recorder.store.sinks import MemorySink
 
 
 class RunDirectory:
@@ -78,7 +79,7 @@ class RunDirectory:
     @cached_property
     def work_head(self) -> dict[str, Any]:
         """What is recorded beside the work folder of an unsealed run; empty if nothing is."""
-        path = work_head_path(self.path)
+        path = layout.work_head_path(self.path)
         tree = FolderTree(path.parent)
         try:
             head = canonical_json.decode(tree.read(path.name))
@@ -97,7 +98,7 @@ class RunDirectory:
         """`completed` or `failed` when sealed, else `running` or `interrupted`."""
         if self.is_sealed:
             return str(self.head["status"])
-        return "running" if is_locked(work_head_path(self.path)) else "interrupted"
+        return "running" if is_locked(layout.work_head_path(self.path)) else "interrupted"
 
     @property
     def name(self) -> str:
@@ -112,14 +113,14 @@ class RunDirectory:
     def reader(self) -> LogReader:
         """Open the log. Raises Damaged when a sealed log is not of the recorded size or ends in a torn line."""
         source = self._open_lines(layout.EVENTS_FILE)
-        return LogReader(source, self.path / layout.EVENTS_FILE, may_have_zeros=not self.is_sealed)
+        return LogReader(source, self.path / layout.EVENTS_FILE, ends_at_zero=not self.is_sealed)
 
     def exchange_reader(self) -> ExchangeReader:
         """Open the requests to models and their responses; a run without any has no such file. Raises as `reader`."""
         name = layout.EXCHANGES_FILE
         has_file = not self.is_sealed or name in self.head["files"] or self._exists(name)
         source = self._open_lines(name) if has_file else MemorySink()
-        return ExchangeReader(source, self.path / name, may_have_zeros=not self.is_sealed)
+        return ExchangeReader(source, self.path / name, ends_at_zero=not self.is_sealed)
 
     def exchanges(self) -> list[dict[str, Any]]:
         """Return all requests to models with their responses, in order. Raises Damaged with the line."""
@@ -214,13 +215,3 @@ class RunDirectory:
 def _is_foreign(name: str) -> bool:
     # By name, so that a forged head cannot lead out of the run.
     return name in layout.STREAMS or layout.is_artifact(name)
-
-
-def work_head_path(folder: Path) -> Path:
-    """Return the file beside a work folder that names the run, and is locked while the run is in progress."""
-    return folder.with_name(folder.name + layout.WORK_HEAD_SUFFIX)
-
-
-def work_events_path(folder: Path) -> Path:
-    """Return the file beside a work folder to which a recorded command appends its events."""
-    return folder.with_name(folder.name + layout.WORK_EVENTS_SUFFIX)

@@ -27,7 +27,7 @@ from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.file_tree import FolderTree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store_reader import StoreReader
-from exprec.recorder.store.work_run import Recording
+from exprec.recorder.store.work_run import WorkRun
 
 _LONGEST_TAG = 100
 _TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -70,22 +70,20 @@ class Store(StoreReader):
         secrets: SecretGuard | None = None,
         origin: Mapping[str, str] | None = None,
         types: EventTypes | None = None,
-    ) -> Recording:
+    ) -> WorkRun:
         """Begin a run whose content must not contain any of `secrets`.
 
         `types` are the event types it accepts, exprec's own by default. `origin` is kept beside the run for
         `exprec resume`, and is not content. Raises NotEncodable or SecretFound for the config, StorageFailure.
         """
-        return Recording.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
+        return WorkRun.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
 
-    def resume(
-        self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None
-    ) -> Recording:
+    def resume(self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None) -> WorkRun:
         """Resume an interrupted run of this store: its records must come again before new ones are appended.
 
         Raises RunInProgress, Damaged, StorageFailure.
         """
-        return Recording.resume(run.path, name, experiment_type, secrets or SecretGuard())
+        return WorkRun.resume(run.path, name, experiment_type, secrets or SecretGuard())
 
     def work_names(self) -> list[str]:
         """Return the names of all runs in progress or interrupted, sorted."""

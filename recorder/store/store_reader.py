@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from exprec.recorder.errors import AmbiguousRun, Damaged, NotAStore, RunNotFound, StorageFailure
@@ -49,7 +49,12 @@ class StoreReader:
         Raises Damaged for a file that is not a valid record.
         """
         folder = f"{layout.ATTESTATIONS_FOLDER}/{run_id}"
-        return sorted((self._attestation(f"{folder}/{name}") for name in self.visible_names(folder)), key=start_order)
+        return self.sort_attestations(self._attestation(f"{folder}/{name}") for name in self.visible_names(folder))
+
+    @staticmethod
+    def sort_attestations(attestations: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return execution records sorted by the start of the execution, then by its duration."""
+        return sorted(attestations, key=lambda record: (record["started_at"], record["duration_seconds"]))
 
     def run(self, name: str) -> RunDirectory:
         """Return the run in the folder of this name, which need not exist."""
@@ -144,8 +149,3 @@ class StoreReader:
         problems = engine.problems(content, "store.v1")
         if problems:
             raise NotAStore(mark, str(problems[0]))
-
-
-def start_order(attestation: Mapping[str, Any]) -> tuple[str, float]:
-    """Return the sort key of an execution record: the start of the execution, then its duration in seconds."""
-    return attestation["started_at"], attestation["duration_seconds"]

@@ -1,11 +1,8 @@
-"""A run in progress: its work folder from the first byte to the seal.
-
-It records whatever it is given; what the events mean is not its business.
-"""
+"""A run in progress: its work folder from the first byte to the seal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,15 +26,17 @@ from exprec.recorder.fs import durable
 from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.file_tree import FileSource
-from exprec.recorder.store.log import ContinuedSink, EventLog, ExchangeLog, Sink
-from exprec.recorder.store.run_directory import RunDirectory, work_events_path, work_head_path
+from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
+from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.sinks import ContinuedSink, Sink
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a log comes to, for the head of the run."""
+    """What the head of a run records of its log."""
 
     status: str
+    """`completed` or `failed`."""
     counts: Mapping[str, Any]
     result: Mapping[str, Any] | None
     failure: Mapping[str, Any] | None
@@ -45,18 +44,20 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed run: its address, its folder, and whether this execution was the first to reach it."""
+    """A run that was sealed."""
 
     run_id: str
     path: Path
+    """The run directory."""
     is_new: bool
+    """Whether no earlier execution in this store reached the same run id."""
 
 
-class Recording:
+class WorkRun:
     """A run in progress in a store.
 
-    `events` and `exchanges` take records until `seal`; without a seal, all that was appended stays in
-    the work folder.
+    `events` and `exchanges` take records until `seal`, `close` or `discard`. A run that is not sealed stays in its
+    work folder, with everything that was appended.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Recording:
         lock: durable.Lock,
         secrets: SecretGuard,
         types: EventTypes | None = None,
+        *,
+        is_resumed: bool = False,
     ) -> None:
-        """Record in a work folder whose lock is held and that has its config.json; see `begin` and `resume`."""
+        """Record in a work folder that has a config.json and whose lock is held; see `begin` and `resume`."""
         self.folder = folder
-        self.is_resumed = False
-        """Whether something of this run was recorded before."""
+        self.is_resumed = is_resumed
+        """Whether an earlier execution recorded a part of this run, which must come again."""
         self._store = folder.parent.parent
         self._head = dict(head)
         self._lock = lock
@@ -78,11 +81,11 @@ class Recording:
         self._types = types or EventTypes()
         self._streams: dict[str, durable.AppendOnlyFile] = {}
         self._inputs = sha256_of(folder / layout.CONFIG_FILE)
-        exchanges, exchanges_end = _whole_exchanges(folder)
-        self.recorded_bytes = _events_end(folder, exchanges)
-        """How much of the log was recorded before: its first bytes must come again."""
-        self.events = EventLog(self._sink(layout.EVENTS_FILE, self.recorded_bytes), secrets, self._types)
-        self.exchanges = ExchangeLog(self._sink(layout.EXCHANGES_FILE, exchanges_end), secrets)
+        recorded = _find_recorded_ends(folder)
+        self.recorded_bytes = recorded.events
+        """The size of the events of an earlier execution, which must come again."""
+        self.events = EventLog(self._sink(layout.EVENTS_FILE, recorded.events), secrets, self._types)
+        self.exchanges = ExchangeLog(self._sink(layout.EXCHANGES_FILE, recorded.exchanges), secrets)
 
     @classmethod
     def begin(
@@ -94,11 +97,11 @@ class Recording:
         secrets: SecretGuard,
         origin: Mapping[str, str] | None = None,
         types: EventTypes | None = None,
-    ) -> Recording:
-        """Begin a run of events of these types, of exprec's own without them. `origin` is kept beside the work
-        folder, for whoever resumes it, and is no part of the run.
+    ) -> WorkRun:
+        """Begin a run with events of these types, by default of exprec's own.
 
-        Raises NotEncodable or SecretFound for the config or the name, StorageFailure.
+        `origin` is kept beside the work folder for `exprec resume`, and is not part of the run. Raises NotEncodable or
+        SecretFound for the config or the name, StorageFailure.
         """
         head = _head(name, experiment_type)
         work_head = {**(origin or {}), **head}
@@ -108,16 +111,16 @@ class Recording:
         folder = durable.create_unique_folder(store / layout.WORK_FOLDER)
         lock: durable.Lock | None = None
         try:
-            durable.write_new(work_head_path(folder), head_bytes)
-            # Before there is anything to go on with: without this file nobody knows how.
+            durable.write_new(layout.work_head_path(folder), head_bytes)
+            # On disk before anything is recorded: a run cannot be resumed without this file.
             durable.sync_folder(folder.parent)
-            lock = durable.Lock(work_head_path(folder))
+            lock = durable.Lock(layout.work_head_path(folder))
             durable.write_new(folder / layout.CONFIG_FILE, config_bytes)
             durable.sync_folder(folder)
             durable.write_new(folder / layout.EVENTS_FILE, b"")
             return cls(folder, head, lock, secrets, types)
         except BaseException:
-            # What cannot begin leaves no trace, as far as the disk lets it.
+            # A run that cannot begin leaves no trace, if the disk permits.
             with suppress(StorageFailure):
                 remove_work(folder)
             if lock is not None:
@@ -125,63 +128,54 @@ class Recording:
             raise
 
     @classmethod
-    def resume(cls, folder: Path, name: str, experiment_type: str, secrets: SecretGuard) -> Recording:
-        """Go on with an interrupted run: what was recorded must come again, and then it grows.
+    def resume(cls, folder: Path, name: str, experiment_type: str, secrets: SecretGuard) -> WorkRun:
+        """Resume an interrupted run: its records must come again before new ones are appended.
 
-        Raises RunInProgress, RunNotFound when it was removed meanwhile, Damaged for a recorded line that is none,
-        StorageFailure.
+        Raises RunInProgress, RunNotFound when it was removed meanwhile, Damaged with an invalid line, StorageFailure.
         """
-        head, work_head = _head(name, experiment_type), work_head_path(folder)
-        if not work_head.exists():
-            # A crash between the folder and this file, or a copy without it.
-            durable.replace(work_head, canonical_json.encode(head))
-        try:
-            lock = durable.Lock(work_head)
-        except StorageFailure as error:
-            if isinstance(error.error, BlockingIOError):
-                raise RunInProgress(folder.name) from None
-            if isinstance(error.error, FileNotFoundError) and not folder.is_dir():
-                raise RunNotFound(folder.name, folder.parent.parent) from None
-            raise
+        head = _head(name, experiment_type)
+        lock = _lock_interrupted(folder, head)
         try:
             if not folder.is_dir():
-                # Sealed or removed between the moment it was found and the lock.
-                durable.remove(work_head)
+                # Sealed or removed before the lock was taken.
+                durable.remove(layout.work_head_path(folder))
                 raise RunNotFound(folder.name, folder.parent.parent)
-            for leftover in (layout.SCHEMAS_FILE, layout.RUN_FILE):
-                # Of a seal that was cut off.
-                durable.remove(folder / leftover)
-            recording = cls(folder, head, lock, secrets)
+            for file in (layout.SCHEMAS_FILE, layout.RUN_FILE):
+                # An interrupted seal leaves them.
+                durable.remove(folder / file)
+            return cls(folder, head, lock, secrets, is_resumed=True)
         except BaseException:
             lock.release()
             raise
-        recording.is_resumed = True
-        return recording
 
-    def reopened(self) -> Recording:
-        """The same run as its files have it, for when something stopped an append midway: as after `resume`, what
-        was recorded must come again, and then it grows. Raises StorageFailure, Damaged."""
+    def reopen(self) -> WorkRun:
+        """Return this run as its files have it, after an append was interrupted midway.
+
+        As after `resume`, its records must come again. Raises StorageFailure, Damaged.
+        """
         self._sync_and_close()
-        recording = Recording(self.folder, self._head, self._lock, self._secrets, self._types)
-        recording.is_resumed = True
-        return recording
+        return WorkRun(self.folder, self._head, self._lock, self._secrets, self._types, is_resumed=True)
+
+    def recorded_events(self) -> Iterator[Entry]:
+        """Yield the events of an earlier execution that must come again."""
+        return RunDirectory(self.folder).reader().entries(0, self.recorded_bytes)
 
     def _sink(self, name: str, size: int) -> Sink:
         file = durable.AppendOnlyFile(self.folder / name, size)
         return ContinuedSink(file) if size else file
 
     def write_output(self, stream: str, data: bytes) -> None:
-        """Append what a command wrote to a stream (`stdout` or `stderr`). Raises StorageFailure."""
+        """Append output of a recorded command to a stream (`stdout` or `stderr`). Raises StorageFailure."""
         assert stream in layout.STREAMS, stream
         if stream not in self._streams:
             self._streams[stream] = durable.AppendOnlyFile(self.folder / stream)
         self._streams[stream].append(data)
 
     def add_artifact(self, name: str, source: Path, max_bytes: int = layout.MAX_ARTIFACT_BYTES) -> None:
-        """Copy a file into the run, under a relative path with slashes as its name.
+        """Copy a file into the run as the artifact `name`, a relative path with slashes.
 
-        Raises InvalidInput when there is no such file, when it has more than `max_bytes`, when the name is taken or
-        none that a file of a run can have; SecretFound for what is in it or its name; StorageFailure.
+        Raises InvalidInput for an invalid name or one that is taken, for a file that is missing or has more than
+        `max_bytes`; SecretFound for a secret in its content or name; StorageFailure.
         """
         problem = _artifact_problem(name, source, max_bytes)
         path = self.folder / layout.ARTIFACTS_FOLDER / name
@@ -195,12 +189,12 @@ class Recording:
             durable.create_folder(path.parent)
             durable.copy_new(source, path)
         except BaseException:
-            # Half a file is no artifact, and in git there are no empty folders.
+            # A part of a file is not an artifact, and git keeps no empty folders.
             durable.remove_upwards(path, self.folder)
             raise
 
     def _check_content(self, name: str, source: Path) -> None:
-        """Let the bytes of an artifact pass. Raises SecretFound, before any of them is written."""
+        """Raise SecretFound for a secret in the content of an artifact, before any of it is written."""
         scan = self._secrets.scan()
         for piece in FileSource(source).pieces():
             scan.passed(piece)
@@ -208,78 +202,78 @@ class Recording:
                 raise SecretFound(f"the artifact {show_value(name)}", scan.found)
 
     def seal(self, summary: Summary) -> Sealed:
-        """Give the run its address. The rename at the end is the only moment at which it becomes a run.
+        """Give the run its run id, and move it into the store in one step, a rename.
 
-        When the store has the run already, this execution proved it again: the work folder is dropped.
-        Raises StorageFailure, or Damaged when the run in the store is not what its address says; SecretFound. Then
-        the run is an interrupted one.
+        When the store has the run already, this execution reproduced it: the work folder is removed. Raises
+        StorageFailure, SecretFound, or Damaged when the content of the run in the store does not match its run id; the
+        run is interrupted then.
         """
         try:
-            return self._sealed(summary)
+            return self._publish(summary)
         finally:
             self._lock.release()
 
-    def _sealed(self, summary: Summary) -> Sealed:
-        # Without the digests of the files: any secret of hex digits is in one of them, given enough runs.
-        said = asdict(summary)
-        self._secrets.check(layout.RUN_FILE, canonical_json.encode(said), said)
+    def _publish(self, summary: Summary) -> Sealed:
+        # Without the digests of the files, in which a short secret of hex digits occurs by chance.
+        recorded = asdict(summary)
+        self._secrets.check(layout.RUN_FILE, canonical_json.encode(recorded), recorded)
         self._sync_and_close()
         durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(self._schemas(), indent=True))
         digests = {name: digest_of(self.folder / name) for name in file_names(self.folder)}
         head = canonical_json.encode(self._run_head(summary, digests), indent=True)
         durable.write_new(self.folder / layout.RUN_FILE, head)
-        run_id = tree_id({layout.RUN_FILE: blob_id(head), **{name: each.blob for name, each in digests.items()}})
+        run_id = tree_id({layout.RUN_FILE: blob_id(head), **{name: digest.blob for name, digest in digests.items()}})
         final = self._store / run_id
         is_new = durable.publish_folder(self.folder, final)
         if not is_new and not _is_run(final, run_id):
-            raise Damaged(final, f"is not what its address says; this execution of it is kept in {self.folder}")
-        # The run has its address; what cannot be removed now is left for `gc`.
+            raise Damaged(final, f"content does not match the run id; this execution of it is kept in {self.folder}")
+        # The run is sealed; `exprec gc` removes what cannot be removed now.
         with suppress(StorageFailure):
             remove_work(self.folder)
         return Sealed(run_id, final, is_new)
 
     def close(self) -> None:
-        """Leave the run as it is: interrupted, with all that was recorded on the disk."""
+        """Leave the run interrupted, with everything recorded on the disk. Raises StorageFailure."""
         try:
             self._sync_and_close()
         finally:
             self._lock.release()
 
     def discard(self) -> None:
-        """Remove the run, with whatever it recorded."""
+        """Remove the run with everything it recorded. Raises StorageFailure."""
         self.close()
         remove_work(self.folder)
 
     def _sync_and_close(self) -> None:
-        appended: list[durable.AppendOnlyFile | ExchangeLog | EventLog]
-        appended = [*self._streams.values(), self.exchanges, self.events]
-        with ExitStack() as ended:
-            for each in appended:
-                ended.callback(each.close)
-            for each in appended:
-                each.sync()
+        files: list[durable.AppendOnlyFile | ExchangeLog | EventLog]
+        files = [*self._streams.values(), self.exchanges, self.events]
+        with ExitStack() as stack:
+            for file in files:
+                stack.callback(file.close)
+            for file in files:
+                file.sync()
 
     def _schemas(self) -> dict[str, Any]:
-        """The schemas this log was checked against, by name: those of the types that occur, no others,
-        so that a later version with more types gives the same address."""
+        """The schemas by name of the event types that occur, and no others: a later version of exprec with more types
+        seals the same run under the same run id."""
         names = set(self.events.schema_names)
         if self.exchanges.count:
             names.add(EXCHANGE_SCHEMA)
         return {name: self._types.schema(name) for name in sorted(names)}
 
     def _run_head(self, summary: Summary, digests: Mapping[str, Digest]) -> dict[str, Any]:
-        described = {name: {"sha256": each.sha256, "size": each.size} for name, each in digests.items()}
+        files = {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in digests.items()}
         counts = {**summary.counts, "exchanges": self.exchanges.count}
-        return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": described}
+        return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": files}
 
 
 def remove_work(folder: Path) -> None:
-    """Remove a work folder and the files beside it, as far as they are there. Raises StorageFailure."""
+    """Remove a work folder and the files beside it, if they exist. Raises StorageFailure."""
     if folder.is_dir():
-        # The log first: where this is cut off, what is left is nothing to go on with.
+        # The log first: after an interruption here, what is left cannot be resumed.
         durable.remove(folder / layout.EVENTS_FILE)
         durable.sync_folder(folder)
-    for path in filter(Path.exists, (folder, work_events_path(folder), work_head_path(folder))):
+    for path in filter(Path.exists, (folder, layout.work_events_path(folder), layout.work_head_path(folder))):
         durable.remove(path)
 
 
@@ -308,31 +302,53 @@ def _head(name: str, experiment_type: str) -> dict[str, Any]:
     return {"format": layout.FORMAT, "name": name, "type": experiment_type}
 
 
-def _whole_exchanges(folder: Path) -> tuple[int, int]:
-    """How many exchanges are whole, and where in the file the last of them ends."""
-    path = folder / layout.EXCHANGES_FILE
-    reader = RunDirectory(folder).exchange_reader()
-    count = sum(1 for _ in reader.exchanges())
-    return count, path.stat().st_size - (reader.torn_bytes or 0) if path.exists() else 0
+def _lock_interrupted(folder: Path, head: Mapping[str, Any]) -> durable.Lock:
+    """Take the lock of an interrupted run. Raises RunInProgress, RunNotFound, StorageFailure."""
+    path = layout.work_head_path(folder)
+    if not path.exists():
+        # A crash before it was written, or a copy without it.
+        durable.replace(path, canonical_json.encode(head))
+    try:
+        return durable.Lock(path)
+    except StorageFailure as failure:
+        if isinstance(failure.error, BlockingIOError):
+            raise RunInProgress(folder.name) from None
+        if isinstance(failure.error, FileNotFoundError) and not folder.is_dir():
+            raise RunNotFound(folder.name, folder.parent.parent) from None
+        raise
 
 
-def _events_end(folder: Path, exchanges: int) -> int:
-    """Where the events end that are whole, up to the first that names an exchange that is not there.
+@dataclass(frozen=True, slots=True)
+class _RecordedEnds:
+    """The offsets after the last records of a work folder that are complete and must come again."""
 
-    After a power loss the log may have come further than the exchanges: only the end of an iteration has both
-    on the disk. Such an event would never come again, because its answer is lost.
+    events: int
+    exchanges: int
+
+
+def _find_recorded_ends(folder: Path) -> _RecordedEnds:
+    """Find how much of the files of a run must come again.
+
+    The events end before the first that refers to a missing exchange: after a power loss, the log may be longer than
+    the exchanges, because only the end of an iteration syncs both. Such an event cannot come again, its response is
+    lost.
     """
-    end = 0
-    for entry in RunDirectory(folder).reader().entries():
+    run = RunDirectory(folder)
+    reader = run.exchange_reader()
+    count = sum(1 for _ in reader.exchanges())
+    path = folder / layout.EXCHANGES_FILE
+    exchanges_end = path.stat().st_size - (reader.torn_bytes or 0) if path.exists() else 0
+    events_end = 0
+    for entry in run.reader().entries():
         index = exchange_index(entry.event)
-        if index is not None and index >= exchanges:
+        if index is not None and index >= count:
             break
-        end = entry.end
-    return end
+        events_end = entry.end
+    return _RecordedEnds(events_end, exchanges_end)
 
 
 def _is_run(folder: Path, run_id: str) -> bool:
-    """Whether the content of a folder has this address; what cannot be read as a run has none."""
+    """Whether the content of a folder has this run id."""
     try:
         return folder_id(folder) == run_id
     except (OSError, Damaged):

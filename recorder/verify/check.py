@@ -10,7 +10,7 @@ from typing import Any
 
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import canonical_json
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store import RunDirectory
 from exprec.recorder.verify.order import Course
 from exprec.recorder.verify.run import RunVerification
 

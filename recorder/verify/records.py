@@ -18,7 +18,7 @@ from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.events import Event, exchange_index
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.store.log import Entry, new_entry
+from exprec.recorder.store import log
 from exprec.recorder.verify.documents import why_not_canonical
 from exprec.recorder.verify.messages import at, to_restore, unreadable
 from exprec.recorder.verify.schemas import EXCHANGE, EmbeddedSchemas, Schema, explained
@@ -33,7 +33,7 @@ Listener = Callable[[Event, bool], Iterable[Problem]]
 The second argument says whether this version of exprec knows the schema, and so what the event means.
 """
 
-Check = Callable[[Entry, int], list[Problem]]
+Check = Callable[[log.Entry, int], list[Problem]]
 """Given the record of a line, {} when it has none, and the number of the line; tells what is wrong with it."""
 
 
@@ -44,7 +44,7 @@ def problems_in_lines(path: Path, check: Check) -> Iterator[Problem]:
         with path.open("rb") as stream:
             for number, line in enumerate(_lines(stream), 1):
                 problem, record = read_line(line)
-                found = check(new_entry((record, line, start)), number)
+                found = check(log.new_entry((record, line, start)), number)
                 start += len(line)
                 if problem is not None:
                     found = [problem, *found]
@@ -54,16 +54,16 @@ def problems_in_lines(path: Path, check: Check) -> Iterator[Problem]:
                         return
                     told += len(found)
                     if told > _MOST_TOLD:
-                        check(Entry({}, b"", start), 0)
+                        check(log.Entry({}, b"", start), 0)
                         message = f"more than {_MOST_TOLD} problems up to here; no line after this one was looked at"
                         yield Problem((), message, line=number)
                         return
     except _TooLong as error:
-        check(Entry({}, b"", start), 0)
+        check(log.Entry({}, b"", start), 0)
         yield replace(to_restore(Problem((), str(error))), line=number + 1)
     except OSError as error:
         # The rest is lost, as after a torn line.
-        check(Entry({}, b"", start), 0)
+        check(log.Entry({}, b"", start), 0)
         yield Problem((), unreadable(error))
 
 
@@ -145,7 +145,7 @@ class Exchanges:
         """The lines of the file so far."""
         return len(self._starts)
 
-    def check(self, entry: Entry, number: int) -> list[Problem]:
+    def check(self, entry: log.Entry, number: int) -> list[Problem]:
         """See `Check`."""
         if not entry.line.endswith(b"\n"):
             return []
@@ -199,7 +199,7 @@ class Events:
         """The lines of the file so far."""
         return self._numbers.count
 
-    def check(self, entry: Entry, number: int) -> list[Problem]:
+    def check(self, entry: log.Entry, number: int) -> list[Problem]:
         """See `Check`."""
         event = entry.event
         if not event and not entry.line.endswith(b"\n"):

@@ -19,7 +19,6 @@ from exprec.recorder.format import layout
 from exprec.recorder.format.hashing import tree_id
 from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.fs.durable import is_locked
-from exprec.recorder.store.run_directory import work_head_path
 from exprec.recorder.verify.attestations import problems_in_attestations
 from exprec.recorder.verify.documents import IndentedFile, newer_format, read_indented
 from exprec.recorder.verify.location import Place
@@ -94,7 +93,7 @@ class RunVerification:
         return self._place.folder / file
 
     def _unsealed(self) -> Problem:
-        running = is_locked(work_head_path(self._place.folder))
+        running = is_locked(layout.work_head_path(self._place.folder))
         interrupted = "it was interrupted; exprec resume says how to go on, exprec gc removes it"
         status = "it is in progress; wait for its end" if running else interrupted
         return self._problem("", f"is not sealed, so nothing proves what it should be: {status}")

@@ -14,7 +14,7 @@ from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import read_whole
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import Store
 from exprec.recorder.verify.messages import RESTORE, kind_of, unreadable
 
 _GIT_ATTRIBUTES, _GIT_IGNORE = ".gitattributes", ".gitignore"

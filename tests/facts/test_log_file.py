@@ -19,8 +19,8 @@ from exprec.recorder.errors import Damaged, InvalidEvent, StorageFailure
 from exprec.recorder.events import Event, common, optimization
 from exprec.recorder.events.spec import newest_schema
 from exprec.recorder.format import layout
+from exprec.recorder.format import lines as lines_module
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
-from exprec.recorder.store import log as log_module
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
@@ -281,7 +281,7 @@ def test_a_sealed_log_must_be_whole(searched: Run, tmp_path: Path) -> None:
 def test_a_line_beyond_the_limit_is_damage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert layout.MAX_LINE_BYTES == 256 * 2**20
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", 4000)
-    monkeypatch.setattr(log_module, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 1000)
     log = interrupted(store) / "events.jsonl"
     kept = len(read_json_lines(log))
     for size, fits in ((3000, True), (9000, False)):

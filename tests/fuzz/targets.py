@@ -43,8 +43,9 @@ from exprec.recorder.schema.event_types import EventTypes, template_of
 from exprec.recorder.sessions.command.event_channel import EventChannel
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.state.reducer import Reducer
-from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader, MemorySink
+from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader
 from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.sinks import MemorySink
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify.check import verify
 from exprec.recorder.verify.store import verify_store

@@ -63,8 +63,6 @@ WITHOUT_BORDER = {
     "recorder.replay",
     "recorder.schema",
     "recorder.sessions",
-    "recorder.state",
-    "recorder.store",
     "recorder.verify",
 }
 

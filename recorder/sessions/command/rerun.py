@@ -20,9 +20,7 @@ from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verd
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
 from exprec.recorder.sessions.command.runner import NOT_STARTED, CommandRunner, OutputListener
-from exprec.recorder.store.log import Entry
-from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.store.store import Store
+from exprec.recorder.store import RunDirectory, Store, log
 
 _ARTIFACTS = f"{layout.ARTIFACTS_FOLDER}/"
 
@@ -92,12 +90,12 @@ def _diverged(old: RunDirectory, new: RunDirectory) -> Verdict:
     return Verdict(DIVERGED, same + ends, file=file, found=found, reasons=("every event and all output came again",))
 
 
-def _events(run: RunDirectory, *, sent: bool) -> Iterator[Entry]:
+def _events(run: RunDirectory, *, sent: bool) -> Iterator[log.Entry]:
     """The events that the command sent, or those that tell how it ended."""
     return (each for each in run.reader().entries() if sent is (each.event["event_type"] not in EVENT_SPECS))
 
 
-def _compared(old: Iterator[Entry], new: Iterator[Entry]) -> tuple[int, Verdict | None]:
+def _compared(old: Iterator[log.Entry], new: Iterator[log.Entry]) -> tuple[int, Verdict | None]:
     """How many events are equal, and what is to say where they part."""
     count = 0
     for recorded, came in zip_longest(old, new):

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
-from exprec.recorder.errors import ExprecError, InvalidEvent, InvalidInput, NotEncodable, Problem, SecretFound
+from exprec.recorder.errors import (
+    ExprecError,
+    InvalidEvent,
+    InvalidInput,
+    NotEncodable,
+    Problem,
+    SecretFound,
+    StorageFailure,
+)
 from exprec.recorder.events import common
 from exprec.recorder.format import layout
 from exprec.recorder.schema.event_types import EventTypes
@@ -16,15 +24,13 @@ from exprec.recorder.sessions.command.command import Command
 from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, InvalidLine, SentEvent
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
 from exprec.recorder.sessions.session import RunOutcome, Session
-from exprec.recorder.state.provider import Listener, LiveStateProvider
-from exprec.recorder.store.file_tree import FileSource
-from exprec.recorder.store.run_directory import work_events_path
-from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Sealed
+from exprec.recorder.state import Listener, LiveStateProvider
+from exprec.recorder.store import Sealed, Store
 
 NOT_STARTED = "NotStarted"
 """The error type of a command that could not be started."""
 
+_CHUNK_BYTES = 64 * 1024
 _FAILED = 3
 
 OutputListener = Callable[[str, bytes], None]
@@ -136,7 +142,7 @@ class CommandRunner:
     def _record(self, session: Session, signals: BlockedSignals) -> CommandOutcome:
         for stream in layout.STREAMS:
             session.write_output(stream, b"")
-        channel = EventChannel(work_events_path(session.work_folder), self._secrets)
+        channel = EventChannel(layout.work_events_path(session.work_folder), self._secrets)
         before = {name: _file_stamp(self._folder / name) for name in self._command.artifacts}
         exit_info = ExitInfo()
         left_open: tuple[str, ...] = ()
@@ -262,4 +268,8 @@ def _file_stamp(path: Path) -> _FileStamp | None:
 
 def _count_lines(path: Path) -> int:
     """The number of newlines in a file. Raises StorageFailure."""
-    return sum(piece.count(b"\n") for piece in FileSource(path).pieces())
+    try:
+        with path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""))
+    except OSError as error:
+        raise StorageFailure(path, error) from error

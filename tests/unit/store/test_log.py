@@ -256,7 +256,7 @@ def test_where_power_was_lost_the_records_end_before_a_line_with_a_zero(
     lines = _fill(EventLog())[:kept]
     path.write_bytes(b"".join(lines) + rest)
     assert LogReader(FileSource(path), path).torn_bytes is None
-    reader = LogReader(FileSource(path), path, may_have_zeros=True)
+    reader = LogReader(FileSource(path), path, ends_at_zero=True)
     assert [entry.line for entry in reader.entries()] == lines
     assert reader.torn_bytes == len(rest)
     if b"\0" in rest and b"\n" in rest:
@@ -312,7 +312,7 @@ def test_a_log_begins_with_its_first_event(tmp_path: Path) -> None:
 def test_exchanges_have_no_zeros_unless_power_may_have_been_lost(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.jsonl"
     path.write_bytes(b"\0\n")
-    assert list(ExchangeReader(FileSource(path), path, may_have_zeros=True).exchanges()) == []
+    assert list(ExchangeReader(FileSource(path), path, ends_at_zero=True).exchanges()) == []
     with pytest.raises(Damaged):
         list(ExchangeReader(FileSource(path), path).exchanges())
 

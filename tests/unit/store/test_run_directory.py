@@ -17,13 +17,13 @@ from exprec.recorder.fs.safe_read import plain_size, read_whole
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Recording, Summary
+from exprec.recorder.store.work_run import Summary, WorkRun
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 
 FAILED = common.EXPERIMENT_FAILED.event_type
 
 
-def recorded(store: Store, *, ask: bool = True) -> Recording:
+def recorded(store: Store, *, ask: bool = True) -> WorkRun:
     recording = store.begin("a command", layout.COMMAND_RUN, {"name": "a command"})
     for _ in range(3):
         recording.events.append(FAILED, *EXAMPLES[FAILED])

@@ -99,7 +99,7 @@ def test_a_damaged_run_at_the_address_is_not_taken_for_the_same(store: Store) ->
     first = record(store)
     log = first.path / "events.jsonl"
     log.write_bytes(log.read_bytes().replace(b"7000", b"7001", 1))
-    with pytest.raises(Damaged, match="is not what its address says; this execution of it is kept in"):
+    with pytest.raises(Damaged, match="content does not match the run id; this execution of it is kept in"):
         record(store)
     assert len(store.work_names()) == 1
 
@@ -255,7 +255,7 @@ def test_a_folder_inside_a_sealed_run_is_damage_and_keeps_the_new_execution(stor
     sealed = record(store)
     (sealed.path / "extra").mkdir()
     (sealed.path / "extra" / "note").touch()
-    with pytest.raises(Damaged, match="is not what its address says"):
+    with pytest.raises(Damaged, match="content does not match the run id"):
         record(store)
     assert len(store.work_names()) == 1
 

@@ -28,7 +28,7 @@ from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store import work_run as recording_module
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Recording, Summary
+from exprec.recorder.store.work_run import Summary, WorkRun
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 
 SECRET = "tell-nobody-of-this"
@@ -43,15 +43,15 @@ def work(store: Store) -> Path:
     return store.path / layout.WORK_FOLDER
 
 
-def begin(store: Store, **more: Any) -> Recording:
+def begin(store: Store, **more: Any) -> WorkRun:
     return store.begin("two banks", "generic", {"name": "two banks"}, **more)
 
 
-def resume(folder: Path) -> Recording:
-    return Recording.resume(folder, "two banks", "generic", SecretGuard())
+def resume(folder: Path) -> WorkRun:
+    return WorkRun.resume(folder, "two banks", "generic", SecretGuard())
 
 
-def head_of(recording: Recording) -> Path:
+def head_of(recording: WorkRun) -> Path:
     return recording.folder.with_name(f"{recording.folder.name}{layout.WORK_HEAD_SUFFIX}")
 
 
@@ -220,7 +220,7 @@ def test_a_run_is_reopened_as_its_files_have_it(store: Store) -> None:
     types = EventTypes({"epoch": {"type": "object"}})
     recording = begin(store, types=types, secrets=GUARD)
     recording.events.append("epoch", 1, {"n": 1})
-    again = recording.reopened()
+    again = recording.reopen()
     assert (again.is_resumed, again.folder) == (True, recording.folder)
     assert RunDirectory(again.folder).status == "running"
     with pytest.raises(SecretFound):
@@ -320,7 +320,7 @@ def test_another_run_at_the_address_is_damage_and_nothing_is_lost(store: Store) 
     sealed = begin(store).seal(DONE)
     (sealed.path / layout.EVENTS_FILE).write_bytes(b"{}\n")
     again = begin(store)
-    with pytest.raises(Damaged, match="not what its address says") as raised:
+    with pytest.raises(Damaged, match="content does not match the run id") as raised:
         again.seal(DONE)
     assert raised.value.path == sealed.path
     assert str(again.folder) in raised.value.reason
@@ -379,5 +379,5 @@ def test_what_cannot_be_read_at_the_address_is_not_taken_for_the_run(store: Stor
     sealed = begin(store).seal(DONE)
     (sealed.path / layout.CONFIG_FILE).unlink()
     os.mkfifo(sealed.path / layout.CONFIG_FILE)
-    with pytest.raises(Damaged, match="not what its address says"):
+    with pytest.raises(Damaged, match="content does not match the run id"):
         begin(store).seal(DONE)

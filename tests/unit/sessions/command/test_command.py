@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import InvalidInput
+from exprec.recorder.format import layout
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command, Input
 from exprec.recorder.store.garbage import find_orphans
-from exprec.recorder.store.run_directory import work_events_path
 from exprec.recorder.store.store import Store
 
 
@@ -73,12 +73,12 @@ def test_the_types_of_a_run_from_what_it_embeds() -> None:
 def test_a_crash_leaves_the_events_and_gc_removes_them(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     recording = store.begin("n", "command", {})
-    work_events_path(recording.folder).write_bytes(b"12345")
+    layout.work_events_path(recording.folder).write_bytes(b"12345")
     assert find_orphans(store) == [], "it is in progress"
     recording.close()
     (found,) = find_orphans(store)
     assert found.size == 5 + sum(path.stat().st_size for path in recording.folder.iterdir())
-    work_events_path(recording.folder).write_bytes(b"123456")
+    layout.work_events_path(recording.folder).write_bytes(b"123456")
     assert not found.remove(), "something was sent since"
     (found,) = find_orphans(store)
     assert found.remove()
@@ -87,7 +87,7 @@ def test_a_crash_leaves_the_events_and_gc_removes_them(tmp_path: Path) -> None:
 
 def test_events_that_were_sent_after_the_seal(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
-    path = work_events_path(store.path / ".work" / "0123456789abcdef")
+    path = layout.work_events_path(store.path / ".work" / "0123456789abcdef")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"late")
     os.utime(path, (time.time() - 7200,) * 2)

@@ -10,7 +10,7 @@ import pytest
 from exprec.recorder.errors import NotAsRecorded
 from exprec.recorder.format import lines as lines_module
 from exprec.recorder.fs.durable import AppendOnlyFile
-from exprec.recorder.store.log import ContinuedSink
+from exprec.recorder.store.sinks import ContinuedSink
 
 LINES = [b"first\n", b"2\n", b"the third\n"]
 RECORDED = b"".join(LINES)
