@@ -37,20 +37,24 @@ class CommandGroup(click.Group):
     """Import a subcommand when it is called, and turn an ExprecError into a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order of the help text."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None for an unknown name."""
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"exprec.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands into the help text."""
         # From the table above, so that --help does not import every command.
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; report an `ExprecError` in one message and exit with its code."""
         try:
             return super().invoke(ctx)
         except ExprecError as error:

@@ -52,8 +52,10 @@ class Mutant:
 
 
 def mutants(module: str) -> Iterator[Mutant]:
-    """Every change in the functions of a module. What decorates them, and what a class or a module holds beside
-    them, stays as it is: it is executed before any test."""
+    """Yield every mutation of the functions of a module.
+
+    Decorators, and code of classes and modules, are not mutated: they are executed before any test.
+    """
     path = _RECORDER / f"{module}.py"
     source = path.read_text()
     tree, changes, _, _ = create_mutations(str(path), source)

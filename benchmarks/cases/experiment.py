@@ -18,6 +18,7 @@ _ADDITIONS = 10_000
 
 
 def benchmarks() -> list[Benchmark]:
+    """Return the benchmarks."""
     simulations = Case(
         "simulations",
         "simulations of the twelve-period game, one core",

@@ -26,6 +26,7 @@ class Report:
     warnings: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the value as plain JSON types."""
         return {
             "file": self.file,
             "kind": self.kind,

@@ -33,8 +33,7 @@ def code_block(lines: Iterable[str], language: str = "") -> list[str]:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, figures: bool = False) -> list[str]:
-    """The lines of a table of cells that are Markdown already; with `figures` all but the first column are
-    aligned to the right."""
+    """Return the lines of a table of Markdown cells; `figures` aligns all columns but the first to the right."""
     rule = ["---", *(["---:" if figures else "---"] * (len(header) - 1))]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 

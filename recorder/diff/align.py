@@ -134,16 +134,19 @@ class RecordCursor:
         self._next: deque[Record] = deque()
 
     def peek(self) -> Record | None:
+        """Return the next record without consuming it; None at the end."""
         if not self._next:
             self._next.extend(islice(self._records, 1))
         return self._next[0] if self._next else None
 
     def advance(self, length: int = 1) -> None:
+        """Consume `length` records."""
         for _ in range(length):
             self.peek()
             self._next.popleft()
 
     def rewind(self, records: Sequence[Record]) -> None:
+        """Put records back in front of the next one."""
         self._next.extendleft(reversed(records))
 
 
@@ -154,6 +157,7 @@ class RecordStreams:
         self.cursors = RecordCursor(old), RecordCursor(new)
 
     def equal_run(self, limit: int, minimum: int = 1) -> EqualRun | None:
+        """Return no equal stretch: records are compared one by one."""
         return None
 
 
@@ -351,8 +355,7 @@ class _Alignment:
             limit *= 2
 
     def _skippable(self, run: EqualRun) -> int:
-        """Count the records at the beginning of a run that would be joined in pairs as they come, and before any
-        buffered record is given up."""
+        """Count the leading records of a run that would be paired in order, before any buffered record is dropped."""
         inside, outside = self._inside, self._outside
         is_open = inside.has_unmatched or bool(inside.unbalanced)
         if not (is_open or outside.unbalanced):

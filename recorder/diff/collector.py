@@ -29,6 +29,7 @@ class Collector(Generic[Item]):
 
     @property
     def is_full(self) -> bool:
+        """Whether further items are only counted."""
         return len(self.items) >= self._limit or self.size >= MAX_BYTES
 
     def add(self, item: Item, size: int = 0) -> bool:
@@ -45,6 +46,7 @@ class Collector(Generic[Item]):
         self.count += 1
 
     def truncated(self) -> Truncated[Item]:
+        """Return what was collected, and the count of all of it."""
         return Truncated(tuple(self.items), self.count)
 
 
@@ -106,4 +108,5 @@ class RangeCollector:
         self._last = number
 
     def truncated(self) -> Truncated[Range]:
+        """Return what was collected, and the count of all of it."""
         return Truncated(tuple((first, last) for first, last in self._ranges.items), self._ranges.count)

@@ -56,16 +56,19 @@ class LogCursor:
         """The number of the next event."""
 
     def peek(self) -> Record | None:
+        """Return the next record without consuming it; None at the end."""
         if self._head is None and (lines := self.next_lines(1)):
             self._head = self._record(lines[0])
         return self._head
 
     def advance(self, length: int = 1) -> None:
+        """Consume `length` records."""
         self._index += length
         self.seq += length
         self._head = None
 
     def rewind(self, records: Sequence[Record]) -> None:
+        """Put records back in front of the next one."""
         self._lines = [*(record.line for record in records), *self._lines[self._index :]]
         self._index = 0
         self.seq -= len(records)

@@ -59,6 +59,7 @@ class PolicyChangeCollector:
         self._spans.add(span, difference_size(difference))
 
     def truncated(self) -> Truncated[PolicyChange]:
+        """Return what was collected, and the count of all of it."""
         spans = self._spans.items
         changes = (PolicyChange(span.agent, span.difference, span.first, span.last) for span in spans)
         return Truncated(tuple(changes), self._spans.count)

@@ -27,6 +27,7 @@ class Truncated(Generic[Item]):
         return self.count - len(self.items)
 
     def as_dict(self, item: Callable[[Item], Json]) -> Json:
+        """Return the value as plain JSON types."""
         return {"count": self.count, "listed": [item(each) for each in self.items]}
 
 
@@ -58,6 +59,7 @@ class Side:
         return value if type(value) is int else None
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {
             "run_id": self.run_id,
             "short_id": self.short_id,
@@ -91,6 +93,7 @@ class Divergence:
     difference: Difference | None = None
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {
             "old": None if self.old is None else self.old._asdict(),
             "new": None if self.new is None else self.new._asdict(),
@@ -120,6 +123,7 @@ class Series:
     points: Truncated[Point]
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {
             "event_type": self.event_type,
             "agent": self.agent,
@@ -138,6 +142,7 @@ class PolicyChange:
     last: int
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         span = {"agent": self.agent, "first_iteration": self.first, "last_iteration": self.last}
         return span | difference_dict(self.difference)
 
@@ -158,6 +163,7 @@ class Hunk(NamedTuple):
         return sum(len(line) for lines in self[2:] for line in lines)
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self._asdict().items()}
 
 
@@ -175,6 +181,7 @@ class TextChange:
     """In how many later texts exactly the same lines differ."""
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {
             "iteration": self.iteration,
             "agent": self.agent,
@@ -202,6 +209,7 @@ class EventChange:
     fields: Truncated[Difference] = Truncated()
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {
             "iteration": self.iteration,
             "event_type": self.event_type,
@@ -229,6 +237,7 @@ class FileChange:
     hunks: Truncated[Hunk] = Truncated()
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {
             "name": self.name,
             "old_size": self.old_size,
@@ -256,6 +265,7 @@ class Latency:
         return Latency(self.calls, round(self.old_seconds, 6), round(self.new_seconds, 6))
 
     def as_dict(self) -> Json:
+        """Return the value as plain JSON types."""
         return {"calls": self.calls, "old_seconds": self.old_seconds, "new_seconds": self.new_seconds}
 
 
@@ -286,6 +296,7 @@ class LogDiff:
 
     @property
     def has_differences(self) -> bool:
+        """Whether anything differs."""
         return bool(
             self.divergence
             or self.old_iterations.count
@@ -313,6 +324,7 @@ class ExchangeDiff:
 
     @property
     def has_differences(self) -> bool:
+        """Whether anything differs."""
         return bool(self.texts.count or self.settings.count or self.old_only or self.new_only)
 
 
@@ -328,6 +340,7 @@ class FileDiff:
 
     @property
     def has_differences(self) -> bool:
+        """Whether anything differs."""
         return bool(self.outputs.count or self.artifacts.count)
 
 

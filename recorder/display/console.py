@@ -23,8 +23,13 @@ _text_of = itemgetter(0)
 class Writable(Protocol):
     """A stream for text."""
 
-    def write(self, text: str, /) -> object: ...
-    def flush(self) -> object: ...
+    def write(self, text: str, /) -> object:
+        """Write text."""
+        ...
+
+    def flush(self) -> object:
+        """Flush what was written."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

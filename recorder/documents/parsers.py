@@ -61,6 +61,7 @@ _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+', 
 
 
 def read_json(text: str) -> Reading:
+    """Read JSON text; raise BadSyntaxError if it is not JSON."""
     try:
         value = json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -115,6 +116,7 @@ _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def read_toml(text: str) -> Reading:
+    """Read TOML text; raise BadSyntaxError if it is not TOML."""
     reading = Reading(lines={(): 1})
     _scan_toml(text, reading)
     try:
@@ -211,6 +213,7 @@ _TAG = "tag:yaml.org,2002:"
 
 
 def read_yaml(text: str) -> Reading:
+    """Read YAML 1.2 text; raise BadSyntaxError if it is not YAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
     from ruamel.yaml.reader import ReaderError

@@ -59,8 +59,10 @@ class LineSplitter:
 
     @property
     def next_size(self) -> int:
-        """The size to read next: twice as much each time for a long line, which would else be copied with each chunk,
-        but not much more than a line may have."""
+        """Return the size to read next.
+
+        It doubles for a long line, which would otherwise be copied with each chunk, up to about the limit of a line.
+        """
         return max(CHUNK_BYTES, min(len(self.rest), layout.MAX_LINE_BYTES + 1 - len(self.rest)))
 
 

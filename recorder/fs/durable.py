@@ -265,8 +265,10 @@ def _is_taken(handle: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock of this file; False when there is no such file, or it cannot be told: who
-    then wants to change something takes the lock, and is told why it cannot be had."""
+    """Return whether a process holds the lock of this file.
+
+    False if the file is missing or cannot be opened: a caller that then takes the lock gets the reason as an error.
+    """
     try:
         handle = os.open(path, _TO_LOCK)
     except OSError:

@@ -26,8 +26,12 @@ class EntryKind(StrEnum):
 
 
 def plain_size(path: Path, top: Path | None = None) -> int:
-    """The size of a plain file in bytes. Raises Damaged for anything else that stands there, and for a link in the
-    place of a folder that it lies in, below `top`; OSError."""
+    """Return the size of a regular file in bytes.
+
+    Raises:
+        Damaged: The path is not a regular file, or a folder above it, below `top`, is a link.
+        OSError: The file cannot be examined.
+    """
     for folder in path.parents if top is not None else ():
         if folder == top:
             break

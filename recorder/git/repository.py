@@ -226,7 +226,7 @@ class Blobs:
         return self._process
 
     def _died(self, object_id: str) -> ObjectUnreadable:
-        """git ends at an object that is damaged, or that it cannot fetch; the next one gets a new process."""
+        """Drop the process: git exits at an object that is damaged or cannot be fetched; the next needs a new one."""
         assert self._process is not None
         self._process.wait()
         self._errors.seek(0)

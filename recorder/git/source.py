@@ -53,8 +53,13 @@ class CommittedStore:
     """A store as a revision or the index has it: names and object ids, no content."""
 
     def __init__(self, label: str, path: str, entries: Mapping[str, Entry]) -> None:
-        """`label` is the revision as it was given, empty for the index; `path` the folder of the store from the
-        top of the repository, empty at the top; `entries` are all of the repository, by their path."""
+        """Read a store from git.
+
+        Args:
+            label: The revision as given by the user; empty for the index.
+            path: The folder of the store, relative to the top of the repository; empty at the top.
+            entries: All entries of the repository, by path.
+        """
         self.label, self.path = label, path
         self.folder_ids: dict[str, str] = {}
         """The ids of the trees right below the store, by name; the index has none."""
@@ -186,8 +191,11 @@ def repository_of(store: Path) -> tuple[Repository, str]:
 
 @dataclass(frozen=True, slots=True)
 class LaidOut:
-    """A run as files in a temporary folder; `problems` are those of its entries in git, with their file named from
-    the store. `run` is None when it cannot be verified, for what `problems` say."""
+    """A run extracted to a temporary folder.
+
+    `problems` are those of its entries in git, with files relative to the store; if they prevent verification, `run` is
+    None.
+    """
 
     run: RunDirectory | None
     problems: tuple[Problem, ...]

@@ -58,11 +58,16 @@ class ModelProposer:
     is_model = True
 
     def __init__(self, name: str, settings: Mapping[str, Any], timeout_seconds: float) -> None:
-        """`name` is `provider:model`; `settings` go to the providers that know them; `timeout_seconds` is for
-        one attempt.
+        """Prepare a client.
 
-        Raises InvalidInput when the extra `llm` is not installed, the key is not set, or the name or a
-        setting means nothing to the provider.
+        Args:
+            name: `provider:model`.
+            settings: Settings of the model, passed to the providers that support them.
+            timeout_seconds: Timeout of one attempt.
+
+        Raises:
+            InvalidInput: The extra `llm` is not installed, the key is not set, or the provider does not accept the
+                name or a setting.
         """
         self._timeout_seconds = timeout_seconds
         self._settings = {

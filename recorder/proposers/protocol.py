@@ -32,6 +32,7 @@ class Message:
     content: str
 
     def as_dict(self) -> dict[str, str]:
+        """Return the value as plain JSON types."""
         return {"role": self.role, "content": self.content}
 
 

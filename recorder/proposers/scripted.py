@@ -32,8 +32,11 @@ class ScriptedProposer:
     is_model = True
 
     def __init__(self, script: Path, digest: str | None = None) -> None:
-        """Read the answers. Raises InvalidInput, naming file and line, also when `digest` (SHA-256 of the
-        file, hex) is given and differs."""
+        """Read the answers.
+
+        Raises:
+            InvalidInput: A line is invalid, or `digest` (the SHA-256 of the file in hex) differs; names file and line.
+        """
         self._name = script.name
         self._lines = _read(script, digest)
 

@@ -92,9 +92,10 @@ def select_rows(
 
 
 def sort_rows(rows: Iterable[RunRow], by: str = "recorded") -> list[RunRow]:
-    """Return the rows sorted by `recorded` (unsealed runs first, then newest first), `name`, `cost` (lowest final
-    cost first) or `iterations` (fewest first).
+    """Return the rows in the given order.
 
+    Orders: `recorded` (unsealed runs first, then newest first), `name`, `cost` (lowest final cost first), `iterations`
+    (fewest first).
     Rows without the value come last. Rows with equal values are sorted newest first, then by run id.
     """
     newest_first = sorted(sorted(rows, key=lambda row: row.run_id), key=_by_time, reverse=True)

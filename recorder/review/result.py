@@ -24,6 +24,7 @@ class ReviewedRun:
     """How many executions were attested before."""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the value as plain JSON types."""
         return {
             **self.row.as_dict(),
             "changed_files": list(self.files),
@@ -44,6 +45,7 @@ class NamedRun:
     is_added: bool = False
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the value as plain JSON types."""
         return {
             "run_id": self.run_id,
             "short_id": self.short_id,
@@ -71,9 +73,11 @@ class TagChange:
 
     @property
     def how(self) -> str:
+        """`added`, `removed` or `moved`."""
         return "added" if self.old is None else "removed" if self.new is None else "moved"
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the value as plain JSON types."""
         return {
             "tag": self.name,
             "how": self.how,
@@ -114,9 +118,11 @@ class Review:
 
     @property
     def problem_count(self) -> int:
+        """Number of all problems, those of runs included."""
         return len(self.problems) + sum(run.problem_count for run in self.verified)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the value as plain JSON types."""
         return {
             "base": self.base,
             "head": self.head,

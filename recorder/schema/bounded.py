@@ -25,6 +25,7 @@ class BoundedValidator(DeclaredValidator):
         self._growth = growth
 
     def is_valid(self, value: Any) -> bool:
+        """Return whether a value is valid and within the complexity bound."""
         return self.refusal(value) is None and super().is_valid(value)
 
     def refusal(self, value: Any) -> Problem | None:
@@ -32,6 +33,7 @@ class BoundedValidator(DeclaredValidator):
         return self._growth.refusal(value)
 
     def problems(self, value: Any) -> list[Problem]:
+        """Return the problems of a value; empty if it is valid."""
         refusal = self.refusal(value)
         if refusal is not None:
             return [refusal]

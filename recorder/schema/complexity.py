@@ -1,7 +1,6 @@
-"""How often a schema asks one of its parts about the same value, from its references alone, and for which values that
-is too often.
+"""Bounds the cost of validation: how often a schema evaluates one subschema for the same value.
 
-It gives no verdict on other values, and says nothing of how long a single question takes.
+The count follows from the references of the schema alone; values above the bound are refused before validation.
 """
 
 from __future__ import annotations
@@ -231,8 +230,10 @@ class _Parts:
         yield from (*here, *(each for _, _, each in below))
 
     def _target(self, reference: Any) -> Any:
-        """What a reference within the schema stands for. One that leads elsewhere is refused by whoever compiles it, or
-        leads to what exprec gives."""
+        """Return the target of a reference within the schema.
+
+        References to other documents are refused by the compiler of the schema, or resolve to exprec's own schemas.
+        """
         if not isinstance(reference, str):
             return None
         document, _, place = reference.partition("#")

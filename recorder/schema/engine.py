@@ -64,10 +64,14 @@ class Validator:
 
 
 class DeclaredValidator(Validator):
-    """A schema that anybody may have written. Its problems are those of the engine that gives the verdict: the other
-    one could hang on a pattern, and follows no `$ref` within `anyOf`."""
+    """A schema written by a user.
+
+    Its problems come from the engine that gives the verdict: the other engine could hang on a pattern, and does not
+    follow `$ref` within `anyOf`.
+    """
 
     def problems(self, value: Any) -> list[Problem]:
+        """Return the problems of a value; empty if it is valid."""
         if self.is_valid(value):
             return []
         from exprec.recorder.schema.messages import explain_found
@@ -121,8 +125,10 @@ def _with_exact_integers(part: Any, *, is_map: bool = False) -> Any:
 
 
 def _exact_type(kinds: Any) -> str | None:
-    """The address of the schema for a list of types; None where it has `integer` not or `number` too, or is no such
-    list, which is for the engine to refuse."""
+    """Return the address of the schema for a list of types.
+
+    None if the list lacks `integer` or also has `number`, or is not a list of types, which the engine refuses.
+    """
     if not isinstance(kinds, list) or "integer" not in kinds or len({*map(str, kinds)}) < len(kinds):
         return None
     return f"exprec:type:{'-'.join(sorted(kinds))}" if all(kind in _EXACT for kind in kinds) else None

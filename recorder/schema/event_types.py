@@ -90,8 +90,11 @@ class EventTypes:
 
     @classmethod
     def recorded(cls, embedded: Mapping[str, Any], *, strict: bool) -> EventTypes:
-        """The types that were declared for a run, as far as it embeds their schemas. Raises InvalidInput for a schema
-        that cannot be used, naming its type."""
+        """Return the declared types of a run from its embedded schemas.
+
+        Raises:
+            InvalidInput: A schema is unusable; the error names its type.
+        """
         declared = {}
         for name, schema in embedded.items():
             match = _DECLARED.fullmatch(name)
@@ -141,8 +144,10 @@ def is_declared(name: str) -> bool:
 
 
 def problems_of_sent(event_type: Any, fields: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with an event that a program sends, before its schema is asked: a type that only exprec
-    records, and fields named like those that exprec gives every event."""
+    """Return the problems of a program's event that do not depend on its schema.
+
+    Reserved are the types that only exprec records, and the names of the envelope.
+    """
     if not isinstance(event_type, str):
         return [Problem(("event_type",), f"must be a string, not {show_value(event_type)}", "event_type")]
     if event_type in EVENT_SPECS:
@@ -183,8 +188,11 @@ def _without_envelope(whole: Any) -> Any:
 
 
 def _compiled(kind: Any, schema: Any) -> tuple[Schema, Validator]:
-    """The schema of whole events of a type, from that of their fields. Raises ValueError with what is wrong with it,
-    to be read after "the schema"."""
+    """Return the schema of complete events of a type, from the schema of their fields.
+
+    Raises:
+        ValueError: The schema is unusable; the message continues "the schema".
+    """
     if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
         raise ValueError(f"is of {show_value(kind)}, which {_NO_TYPE}")
     if kind in EVENT_SPECS:
@@ -242,8 +250,7 @@ def _check_fields(fields: Schema) -> None:
 
 
 def _closed(part: Any, root: Schema, seen: set[str]) -> Iterator[str]:
-    """The keywords by which a schema, or one that holds for the same object, may refuse a field that it does not name
-    or a number of fields."""
+    """Return the keywords by which a schema may refuse unnamed fields or a number of fields of the same object."""
     if not isinstance(part, dict):
         return
     for keyword in ("additionalProperties", _UNEVALUATED, "propertyNames"):

@@ -62,7 +62,7 @@ def record(
     artifact_limit: int = MAX_ARTIFACT_BYTES,
     secrets: Mapping[str, str] | None = None,
 ) -> Run:
-    """Begin to record a run, which is sealed at the end of the `with` block:
+    """Begin to record a run, which is sealed at the end of the `with` block.
 
         with record("train", config={"lr": 0.1}) as run:
             for epoch in range(1, 11):
@@ -317,8 +317,10 @@ class Run:
         self._display_by(lambda display: display.show(event))
 
     def _display_by(self, call: Callable[[Display], None]) -> None:
-        """Call the display, for the last time if that raises OSError: a long run must not end because its terminal is
-        gone. Every other error is one of the program, and is raised."""
+        """Call the display; never again after an OSError.
+
+        A long run must not fail because its terminal was closed. Other errors are those of the program and propagate.
+        """
         display, self._display = self._display, None
         if display is None:
             return

@@ -101,16 +101,20 @@ class LiveStateProvider(_ReducedState):
 
     @property
     def run_id(self) -> str | None:
+        """The run id once the run is sealed; None before."""
         return self._run_id
 
     @property
     def is_sealed(self) -> bool:
+        """Whether the run is sealed."""
         return self._sealed
 
     def get_event_schemas(self) -> Mapping[str, Any]:
+        """Return the schemas of the declared event types by name."""
         return self._events.types.schemas
 
     def get_run_metadata(self) -> dict[str, Any]:
+        """Return name, type, status and counts of the run."""
         return self._metadata(self._run_id or "", self._state.status if self._state.has_ended else "running")
 
     def record_event(self, iteration: int, event_type: str, fields: Mapping[str, Any]) -> Event:
@@ -211,10 +215,12 @@ class StoredStateProvider(_ReducedState):
 
     @property
     def run_id(self) -> str | None:
+        """The run id of a sealed run; None for an unsealed one."""
         return self._run.run_id
 
     @property
     def is_sealed(self) -> bool:
+        """Whether the run is sealed."""
         return self._run.is_sealed
 
     def entries(self) -> Iterator[log.Entry]:
@@ -222,7 +228,9 @@ class StoredStateProvider(_ReducedState):
         return self._reader.entries()
 
     def get_event_schemas(self) -> Mapping[str, Any]:
+        """Return the schemas of the declared event types by name."""
         return {name: schema for name, schema in self._run.schemas.items() if is_declared(name)}
 
     def get_run_metadata(self) -> dict[str, Any]:
+        """Return name, type, status and counts of the run."""
         return self._metadata(self._run.run_id, self._run.status)

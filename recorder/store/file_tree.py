@@ -105,31 +105,40 @@ class FolderTree:
 
     @property
     def name(self) -> str:
+        """Name of the folder."""
         return self.path.resolve().name
 
     def subtree(self, name: str) -> FolderTree:
+        """Return a folder in this folder."""
         return FolderTree(self.path / name)
 
     def names(self, folder: str = "") -> list[str]:
+        """Return the names of the entries of a folder, sorted."""
         with os.scandir(self.path / folder) as entries:
             return sorted(entry.name for entry in entries)
 
     def files(self) -> list[str]:
+        """Return the paths of all files, sorted."""
         return file_names(self.path)
 
     def kind(self, name: str) -> EntryKind:
+        """Return the kind of an entry, without following a link."""
         return kind_of((self.path / name).lstat().st_mode)
 
     def size(self, name: str) -> int:
+        """Return the size of a regular file in bytes."""
         return plain_size(self.path / name, self.path)
 
     def read(self, name: str) -> bytes:
+        """Return the bytes of a file."""
         return read_whole(self.path / name)
 
     def open(self, name: str) -> FileSource:
+        """Open a file for reading at offsets."""
         return FileSource(self.path / name)
 
     def digest(self, name: str) -> Digest:
+        """Return the size and the digests of a file."""
         # Imported here because hashlib loads slowly, and most commands hash nothing.
         from exprec.recorder.fs.digests import digest_of
 

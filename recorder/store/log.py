@@ -89,6 +89,7 @@ class EventLog:
         self._sink.sync()
 
     def close(self) -> None:
+        """Close the log."""
         self._sink.close()
 
     def _find_check(self, event_type: str) -> tuple[str, Validator]:
@@ -126,6 +127,7 @@ class ExchangeLog:
         self._sink.sync()
 
     def close(self) -> None:
+        """Close the log."""
         self._sink.close()
 
 

@@ -21,6 +21,7 @@ class Place:
 
     @classmethod
     def of(cls, path: Path) -> Place:
+        """Return the location of the files of a run or store."""
         try:
             folder = path.resolve()
         except (OSError, RuntimeError):

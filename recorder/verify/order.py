@@ -54,6 +54,7 @@ class Course:
 
     @property
     def status(self) -> str:
+        """The status that the events give the run: `completed` or `failed`."""
         return "completed" if self.result is not None and self.failure is None else "failed"
 
     def apply(self, event: Event, is_known: bool) -> list[Problem]:

@@ -121,8 +121,10 @@ class EmbeddedSchemas:
 
 
 def explained(schema: Schema, value: Any) -> list[Problem]:
-    """What is wrong with a value, or [] when it is valid; of a schema that this version does not know in one
-    sentence, which says if the value is refused without asking it."""
+    """Return the problems of a value; empty if it is valid.
+
+    For a schema that this version does not know there is one problem, which says if the value is refused unseen.
+    """
     if schema.is_valid(value):
         return []
     refusal = schema.validator.refusal(value) if isinstance(schema.validator, BoundedValidator) else None

@@ -189,7 +189,7 @@ def test_a_run_that_is_no_folder(folder: Path, mode: str) -> None:
 
 
 def test_names_that_lead_elsewhere_are_not_followed(folder: Path, tmp_path: Path) -> None:
-    """git itself makes no such tree; somebody else may."""
+    """Check a tree that git itself never writes, but other programs may."""
     (run_id, _) = run_ids(folder)
 
     def raw_tree(name: str) -> bytes:

@@ -86,8 +86,7 @@ def _commands(block: str) -> list[Command]:
 
 
 class Reader:
-    """Somebody who does what a page says, in a folder that has the examples and nothing else; or in that of an example,
-    if it is the page of one."""
+    """Executes the steps of a page in a folder with the examples only, or in a copy of an example for its page."""
 
     def __init__(self, page: Path, place: Path) -> None:
         self.folder = place / "study"

@@ -295,8 +295,7 @@ def _archived(name: str) -> str:
 
 
 def replaced(data: bytes) -> tuple[str, str, bytes, bool]:
-    """Which file of which run some bytes replace, by the first of them, and with what; and whether the head of the
-    run then says that this is right, as one would that somebody forged."""
+    """Choose from the first bytes which file of which run the rest replaces, and whether the head is forged."""
     choice = data[0] if data else 0
     run_number, file_number = choice % len(RUNS), choice // len(RUNS) % len(FILES)
     return RUNS[run_number], FILES[file_number], data[1:], choice >= FORGED

@@ -23,7 +23,9 @@ class AgentResult(Protocol):
     """What a simulation came to for one agent; `total` is its cost in cents."""
 
     @property
-    def total(self) -> int: ...
+    def total(self) -> int:
+        """Total cost in cents."""
+        ...
 
     def as_dict(self) -> dict[str, int]:
         """The total and what it is made of, in cents."""
@@ -34,11 +36,19 @@ class SimulationResult(Protocol):
     """What one simulation came to: payments that arrived, those that settled, and the agents' costs."""
 
     @property
-    def arrivals(self) -> int: ...
+    def arrivals(self) -> int:
+        """Number of payments that arrived."""
+        ...
+
     @property
-    def settled(self) -> int: ...
+    def settled(self) -> int:
+        """Number of payments that settled."""
+        ...
+
     @property
-    def agents(self) -> Mapping[str, AgentResult]: ...
+    def agents(self) -> Mapping[str, AgentResult]:
+        """Results by agent id."""
+        ...
 
 
 class AgentCosts(NamedTuple):
@@ -48,6 +58,7 @@ class AgentCosts(NamedTuple):
 
     @property
     def total(self) -> int:
+        """Total cost in cents."""
         return self.figures["total"]
 
     def as_dict(self) -> dict[str, int]:
@@ -147,8 +158,12 @@ class Evaluator:
         """Simulations of the current iteration, by policies and seed: most comparisons repeat one side."""
 
     def evaluate(self, policies: Policies, iteration: int, agent_id: str | None = None) -> Evaluation:
-        """Simulate `policies` for an iteration (from 1), on the seeds for judging `agent_id` or, without one,
-        for judging the iteration. Raises SimulationError, and CancelledError if the task is being cancelled."""
+        """Simulate `policies` for an iteration (from 1), on the seeds of `agent_id` or, without one, of the iteration.
+
+        Raises:
+            SimulationError: The simulation cannot continue.
+            CancelledError: The task is being cancelled.
+        """
         if iteration != self._iteration:
             self._iteration, self._done = iteration, {}
         key = canonical_json.encode(policies)

@@ -62,6 +62,7 @@ class EventChannel:
         """The size of the file and its modification time (in nanoseconds) when it was last read."""
 
     def close(self) -> None:
+        """Close the file of the channel."""
         os.close(self._handle)
 
     def received(self) -> Iterator[SentEvent]:

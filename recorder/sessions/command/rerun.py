@@ -35,11 +35,21 @@ def rerun(
     on_output: OutputListener | None = None,
     has_input: bool = True,
 ) -> Verdict:
-    """Execute the command of a sealed run again in `folder`, where its inputs must lie as they were, and compare what
-    comes with what was recorded.
+    """Execute the command of a sealed run again and compare the result with the recorded one.
 
-    The execution is recorded in `store`, where nobody needs it afterwards. `reader` gets what it writes. Raises
-    KeyboardInterrupt when a signal asked it to end, which says nothing of the run; StorageFailure, Damaged.
+    Args:
+        run: The sealed run.
+        store: A store for the new execution, which is not needed afterwards.
+        folder: The folder in which the command is executed, with unchanged inputs.
+        environment: The environment of the command.
+        secrets: The secrets that must not be recorded.
+        on_output: Gets the output of the command.
+        has_input: Whether the command gets the stdin of this process.
+
+    Raises:
+        KeyboardInterrupt: A signal ended the execution, which says nothing about the run.
+        StorageFailure: The store cannot be written.
+        Damaged: The run is damaged.
     """
     try:
         command = Command.of_config(run.config)
@@ -74,8 +84,7 @@ def rerun(
 
 
 def _diverged(old: RunDirectory, new: RunDirectory) -> Verdict:
-    """The first place in which two runs differ, in the order in which one thing follows from another: the events that
-    were sent, what was written, how it ended, what was made."""
+    """Return the first difference of two runs, in causal order: events, output, exit status, artifacts."""
     same, parted = _compared(_events(old, sent=True), _events(new, sent=True))
     if parted is not None:
         return parted

@@ -36,7 +36,20 @@ def _kinds(schema: dict[str, Any]) -> list[str]:
 
 
 def _broken(schema: dict[str, Any], value: Any, path: Path = ()) -> Iterator[tuple[str, Path, Any]]:
-    """For every rule of the schema that applies to the value: the rule, the place, and a value that breaks it."""
+    """Yield every rule of the schema that applies to the value, with its path and a value that breaks it."""
+    yield from _broken_rules(schema, path)
+    for name, inner in schema.get("properties", {}).items():
+        if value.get(name) is not None:
+            yield from _broken(inner, value[name], (*path, name))
+    rest = schema.get("additionalProperties")
+    if isinstance(rest, dict) and value:
+        name = next(iter(value))
+        yield from _broken(rest, value[name], (*path, name))
+    if "items" in schema and value:
+        yield from _broken(schema["items"], value[0], (*path, 0))
+
+
+def _broken_rules(schema: dict[str, Any], path: Path) -> Iterator[tuple[str, Path, Any]]:
     kinds = _kinds(schema)
     if kinds:
         yield "type", path, _OF_ANOTHER_TYPE[kinds[0]]
@@ -56,15 +69,6 @@ def _broken(schema: dict[str, Any], value: Any, path: Path = ()) -> Iterator[tup
         yield "required", (*path, name), _MISSING
     if schema.get("additionalProperties") is False:
         yield "additionalProperties", (*path, "surprise"), 1
-    for name, inner in schema.get("properties", {}).items():
-        if value.get(name) is not None:
-            yield from _broken(inner, value[name], (*path, name))
-    rest = schema.get("additionalProperties")
-    if isinstance(rest, dict) and value:
-        name = next(iter(value))
-        yield from _broken(rest, value[name], (*path, name))
-    if "items" in schema and value:
-        yield from _broken(schema["items"], value[0], (*path, 0))
 
 
 _MISSING = object()
