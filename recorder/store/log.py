@@ -135,8 +135,11 @@ class _LineReader:
     """Reads the lines of a file of records. What follows the last newline is a torn line, not a record."""
 
     def __init__(self, source: ByteSource, path: Path, *, ends_at_zero: bool = False) -> None:
-        """`path` is for messages. With `ends_at_zero`, the records end before the first line with a zero byte too,
-        which a power loss leaves in the files of a run that is not sealed."""
+        """Read records from a source; `path` is for messages.
+
+        With `ends_at_zero`, the records also end before the first line with a zero byte, which a power failure leaves
+        in the files of an unsealed run.
+        """
         self.source = source
         """The bytes of the file."""
         self._path = path

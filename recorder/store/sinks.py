@@ -32,11 +32,13 @@ class MemorySink:
         self._data = bytearray()
 
     def append(self, data: bytes) -> int:
+        """Append bytes and return their offset."""
         offset = len(self._data)
         self._data += data
         return offset
 
     def read(self, offset: int, size: int) -> bytes:
+        """Return at most `size` bytes from `offset` on."""
         return bytes(self._data[offset : offset + size])
 
     def sync(self) -> None:
@@ -85,4 +87,5 @@ class ContinuedSink:
         self._file.sync()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()

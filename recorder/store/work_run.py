@@ -254,8 +254,10 @@ class WorkRun:
                 file.sync()
 
     def _schemas(self) -> dict[str, Any]:
-        """The schemas by name of the event types that occur, and no others: a later version of exprec with more types
-        seals the same run under the same run id."""
+        """Return the schemas of the event types that occur, by name.
+
+        Others are left out, so that a later version of exprec with more types gives the same run id.
+        """
         names = set(self.events.schema_names)
         if self.exchanges.count:
             names.add(EXCHANGE_SCHEMA)
