@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
     from exprec.recorder.experiment.runner import GenericExperimentRunner as GenericExperimentRunner
     from exprec.recorder.proposers.recorded import RecordedProposer as RecordedProposer
+    from exprec.recorder.replay.reexecution import RerunResult as RerunResult
+    from exprec.recorder.replay.reexecution import rerun as rerun
     from exprec.recorder.schema.event_types import EventTypes as EventTypes
     from exprec.recorder.sessions.python import Run as Run
     from exprec.recorder.sessions.python import record as record
@@ -38,6 +40,7 @@ _MODULES = {
     "LiveStateProvider": "state.provider",
     "OptimizationLoop": "experiment.loop",
     "RecordedProposer": "proposers.recorded",
+    "RerunResult": "replay.reexecution",
     "Run": "sessions.python",
     "RunDirectory": "store.run_directory",
     "SecretGuard": "diagnostics.secret_guard",
@@ -46,6 +49,7 @@ _MODULES = {
     "VerboseConfig": "display",
     "find_run": "store.store",
     "record": "sessions.python",
+    "rerun": "replay.reexecution",
 }
 
 if not TYPE_CHECKING:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,19 +22,23 @@ from exprec.cli.terminal import (
     store_path,
     wants_progress,
 )
-from exprec.recorder.diagnostics import SecretGuard, key_name, show_value, visible
-from exprec.recorder.diff import ABSENT
+from exprec.recorder.diagnostics import SecretGuard, visible
+from exprec.recorder.diff import difference_lines
 from exprec.recorder.display import count_noun
-from exprec.recorder.errors import InvalidInput, NotVerified, Problem, StorageFailure
+from exprec.recorder.errors import StorageFailure
 from exprec.recorder.experiment.loop import EXPERIMENT_TYPE
-from exprec.recorder.experiment.rerun import rerun as rerun_experiment
 from exprec.recorder.format import layout
-from exprec.recorder.replay.messages import difference_lines, event_name
-from exprec.recorder.replay.verdict import CANNOT_RUN, IDENTICAL, Verdict
-from exprec.recorder.sessions.command.rerun import rerun as rerun_command
+from exprec.recorder.replay import (
+    CANNOT_RUN,
+    IDENTICAL,
+    RerunResult,
+    Verdict,
+    check_sealed,
+    event_name,
+    execute_again,
+)
 from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store, find_run
-from exprec.recorder.verify.check import verify
 
 _NOT_IDENTICAL = 1
 _WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
@@ -85,46 +87,31 @@ def rerun(
     path = store_path(store)
     guard = SecretGuard(known_secrets())
     all_identical = True
-    for directory in [_sealed(reference, path) for reference in runs]:
-        finish = start_observing(files)
-        with tempfile.TemporaryDirectory() as scratch:
-            place = Store.open_or_create(Path(scratch) / layout.DEFAULT_STORE)
-            verdict = _executed(directory, place, files, guard, jobs or processors())
-        click.echo(guard.redacted(_as_json(directory, verdict) if as_json else _as_text(directory, verdict)))
-        if verdict.outcome == IDENTICAL:
-            _attest(directory, finish())
+    for directory in [_find_sealed(reference, path) for reference in runs]:
+        observation = start_observing(files)
+        with _progress(directory) as listener:
+            result = execute_again(
+                directory,
+                files=files,
+                jobs=jobs or processors(),
+                secrets=guard,
+                environment=child_environment(),
+                has_input=not sys.stdin.isatty(),
+                listener=listener,
+            )
+        click.echo(guard.redacted(json.dumps(result.as_dict(), sort_keys=True) if as_json else _as_text(result)))
+        if result.is_identical:
+            _attest(directory, observation())
         else:
             all_identical = False
     if not all_identical:
         context.exit(_NOT_IDENTICAL)
 
 
-def _executed(run: RunDirectory, store: Store, files: Path, guard: SecretGuard, jobs: int) -> Verdict:
-    """Execute a run again according to its type, and record it in `store`."""
-    if run.type == EXPERIMENT_TYPE:
-        with _progress(run) as listener:
-            return asyncio.run(rerun_experiment(run, store, files, jobs=jobs, listener=listener))
-    if run.type == layout.COMMAND_RUN:
-        environment = child_environment()
-        return rerun_command(run, store, files, environment, secrets=guard, has_input=not sys.stdin.isatty())
-    if run.type == layout.PYTHON_RUN:
-        why = "a Python program recorded it; run the program again, it reproduces if the run id is the same"
-        return Verdict(CANNOT_RUN, 0, reasons=(why,))
-    why = f"this version of exprec cannot execute runs of type {show_value(run.type)}"
-    return Verdict(CANNOT_RUN, 0, reasons=(why,))
-
-
-def _sealed(reference: str, store: Path) -> RunDirectory:
+def _find_sealed(reference: str, store: Path) -> RunDirectory:
     """Find a sealed run and check its digests. Raises InvalidInput if it is not sealed, NotVerified, RunNotFound."""
     run = find_run(reference, store)
-    if not run.is_sealed:
-        hint = "; `exprec resume` resumes it" if run.type == EXPERIMENT_TYPE else ""
-        message = f"run {run.run_id} is not sealed{hint}"
-        raise InvalidInput([Problem((), message)])
-    # Execution records are not part of the run.
-    problems = [each for each in verify(run, quick=True) if layout.ATTESTATIONS_FOLDER not in str(each.source)]
-    if problems:
-        raise NotVerified(problems)
+    check_sealed(run)
     return run
 
 
@@ -132,7 +119,7 @@ def _sealed(reference: str, store: Path) -> RunDirectory:
 def _progress(run: RunDirectory) -> Iterator[Listener | None]:
     with contextlib.ExitStack() as stack:
         listener = None
-        if wants_progress(shows_events=False):
+        if run.type == EXPERIMENT_TYPE and wants_progress(shows_events=False):
             from exprec.cli.output.progress import iteration_progress
 
             limit = run.config.get("convergence", {}).get("max_iterations")
@@ -152,9 +139,10 @@ def _attest(run: RunDirectory, observation: dict[str, object]) -> None:
         click.echo(f"exprec: the attestation could not be written: {error}", err=True)
 
 
-def _as_text(run: RunDirectory, verdict: Verdict) -> str:
+def _as_text(result: RerunResult) -> str:
+    verdict = result.verdict
     word = _WORDS.get(verdict.outcome, verdict.outcome)
-    lines = [f"{word}  {run.run_id[:8]}  {visible(run.name)}  {_place(verdict)}"]
+    lines = [f"{word}  {result.run_id[:8]}  {visible(result.name)}  {_place(verdict)}"]
     lines += [f"  {visible(reason)}" for reason in verdict.reasons]
     lines += map(visible, difference_lines(verdict.found))
     return "\n".join(lines)
@@ -171,24 +159,3 @@ def _place(verdict: Verdict) -> str:
     if verdict.file == layout.EVENTS_FILE:
         return f"after the last of {same}"
     return f"in {verdict.file}"
-
-
-def _as_json(run: RunDirectory, verdict: Verdict) -> str:
-    event = verdict.event
-    said = {
-        "run": run.run_id,
-        "verdict": verdict.outcome,
-        "identical_events": verdict.identical_events,
-        "file": verdict.file if verdict.outcome not in (IDENTICAL, CANNOT_RUN) else None,
-        "event": None if event is None else {key: event.get(key) for key in ("seq", "event_type", "iteration")},
-        "differences": [
-            {
-                "field": key_name(each.path),
-                **({} if each.old is ABSENT else {"recorded": each.old}),
-                **({} if each.new is ABSENT else {"now": each.new}),
-            }
-            for each in verdict.found
-        ],
-        "reasons": list(verdict.reasons),
-    }
-    return json.dumps(said, sort_keys=True)

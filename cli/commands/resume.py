@@ -16,7 +16,7 @@ from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
 from exprec.recorder.proposers.recorded import RecordedProposer
-from exprec.recorder.replay.messages import line_difference_text
+from exprec.recorder.replay import line_difference_text
 from exprec.recorder.store import RunDirectory, Store
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from exprec.recorder.diff import result as result
     from exprec.recorder.diff.json_values import ABSENT as ABSENT
     from exprec.recorder.diff.json_values import Difference as Difference
+    from exprec.recorder.diff.json_values import difference_lines as difference_lines
     from exprec.recorder.diff.json_values import differences as differences
     from exprec.recorder.diff.result import DiffResult as DiffResult
     from exprec.recorder.diff.runs import DEFAULT_LIMIT as DEFAULT_LIMIT
@@ -24,6 +25,7 @@ else:
             "DiffResult": "result",
             "Difference": "json_values",
             "diff": "runs",
+            "difference_lines": "json_values",
             "differences": "json_values",
             "result": "",
         },

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple, cast
 
+from exprec.recorder.diagnostics import key_name, show_value, text_around
 from exprec.recorder.errors import KeyPath
 
 
@@ -29,6 +31,7 @@ class Difference(NamedTuple):
 _new_difference = cast(Callable[[tuple[KeyPath, Any, Any]], Difference], partial(tuple.__new__, Difference))
 """A difference of its parts, in half the time that `Difference` takes, because that is a function in Python."""
 _NESTED = (dict, list)
+_SHOWN_DIFFERENCES = 8
 
 
 def differences(
@@ -77,3 +80,33 @@ def _telling_order(difference: Difference) -> tuple[int, int]:
     is_decision = all(type(side) is bool for side in sides)
     is_sentence = all(type(side) is str for side in sides) and any(" " in side for side in sides)
     return 0 if is_decision else 2 if is_sentence else 1, len(difference.path)
+
+
+def difference_text(difference: Difference) -> str:
+    """A recorded value and the current one, in one line; of texts, the first line in which they differ."""
+    path, old, new = difference
+    name = key_name(path)
+    if old is ABSENT:
+        return f"{name}: not recorded, now {show_value(new)}"
+    if new is ABSENT:
+        return f"{name}: recorded {show_value(old)}, now not there"
+    if not isinstance(old, str) or not isinstance(new, str):
+        return f"{name}: recorded {show_value(old)}, now {show_value(new)}"
+    number, before, after = _first_other_line(old, new)
+    place = f", line {number}" if "\n" in old or "\n" in new else ""
+    shown, other = (text_around(one, two) for one, two in ((before, after), (after, before)))
+    return f"{name}{place}: recorded {shown!r}, now {other!r}"
+
+
+def _first_other_line(old: str, new: str) -> tuple[int, str, str]:
+    """The first line in which two texts differ: its number, from 1, and the line in each text."""
+    lines = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
+    return next((number, one, two) for number, (one, two) in enumerate(lines, 1) if one != two)
+
+
+def difference_lines(found: Sequence[Difference]) -> list[str]:
+    """The first of the differences, one indented line each, and the number of the others."""
+    lines = [f"  {difference_text(each)}" for each in found[:_SHOWN_DIFFERENCES]]
+    if len(found) > _SHOWN_DIFFERENCES:
+        lines.append(f"  and in {len(found) - _SHOWN_DIFFERENCES} more places")
+    return lines

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from exprec.recorder.diff import Difference, differences
+from exprec.recorder.diff import Difference, difference_lines, differences
 from exprec.recorder.errors import ExprecError
 from exprec.recorder.exchanges import Exchange, RecordedExchanges, request_fields
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
-from exprec.recorder.replay.messages import difference_lines
 
 
 class UnrecordedRequest(ExprecError):

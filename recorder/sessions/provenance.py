@@ -31,6 +31,11 @@ def store_path(option: Path | None, configured: str | None = None) -> Path:
     return option or Path(os.environ.get("EXPREC_STORE") or configured or DEFAULT_STORE)
 
 
+def process_environment() -> dict[str, str]:
+    """A copy of the environment variables of this process."""
+    return dict(os.environ)
+
+
 def program_folder() -> Path:
     """The folder of the running program; the working directory for an installed one, and in a notebook."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)

@@ -28,14 +28,14 @@ def costs(scenario, policies, seed):
 ONE_CENT_MORE = """
 from dataclasses import replace
 from exprec.recorder.payments.simulator import PaymentSimulator
-simulated = PaymentSimulator._outcome
+simulated = PaymentSimulator._run
 
 def dearer(self, in_force, seed):
     outcome = simulated(self, in_force, seed)
     agents = {name: replace(agent, total=agent.total + (name == "BANK_B")) for name, agent in outcome.agents.items()}
     return replace(outcome, agents=agents)
 
-PaymentSimulator._outcome = dearer
+PaymentSimulator._run = dearer
 """
 
 NO_NETWORK = """
@@ -174,7 +174,7 @@ def test_another_version_that_comes_to_the_same_is_still_another(tmp_path: Path,
     lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert lines[0].endswith("in config.json")
     assert lines[1] == "  every event came again"
-    assert lines[3].startswith("  simulator: recorded 'model:costs#sha256=")
+    assert lines[3].startswith("  simulator: recorded '…el:costs#sha256=")
 
 
 def test_a_failed_run_fails_again_in_the_same_way(tmp_path: Path) -> None:

@@ -1,7 +1,4 @@
-"""A recorded command executed again, and what that proves.
-
-Where the execution is recorded is the caller's business.
-"""
+"""Re-execution of a recorded command."""
 
 from __future__ import annotations
 
@@ -19,20 +16,19 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.runner import NOT_STARTED, CommandRunner, OutputListener
+from exprec.recorder.sessions.command.runner import NOT_STARTED, CommandRunner
 from exprec.recorder.store import RunDirectory, Store, log
 
 _ARTIFACTS = f"{layout.ARTIFACTS_FOLDER}/"
 
 
-def rerun(
+def rerun_command(
     run: RunDirectory,
     store: Store,
     folder: Path,
     environment: Mapping[str, str],
     *,
     secrets: SecretGuard,
-    on_output: OutputListener | None = None,
     has_input: bool = True,
 ) -> Verdict:
     """Execute the command of a sealed run again and compare the result with the recorded one.
@@ -43,7 +39,6 @@ def rerun(
         folder: The folder in which the command is executed, with unchanged inputs.
         environment: The environment of the command.
         secrets: The secrets that must not be recorded.
-        on_output: Gets the output of the command.
         has_input: Whether the command gets the stdin of this process.
 
     Raises:
@@ -66,7 +61,6 @@ def rerun(
         store=store,
         secrets=secrets,
         types=types,
-        on_output=on_output,
         has_input=has_input,
         name=run.name,
     )

@@ -1,7 +1,4 @@
-"""A recorded experiment executed again, from its run alone, and what that proves.
-
-It asks no model: answers are those that were recorded. Where the execution is recorded is the caller's business.
-"""
+"""Re-execution of a recorded experiment, from its run alone: recorded responses answer the requests to models."""
 
 from __future__ import annotations
 
@@ -21,17 +18,16 @@ from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store, log
 
 
-async def rerun(
+async def rerun_experiment(
     run: RunDirectory, store: Store, folder: Path, *, jobs: int = 1, listener: Listener | None = None
 ) -> Verdict:
-    """Execute a sealed run again and compare what comes with what was recorded, event by event.
+    """Execute a sealed run again and compare each event with the recorded one.
 
-    The execution is recorded in `store`, where nobody needs it afterwards. A simulator of the user's is imported
-    from `folder`, in whatever version lies there. `listener` gets each event that came again. Raises StorageFailure,
-    Damaged, WorkerFailed.
+    The execution is recorded in `store`. A custom simulator is loaded from `folder`, in its current version.
+    `listener` gets each event that is as recorded. Raises StorageFailure, Damaged, WorkerFailed.
     """
     try:
-        config = _config(run, folder)
+        config = _load_config(run, folder)
     except InvalidInput as error:
         return Verdict(CANNOT_RUN, 0, reasons=tuple(str(problem) for problem in error.problems))
     follower = _Follower(run, listener)
@@ -94,11 +90,11 @@ class _Follower:
             self._listener(event)
 
 
-def _config(run: RunDirectory, folder: Path) -> ExperimentConfig:
-    """The experiment of a run, with the user's simulator as it lies in `folder` now. Raises InvalidInput."""
+def _load_config(run: RunDirectory, folder: Path) -> ExperimentConfig:
+    """The configuration of a run, with a custom simulator as it is in `folder` now. Raises InvalidInput."""
     value = dict(run.config)
     if isinstance(value.get("simulator"), str):
-        # Without the digest: another version of it shall be run too, because how it differs is what is asked.
+        # Without the digest, so that another version of it runs too: its differences are the question.
         value["simulator"] = value["simulator"].partition("#")[0]
     return ExperimentConfig.from_mapping(value, folder)
 
