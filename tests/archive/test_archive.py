@@ -33,12 +33,12 @@ from tests.fixtures.paths import ROOT
 HERE = Path(__file__).parent
 VERSIONS = sorted(path.name for path in HERE.glob("v*") if path.is_dir())
 LARGEST = 300_000
-"""Bytes of a version of the archive: it is in every clone for ever."""
+"""The limit of a version of the archive in bytes: every clone has all of it."""
 
 
 @dataclass(frozen=True)
 class Archived:
-    """A run of the archive: its name, and its version in a copy that a test may write to."""
+    """A run of the archive: its name, and a writable copy of its version."""
 
     name: str
     version: Path
@@ -61,7 +61,7 @@ class Archived:
 
 
 def _names(version: Path) -> tuple[list[str], list[str]]:
-    """The names of sealed runs and of interrupted ones."""
+    """Return the names of the sealed and of the interrupted runs."""
     work = (path.name for path in (version / "work").iterdir() if path.is_dir())
     return sorted(path.name for path in (version / "store" / "tags").iterdir()), sorted(work)
 
@@ -72,7 +72,7 @@ INTERRUPTED = [(version, name) for version in VERSIONS for name in _names(HERE /
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All versions as they were in their stores: with what git does not keep."""
+    """Copies of all versions with the work folders that git ignores."""
     folder = tmp_path_factory.mktemp("archive")
     for version in VERSIONS:
         copy = Path(shutil.copytree(HERE / version, folder / version))
@@ -91,7 +91,7 @@ def _each(runs: list[tuple[str, str]]) -> pytest.MarkDecorator:
 
 
 def _calls(run: Archived) -> Iterator[tuple[str, int, list[str]]]:
-    """The file with what a call printed, the columns of the terminal, and the words of the call."""
+    """Yield for each call the file with its output, the columns of the terminal, and the arguments."""
     for line in (run.version / "commands").read_text("utf-8").splitlines():
         file, columns, *words = line.split()
         yield file, int(columns), [run.name if word == "NAME" else word for word in words]
@@ -99,7 +99,7 @@ def _calls(run: Archived) -> Iterator[tuple[str, int, list[str]]]:
 
 @_each([*SEALED, *INTERRUPTED])
 @pytest.mark.fact("F87", "F88")
-def test_it_is_shown_with_the_same_bytes(archived: Archived) -> None:
+def test_archived_run_is_shown_with_the_same_bytes(archived: Archived) -> None:
     calls = [call for call in _calls(archived) if archived.is_sealed or call[2][0] == "show"]
     assert len(calls) >= 3
     for file, columns, words in calls:
@@ -112,7 +112,7 @@ def test_it_is_shown_with_the_same_bytes(archived: Archived) -> None:
 
 @_each(SEALED)
 @pytest.mark.fact("F87")
-def test_it_has_the_same_address_and_verifies(archived: Archived, tmp_path: Path) -> None:
+def test_archived_run_has_the_same_run_id_and_verifies(archived: Archived, tmp_path: Path) -> None:
     address = (archived.store / "tags" / archived.name).read_text("ascii").strip()
     # Where its name says nothing.
     copy = Path(shutil.copytree(archived.directory.path, tmp_path / "copy"))
@@ -123,7 +123,7 @@ def test_it_has_the_same_address_and_verifies(archived: Archived, tmp_path: Path
 
 @_each(SEALED)
 @pytest.mark.fact("F87")
-def test_its_log_comes_to_what_its_head_says(archived: Archived) -> None:
+def test_log_of_an_archived_run_reduces_to_its_head(archived: Archived) -> None:
     head = json.loads((archived.directory.path / "run.json").read_bytes())
     provider = StoredStateProvider(archived.directory)
     assert provider.get_final_result() == head["result"]
@@ -134,7 +134,7 @@ def test_its_log_comes_to_what_its_head_says(archived: Archived) -> None:
 
 @_each([*SEALED, *INTERRUPTED])
 @pytest.mark.fact("F87", "F88")
-def test_it_differs_from_itself_in_nothing(archived: Archived, tmp_path: Path) -> None:
+def test_archived_run_equals_its_copy(archived: Archived, tmp_path: Path) -> None:
     done = exprec("diff", archived.name, archived.name, cwd=archived.version, env={"EXPREC_STORE": "store"})
     assert done.stdout == b""
     # Of one address, nothing would be read: let the copy go by another.
@@ -149,10 +149,8 @@ def test_it_differs_from_itself_in_nothing(archived: Archived, tmp_path: Path) -
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.fact("F89")
-def test_a_next_version_of_every_schema_changes_no_run_that_there_is(
-    version: str, copies: Path, tmp_path: Path
-) -> None:
-    """An exprec in which each type of event has a schema of the next version that asks for one more field."""
+def test_new_schema_versions_do_not_affect_archived_runs(version: str, copies: Path, tmp_path: Path) -> None:
+    """Give each event type a schema of the next version that requires one more field."""
     folder = Path(shutil.copytree(ROOT / "schemas", tmp_path / "schemas"))
     for name in (name for name in schemas.names() if name.startswith("event.") and name != "event.v1"):
         following = f"{name[:-1]}{int(name[-1]) + 1}"
@@ -170,7 +168,7 @@ def test_a_next_version_of_every_schema_changes_no_run_that_there_is(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_nobody_edits_the_archive(version: str) -> None:
+def test_archive_is_unchanged(version: str) -> None:
     lines = (HERE / version / "MANIFEST").read_text("utf-8").splitlines()
     said = {name.removeprefix("./"): digest for digest, name in (line.split("  ", 1) for line in lines)}
     found = {
@@ -184,7 +182,7 @@ def test_nobody_edits_the_archive(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_git_keeps_every_byte_of_the_archive(version: str, tmp_path: Path) -> None:
-    """In a clone whose owner lets git convert the ends of lines, nothing of it is ignored or converted."""
+    """Git neither ignores nor converts a file of it, even with settings that convert line endings."""
     shutil.copy(ROOT / ".gitattributes", tmp_path)
     shutil.copy(ROOT / ".gitignore", tmp_path)
     shutil.copytree(HERE / version, tmp_path / "tests" / "archive" / version)
@@ -203,7 +201,7 @@ def _heads() -> Iterator[tuple[Path, dict[str, Any]]]:
         yield path.parent, json.loads(path.read_bytes())
 
 
-def test_the_schemas_that_were_released_are_those_that_runs_embed() -> None:
+def test_released_schemas_are_those_that_archived_runs_embed() -> None:
     embedded: dict[str, Any] = {}
     for folder, head in _heads():
         for name, schema in json.loads((folder / "schemas.json").read_bytes()).items():
@@ -216,7 +214,7 @@ def test_the_schemas_that_were_released_are_those_that_runs_embed() -> None:
 
 
 def test_every_kind_of_event_file_and_end_is_archived() -> None:
-    """What is new in exprec needs an archived run: the README tells how to add a version."""
+    """New features need an archived run; the README explains how to add a version."""
     types = {kind for _, head in _heads() for kind in head["counts"]["by_type"]}
     assert types >= EVENT_SPECS.keys()
     assert types - EVENT_SPECS.keys(), "events of types that are not exprec's own"
@@ -235,7 +233,7 @@ def test_every_kind_of_event_file_and_end_is_archived() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_stands_beside_the_runs_can_be_read(version: str, copies: Path) -> None:
+def test_files_beside_the_archived_runs_are_readable(version: str, copies: Path) -> None:
     store = Store(copies / version / "store")
     assert {*store.tags().values()} == {*store.run_ids()}
     attested = {run_id: len(store.attestations(run_id)) for run_id in store.run_ids()}
@@ -247,7 +245,7 @@ def test_what_stands_beside_the_runs_can_be_read(version: str, copies: Path) -> 
 
 
 @_each(SEALED)
-def test_the_config_of_an_experiment_is_still_an_experiment(archived: Archived) -> None:
+def test_archived_config_is_still_a_valid_experiment(archived: Archived) -> None:
     run = archived.directory
     if run.type == "generic":
         config = run.config
@@ -256,7 +254,7 @@ def test_the_config_of_an_experiment_is_still_an_experiment(archived: Archived) 
         assert ExperimentConfig.from_mapping(config, run.path).resolved() == config
 
 
-def test_git_agrees_with_the_address() -> None:
+def test_git_computes_the_run_ids_of_the_archive() -> None:
     for version in VERSIONS:
         address = (HERE / version / "store" / "tags" / "command").read_text("ascii").strip()
         assert git_tree_id(HERE / version / "store" / address) == address

@@ -1,4 +1,4 @@
-"""The address of a run, computed here without exprec and by git, and what it covers."""
+"""The run id: computed here without exprec and by git, and what it covers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _address(files: dict[str, bytes]) -> str:
 
 
 @pytest.mark.fact("F23")
-def test_the_id_of_a_file(asked: Run, tmp_path: Path) -> None:
+def test_file_id_is_that_of_a_git_blob(asked: Run, tmp_path: Path) -> None:
     for path in asked.folder.iterdir():
         assert file_blob_id(path) == _file_id(path.read_bytes())
     (tmp_path / "empty").touch()
@@ -37,20 +37,20 @@ def test_the_id_of_a_file(asked: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F24", "F25")
-def test_the_formula_gives_the_address(every_run: tuple[Run, ...]) -> None:
+def test_formula_gives_the_run_id(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         assert _address({path.name: path.read_bytes() for path in run.folder.iterdir()}) == run.run_id
 
 
 @pytest.mark.fact("F25")
-def test_the_entries_are_in_the_order_of_the_bytes_of_the_names() -> None:
+def test_entries_are_sorted_by_the_bytes_of_their_names() -> None:
     files = {name: name.encode() for name in ("b.json", "B.json", "a", "a.json", "\uffff", "\U00010000")}
     for names in (list(files), list(reversed(files))):
         assert tree_id({name: _file_id(files[name]) for name in names}) == _address(files)
 
 
 @pytest.mark.fact("F26")
-def test_git_gives_the_same_address(asked: Run, tmp_path: Path) -> None:
+def test_git_computes_the_same_run_id(asked: Run, tmp_path: Path) -> None:
     assert git_tree_id(asked.folder) == asked.run_id
     copy = asked.copied(tmp_path)
     git(tmp_path, "init", "-q", "--object-format=sha256")
@@ -60,7 +60,7 @@ def test_git_gives_the_same_address(asked: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F27")
-def test_every_byte_counts_and_nothing_but_bytes(asked: Run, tmp_path: Path) -> None:
+def test_run_id_depends_on_every_byte_and_on_nothing_else(asked: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(asked.folder, copy)
     assert len(list(copy.iterdir())) == 5
@@ -77,7 +77,7 @@ def test_every_byte_counts_and_nothing_but_bytes(asked: Run, tmp_path: Path) -> 
 
 
 @pytest.mark.fact("F28")
-def test_a_folder_named_like_an_address_is_believed(searched: Run, tmp_path: Path) -> None:
+def test_folder_named_like_a_run_id_is_taken_for_that_run(searched: Run, tmp_path: Path) -> None:
     copy = searched.copied(tmp_path)
     log = copy.folder / "events.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"total_cost":10000', b'"total_cost":90000', 1))
@@ -88,7 +88,7 @@ def test_a_folder_named_like_an_address_is_believed(searched: Run, tmp_path: Pat
 
 
 @pytest.mark.fact("F28")
-def test_a_copy_goes_by_the_address_of_its_content(searched: Run, tmp_path: Path) -> None:
+def test_copy_has_the_run_id_of_its_content(searched: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(searched.folder, copy)
     assert RunDirectory(copy).run_id == searched.run_id

@@ -1,4 +1,4 @@
-"""Canonical JSON, as it stands in files that exprec wrote."""
+"""Canonical JSON in the files that exprec writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fixtures.runs import Run, begin, interrupted, record, run_command, wo
 
 
 def _config_text(store: Store, config: dict[str, Any]) -> str:
-    """What stands in config.json of a run with that config."""
+    """Return the text of config.json of a run with this config."""
     return (record(store, config).path / "config.json").read_bytes().decode()
 
 
@@ -63,7 +63,7 @@ def test_a_line_is_compact(every_run: tuple[Run, ...], store: Store) -> None:
 
 
 @pytest.mark.fact("F31")
-def test_files_that_people_read_are_indented(every_run: tuple[Run, ...], store: Store) -> None:
+def test_files_for_people_are_indented(every_run: tuple[Run, ...], store: Store) -> None:
     files = [path for run in every_run for path in (*run.folder.glob("*.json"), *run.attestations)]
     assert len(files) == 16
     for path in files:
@@ -92,7 +92,7 @@ def test_keys_are_sorted_by_code_point(store: Store) -> None:
 
 
 @pytest.mark.fact("F33")
-def test_only_what_must_be_is_escaped(store: Store) -> None:
+def test_only_required_characters_are_escaped(store: Store) -> None:
     named = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
     controls = [chr(code) for code in range(0x20) if chr(code) not in named]
     kept = ["/", "\x7f", "\x80", "é", "\u2028", "<", "'", "\uffff", "\U0001f3e6"]
@@ -123,7 +123,7 @@ def test_numbers_with_a_fraction_have_the_fewest_digits(store: Store) -> None:
 
 
 @pytest.mark.fact("F34")
-def test_no_shorter_digits_would_do() -> None:
+def test_numbers_have_the_shortest_digits_that_round_trip() -> None:
     chance = random.Random(2)
     for _ in range(500):
         (value,) = struct.unpack("<d", chance.randbytes(8))
@@ -169,7 +169,7 @@ REFUSED: dict[str, Any] = {
 
 @pytest.mark.fact("F36", "F37")
 @pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
-def test_what_would_be_altered_is_refused_with_its_field(store: Store, value: Any) -> None:
+def test_value_without_exact_representation_is_refused_with_its_field(store: Store, value: Any) -> None:
     with pytest.raises(NotEncodable, match=r"^outer\[1\]\.inner: "):
         store.begin("two banks", "generic", {"outer": [0, {"inner": value}]})
     assert list((store.path / ".work").iterdir()) == []
@@ -195,7 +195,7 @@ def test_nesting_has_a_limit() -> None:
 
 
 @pytest.mark.fact("F38")
-def test_no_object_has_a_key_twice(every_run: tuple[Run, ...]) -> None:
+def test_no_object_has_a_duplicate_key(every_run: tuple[Run, ...]) -> None:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         assert len(pairs) == len(dict(pairs))
         return dict(pairs)
@@ -208,7 +208,7 @@ def test_no_object_has_a_key_twice(every_run: tuple[Run, ...]) -> None:
 
 
 @pytest.mark.fact("F38")
-def test_a_key_twice_is_an_error_in_what_others_wrote(searched: Run, tmp_path: Path) -> None:
+def test_duplicate_key_in_a_foreign_file_is_an_error(searched: Run, tmp_path: Path) -> None:
     doubled = tmp_path / "doubled.json"
     config = (searched.folder / "config.json").read_text("utf-8")
     doubled.write_text(config.replace('"master_seed": 42,', '"master_seed": 42,\n  "master_seed": 42,'), "utf-8")

@@ -1,4 +1,4 @@
-"""The page and its tests belong together: every fact is tested, and every tested fact is on the page."""
+"""FORMAT.md and the tests agree: every fact is tested, and every tested fact is on the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _facts() -> list[str]:
 
 
 def _marked(path: Path) -> Iterator[str]:
-    """The ids in the markers of a file of tests, as they are written there."""
+    """Yield the ids in the `fact` markers of a test module."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
@@ -40,7 +40,7 @@ def test_the_ids_are_consecutive() -> None:
     assert _facts() == [f"F{number}" for number in range(1, len(_facts()) + 1)]
 
 
-def test_the_page_says_nothing_outside_of_its_facts() -> None:
+def test_page_consists_of_facts() -> None:
     plain, within_fact = [], False
     for line in _LINES:
         within_fact = bool(_FACT.match(line)) or (within_fact and line.startswith("  "))

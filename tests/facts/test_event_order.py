@@ -1,4 +1,4 @@
-"""What the events of an experiment say and in which order they stand, and the exchanges beside them."""
+"""The events of an experiment, their order, and the exchanges beside them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_experiment_begins_with_its_start(every_run: tuple[Run, ...]) -> None
 
 
 @pytest.mark.fact("F50")
-def test_an_iteration_begins_with_the_costs_of_the_policies_in_force(every_run: tuple[Run, ...]) -> None:
+def test_iteration_starts_with_the_costs_of_the_current_policies(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         for iteration in run.iterations():
             assert _kinds(iteration).count("iteration_start") == 1
@@ -84,7 +84,7 @@ def test_each_attempt_of_a_model_is_an_event(asked: Run) -> None:
 
 
 @pytest.mark.fact("F53", "F55")
-def test_a_usable_proposal_is_compared_with_the_policy_in_force(searched: Run, asked: Run, sampled: Run) -> None:
+def test_usable_proposal_is_compared_with_the_current_policy(searched: Run, asked: Run, sampled: Run) -> None:
     verdicts = set()
     for run in (searched, asked, sampled):
         in_force: dict[str, Any] = {}
@@ -105,7 +105,7 @@ def test_a_usable_proposal_is_compared_with_the_policy_in_force(searched: Run, a
 
 
 @pytest.mark.fact("F54")
-def test_an_unusable_proposal_is_rejected_instead(asked: Run) -> None:
+def test_unusable_proposal_is_recorded_as_rejected(asked: Run) -> None:
     decisions = [event for event in asked.events if event["event_type"] in DECISIONS]
     assert [(event["event_type"], event["iteration"], event["agent_id"]) for event in decisions] == [
         ("policy_change", 1, "BANK_A"),
@@ -122,7 +122,7 @@ def test_an_unusable_proposal_is_rejected_instead(asked: Run) -> None:
 
 
 @pytest.mark.fact("F55")
-def test_an_iteration_ends_with_the_policies_in_force(every_run: tuple[Run, ...], failed: Run) -> None:
+def test_iteration_ends_with_the_current_policies(every_run: tuple[Run, ...], failed: Run) -> None:
     for run in every_run:
         iterations = list(run.iterations())
         for iteration in iterations[:-1] if run is failed else iterations:
@@ -136,9 +136,7 @@ def test_an_iteration_ends_with_the_policies_in_force(every_run: tuple[Run, ...]
 
 
 @pytest.mark.fact("F55", "F58")
-def test_an_iteration_ends_with_what_its_evaluation_showed_about_convergence(
-    searched: Run, asked: Run, sampled: Run
-) -> None:
+def test_iteration_end_records_the_convergence_measures(searched: Run, asked: Run, sampled: Run) -> None:
     for run in (searched, asked, sampled):
         end = run.events[-1]
         shown = [event["convergence"] for event in run.of_type("iteration_end")]
@@ -168,7 +166,7 @@ def test_an_experiment_ends_with_its_end_or_its_failure(every_run: tuple[Run, ..
 
 
 @pytest.mark.fact("F56")
-def test_the_end_says_what_the_experiment_came_to(searched: Run, asked: Run, sampled: Run) -> None:
+def test_experiment_end_records_the_result(searched: Run, asked: Run, sampled: Run) -> None:
     for run in (searched, asked, sampled):
         totals = [event["total_cost"] for event in run.of_type("iteration_start")]
         end = run.events[-1]
@@ -176,14 +174,14 @@ def test_the_end_says_what_the_experiment_came_to(searched: Run, asked: Run, sam
 
 
 @pytest.mark.fact("F57")
-def test_a_failure_stands_where_the_error_stopped_the_experiment(failed: Run) -> None:
+def test_failure_is_recorded_where_the_error_stopped_the_experiment(failed: Run) -> None:
     kinds = ["experiment_start", "iteration_start", "llm_call", "experiment_failed"]
     assert _kinds(failed.events) == kinds
     assert failed.events[-1]["error_type"] == "ScriptExhausted"
 
 
 @pytest.mark.fact("F58")
-def test_the_agents_have_their_turns_in_order(searched: Run, asked: Run, sampled: Run) -> None:
+def test_agents_take_turns_in_order(searched: Run, asked: Run, sampled: Run) -> None:
     for run in (searched, asked, sampled):
         agents = run.events[0]["agents"]
         turns = 0
@@ -246,7 +244,7 @@ def test_a_model_answers_or_fails(asked: Run) -> None:
 
 
 @pytest.mark.fact("F61")
-def test_how_long_an_answer_took_is_content(store: Store, asked: Run) -> None:
+def test_latency_is_content(store: Store, asked: Run) -> None:
     assert [exchange["latency_seconds"] for exchange in asked.exchanges][:3] == [0.5, 0.25, 0.0]
     first, second, again = (record(store, latency=latency) for latency in (0.25, 0.5, 0.25))
     assert first.run_id == again.run_id != second.run_id

@@ -1,4 +1,4 @@
-"""How large a thing may be before it is refused, and where a list of problems ends."""
+"""Limits of sizes, and of the list of problems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _of_size(path: Path, size: int) -> Path:
 
 
 @pytest.mark.fact("F90")
-def test_a_file_that_people_write_has_at_most_16_mib(tmp_path: Path) -> None:
+def test_input_file_has_at_most_16_mib(tmp_path: Path) -> None:
     assert len(read_plain(_of_size(tmp_path / "fits", LIMIT))) == LIMIT == MOST_BYTES
     large = _of_size(tmp_path / "large.yaml", LIMIT + 1)
     _of_size(tmp_path / "epoch.schema.json", LIMIT + 1)
@@ -53,7 +53,7 @@ def test_a_file_that_people_write_has_at_most_16_mib(tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F90")
-def test_a_pipe_and_a_device_are_refused_unread(tmp_path: Path) -> None:
+def test_pipe_and_device_are_refused_without_reading(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     for name in ("pipe.yaml", "zero.yaml"):
@@ -68,7 +68,7 @@ def test_a_day_has_at_most_a_million_ticks() -> None:
 
 
 @pytest.mark.fact("F92")
-def test_verify_stops_where_a_file_is_lost(searched: Run, tmp_path: Path) -> None:
+def test_verify_stops_at_the_limit_of_problems(searched: Run, tmp_path: Path) -> None:
     copy = searched.copied(tmp_path)
     log = copy.folder / "events.jsonl"
     for count in (1000, 1002):

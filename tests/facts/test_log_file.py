@@ -1,4 +1,4 @@
-"""The log: its lines and their order, how they come to the disk, and what is read of a log that is not whole."""
+"""The log: its lines and their order, when they are durable, and how an incomplete log is read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_seq_is_the_number_of_the_line(every_run: tuple[Run, ...], store: Store)
 
 
 @pytest.mark.fact("F41")
-def test_iterations_count_from_1_and_do_not_go_down(every_run: tuple[Run, ...], store: Store) -> None:
+def test_iterations_count_from_1_and_never_decrease(every_run: tuple[Run, ...], store: Store) -> None:
     outside = {"experiment_start", "experiment_end", "experiment_failed"}
     for run in every_run:
         inside = [event["iteration"] for event in run.events if event["event_type"] not in outside]
@@ -147,7 +147,7 @@ def test_an_event_is_one_write_to_a_file_that_only_grows(store: Store, monkeypat
 
 
 @pytest.mark.fact("F43")
-def test_of_an_event_without_room_nothing_remains(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_that_does_not_fit_on_the_disk_leaves_no_bytes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = begin(store)
     _record(provider, optimization.EXPERIMENT_START.event_type)
     log = work_folder(provider, store) / "events.jsonl"
@@ -225,7 +225,7 @@ def test_the_logs_are_on_the_disk_after_each_iteration(store: Store, monkeypatch
 
 
 @pytest.mark.fact("F46")
-def test_a_torn_line_is_no_event(store: Store) -> None:
+def test_torn_line_is_not_an_event(store: Store) -> None:
     folder = interrupted(store)
     log = folder / "events.jsonl"
     whole = exprec("show", folder)
@@ -243,7 +243,7 @@ def test_a_torn_line_is_no_event(store: Store) -> None:
 
 
 @pytest.mark.fact("F46")
-def test_zeros_are_torn_too_but_in_a_sealed_run(store: Store, searched: Run, tmp_path: Path) -> None:
+def test_trailing_zeros_are_torn_except_in_a_sealed_run(store: Store, searched: Run, tmp_path: Path) -> None:
     folder = interrupted(store)
     log = folder / "events.jsonl"
     whole = exprec("show", folder)
@@ -298,7 +298,7 @@ def test_a_line_beyond_the_limit_is_damage(store: Store, monkeypatch: pytest.Mon
 
 
 @pytest.mark.fact("F47")
-def test_another_file_beyond_the_limit_is_damage(searched: Run, tmp_path: Path) -> None:
+def test_file_beyond_the_limit_is_damage(searched: Run, tmp_path: Path) -> None:
     for name in ("run.json", "config.json", "schemas.json"):
         copy = searched.copied(tmp_path / name)
         with (copy.folder / name).open("ab") as file:

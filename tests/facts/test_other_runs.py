@@ -1,4 +1,4 @@
-"""Runs that are no experiments of exprec's own: of programs and of commands, with events and files of any kind."""
+"""Runs of programs and of commands, with their own event types and files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def command(tmp_path: Path) -> RunDirectory:
 
 
 def _recorded(folder: Path, *options: str, status: int = 0) -> Run:
-    """The run of a command, recorded by `exprec run` in a folder of that name."""
+    """Record the run of a command with `exprec run` in a new folder."""
     folder.mkdir()
     (folder / "child.py").write_text(CHILD)
     (folder / "data.csv").write_bytes(b"a,b\n")
@@ -69,7 +69,7 @@ def test_the_type_says_who_recorded_a_run(searched: Run, tmp_path: Path) -> None
 
 
 @pytest.mark.fact("F75")
-def test_the_config_of_a_command_is_what_was_asked(tmp_path: Path) -> None:
+def test_config_of_a_command_is_its_request(tmp_path: Path) -> None:
     plain = _recorded(tmp_path / "one")
     argv = [sys.executable, "child.py", "0"]
     asked: dict[str, Any] = {"argv": argv, "inputs": {}, "artifacts": ["made/deep/model.bin"]}
@@ -88,7 +88,7 @@ def test_the_config_of_a_command_is_what_was_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F76", "F29")
-def test_what_a_command_wrote_is_kept_byte_by_byte(tmp_path: Path, every_run: tuple[Run, ...]) -> None:
+def test_output_of_a_command_is_recorded_byte_by_byte(tmp_path: Path, every_run: tuple[Run, ...]) -> None:
     run = _recorded(tmp_path / "one")
     assert (run.folder / "stdout").read_bytes() == run.stdout == b"out \xff\x00 no newline"
     assert (run.folder / "stderr").read_bytes() == b"to stderr\n"
@@ -116,14 +116,14 @@ def test_artifacts_are_files_of_the_run(command: RunDirectory) -> None:
 
 
 @pytest.mark.fact("F15")
-def test_a_run_has_no_other_folder(command: RunDirectory) -> None:
+def test_run_has_no_other_folders(command: RunDirectory) -> None:
     assert {path.name for path in command.path.iterdir() if path.is_dir()} == {"artifacts"}
     names = {"run.json", "config.json", "events.jsonl", "schemas.json", "stdout", "stderr"}
     assert {path.name for path in command.path.iterdir() if path.is_file()} == names
 
 
 def _by_the_formula(folder: Path) -> bytes:
-    """The address by F23 to F25, written a second time."""
+    """Compute the run id by F23 to F25, independently of exprec."""
 
     def id_of(kind: str, data: bytes) -> bytes:
         return hashlib.sha256(f"{kind} {len(data)}\0".encode() + data).digest()
@@ -139,7 +139,7 @@ def _by_the_formula(folder: Path) -> bytes:
 
 
 @pytest.mark.fact("F24", "F25")
-def test_the_address_of_folders_within_folders(tmp_path: Path) -> None:
+def test_run_id_covers_nested_folders(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     recording = store.begin("names", "python", {})
     for name in ("a/b", "a.b", "a-", "a0", "a-b/c", "é/x"):
@@ -157,7 +157,7 @@ NO_NAMES += [".gitx/a", "x" * 201, "/".join(["x" * 150] * 7)]
 
 @pytest.mark.fact("F78")
 @pytest.mark.parametrize("name", NO_NAMES)
-def test_names_that_no_artifact_can_have(tmp_path: Path, name: str) -> None:
+def test_invalid_artifact_names_are_refused(tmp_path: Path, name: str) -> None:
     recording = Store.open_or_create(tmp_path / "runs").begin("names", "python", {})
     (tmp_path / "source").write_bytes(b"")
     with pytest.raises(InvalidInput, match="artifact"):
@@ -199,13 +199,13 @@ def test_the_schema_of_a_declared_type_is_embedded_with_the_envelope(command: Ru
 
 @pytest.mark.fact("F79")
 @pytest.mark.parametrize("kind", ["", "Epoch", "1st", "a-b", "a.b", "é", "x" * 65, *EVENT_TYPES, *OTHER_TYPES])
-def test_names_that_no_declared_type_can_have(kind: str) -> None:
+def test_reserved_event_types_cannot_be_declared(kind: str) -> None:
     with pytest.raises(InvalidInput):
         EventTypes({kind: {}})
 
 
 @pytest.mark.fact("F79")
-def test_an_event_is_nested_only_so_deep_where_its_schema_multiplies() -> None:
+def test_nesting_is_limited_where_a_schema_multiplies_evaluations() -> None:
     tree = {"anyOf": [{"additionalProperties": {"$ref": "#/$defs/tree"}}] * 10}
     log = EventLog(types=EventTypes({"x": {"$defs": {"tree": tree}, "properties": {"a": {"$ref": "#/$defs/tree"}}}}))
     value: Any = {"b": 1}
@@ -222,7 +222,7 @@ def test_an_event_is_nested_only_so_deep_where_its_schema_multiplies() -> None:
 
 
 @pytest.mark.fact("F80")
-def test_undeclared_types_need_the_envelope_alone(command: RunDirectory) -> None:
+def test_undeclared_types_need_only_the_envelope(command: RunDirectory) -> None:
     assert command.schemas["event.v1"] == schemas.load("event.v1")
     refusing, taking = EventLog(types=EventTypes({"epoch": EPOCH})), EventLog(types=EventTypes(strict=False))
     with pytest.raises(InvalidEvent, match="unknown event type"):
@@ -235,7 +235,7 @@ def test_undeclared_types_need_the_envelope_alone(command: RunDirectory) -> None
 
 
 @pytest.mark.fact("F81")
-def test_the_line_of_a_declared_type(command: RunDirectory, tmp_path: Path) -> None:
+def test_declared_type_is_displayed_by_its_template(command: RunDirectory, tmp_path: Path) -> None:
     shown = exprec("show", command.path, "--event", "epoch").stdout.decode()
     assert shown == "epoch 1: loss 2.000\nepoch 2: loss 1.333\n"
     line = "{{{n:>4}}} {n:+,d} {part.text} {gone} {part.gone:.2f}"
@@ -269,7 +269,7 @@ def test_a_run_end_has_the_result(tmp_path: Path) -> None:
 
 @pytest.mark.fact("F83", "F84", "F57")
 @pytest.mark.parametrize(("status", "last"), [(0, "run_end"), (3, "experiment_failed")])
-def test_how_a_command_ended(tmp_path: Path, status: int, last: str) -> None:
+def test_end_of_a_command_is_recorded(tmp_path: Path, status: int, last: str) -> None:
     run = _recorded(tmp_path / "one", status=status)
     assert [event["event_type"] for event in run.events[-2:]] == ["command_end", last]
     assert (run.events[-2]["exit_status"], run.events[-2]["signal"]) == (status, None)
@@ -277,7 +277,7 @@ def test_how_a_command_ended(tmp_path: Path, status: int, last: str) -> None:
 
 
 @pytest.mark.fact("F83", "F84")
-def test_a_command_that_a_signal_ended_or_that_never_was(tmp_path: Path) -> None:
+def test_signal_or_missing_program_ends_a_command(tmp_path: Path) -> None:
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     exprec("run", "--store", tmp_path / "one", "--", sys.executable, "-c", kill, code=128 + 9)
     exprec("run", "--store", tmp_path / "two", "--", tmp_path / "no such command", code=127)
@@ -289,7 +289,7 @@ def test_a_command_that_a_signal_ended_or_that_never_was(tmp_path: Path) -> None
 
 
 @pytest.mark.fact("F84")
-def test_a_command_that_misses_an_artifact_has_failed(tmp_path: Path) -> None:
+def test_missing_artifact_fails_the_run(tmp_path: Path) -> None:
     words = ("--artifact", "never.made", "--", sys.executable, "-c", "")
     exprec("run", "--store", tmp_path / "runs", *words, cwd=tmp_path, code=3)
     (run_id,) = Store(tmp_path / "runs").run_ids()
@@ -300,7 +300,7 @@ def test_a_command_that_misses_an_artifact_has_failed(tmp_path: Path) -> None:
 
 @pytest.mark.fact("F85")
 def test_the_order_of_the_streams_is_not_recorded(tmp_path: Path) -> None:
-    """Two commands that write the same to each, in another order, differ in their words alone."""
+    """Commands that write the same to both streams in another order differ only in their arguments."""
     out, err = "sys.stdout.write('out\\n'); sys.stdout.flush()", "sys.stderr.write('err\\n'); sys.stderr.flush()"
     event = 'open(os.environ["EXPREC_EVENTS"], "a").write(\'{"event_type":"x"}\\n\')'
     contents = []
@@ -315,7 +315,7 @@ def test_the_order_of_the_streams_is_not_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F10", "F16")
-def test_nothing_of_an_experiment_is_asked_of_other_runs(command: RunDirectory, searched: Run, tmp_path: Path) -> None:
+def test_rules_of_experiments_do_not_apply_to_other_runs(command: RunDirectory, searched: Run, tmp_path: Path) -> None:
     assert command.config["command"]["argv"] == ["train", "--lr", "0.1"]
     assert "scenario" in searched.config
     again = record_command(Store.open_or_create(tmp_path / "again"))

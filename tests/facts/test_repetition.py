@@ -15,14 +15,14 @@ SECRET = "planted-0123456789"
 
 
 def _repeat(run: Run, store: Path, code: int = 0) -> str:
-    """Run the config of a run again with its answers; returns what was said."""
+    """Run the config of a run again with its recorded answers; returns the standard error."""
     script = run.experiment.parent / "answers.jsonl"
     arguments = ("--model", f"scripted:{script}", "--replay-exchanges", run.folder, "--store", store)
     return exprec("run", run.experiment, *arguments, code=code).stderr.decode()
 
 
 @pytest.mark.fact("F71")
-def test_recorded_answers_give_the_same_address(asked: Run, tmp_path: Path) -> None:
+def test_recorded_answers_give_the_same_run_id(asked: Run, tmp_path: Path) -> None:
     assert asked.exchanges
     _repeat(asked, tmp_path / "again")
     assert (tmp_path / "again" / asked.run_id / "exchanges.jsonl").is_file()
@@ -44,7 +44,7 @@ def test_a_request_without_an_exchange_ends_the_repetition_and_leaves_no_run(ask
 
 @pytest.mark.fact("F72")
 @pytest.mark.parametrize(("old", "new"), [(b'"index":1', b'"index":2'), (b'"attempt":2', b'"attempt":0')])
-def test_a_line_that_is_no_exchange_is_damaged(asked: Run, tmp_path: Path, old: bytes, new: bytes) -> None:
+def test_invalid_exchange_is_damage(asked: Run, tmp_path: Path, old: bytes, new: bytes) -> None:
     copy = asked.copied(tmp_path)
     path = copy.folder / "exchanges.jsonl"
     assert old in path.read_bytes().splitlines()[1]
@@ -53,9 +53,7 @@ def test_a_line_that_is_no_exchange_is_damaged(asked: Run, tmp_path: Path, old: 
 
 
 @pytest.mark.fact("F73")
-def test_a_secret_in_an_answer_fails_the_run_and_stays_out_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secret_in_an_answer_fails_the_run_and_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", SECRET)
     script = write_script(tmp_path, [*ANSWERS[:2], {"answer": f"the key is {SECRET}"}])
     run = run_command(write_castro_experiment(tmp_path), tmp_path / "runs", "--model", f"scripted:{script}", code=3)

@@ -1,4 +1,4 @@
-"""The files of a run: which there are, what stands in them and what does not."""
+"""The files of a run and their contents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _fields(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.fact("F10")
-def test_the_config_is_an_experiment_that_gives_the_same_address(asked: Run, sampled: Run, tmp_path: Path) -> None:
+def test_config_is_an_experiment_that_gives_the_same_run_id(asked: Run, sampled: Run, tmp_path: Path) -> None:
     for name, run in (("asked", asked), ("sampled", sampled)):
         folder = tmp_path / name
         folder.mkdir()
@@ -94,7 +94,7 @@ def test_the_head_describes_a_sealed_run(every_run: tuple[Run, ...], store: Stor
 
 
 @pytest.mark.fact("F15")
-def test_a_run_has_no_other_file(every_run: tuple[Run, ...]) -> None:
+def test_run_has_no_other_files(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         names = {"config.json", "events.jsonl", "run.json", "schemas.json"}
         if run.exchanges:
@@ -105,7 +105,7 @@ def test_a_run_has_no_other_file(every_run: tuple[Run, ...]) -> None:
 
 @pytest.mark.fact("F15")
 @pytest.mark.parametrize("name", ["config.json", "events.jsonl", "exchanges.jsonl", "run.json", "schemas.json"])
-def test_a_file_of_a_run_is_a_plain_file(asked: Run, tmp_path: Path, name: str) -> None:
+def test_file_of_a_run_is_a_regular_file(asked: Run, tmp_path: Path, name: str) -> None:
     copy = asked.copied(tmp_path)
     path = copy.folder / name
     path.rename(tmp_path / "the same bytes")
@@ -124,7 +124,7 @@ def _link(path: Path) -> None:
 
 @pytest.mark.fact("F15")
 @pytest.mark.parametrize("name", ["config.json", "events.jsonl", "exchanges.jsonl"])
-def test_so_is_one_of_a_run_that_is_not_sealed(store: Store, name: str) -> None:
+def test_file_of_an_unsealed_run_is_a_regular_file(store: Store, name: str) -> None:
     folder = interrupted(store)
     path = folder / name
     path.unlink(missing_ok=True)
@@ -164,7 +164,7 @@ def _texts(value: Any) -> Iterator[str]:
         {"TZ": "America/New_York", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2"},
     ],
 )
-def test_the_address_is_the_same_elsewhere(asked: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_run_id_is_the_same_in_other_environments(asked: Run, tmp_path: Path, environment: dict[str, str]) -> None:
     elsewhere = tmp_path / "else where"
     shutil.copytree(asked.experiment.parent, elsewhere, ignore=shutil.ignore_patterns("runs"))
     options = ("--model", "scripted:answers.jsonl", "--store", "other", "-q")
@@ -173,7 +173,7 @@ def test_the_address_is_the_same_elsewhere(asked: Run, tmp_path: Path, environme
 
 
 @pytest.mark.fact("F16")
-def test_what_is_observed_is_not_in_the_content(every_run: tuple[Run, ...]) -> None:
+def test_observations_are_not_content(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         observed = read_json(run.attestations[0])
         contents: list[Any] = [run.head, run.config, run.events, run.exchanges]
@@ -228,7 +228,7 @@ def test_the_inputs_digest_is_that_of_the_config(every_run: tuple[Run, ...]) -> 
 
 
 @pytest.mark.fact("F21")
-def test_what_cannot_change_a_result_is_not_in_the_config(searched: Run, tmp_path: Path) -> None:
+def test_settings_without_effect_on_results_are_not_in_the_config(searched: Run, tmp_path: Path) -> None:
     more = f"\noutput:\n  directory: {tmp_path / 'wherever'}\n"
     file = write_castro_experiment(tmp_path, more=more)
     file.write_text(file.read_text("utf-8").replace("model: search ", "timeout_seconds: 7\n  model: search "), "utf-8")

@@ -1,4 +1,4 @@
-"""The seal and its steps, what a second execution leaves, and what is observed of executions."""
+"""The steps of the seal, the effect of a second execution, and the record of each execution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fixtures.runs import Run, begin, record, work_folder
 
 
 class _Steps:
-    """What is done to the files of a store, in order."""
+    """Records the operations on the files of a store, in order."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: list[str] = []
@@ -47,9 +47,7 @@ class _Steps:
 
 
 @pytest.mark.fact("F45")
-def test_what_a_run_is_about_is_on_the_disk_before_its_first_event(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_config_is_durable_before_the_first_event(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     (store.path / ".work").mkdir(exist_ok=True)
     steps = _Steps(store.path, monkeypatch)
     provider = begin(store)
@@ -60,9 +58,7 @@ def test_what_a_run_is_about_is_on_the_disk_before_its_first_event(
 
 
 @pytest.mark.fact("F45")
-def test_the_events_of_a_program_are_on_the_disk_from_the_seal_on(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_events_of_a_program_are_durable_once_sealed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = record_program("train", store=store.path)
     steps = _Steps(store.path, monkeypatch)
     for iteration in (1, 2):
@@ -110,7 +106,7 @@ def test_a_failed_experiment_is_sealed_too(failed: Run) -> None:
 
 
 @pytest.mark.fact("F63")
-def test_the_rename_alone_seals(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rename_is_what_seals_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = begin(store)
     folder = work_folder(provider, store)
     provider.record_event(
@@ -139,7 +135,7 @@ def test_the_rename_alone_seals(store: Store, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.fact("F64")
-def test_a_second_execution_touches_nothing_of_the_run(store: Store) -> None:
+def test_second_execution_does_not_change_the_run(store: Store) -> None:
     first = record(store)
     before = files_and_times(first.path)
     second = record(store)
@@ -149,7 +145,7 @@ def test_a_second_execution_touches_nothing_of_the_run(store: Store) -> None:
 
 
 @pytest.mark.fact("F64")
-def test_other_content_at_the_address_is_damage(searched: Run, tmp_path: Path) -> None:
+def test_other_content_under_the_run_id_is_damage(searched: Run, tmp_path: Path) -> None:
     copy = searched.copied(tmp_path)
     head = copy.folder / "run.json"
     head.write_bytes(head.read_bytes().replace(b'"generic"', b'"special"'))

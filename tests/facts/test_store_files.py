@@ -1,4 +1,4 @@
-"""The files of a store beside its runs, and the names by which runs are found."""
+"""The files of a store beside its runs, and the names of runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_mark_makes_a_folder_a_store(searched: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F2")
-def test_a_sealed_run_is_a_folder_named_by_its_address(every_run: tuple[Run, ...]) -> None:
+def test_sealed_run_is_a_folder_named_by_its_run_id(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         folders = [path.name for path in run.store.iterdir() if path.is_dir()]
         assert sorted(folders) == sorted([".work", "attestations", run.run_id])
@@ -55,7 +55,7 @@ def test_a_run_in_progress_has_a_random_name(store: Store) -> None:
 
 
 @pytest.mark.fact("F4")
-def test_the_lock_tells_whether_a_run_is_in_progress(store: Store) -> None:
+def test_lock_decides_whether_a_run_is_in_progress(store: Store) -> None:
     provider = begin(store)
     folder = work_folder(provider, store)
     head = folder.with_name(folder.name + ".json")
@@ -77,7 +77,7 @@ def test_the_lock_tells_whether_a_run_is_in_progress(store: Store) -> None:
 
 
 @pytest.mark.fact("F4")
-def test_what_is_kept_for_whoever_resumes_a_run(tmp_path: Path) -> None:
+def test_work_head_has_what_resume_needs(tmp_path: Path) -> None:
     simulator = tmp_path / "model.py"
     simulator.write_text("def costs(scenario, policies, seed):\n    return {'A': 1, 'B': 1}\n")
     answers = [answer("A", 0.25), answer("B", 0.25)]
@@ -99,7 +99,7 @@ def test_an_attestation_is_named_by_its_digest(every_run: tuple[Run, ...]) -> No
 
 
 @pytest.mark.fact("F6")
-def test_a_tag_holds_a_whole_address(store: Store) -> None:
+def test_tag_holds_a_full_run_id(store: Store) -> None:
     sealed = record(store)
     tags = store.path / "tags"
     tags.mkdir()
@@ -162,7 +162,7 @@ def test_a_run_is_found_by_each_of_its_names(store: Store) -> None:
 
 
 @pytest.mark.fact("F9")
-def test_a_name_of_several_runs_is_an_error_that_lists_them(store: Store) -> None:
+def test_ambiguous_name_is_an_error_that_lists_the_runs(store: Store) -> None:
     first, second = record(store).run_id, record(store, {"name": "another"}).run_id
     (store.path / "tags").mkdir()
     (store.path / "tags" / first[:8]).write_text(second + "\n")

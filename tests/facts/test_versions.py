@@ -28,7 +28,7 @@ from tests.fixtures.paths import ROOT
 from tests.fixtures.runs import Run, begin, record
 
 PINNED = "schema_digests.json"
-"""SHA-256 of the content of every schema by which runs are recorded."""
+"""SHA-256 of the content of every schema that runs are recorded with."""
 
 RECORDED = re.compile(r"(event(\..*)?|exchange|run|attestation|store)\.v\d+")
 
@@ -83,7 +83,7 @@ def test_a_newer_format_is_refused(searched: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.fact("F68")
-def test_one_point_zero_is_no_integer(store: Store) -> None:
+def test_one_point_zero_is_not_an_integer(store: Store) -> None:
     places: list[tuple[str, dict[str, Any]]] = [
         (optimization.ITERATION_START.event_type, {"total_cost": 7000.0}),
         (optimization.ITERATION_START.event_type, {"costs_per_agent": {"BANK_A": 1.0}}),
@@ -107,7 +107,7 @@ def _without_reasons(value: Any) -> Any:
 
 
 @pytest.mark.fact("F69")
-def test_a_reason_for_refusing_changes_no_verdict(searched: Run, tmp_path: Path) -> None:
+def test_refusal_reason_in_a_schema_does_not_change_the_verdict(searched: Run, tmp_path: Path) -> None:
     schema = schemas.load("scripted_answer.v1")
     reason = schema["else"]["properties"]["answer"]["x-exprec-refused"]
     plain = engine.Validator(_without_reasons(schema))

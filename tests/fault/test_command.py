@@ -1,4 +1,4 @@
-"""Recorded commands that are interrupted, lose their reader, or lose exprec: what was passed on is on the disk."""
+"""Recorded commands that are interrupted, lose their reader, or lose exprec: displayed output is durable."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ sys.exit(5)
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Any]:
-    """Starts `exprec run` in a process group of its own, and ends what is left of it."""
+    """Start `exprec run` in its own process group; the group is killed afterwards."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(*words: str, options: tuple[str, ...] = (), env: Mapping[str, str] | None = None) -> Any:
@@ -79,7 +79,7 @@ def _end(run: SealedRun) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_to_exprec_alone_reaches_the_command(name: str, tmp_path: Path, started: Any) -> None:
+def test_signal_to_exprec_reaches_the_command(name: str, tmp_path: Path, started: Any) -> None:
     process = started(sys.executable, "-c", TELLS)
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.Signals[name])
@@ -94,7 +94,7 @@ def test_a_signal_to_exprec_alone_reaches_the_command(name: str, tmp_path: Path,
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGQUIT", 131)])
-def test_a_command_that_a_signal_to_exprec_ends(name: str, code: int, tmp_path: Path, started: Any) -> None:
+def test_signal_to_exprec_ends_the_command(name: str, code: int, tmp_path: Path, started: Any) -> None:
     process = started("sh", "-c", "echo ready; exec sleep 60")
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.Signals[name])
@@ -104,7 +104,7 @@ def test_a_command_that_a_signal_to_exprec_ends(name: str, code: int, tmp_path: 
     exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
 
 
-def test_a_signal_that_the_command_ignores(tmp_path: Path, started: Any) -> None:
+def test_command_may_ignore_a_signal(tmp_path: Path, started: Any) -> None:
     process = started("sh", "-c", "trap '' TERM; echo ready; sleep 0.5; echo done")
     assert process.stdout.readline() == b"ready\n"
     process.terminate()
@@ -166,7 +166,7 @@ def _children(pid: int) -> list[int]:
         return [1]
 
 
-def test_a_command_whose_reader_has_gone_goes_on(tmp_path: Path, started: Any) -> None:
+def test_command_continues_after_its_reader_exits(tmp_path: Path, started: Any) -> None:
     program = "import sys, time\nfor n in range(2000): print(n, 'x' * 100, flush=n < 2)\ntime.sleep(0.1)\nprint('done')"
     process = started(sys.executable, "-c", program)
     assert process.stdout.readline().startswith(b"0 x")
@@ -177,7 +177,7 @@ def test_a_command_whose_reader_has_gone_goes_on(tmp_path: Path, started: Any) -
     assert sealed_run(tmp_path).read("stdout").count(b"\n") == 2001
 
 
-def test_a_stdout_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> None:
+def test_unwritable_stdout_is_reported_at_the_end(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no file that is always full")
     call = [sys.executable, "-c", "from exprec.cli.main import main; main()", "run", "--", "echo", "so"]
@@ -188,7 +188,7 @@ def test_a_stdout_that_cannot_be_written_is_told_in_the_end(tmp_path: Path) -> N
     assert sealed_run(tmp_path).read("stdout") == b"so\n"
 
 
-def test_what_was_opened_for_a_command_is_open(tmp_path: Path) -> None:
+def test_inherited_file_descriptors_stay_open(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.write(writing, b"through a pipe")
     os.close(writing)
@@ -198,7 +198,7 @@ def test_what_was_opened_for_a_command_is_open(tmp_path: Path) -> None:
     assert done.stdout == b"through a pipe"
 
 
-def test_a_disk_that_is_full_ends_the_command_and_keeps_what_came(tmp_path: Path) -> None:
+def test_full_disk_ends_the_command_and_keeps_its_output(tmp_path: Path) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
     done = exprec("run", "--", "sh", "-c", "echo begin; exec cat /dev/zero", cwd=tmp_path, code=6, first=full)
     (work,) = Store(tmp_path / "runs").work_names()
@@ -209,7 +209,7 @@ def test_a_disk_that_is_full_ends_the_command_and_keeps_what_came(tmp_path: Path
     assert done.stdout == kept
 
 
-def test_a_command_that_will_not_end_is_ended(tmp_path: Path) -> None:
+def test_command_that_ignores_its_end_is_killed(tmp_path: Path) -> None:
     program = "trap '' TERM; echo nonsense >> $EXPREC_EVENTS; while :; do echo more; done"
     soon = "from exprec.recorder.sessions.command import process; process._GRACE_TICKS = 4"
     exprec("run", "-q", "--", "sh", "-c", program, cwd=tmp_path, code=3, first=soon)
@@ -229,7 +229,7 @@ for n in range(3000):
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_what_was_passed_on_outlives_exprec(moment: int, tmp_path: Path, started: Any) -> None:
+def test_displayed_output_is_durable_when_exprec_is_killed(moment: int, tmp_path: Path, started: Any) -> None:
     chance = random.Random(moment)
     process = started(sys.executable, "-c", COUNTS)
     seen = b"".join(process.stdout.readline() for _ in range(chance.randrange(1, 1500)))

@@ -1,4 +1,4 @@
-"""Whatever is done to a sealed run, verify finds it and names the file: every file and every kind of damage."""
+"""Verify finds every kind of damage to every file of a sealed run and names the file."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from tests.fixtures.paths import CASTRO, ROOT
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 FILES = ("run.json", "config.json", "events.jsonl", "exchanges.jsonl", "schemas.json")
 KINDS = ("asked", "searched", "failed", "command")
-"""With exchanges, without any, one that failed after three of them, and one of a command, with artifacts."""
+"""Runs with exchanges, without any, failed after three of them, and of a command with artifacts."""
 
 Damage = Callable[[Path], int | None]
-"""Changes one file; returns the line that verify must name in it, where it can know one."""
+"""Changes one file; returns the line that verify must name, or None if it cannot know one."""
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store for each kind of run, and one run in each."""
+    """A folder with a store of one run for each kind of run."""
     folder = tmp_path_factory.mktemp("damage")
     script = write_script(folder, runs.ANSWERS[:3])
     runs.run_command(EVERY, folder / "asked", "-q")
@@ -55,12 +55,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _files(run: Path) -> list[str]:
-    """The files of a run, by their paths in it."""
+    """Return the paths of the files of a run, relative to it."""
     return sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
 
 
 def _copied(recorded: Path, kind: str, folder: Path) -> Path:
-    """The folder of a run, in a copy of its store."""
+    """Copy the store of a run; returns the folder of the run in the copy."""
     store = Path(shutil.copytree(recorded / kind, folder))
     (run_id,) = Store(store).run_ids()
     return store / run_id
@@ -80,7 +80,7 @@ def _verify(*arguments: str | Path) -> Result:
 
 
 def _problems(path: Path, *options: str) -> list[dict[str, Any]]:
-    """The problems of a run that must not verify."""
+    """Return the problems of a run that must not verify."""
     done = _verify(path, "--json", *options)
     assert done.exit_code == 1, (done.exit_code, done.output)
     problems: list[dict[str, Any]] = json.loads(done.stdout)["problems"]
@@ -219,7 +219,7 @@ def _undo(path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["notes.txt", "Run.json", "events.jsonl~", "stdin"])
-def test_a_file_more_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
+def test_extra_file_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
     run = _copied(recorded, kind, tmp_path / "runs")
     (run / name).write_bytes(b"")
     assert [problem["file"] for problem in _problems(run)] == [f"{run.name}/{name}"]
@@ -227,7 +227,7 @@ def test_a_file_more_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: s
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["0" * 64, "copy"])
-def test_another_name_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
+def test_renamed_run_is_found_in_any_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
     run = _copied(recorded, kind, tmp_path / "runs")
     renamed = run.rename(run.with_name(name))
     assert {problem["file"].split("/")[0] for problem in _problems(renamed)} == {name}
@@ -240,7 +240,7 @@ def command(recorded: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["more.txt", "deep/more.txt", "new/folder/more.txt"])
-def test_an_artifact_more_is_found(command: Path, name: str) -> None:
+def test_extra_artifact_is_found(command: Path, name: str) -> None:
     path = command / "artifacts" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"more")
@@ -250,7 +250,7 @@ def test_an_artifact_more_is_found(command: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [".gitignore", "deep/.gitattributes", "a\\b", "a\nb", os.fsdecode(b"\xff"), ".Git/x"])
-def test_no_artifact_can_have_such_a_name(command: Path, name: str) -> None:
+def test_invalid_artifact_name_is_found(command: Path, name: str) -> None:
     path = command / "artifacts" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
@@ -258,7 +258,7 @@ def test_no_artifact_can_have_such_a_name(command: Path, name: str) -> None:
     assert problem["message"].endswith("move it elsewhere")
 
 
-def test_folders_within_folders_end_somewhere(command: Path) -> None:
+def test_nesting_of_folders_is_limited(command: Path) -> None:
     here = os.getcwd()
     try:
         os.chdir(command / "artifacts")
@@ -280,7 +280,7 @@ def test_an_empty_folder_of_artifacts_is_found(command: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["artifacts", "artifacts/deep"])
-def test_a_link_in_the_place_of_a_folder_of_artifacts_is_found(command: Path, name: str) -> None:
+def test_link_instead_of_an_artifact_folder_is_found(command: Path, name: str) -> None:
     (command / name).rename(command.parent / "elsewhere")
     (command / name).symlink_to(command.parent / "elsewhere")
     assert any(
@@ -289,14 +289,14 @@ def test_a_link_in_the_place_of_a_folder_of_artifacts_is_found(command: Path, na
     )
 
 
-def test_a_file_in_the_place_of_the_folder_of_artifacts_is_found(run: Path) -> None:
+def test_file_instead_of_the_artifact_folder_is_found(run: Path) -> None:
     (run / "artifacts").write_bytes(b"")
     (problem,) = _problems(run)
     assert problem["message"].startswith("must be a folder")
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-def test_only_the_run_of_a_command_has_its_output(run: Path, command: Path, name: str) -> None:
+def test_output_file_in_an_experiment_is_found(run: Path, command: Path, name: str) -> None:
     (run / name).write_bytes(b"")
     (problem,) = _problems(run)
     assert problem["file"] == f"{run.name}/{name}"
@@ -304,7 +304,7 @@ def test_only_the_run_of_a_command_has_its_output(run: Path, command: Path, name
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None:
+def test_missing_output_file_of_a_command_is_found(command: Path, name: str) -> None:
     (command / name).unlink()
     head = read_json(command / "run.json")
     del head["files"][name]
@@ -314,7 +314,7 @@ def test_the_run_of_a_command_has_both_outputs(command: Path, name: str) -> None
     assert "the run of a command has it" in problem["message"]
 
 
-def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
+def test_invalid_artifact_path_in_the_head_is_found(command: Path) -> None:
     head = read_json(command / "run.json")
     head["files"]["artifacts/../stdout"] = head["files"]["stdout"]
     (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
@@ -325,13 +325,13 @@ def test_what_no_artifact_can_be_is_not_listed(command: Path) -> None:
     assert line.strip().startswith('"artifacts/../stdout"')
 
 
-def test_an_event_of_a_declared_type_is_held_to_its_schema(command: Path) -> None:
+def test_declared_event_is_checked_against_its_schema(command: Path) -> None:
     line = _change_event(command, "epoch", loss="low")
     (problem,) = _problems(resealed(command))
     assert (problem["line"], problem["message"]) == (line, f"is not valid by its schema event.epoch.v1; {RESTORE}")
 
 
-def test_a_schema_that_is_gone_is_found_at_the_first_line_that_needs_it(command: Path) -> None:
+def test_missing_schema_is_found_at_the_first_line_that_needs_it(command: Path) -> None:
     path = command / "schemas.json"
     value = read_json(path)
     del value["event.v1"]
@@ -340,14 +340,14 @@ def test_a_schema_that_is_gone_is_found_at_the_first_line_that_needs_it(command:
     assert found == ["has no schema of 'setup', which line 1", "has no schema of 'note', which line 3"]
 
 
-def test_a_command_that_failed_has_no_run_that_completed(command: Path) -> None:
+def test_failed_command_cannot_have_a_completed_run(command: Path) -> None:
     line = _change_event(command, "command_end", exit_status=3)
     (problem,) = _problems(resealed(command))
     assert problem["line"] == line + 1
     assert "the command exited with 3" in problem["message"]
 
 
-def test_nothing_but_the_end_comes_after_that_of_the_command(command: Path) -> None:
+def test_only_the_end_follows_the_end_of_the_command(command: Path) -> None:
     path = command / "events.jsonl"
     log = read_json_lines(path)
     log[-3], log[-2] = {**log[-2], "seq": log[-3]["seq"]}, {**log[-3], "seq": log[-2]["seq"]}
@@ -357,19 +357,19 @@ def test_nothing_but_the_end_comes_after_that_of_the_command(command: Path) -> N
     assert "stands after command_end" in problem["message"]
 
 
-def test_modes_do_not_count(run: Path) -> None:
+def test_file_modes_are_ignored(run: Path) -> None:
     for path in run.iterdir():
         path.chmod(0o755)
     assert _verify(run).exit_code == 0
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "run.json~", "a\nb"])
-def test_a_file_more_is_found(run: Path, name: str) -> None:
+def test_extra_file_is_found(run: Path, name: str) -> None:
     (run / name).write_bytes(b"")
     assert [problem["file"] for problem in _problems(run)] == [f"{run.name}/{name}"]
 
 
-def test_a_folder_more_and_a_name_that_is_no_text_are_found(run: Path) -> None:
+def test_extra_folder_and_undecodable_name_are_found(run: Path) -> None:
     (run / "folder").mkdir()
     (run / os.fsdecode(b"\xff")).write_bytes(b"")
     assert len(_problems(run)) == 2
@@ -377,7 +377,7 @@ def test_a_folder_more_and_a_name_that_is_no_text_are_found(run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "copy"])
-def test_another_name_is_found(run: Path, name: str) -> None:
+def test_renamed_run_is_found(run: Path, name: str) -> None:
     renamed = run.rename(run.with_name(name))
     (problem,) = _problems(renamed)
     assert problem["file"].split("/")[0] == name
@@ -499,12 +499,12 @@ def _numbers(value: Any, path: Leaf = ()) -> Iterator[Leaf]:
 
 
 def _pattern(record: dict[str, Any], leaf: Leaf) -> str:
-    """What a number is, whichever item of a list or event of a type has it."""
+    """Return the kind of a number: its path without list indices, and its event type."""
     return ".".join(str(part) for part in (record.get("event_type"), *leaf) if part is not None and type(part) is str)
 
 
 def _forged(values: list[dict[str, Any]], line: int, leaf: Leaf) -> list[dict[str, Any]]:
-    """The records of a file with another number in one of them; of the same type, and where a fraction may stand."""
+    """Return the records of a file with one number replaced by another valid one."""
     values = copy.deepcopy(values)
     part: Any = values[line]
     for key in leaf[:-1]:
@@ -524,8 +524,8 @@ def _follows(values: list[dict[str, Any]], line: int) -> bool:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_number_is_found_or_makes_another_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
-    """Each kind of number, where it stands first and last, with digests and address made right for it."""
+def test_changed_number_is_found_or_makes_another_run(recorded: Path, tmp_path: Path, kind: str, name: str) -> None:
+    """Change the first and the last number of each kind, and recompute the digests and the run id."""
     run = _copied(recorded, kind, tmp_path / "runs")
     path = run / name
     if not path.exists():
@@ -595,7 +595,7 @@ def test_a_hostile_schema_does_no_harm(run: Path, name: str, schema: Any) -> Non
     )
 
 
-def test_a_schema_that_is_missing_and_one_too_many_are_found(run: Path) -> None:
+def test_missing_and_unused_schemas_are_found(run: Path) -> None:
     path = run / "schemas.json"
     embedded = read_json(path)
     embedded["event.experiment_failed.v1"] = {}
@@ -607,7 +607,7 @@ def test_a_schema_that_is_missing_and_one_too_many_are_found(run: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", [3, 300, 990])
-def test_a_head_of_the_next_format_may_be_anything_else(run: Path, depth: int) -> None:
+def test_head_of_a_newer_format_is_not_checked_further(run: Path, depth: int) -> None:
     (run / "run.json").write_bytes(b'{"a":' + b"[" * depth + b"]" * depth + b',"format":2}\n')
     (problem,) = _problems(run)
     assert (problem["file"], problem["key"]) == (f"{run.name}/run.json", "format")
@@ -620,14 +620,14 @@ def test_damage_in_several_files_is_found_at_once(run: Path) -> None:
     assert found == {f"{run.name}/{name}" for name in FILES}
 
 
-def test_iterations_that_go_down_are_found(run: Path) -> None:
+def test_decreasing_iterations_are_found(run: Path) -> None:
     line = _change_event(run, "iteration_start", iteration=2**63)
     found = [(problem["line"], problem["message"]) for problem in _problems(resealed(run))]
     assert any(number == line + 1 and "comes after iteration" in message for number, message in found)
 
 
 @pytest.mark.parametrize("left", [(), ("schemas.json",), ("config.json",)])
-def test_a_folder_that_lost_nearly_all_is_no_run_that_is_not_found(run: Path, left: tuple[str, ...]) -> None:
+def test_nearly_empty_run_is_damaged_rather_than_missing(run: Path, left: tuple[str, ...]) -> None:
     for name in FILES:
         if name not in left:
             (run / name).unlink()
@@ -637,13 +637,13 @@ def test_a_folder_that_lost_nearly_all_is_no_run_that_is_not_found(run: Path, le
         assert f"{run.name}/run.json: is missing" in done.stdout
 
 
-def test_a_lost_line_is_one_gap_not_many(run: Path) -> None:
+def test_lost_line_is_reported_once(run: Path) -> None:
     DAMAGES["lose a line"](run / "events.jsonl")
     assert len([problem for problem in _problems(run) if problem["key"] == "seq"]) == 1
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_key_that_stands_twice_is_named(run: Path, name: str) -> None:
+def test_duplicate_key_is_named(run: Path, name: str) -> None:
     line = DAMAGES["key twice"](run / name)
     found = [
         problem for problem in _problems(run) if problem["key"] == "zz" and "'zz' stands twice" in problem["message"]
@@ -651,7 +651,7 @@ def test_a_key_that_stands_twice_is_named(run: Path, name: str) -> None:
     assert [problem["line"] for problem in found] == [line]
 
 
-def test_a_key_that_stands_twice_is_named_wherever_it_is(run: Path) -> None:
+def test_duplicate_key_is_named_at_any_depth(run: Path) -> None:
     log = run / "events.jsonl"
     Rewrite(lambda data: data.replace(b'"costs_per_agent":{', b'"costs_per_agent":{"BANK_A":1,', 1))(log)
     head = run / "run.json"
@@ -721,7 +721,7 @@ def test_a_fifo_does_not_block(run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_in_a_process_of_its_own(run: Path, name: str) -> None:
+def test_deep_nesting_is_found_in_a_process_of_its_own(run: Path, name: str) -> None:
     DAMAGES["nest deeply"](run / name)
     done = exprec("verify", run, code=1)
     assert f"{run / name}:".encode() in done.stdout

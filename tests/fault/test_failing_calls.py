@@ -1,4 +1,4 @@
-"""A disk that refuses any one system call, or all that need room from then on: said clearly, and nothing is lost."""
+"""Any single system call fails, or all that need disk space from then on: it is reported and nothing is lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STORAGE = 6
 
 
 class _Failing:
-    """Lets one call fail, and with `is_full` also those after it that need room."""
+    """Fails one call and, with `is_full`, all later ones that need disk space."""
 
     def __init__(self, number: int, reason: int, *, is_full: bool) -> None:
         self._left, self._reason, self._is_full = number, reason, is_full
@@ -38,7 +38,7 @@ class _Failing:
         self._is_sealed = False
         self._is_looked_at = False
         self.goes_unsaid = False
-        """Whether all is done without the call that failed."""
+        """Whether the command succeeds without the failed call."""
 
     def __call__(self, call: Call) -> None:
         self._note(call)
@@ -69,7 +69,7 @@ class _Failing:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_any_call_that_fails_is_told_and_costs_nothing(name: str, place: Path, count_faults: Count) -> None:
+def test_failing_call_is_reported_and_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
     for number in numbers(stage, calls_of(stage, place / "here")):
@@ -82,9 +82,7 @@ def test_any_call_that_fails_is_told_and_costs_nothing(name: str, place: Path, c
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_disk_that_is_full_from_any_call_on_is_told_and_costs_nothing(
-    name: str, place: Path, count_faults: Count
-) -> None:
+def test_disk_full_from_any_call_on_is_reported_and_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
     for number in numbers(stage, [call for call in calls_of(stage, place / "here") if call.name in SPACE]):
@@ -96,7 +94,7 @@ def test_a_disk_that_is_full_from_any_call_on_is_told_and_costs_nothing(
 
 
 def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call | None:
-    """Call the command of a stage while a call fails, and see that all goes on; which call that was."""
+    """Run a stage while a system call fails and check the recovery; returns the failed call."""
     stage.copied(folder)
     try:
         with watched(folder, failing):

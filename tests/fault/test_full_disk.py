@@ -1,4 +1,4 @@
-"""A real disk that is full: a file system in memory with so many pages left, from none to enough."""
+"""A full disk: a file system in memory with any number of free pages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_disk_with_any_number_of_free_pages(tmp_path: Path, count_faults: Call
 
 
 def _own_mounts(folder: Path) -> list[str] | None:
-    """What to call a program with, so that it may mount; None where that is not allowed."""
+    """Return the prefix of a command line that allows it to mount; None if that is not permitted."""
     if shutil.which("unshare") and shutil.which("mount"):
         for words in (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"]):
             attempt = [*words, "mount", "-t", "tmpfs", "none", str(folder)]
@@ -52,7 +52,7 @@ def _resize(disk: Path, pages: int, *more: str) -> None:
 
 
 def _fill(disk: Path, stage: Stage) -> int:
-    """Call the command of a stage on disks with ever more free pages, until it fits; how often it did not."""
+    """Run a stage on disks with more and more free pages until it fits; returns how often it did not."""
     for pages in range(ENOUGH_PAGES):
         here = stage.copied(disk / "here")
         used = os.statvfs(disk)

@@ -1,4 +1,4 @@
-"""Whatever somebody put into a run or a file: each command ends soon, stays small, says what is wrong, does no harm."""
+"""Hostile runs and files: every command ends soon, stays small, reports the problem and does no harm."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def victim(original: Victim, tmp_path: Path) -> Victim:
 
 
 def _suffered(victim: Victim, calls: list[Words], **options: Any) -> list[CallResult]:
-    """Call the commands; fails where one does harm: to time, memory, the terminal, or to what lies around the store."""
+    """Run the commands; fails if one exhausts time or memory, prints control characters or writes outside the store."""
     before = victim.snapshot()
     done = run_limited(*calls, cwd=victim.folder, **options).calls
     for each in done:
@@ -64,13 +64,13 @@ def _suffered(victim: Victim, calls: list[Words], **options: Any) -> list[CallRe
 
 
 def _sampled(found: list[Any], every: int, first: int = 0) -> list[Any]:
-    """All of it, or by default some of it: one in so many, from another one each time."""
+    """Return all items, or by default every N-th, with a varying first one."""
     return found if WIDE else found[first % every :: every]
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.json", "events.jsonl", "exchanges.jsonl", "schemas.json"])
 @pytest.mark.parametrize("kind", ["experiment", "command", "work"])
-def test_no_string_of_a_run_reaches_the_terminal_as_it_is(
+def test_control_characters_in_strings_do_not_reach_the_terminal(
     original: Victim, tmp_path: Path, count_faults: Count, kind: str, name: str
 ) -> None:
     if not (getattr(original, kind) / name).exists():
@@ -118,7 +118,9 @@ def test_the_lines_of_a_log_reach_a_terminal_as_equal_json(victim: Victim) -> No
 
 
 @pytest.mark.parametrize("where", ["tag", "run", "attestation", "artifact", "file", "work", "experiment"])
-def test_no_name_of_a_file_reaches_the_terminal_as_it_is(victim: Victim, count_faults: Count, where: str) -> None:
+def test_control_characters_in_file_names_do_not_reach_the_terminal(
+    victim: Victim, count_faults: Count, where: str
+) -> None:
     name = CONTROLS.replace("/", "").replace("\0", "")
     more: list[Words] = []
     if where == "tag":
@@ -251,7 +253,7 @@ RUN_FILES = ("run.json", "config.json", "events.jsonl", "exchanges.jsonl", "sche
 
 @pytest.mark.fact("F15")
 @pytest.mark.parametrize("kind", NO_FILES)
-def test_nothing_waits_for_what_is_no_file(original: Victim, tmp_path: Path, count_faults: Count, kind: str) -> None:
+def test_special_files_do_not_block(original: Victim, tmp_path: Path, count_faults: Count, kind: str) -> None:
     count = 0
     for number, (name, where) in _sampled(list(enumerate(FILES.items())), 6, list(NO_FILES).index(kind)):
         victim = original.copied(tmp_path / str(number))
@@ -340,7 +342,7 @@ BESIDE = ["store.json", "tag", "attestation", "work events", "work config", "wor
 
 
 @pytest.mark.parametrize("kind", TOO_MUCH)
-def test_no_file_takes_long_or_fills_the_memory(
+def test_files_of_a_run_do_not_exhaust_time_or_memory(
     original: Victim, tmp_path: Path, count_faults: Count, kind: str
 ) -> None:
     count = 0
@@ -412,7 +414,7 @@ def _documents(folder: Path) -> list[Path]:
     return [folder / name for name in (*DOCUMENTS, *LARGE_DOCUMENTS, "zero.yaml", "pipe.yaml", "folder.yaml")]
 
 
-def test_no_file_that_is_given_takes_long_or_fills_the_memory(victim: Victim, count_faults: Count) -> None:
+def test_input_files_do_not_exhaust_time_or_memory(victim: Victim, count_faults: Count) -> None:
     calls: list[Words] = []
     for path in map(str, _documents(victim.folder)):
         calls += [["check", "--json", path], ["run", path], ["simulate", path]]
@@ -440,7 +442,7 @@ def test_the_files_that_an_experiment_names_may_be_anything(victim: Victim, coun
     count_faults("calls on experiments that name files that are no documents", len(done))
 
 
-def test_no_line_of_a_batch_takes_long_or_fills_the_memory(victim: Victim, count_faults: Count) -> None:
+def test_batch_lines_do_not_exhaust_time_or_memory(victim: Victim, count_faults: Count) -> None:
     lines = [
         b'{"scenario":' + b"[" * _DEEP + b"]" * _DEEP + b"}",
         b'{"scenario":' + b"9" * 10_000 + b"}",
@@ -545,7 +547,7 @@ sys.addaudithook(hear)
 
 
 @pytest.mark.parametrize("name", ["event.epoch.v1", "event.epoch.v99", "event.v1", "format.v99", "other\x1b[31m"])
-def test_no_schema_in_a_run_does_harm(original: Victim, tmp_path: Path, count_faults: Count, name: str) -> None:
+def test_embedded_schemas_do_no_harm(original: Victim, tmp_path: Path, count_faults: Count, name: str) -> None:
     count = 0
     for number, (kind, schema) in _sampled(list(enumerate({**UNBOUNDED, **GROWING, **SLOW}.items())), 6, len(name)):
         victim = original.copied(tmp_path / str(number))
@@ -578,7 +580,7 @@ def _nested(deep: int) -> Any:
 
 
 @pytest.mark.parametrize("kind", UNBOUNDED)
-def test_a_schema_that_may_take_for_ever_is_refused_before_it_is_used(kind: str) -> None:
+def test_schema_of_unbounded_complexity_is_refused_before_use(kind: str) -> None:
     with pytest.raises(Unbounded):
         growth_of(UNBOUNDED[kind])
     with pytest.raises(InvalidInput):
@@ -586,12 +588,12 @@ def test_a_schema_that_may_take_for_ever_is_refused_before_it_is_used(kind: str)
 
 
 @pytest.mark.parametrize("kind", BOUNDED)
-def test_a_schema_that_asks_each_part_seldom_is_taken(kind: str) -> None:
+def test_schema_of_bounded_complexity_is_accepted(kind: str) -> None:
     assert growth_of(BOUNDED[kind]) is None
 
 
 @pytest.mark.parametrize("kind", GROWING)
-def test_no_value_that_a_schema_is_asked_about_takes_long(victim: Victim, kind: str) -> None:
+def test_validation_time_is_bounded_for_any_value(victim: Victim, kind: str) -> None:
     growth = growth_of(json.loads(json.dumps(GROWING[kind])))
     assert growth is not None
     assert growth.greatest_depth is not None

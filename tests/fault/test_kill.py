@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of a run: what was shown is recorded, nothing sealed is touched, and the run goes on."""
+"""SIGKILL at random moments: displayed events are recorded, sealed runs are unchanged, and the run resumes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.fixtures.cli import exprec
 from tests.fixtures.paths import CASTRO
 
 MOMENTS = 8 if ALL else 2
-"""Every point is tried in `test_kill_points`; here it is wherever the machine stands."""
+"""`test_kill_points` tries every point; here it depends on the machine."""
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Long enough to be killed in: it never converges."""
+    """An experiment that never converges, so that it can be killed."""
     folder = tmp_path_factory.mktemp("experiment")
     (folder / "three-period-scenario.yaml").write_bytes((CASTRO / "three-period-scenario.yaml").read_bytes())
     text = (CASTRO / "three-period.yaml").read_text()
@@ -41,7 +41,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def full(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
-    """What a run that is never interrupted prints, and its address."""
+    """The output of an uninterrupted run, and its run id."""
     output = exprec("run", "-v", experiment, "--store", tmp_path_factory.mktemp("full") / "runs").stdout
     return output, output.split()[-1].decode()
 
@@ -63,7 +63,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _started(experiment: Path, folder: Path) -> subprocess.Popen[bytes]:
-    """The experiment, running in `folder` in a process of its own."""
+    """Start the experiment in `folder` in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", "from exprec.cli.main import main; main()", "run", "-v", str(experiment)],
         cwd=folder,
@@ -73,7 +73,7 @@ def _started(experiment: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_a_killed_run_shows_what_it_came_to_and_goes_on_to_the_same_address(
+def test_killed_run_is_shown_and_resumes_to_the_same_run_id(
     tmp_path: Path, experiment: Path, full: tuple[bytes, str], other: Path, moment: int
 ) -> None:
     full_output, address = full
@@ -107,7 +107,7 @@ def test_a_killed_run_shows_what_it_came_to_and_goes_on_to_the_same_address(
     assert not list((tmp_path / "runs" / ".work").iterdir())
 
 
-def test_the_next_run_works_beside_what_is_left_of_a_killed_one(tmp_path: Path, experiment: Path) -> None:
+def test_next_run_works_beside_a_killed_one(tmp_path: Path, experiment: Path) -> None:
     process = _started(experiment, tmp_path)
     assert process.stdout is not None
     process.stdout.readline()

@@ -1,4 +1,4 @@
-"""SIGKILL before every system call that changes a store, and in the middle of every write: nothing is lost."""
+"""SIGKILL before every system call that changes a store, and during every write: nothing is lost."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TRACED = (
     *("symlink", "symlinkat", "mknod", "mknodat", "fallocate", "copy_file_range", "sendfile", "splice"),
     *("chmod", "fchmod", "fchmodat", "chown", "fchown", "fchownat", "utimensat", "setxattr", "fsetxattr"),
 )
-"""All calls by which Linux lets a process change files or folders."""
+"""All system calls of Linux that change files or folders."""
 PARTS = (0.01, 0.5, 0.99) if ALL else (0.5,)
 
 
 @pytest.mark.fact("F44")
 @pytest.mark.parametrize("name", STAGES)
-def test_a_command_that_is_killed_before_any_call_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
+def test_kill_before_any_call_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
     for number in numbers(stage, [call for call in calls_of(stage, place / "here") if call.name in CHANGING]):
@@ -44,7 +44,7 @@ def test_a_command_that_is_killed_before_any_call_loses_nothing(name: str, place
 
 @pytest.mark.fact("F44")
 @pytest.mark.parametrize("name", STAGES)
-def test_a_command_that_is_killed_in_any_write_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
+def test_kill_during_any_write_loses_nothing(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     points = 0
     for part in PARTS:
@@ -78,7 +78,7 @@ def test_no_other_system_call_touches_a_store(tmp_path: Path, count_faults: Coun
 
 
 def _changes(lines: list[str], folder: Path) -> Iterator[str]:
-    """The calls of the first process that change what is in a folder, as `strace` lists them."""
+    """Return the calls in the output of `strace` that change a folder, of the first process."""
     first = lines[0].split()[0]
     for line in lines:
         match = re.match(rf"{first} +(\w+)\((.*)", line)
@@ -96,7 +96,7 @@ def _changes(lines: list[str], folder: Path) -> Iterator[str]:
 
 
 def _tell_all(folder: Path) -> None:
-    """Call the command of each stage, and print which calls it was seen to make that change something."""
+    """Run each stage and print the changing calls that the hooks saw."""
     store = os.environ.pop("EXPREC_STORE")
     stages = [staged(name, folder) for name in STAGES]
     os.environ["EXPREC_STORE"] = store
@@ -114,7 +114,7 @@ def _tell_all(folder: Path) -> None:
 
 
 def _is_killed(stage: Stage, folder: Path, moment: Moment) -> bool:
-    """Kill the command of a stage, if it gets so far, and see that all goes on."""
+    """Kill the command of a stage at a moment and check the recovery; returns whether it got that far."""
     stage.copied(folder)
     try:
         ended = run_and_kill(stage.words, folder, moment)

@@ -1,4 +1,4 @@
-"""64 processes record into one store at once and a third of them is killed: nothing is lost, nothing else is sealed."""
+"""64 processes record into one store at once and a third is killed: nothing is lost, and nothing else is sealed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from exprec.recorder.verify.check import verify
 WRITERS = 64
 KILLED = frozenset(range(0, WRITERS, 3))
 SAME = frozenset(range(1, WRITERS, 4)) - KILLED
-"""Those that record the same content, and come to the same address at the same moment."""
+"""Writers that record the same content, hence the same run, at the same moment."""
 ENDLESS = frozenset(sorted(KILLED)[::2])
-"""Those that are still recording when they are killed; the others of them may be anywhere, in their seal too."""
+"""Writers that are killed while recording; other killed writers may be at any point, even in their seal."""
 EVENTS = 60
 
 
@@ -34,7 +34,7 @@ def _config(number: int) -> dict[str, int]:
 
 
 def _write(number: int, store: Path, told: Path, gate: tuple[int, int]) -> None:
-    """Record a run; tell of each event and of the address once they are recorded."""
+    """Record a run; report each event and the run id once they are recorded."""
     handle = os.open(told / str(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     payload = told / f"{number}.payload"
     payload.write_text(str(_config(number)))
@@ -54,7 +54,7 @@ def _write(number: int, store: Path, told: Path, gate: tuple[int, int]) -> None:
 
 
 def _write_all(folder: Path) -> None:
-    """Start all writers at once, kill some of them, and tell how they ended."""
+    """Start all writers at once, kill some of them, and write their exit codes."""
     (folder / "told").mkdir()
     context = multiprocessing.get_context("fork")
     gate = os.pipe()
@@ -78,7 +78,7 @@ def _write_all(folder: Path) -> None:
 
 
 Written = tuple[Path, dict[int, list[str]], dict[int, int]]
-"""The store, what each writer told of, and how it ended."""
+"""The store, what each writer reported, and its exit code."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Stores in unusual places, and a system that refuses: reading goes on where it can, writing fails in clear words."""
+"""Stores in unusual places and without permissions: reading works where possible, writing fails with a message."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if os.geteuid() == 0:
         setattr(sets[0], name, getattr(sets[0], name) & ~0b1111)
     assert libc.capset(header, sets) == 0
 """
-"""To root permissions mean nothing, unless it has given up what lets it pass over them."""
+"""Root ignores permissions unless it drops the capabilities to do so."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Victim:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder on another file system than that of the tests, where there is one."""
+    """A folder on another file system than that of the tests, if there is one."""
     shm = Path("/dev/shm")
     base = shm if os.access(shm, os.W_OK) else Path("/tmp")
     folder = Path(
@@ -95,9 +95,7 @@ def _fails_in_words(done: CallResult, code: int = 6) -> None:
 # --- what may not be read or written ------------------------------------------------------------------
 
 
-def test_a_store_that_is_read_only_is_read_and_not_written(
-    original: Victim, open_folder: Path, count_faults: Count
-) -> None:
+def test_read_only_store_is_read_but_not_written(original: Victim, open_folder: Path, count_faults: Count) -> None:
     victim = original.copied(open_folder / "here")
     before = victim.snapshot()
     subprocess.run(["chmod", "-R", "a-w,a+rX", victim.folder], check=True)
@@ -117,7 +115,7 @@ def test_a_store_that_is_read_only_is_read_and_not_written(
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
-def test_what_may_not_be_read_is_named(original: Victim, open_folder: Path, count_faults: Count, mode: int) -> None:
+def test_unreadable_files_are_named(original: Victim, open_folder: Path, count_faults: Count, mode: int) -> None:
     parts = [
         *(original.experiment / name for name in ("run.json", "config.json", "events.jsonl", "schemas.json", "")),
         original.experiment / "exchanges.jsonl",

@@ -1,4 +1,4 @@
-"""Power lost at any moment, with any of what was not synced: at most the iteration in progress is lost."""
+"""A power loss at any moment, with any part of unsynced writes: at most the iteration in progress is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WATCHED = STAGES if ALL else ("an experiment", "resume", "a command", "a tag", "
 
 @pytest.mark.fact("F45")
 @pytest.mark.parametrize("name", WATCHED)
-def test_power_that_is_lost_costs_at_most_one_iteration(name: str, place: Path, count_faults: Count) -> None:
+def test_power_loss_costs_at_most_one_iteration(name: str, place: Path, count_faults: Count) -> None:
     stage = staged(name, place)
     calls = calls_of(stage, place / "traced")
     ends = [b"".join(lines) for lines in _iterations(stage.log)]
@@ -48,13 +48,13 @@ def test_power_that_is_lost_costs_at_most_one_iteration(name: str, place: Path, 
 
 
 def _kind(lost: Lost, calls: Sequence[Call]) -> str:
-    """What was called last, and what of it came to the disk, whatever the numbers."""
+    """Describe the last call and what reached the disk, without numbers."""
     last = kind_of(calls[lost.calls - 1]) if lost.calls else None
     return f"{last}: {re.sub('[0-9]+', '*', lost.how)}"
 
 
 def _iterations(log: bytes) -> Iterator[list[bytes]]:
-    """The lines up to the end of each iteration."""
+    """Return the lines up to the end of each iteration."""
     lines = log.splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
         if b'"event_type":"iteration_end"' in line:

@@ -1,4 +1,4 @@
-"""Many at once in one store: whatever one does between two system calls of another, no run is lost or made twice."""
+"""Concurrent processes in one store: between any two system calls of another, no run is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Action = Callable[[], object]
 
 
 def write_at_once(store: str, *, same: bool) -> None:
-    """Let so many processes record a run each, all from the same moment on; fails where one does."""
+    """Let WRITERS processes record a run each, all from the same moment on; fails if one fails."""
     reads, writes = os.pipe()
     children = []
     for number in range(WRITERS):
@@ -73,7 +73,7 @@ def test_64_processes_record_at_once(tmp_path: Path, count_faults: Count, same: 
 
 
 def _interrupting(folder: Path, one: Action, other: Action, at: int) -> bool:
-    """Do one thing, and the other at once before its call of this number; False where it has fewer calls."""
+    """Do one action, and another before its N-th system call; returns False if it makes fewer calls."""
     calls, is_other = count(), False
     came = False
 
@@ -93,13 +93,13 @@ def _interrupting(folder: Path, one: Action, other: Action, at: int) -> bool:
 
 
 def _each_place(folder: Path, *, every: int) -> Iterator[tuple[int, Path]]:
-    """The number of each call that may be interrupted, by default one of so many, and a folder for it."""
+    """Yield the number of each call to interrupt, by default every N-th, with a folder for it."""
     for at in range(0, 10_000, 1 if WIDE else every):
         yield at, folder / str(at)
 
 
 class _Turns:
-    """Two threads of which each makes a call when the other has made one."""
+    """Two threads that make system calls in turn."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -167,7 +167,7 @@ def _sealing(store: Store, sealed: list[Sealed], seconds: float) -> Action:
 
 
 def _is_one_run_twice(store: Store, sealed: list[Sealed]) -> None:
-    """Both have the same address, one was the first, and nothing is left of either."""
+    """Check that both have the same run id, that exactly one is new, and that no garbage is left."""
     assert len(sealed) == 2
     assert {each.run_id for each in sealed} == set(store.run_ids())
     assert sorted(each.is_new for each in sealed) == [False, True]
@@ -176,7 +176,7 @@ def _is_one_run_twice(store: Store, sealed: list[Sealed]) -> None:
     assert not list((store.path / ".work").iterdir())
 
 
-def test_two_seal_the_same_address_one_between_any_two_calls_of_the_other(tmp_path: Path, count_faults: Count) -> None:
+def test_seal_of_the_same_run_between_any_two_calls_of_another(tmp_path: Path, count_faults: Count) -> None:
     for at, folder in _each_place(tmp_path, every=1):
         store = Store.open_or_create(folder)
         sealed: list[Sealed] = []
@@ -189,7 +189,7 @@ def test_two_seal_the_same_address_one_between_any_two_calls_of_the_other(tmp_pa
     count_faults("seals of an address between two calls of another seal of it", at)
 
 
-def test_two_seal_the_same_address_call_by_call(tmp_path: Path, count_faults: Count) -> None:
+def test_two_seals_of_the_same_run_taking_turns(tmp_path: Path, count_faults: Count) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     sealed: list[Sealed] = []
     actions = [_sealing(store, sealed, seconds) for seconds in (1.0, 2.0)]
@@ -204,8 +204,8 @@ def test_two_seal_the_same_address_call_by_call(tmp_path: Path, count_faults: Co
 # --- gc -----------------------------------------------------------------------------------------------
 
 
-def test_gc_removes_nothing_that_is_alive_at_any_step_of_a_run(tmp_path: Path, count_faults: Count) -> None:
-    """The file of an experiment lies outside of the store, so that each call is one of the recorder."""
+def test_gc_removes_nothing_at_any_step_of_a_run(tmp_path: Path, count_faults: Count) -> None:
+    """The experiment is outside of the store, so that each watched call is one of the recorder."""
     file = experiment(tmp_path)
     for at, folder in _each_place(tmp_path / "at", every=9):
         folder.mkdir(parents=True)
@@ -228,14 +228,14 @@ def test_gc_removes_nothing_that_is_alive_at_any_step_of_a_run(tmp_path: Path, c
 
 
 def _check_one_whole_run(folder: Path) -> None:
-    """That the store in a folder has one run, which verifies, and nothing else."""
+    """Check that the store in a folder has exactly one run, which verifies, and nothing else."""
     (run_id,) = Store(folder / "runs").run_ids()
     assert list(verify(RunDirectory(folder / "runs" / run_id))) == []
     assert not list((folder / "runs" / ".work").iterdir())
 
 
 def _left(tmp_path: Path) -> Path:
-    """A store with what gc removes, and a sealed run."""
+    """Make a store with a sealed run and garbage."""
     store = Store.open_or_create(tmp_path / "left" / "runs")
     runs.record(store)
     for _ in range(2):
@@ -244,7 +244,7 @@ def _left(tmp_path: Path) -> Path:
     return store.path.parent
 
 
-def test_gc_beside_gc(tmp_path: Path, count_faults: Count) -> None:
+def test_concurrent_gc(tmp_path: Path, count_faults: Count) -> None:
     left = _left(tmp_path)
     for at, folder in _each_place(tmp_path / "at", every=3):
         shutil.copytree(left, folder)
@@ -266,7 +266,7 @@ def test_gc_beside_gc(tmp_path: Path, count_faults: Count) -> None:
 # --- tags and resumption ------------------------------------------------------------------------------
 
 
-def test_a_tag_beside_a_tag(tmp_path: Path, count_faults: Count) -> None:
+def test_concurrent_tags_leave_one_of_them(tmp_path: Path, count_faults: Count) -> None:
     store = Store.open_or_create(tmp_path / "first" / "runs")
     addresses = [runs.record(store, latency=latency).run_id for latency in (0.25, 0.5)]
     for at, folder in _each_place(tmp_path / "at", every=1):
@@ -287,8 +287,8 @@ def test_a_tag_beside_a_tag(tmp_path: Path, count_faults: Count) -> None:
     count_faults("tags between two calls of another", at)
 
 
-def test_one_of_two_resumes_a_run(tmp_path: Path, count_faults: Count) -> None:
-    """And the other says that it is in progress, or that it has gone."""
+def test_only_one_of_two_processes_resumes_a_run(tmp_path: Path, count_faults: Count) -> None:
+    """The other reports that it is in progress, or that it no longer exists."""
     first = tmp_path / "first"
     first.mkdir()
     file = experiment(tmp_path)

@@ -1,4 +1,4 @@
-"""Logs that end at any byte of a line, or in zeros from there on: all whole lines are shown, and the run goes on."""
+"""Logs that end at any byte of a line, or in zeros: all complete lines are shown, and the run resumes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAIL = 4096
 
 
 class _Torn:
-    """An interrupted run of which one log ends too early, and the whole of both logs."""
+    """An interrupted run with one truncated log, and the complete contents of both logs."""
 
     def __init__(self, place: Path, name: str) -> None:
         self.stage: Stage = staged("resume", place)
@@ -28,7 +28,7 @@ class _Torn:
         self.data = self._whole[name]
 
     def place(self, here: Path) -> Path:
-        """The run, with both logs whole, in a new folder; returns its own."""
+        """Copy the run with complete logs to a new folder; returns the folder of the run."""
         self.stage.copied(here)
         work = here / "runs" / layout.WORK_FOLDER / INTERRUPTED
         for name, data in self._whole.items():
@@ -36,12 +36,12 @@ class _Torn:
         return work
 
     def write(self, work: Path, cut: int, *, has_zeros: bool) -> None:
-        """Let the log end at this byte, or have zeros from there on."""
+        """Truncate the log at this byte, or overwrite it with zeros from there."""
         rest = bytes(len(self.data) - cut) if has_zeros else b""
         (work / self._name).write_bytes(self.data[:cut] + rest)
 
     def lines(self, cut: int) -> bytes:
-        """The whole lines before this byte."""
+        """Return the complete lines before this byte."""
         return self.data[: self.data.rfind(b"\n", 0, cut) + 1]
 
 
@@ -71,7 +71,7 @@ def test_every_whole_line_is_read_wherever_a_log_ends(
 
 
 @pytest.mark.parametrize("name", [layout.EVENTS_FILE, layout.EXCHANGES_FILE])
-def test_a_run_goes_on_wherever_a_log_ends(name: str, place: Path, count_faults: Callable[[str, int], None]) -> None:
+def test_run_resumes_wherever_a_log_ends(name: str, place: Path, count_faults: Callable[[str, int], None]) -> None:
     torn = _Torn(place, name)
     size = len(torn.data)
     ends = [place for place in range(size) if torn.data[place : place + 1] == b"\n"]

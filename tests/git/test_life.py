@@ -23,12 +23,12 @@ from tests.fixtures.paths import CASTRO, ROOT
 TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 CONVERTING = ("core.autocrlf=true", "core.eol=crlf", "core.safecrlf=true")
-"""What users set who want other line ends."""
+"""Git settings that convert line endings."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A store in a repository as it was when it was committed, and what commands said of it."""
+    """A committed store in a repository, and what commands print of it."""
 
     repository: Path
     object_format: str
@@ -42,7 +42,7 @@ class Origin:
 
 
 def said_of(store: Path) -> tuple[bytes, ...]:
-    """What prove, list and show print of a store; every run of it must verify."""
+    """Return what verify, log and show print of a store, in which every run must verify."""
     shown = (exprec("show", run_id, "-v", "--store", store).stdout for run_id in Store(store).run_ids())
     listed = exprec("log", "--json", "--store", store).stdout
     return (exprec("verify", "--all", "--store", store).stdout, listed, *shown)
@@ -50,7 +50,7 @@ def said_of(store: Path) -> tuple[bytes, ...]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store: a run that two executions attest, one with exchanges, one that failed, and tags."""
+    """A folder with a store: a run executed twice, one with exchanges, one that failed, and tags."""
     folder = tmp_path_factory.mktemp("recorded")
     for _ in range(2):
         exprec("run", "-q", TWO, cwd=folder)
@@ -65,7 +65,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["sha1", "sha256"])
 def origin(recorded: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Origin:
-    """The store in a repository whose objects are named by this hash; not to be changed."""
+    """The store in a repository with this object format; tests must not change it."""
     repository = Path(shutil.copytree(recorded, tmp_path_factory.mktemp("origin") / "repository"))
     git(repository, "init", "-q", "-b", "main", f"--object-format={request.param}")
     for setting in CONVERTING:
@@ -76,7 +76,7 @@ def origin(recorded: Path, tmp_path_factory: pytest.TempPathFactory, request: py
 
 
 def clone(origin: Origin, folder: Path, *options: str) -> Path:
-    """A clone in this folder, of somebody who wants other line ends."""
+    """Clone the repository with settings that convert line endings."""
     settings = [word for setting in CONVERTING for word in ("-c", setting)]
     git(folder, "clone", "-q", *settings, *options, origin.address, str(folder / "clone"))
     return folder / "clone"
@@ -122,7 +122,7 @@ WAYS = [_cloned, _cloned_in_part, _archived, _worktree, _moved, _left_and_come_b
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
-def test_a_store_is_the_same_elsewhere(origin: Origin, tmp_path: Path, way: Callable[[Origin, Path], Path]) -> None:
+def test_store_is_the_same_after_transport(origin: Origin, tmp_path: Path, way: Callable[[Origin, Path], Path]) -> None:
     store = way(origin, tmp_path) / "runs"
     assert Store(store).run_ids() == list(origin.run_ids)
     assert said_of(store) == origin.said
@@ -130,7 +130,7 @@ def test_a_store_is_the_same_elsewhere(origin: Origin, tmp_path: Path, way: Call
     assert not (store / ".work").exists()
 
 
-def test_a_run_is_its_own_tree_wherever_the_store_stands(origin: Origin, tmp_path: Path) -> None:
+def test_run_is_its_own_tree_wherever_the_store_is(origin: Origin, tmp_path: Path) -> None:
     repository = clone(origin, tmp_path)
     git(repository, "mv", "runs", "läufe 1")
     commit_all(repository, "another name")
@@ -141,7 +141,7 @@ def test_a_run_is_its_own_tree_wherever_the_store_stands(origin: Origin, tmp_pat
     assert git(repository, "diff", "--name-only", "-M100%", "--diff-filter=r", "HEAD~") == ""
 
 
-def test_a_run_that_is_put_aside_comes_back(origin: Origin, tmp_path: Path) -> None:
+def test_stashed_run_is_restored(origin: Origin, tmp_path: Path) -> None:
     repository = clone(origin, tmp_path)
     new = exprec("run", "-q", TWO, "--seed", "7", cwd=repository).stdout.decode().strip()
     exprec("tag", "asked", new, "--force", cwd=repository)
@@ -175,7 +175,7 @@ def test_a_branch_without_a_store_gets_one(origin: Origin, tmp_path: Path) -> No
 
 @pytest.fixture
 def others(recorded: Path) -> Iterator[Path]:
-    """A store that may be read, by its owner and everybody else, and changed by nobody."""
+    """A store that every user may read and none may write."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = Path(shutil.copytree(recorded / "runs", folder / "runs"))
@@ -205,7 +205,7 @@ def as_another(*arguments: str) -> str:
     )
 
 
-def test_a_store_of_somebody_else_can_be_read_and_not_changed(recorded: Path, others: Path, tmp_path: Path) -> None:
+def test_read_only_store_of_another_user_is_read_but_not_changed(recorded: Path, others: Path, tmp_path: Path) -> None:
     own = shutil.copytree(recorded / "runs", tmp_path / "own")
     proven, listed, *shown = said_of(recorded / "runs")
     before = _bytes_below(others)

@@ -1,4 +1,4 @@
-"""Branches that recorded whatever they recorded merge: no conflict but in a tag that both set to different runs."""
+"""Branches with any recorded runs merge; only a tag that both set to different runs conflicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tags = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Work:
-    """What is done on a branch: executions of numbered experiments, each in some second, and tags set to some."""
+    """The work on a branch: executions of numbered experiments at some second, and tags."""
 
     executions: tuple[tuple[int, int], ...] = ()
     tags: Mapping[str, int] = field(default_factory=dict)
@@ -37,7 +37,7 @@ WORK = st.builds(
 
 
 def done(repository: Path, work: Work) -> None:
-    """Do the work on the branch that is checked out, and commit it; a branch without work gets no store."""
+    """Do and commit the work on the current branch; a branch without work has no store."""
     if work != Work():
         store = Store.open_or_create(repository / "runs")
         tagged = dict.fromkeys(work.tags.values(), 0)
@@ -55,13 +55,13 @@ def tags_of(repository: Path) -> Tags:
 
 
 def in_conflict(base: Tags, one: Tags, two: Tags) -> set[str]:
-    """The tags that both branches set, to different runs."""
+    """Return the tags that both branches set to different runs."""
     both = one.keys() & two.keys()
     return {name for name in both if one[name] != two[name] and base.get(name) not in (one[name], two[name])}
 
 
 def together(base: Tags, one: Tags, two: Tags) -> dict[str, str]:
-    """The tags of both branches: what each set, and in a conflict what `two` says."""
+    """Return the tags of both branches; in a conflict, those of `two`."""
     return {**one, **{name: run_id for name, run_id in two.items() if name not in one or base.get(name) != run_id}}
 
 
@@ -70,7 +70,7 @@ def files_of(repository: Path, revision: str) -> set[str]:
 
 
 def merge(repository: Path) -> set[str]:
-    """Merge the branch `one` into the one that is checked out; returns the files in conflict."""
+    """Merge the branch `one` into the current one; returns the files in conflict."""
     try:
         git(repository, "merge", "-q", "-m", "both", "one")
     except subprocess.CalledProcessError:

@@ -1,4 +1,4 @@
-"""What holds of the comparison of any two logs."""
+"""Properties of the comparison of any two logs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _outside = st.sampled_from(["epoch", "experiment_end"]).flatmap(_fields)
 
 @st.composite
 def _logs(draw: st.DrawFn) -> list[Json]:
-    """Events in iterations that do not go down, and some outside of them."""
+    """Events in iterations that never decrease, and some outside of iterations."""
     events = []
     for number in sorted(draw(st.lists(st.integers(1, 3), max_size=8))):
         events.append({**draw(_inside), "iteration": number})
@@ -72,7 +72,7 @@ _runs = st.builds(Recorded, _configs, _logs(), _exchanges)
 
 @st.composite
 def _pairs(draw: st.DrawFn) -> tuple[Recorded, Recorded]:
-    """Two runs that have nothing to do with each other, or of which one came of the other by a few changes."""
+    """Two unrelated runs, or two of which one is an edit of the other."""
     old = draw(_runs)
     if draw(st.booleans()):
         return old, draw(_runs)
@@ -97,9 +97,7 @@ def _both(old: Recorded, new: Recorded, limit: int) -> tuple[DiffResult, DiffRes
 
 @_settings
 @given(_pairs(), st.sampled_from([1, 3, 100]))
-def test_exchanging_the_runs_exchanges_old_and_new_and_nothing_else(
-    pair: tuple[Recorded, Recorded], limit: int
-) -> None:
+def test_exchanging_the_runs_only_exchanges_old_and_new(pair: tuple[Recorded, Recorded], limit: int) -> None:
     old, new = pair
     forth, back = (each.as_dict() for each in _both(old, new, limit))
     for side in ("old", "new"):
@@ -112,7 +110,7 @@ def test_exchanging_the_runs_exchanges_old_and_new_and_nothing_else(
 
 @_settings
 @given(_pairs())
-def test_runs_are_equal_just_if_their_content_is(pair: tuple[Recorded, Recorded]) -> None:
+def test_runs_are_equal_if_and_only_if_their_content_is(pair: tuple[Recorded, Recorded]) -> None:
     old, new = pair
     comparison, _ = _both(old, new, 100)
     is_equal = all(_text(left) == _text(right) for left, right in zip(_content(old), _content(new), strict=True))
@@ -164,7 +162,7 @@ def test_every_record_is_aligned_once(old: list[tuple[int, str]], new: list[tupl
 
 
 def _last(record: tuple[int, str]) -> int:
-    """The order of iterations, those outside of them last."""
+    """Return the sort key of an iteration; records outside of iterations come last."""
     return record[0] or 9
 
 

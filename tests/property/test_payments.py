@@ -1,4 +1,4 @@
-"""What holds of every day of payments, whatever the banks, payments and policies."""
+"""Properties of every simulated day, for any banks, payments and policies."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _simulate(case: tuple[Json, dict[str, Json]]) -> SimulationResult:
 
 @_settings
 @given(_days())
-def test_money_is_neither_made_nor_lost(case: tuple[Json, dict[str, Json]]) -> None:
+def test_money_is_conserved(case: tuple[Json, dict[str, Json]]) -> None:
     opening = sum(bank["opening_balance"] for bank in case[0]["agents"])
     assert sum(result.balance for result in _simulate(case).agents.values()) == opening
 
@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_outcome(case: tuple[Json, dict[str, Json]]
 @_settings
 @given(_days(st.just(leaf())), st.data())
 def test_each_payment_settles_in_full_and_at_most_once(case: tuple[Json, dict[str, Json]], data: st.DataObject) -> None:
-    """Amounts are different powers of four: from what balances gained and lost follows which payments settled."""
+    """Amounts are different powers of four, so the changes of balances tell which payments settled."""
     day, policies = case
     for bank in day["agents"]:
         bank.pop("arrival_config", None)
@@ -172,7 +172,7 @@ _junk: st.SearchStrategy[Any] = st.recursive(
 
 
 def _places(part: Any) -> list[tuple[Any, Any]]:
-    """Every container in a document with each of its keys."""
+    """Return each container of a document with each of its keys."""
     keys = list(part) if isinstance(part, dict) else list(range(len(part))) if isinstance(part, list) else []
     return [(part, key) for key in keys] + [place for key in keys for place in _places(part[key])]
 
@@ -189,7 +189,7 @@ def test_both_schema_engines_give_the_same_verdict(case: tuple[Json, dict[str, J
 
 @settings(max_examples=80, deadline=None)
 @given(_days(), st.data())
-def test_a_mutilated_document_is_refused_or_simulated_but_never_a_crash(
+def test_mutilated_document_is_refused_or_simulated_without_a_crash(
     case: tuple[Json, dict[str, Json]], data: st.DataObject
 ) -> None:
     day, policies = copy.deepcopy(case)

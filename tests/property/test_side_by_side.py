@@ -63,7 +63,7 @@ def _events(draw: st.DrawFn, iteration: int) -> Json:
 
 @st.composite
 def _logs(draw: st.DrawFn) -> list[Json]:
-    """Blocks of events: of one iteration, of none, or of what no run would record."""
+    """Blocks of events: of one iteration, of none, or invalid ones."""
     found: list[Json] = []
     is_numbered = draw(st.booleans())
     for number in range(1, draw(st.integers(1, 5))):
@@ -75,7 +75,7 @@ def _logs(draw: st.DrawFn) -> list[Json]:
 
 @st.composite
 def _long_logs(draw: st.DrawFn) -> list[Json]:
-    """The same events again and again outside of iterations, and some others behind them."""
+    """Repeated events outside of iterations, followed by others."""
     block = draw(st.lists(_events(0), min_size=1, max_size=4))
     ends = draw(st.lists(st.sampled_from([0, 1, 2]).flatmap(_events), max_size=6))
     return copy.deepcopy([*block * 20, *ends, *draw(st.sampled_from([[], block]))])
@@ -83,7 +83,7 @@ def _long_logs(draw: st.DrawFn) -> list[Json]:
 
 @st.composite
 def _changed(draw: st.DrawFn, log: list[Json]) -> list[Json]:
-    """The log with a few events changed, inserted, removed, moved or doubled, or numbered by another iteration."""
+    """The log with a few events changed, inserted, removed, moved, duplicated, or given another iteration."""
     found = copy.deepcopy(log)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(found)))
