@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from exprec.recorder.diagnostics import visible
+from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.output.results import CheckedFile
 from exprec.recorder.display import count_noun
 from exprec.recorder.documents.loader import Document, read_document
-from exprec.recorder.errors import InvalidInput, Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The problems and warnings of one file; `kind` is None if it cannot be read."""
-
-    file: str
-    kind: str | None
-    problems: Sequence[Problem] = ()
-    warnings: Sequence[str] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the value as plain JSON types."""
-        return {
-            "file": self.file,
-            "kind": self.kind,
-            "ok": not self.problems,
-            "problems": [problem.as_dict() for problem in self.problems],
-            "warnings": list(self.warnings),
-        }
+from exprec.recorder.errors import InvalidInput
 
 
 @click.command()
@@ -55,40 +34,37 @@ def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> Non
       exprec check experiment.yaml
       exprec check --json examples/castro/*.yaml policy.json
     """
-    reports = []
+    reporter = choose_reporter(as_json=as_json)
+    checked = []
     for file in files:
-        report = _report(file)
-        reports.append(report)
-        if as_json:
-            _show_json(report)
-        else:
-            _show(report)
-    _show_summary(reports)
-    if any(report.problems for report in reports):
+        checked.append(_check_file(file))
+        reporter.checked_file(checked[-1])
+    _print_summary(checked)
+    if any(file.problems for file in checked):
         context.exit(InvalidInput.exit_code)
 
 
-def _report(file: Path) -> Report:
+def _check_file(file: Path) -> CheckedFile:
     try:
         document = read_document(file)
     except InvalidInput as error:
-        return Report(str(file), None, error.problems)
-    kind = _kind(document.value)
+        return CheckedFile(str(file), None, error.problems)
+    kind = _document_kind(document.value)
     try:
-        warnings = _check(document, kind, file.parent)
+        warnings = _check_document(document, kind, file.parent)
     except InvalidInput as error:
-        return Report(str(file), kind, error.problems)
-    return Report(str(file), kind, warnings=warnings)
+        return CheckedFile(str(file), kind, error.problems)
+    return CheckedFile(str(file), kind, warnings=warnings)
 
 
-def _kind(value: Any) -> str:
+def _document_kind(value: Any) -> str:
     keys = value if isinstance(value, dict) else {}
     if "payment_tree" in keys:
         return "policy"
     return "scenario" if "simulation" in keys or "agents" in keys else "experiment"
 
 
-def _check(document: Document, kind: str, folder: Path) -> Sequence[str]:
+def _check_document(document: Document, kind: str, folder: Path) -> Sequence[str]:
     """Return the warnings about a valid document. Raises InvalidInput with every problem of an invalid one."""
     if kind == "experiment":
         from exprec.recorder.experiment.config import ExperimentConfig
@@ -103,22 +79,8 @@ def _check(document: Document, kind: str, folder: Path) -> Sequence[str]:
     return ()
 
 
-def _show(report: Report) -> None:
-    for problem in report.problems:
-        click.echo(visible(str(problem)))
-    for warning in report.warnings:
-        click.echo(f"warning: {visible(warning)}", err=True)
-    if not report.problems:
-        click.echo(f"{visible(report.file)}: ok ({report.kind})")
-
-
-def _show_json(report: Report) -> None:
-    # ASCII: a file name need not be valid text.
-    click.echo(json.dumps(report.as_dict(), sort_keys=True))
-
-
-def _show_summary(reports: Sequence[Report]) -> None:
-    invalid = sum(1 for report in reports if report.problems)
-    problems = sum(len(report.problems) for report in reports)
+def _print_summary(checked: Sequence[CheckedFile]) -> None:
+    invalid = sum(1 for file in checked if file.problems)
+    problems = sum(len(file.problems) for file in checked)
     outcome = f"{count_noun(problems, 'problem')} in {count_noun(invalid, 'file')}" if problems else "no problems"
-    click.echo(f"{count_noun(len(reports), 'file')} checked: {outcome}", err=True)
+    click.echo(f"{count_noun(len(checked), 'file')} checked: {outcome}", err=True)

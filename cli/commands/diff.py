@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from exprec.cli.completion import complete_run
 from exprec.cli.options import color_option, json_option, pager_option, store_option
-from exprec.cli.terminal import make_console, store_path, wants_color, wants_progress
+from exprec.cli.output.reporters import choose_change_reporter
+from exprec.cli.terminal import store_path, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff import DEFAULT_LIMIT, DiffResult
 from exprec.recorder.diff import diff as compare_runs
@@ -17,8 +17,6 @@ from exprec.recorder.store import find_run
 
 _DIFFERENT = 1
 _JSON_LIMIT = 1000
-_MARKDOWN_BYTES = 60_000
-"""The size of a comment on GitHub (65,536 characters), with room for text around it."""
 
 
 @click.command()
@@ -87,34 +85,18 @@ def diff(
     path = store_path(store)
     runs = [find_run(reference, path) for reference in (old, new)]
     comparison = compare_runs(*runs, limit=limit or (_JSON_LIMIT if as_json else DEFAULT_LIMIT))
-    if as_json:
-        # ASCII: the text of a run may not be printable everywhere.
-        click.echo(json.dumps(comparison.as_dict(), sort_keys=True))
-    elif as_markdown:
-        from exprec.cli.output.comparison import comparison_markdown
-
-        click.echo(comparison_markdown(comparison, _MARKDOWN_BYTES))
-    else:
-        _print(comparison, stat=stat, color=color, pages=not no_pager)
-        _comment(comparison)
+    reporter = choose_change_reporter(
+        as_json=as_json, as_markdown=as_markdown, color=color, pages=not no_pager, stat=stat
+    )
+    reporter.comparison(comparison)
+    if comparison.is_equal and not (as_json or as_markdown):
+        _explain_equality(comparison)
     if tells and not comparison.is_equal:
         context.exit(_DIFFERENT)
 
 
-def _print(comparison: DiffResult, *, stat: bool, color: str, pages: bool) -> None:
-    if comparison.is_equal:
-        return
-    # Imported here because --json does not need it.
-    from exprec.cli.output.comparison import comparison_lines
-    from exprec.cli.pager import paged
-
-    with paged(pages and not stat) as stream:
-        console = make_console(stream, color=wants_color(color))
-        console.print_lines(comparison_lines(comparison, stat=stat))
-
-
-def _comment(comparison: DiffResult) -> None:
+def _explain_equality(comparison: DiffResult) -> None:
     """Explain on a terminal why nothing is printed."""
-    if comparison.is_equal and wants_progress(shows_events=False):
+    if wants_progress(shows_events=False):
         sides = " and ".join(dict.fromkeys(visible(side.short_id) for side in (comparison.old, comparison.new)))
         click.echo(f"exprec: no differences: both are run {sides}", err=True)

@@ -166,7 +166,7 @@ def _listening(config: ExperimentConfig, output: Output) -> Iterator[Callable[[E
 
     with contextlib.ExitStack() as stack:
         if wants_progress(shows_events=output.listener is not None):
-            from exprec.cli.output.progress import iteration_progress
+            from exprec.cli.output.streams import iteration_progress
 
             progress = stack.enter_context(iteration_progress(config.name, config.convergence.max_iterations))
         yield listen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import click
 
 from exprec.cli.completion import complete_work
 from exprec.cli.options import json_option, open_store, store_option
+from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.output.results import Garbage, count_garbage
 from exprec.cli.terminal import can_ask, seconds_since, store_path
-from exprec.recorder.diagnostics import visible
-from exprec.recorder.display import count_noun
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.format import layout
 from exprec.recorder.query import OrphanRow, list_orphans, read_orphan
@@ -59,30 +58,29 @@ def gc(
         raise click.UsageError("--json does not ask for confirmation; add --dry-run or --yes")
     path = store_path(store)
     opened = open_store(path)
-    found = [] if opened is None and not names else _found(opened or Store(path), names)
-    chosen = [each for each in found if not _is_young(each, keep_days)]
+    rows = [] if opened is None and not names else _find_garbage(opened or Store(path), names)
+    found = [Garbage(row, seconds_since(row.orphan.changed)) for row in rows]
+    chosen = [garbage for garbage in found if not _is_young(garbage, keep_days)]
+    reporter = choose_reporter(as_json=as_json)
+    reporter.garbage_found(chosen)
     if not as_json:
-        _show(path, found, chosen)
+        _comment(path, found, chosen)
     if not dry_run and not yes and chosen:
         _ask(context, chosen)
-    removed = [] if dry_run else [each for each in chosen if each.orphan.remove()]
-    if as_json:
-        for each in chosen:
-            fields = {**each.as_dict(), "age_seconds": round(_age_of(each)), "removed": each in removed}
-            click.echo(json.dumps(fields, sort_keys=True))
-    elif not dry_run:
-        _show_removed(chosen, removed)
+    removed = [] if dry_run else [garbage for garbage in chosen if garbage.orphan.remove()]
+    if as_json or not dry_run:
+        reporter.garbage_removed(chosen, removed)
 
 
-def _found(store: Store, names: Sequence[str]) -> list[OrphanRow]:
-    """Return what gc may remove; with names, these interrupted runs alone.
+def _find_garbage(store: Store, names: Sequence[str]) -> list[OrphanRow]:
+    """Return all garbage, or with names the interrupted runs of these names.
 
     Raises RunNotFound, AmbiguousRun, RunInProgress, InvalidInput for a sealed run, StorageFailure.
     """
-    return [_named(store, name) for name in dict.fromkeys(names)] if names else list_orphans(store)
+    return [_find_interrupted(store, name) for name in dict.fromkeys(names)] if names else list_orphans(store)
 
 
-def _named(store: Store, name: str) -> OrphanRow:
+def _find_interrupted(store: Store, name: str) -> OrphanRow:
     run = store.resolve(name)
     if run.path.parent.name != layout.WORK_FOLDER:
         raise InvalidInput([Problem((), f"run {run.run_id} is sealed; gc removes interrupted runs only")])
@@ -92,57 +90,32 @@ def _named(store: Store, name: str) -> OrphanRow:
     return row
 
 
-def _age_of(row: OrphanRow) -> float:
-    return seconds_since(row.orphan.changed)
+def _is_young(garbage: Garbage, keep_days: int | None) -> bool:
+    may_begin = garbage.orphan.may_begin and garbage.age < _MAY_BEGIN_SECONDS
+    return may_begin or garbage.age < (keep_days or 0) * _DAY_SECONDS
 
 
-def _is_young(row: OrphanRow, keep_days: int | None) -> bool:
-    age = _age_of(row)
-    return (row.orphan.may_begin and age < _MAY_BEGIN_SECONDS) or age < (keep_days or 0) * _DAY_SECONDS
-
-
-def _show(path: Path, found: Sequence[OrphanRow], chosen: Sequence[OrphanRow]) -> None:
-    # Imported here because --json does not need it.
-    from exprec.cli.output.garbage import orphan_lines
-
-    for line in orphan_lines(chosen, _age_of):
-        click.echo(line.encode("utf-8", "backslashreplace"))
+def _comment(path: Path, found: Sequence[Garbage], chosen: Sequence[Garbage]) -> None:
+    """Report on stderr that there is no garbage, or that some is too young to be removed."""
     if not found:
         click.echo(f"exprec: nothing to remove in the store {path}", err=True)
     elif len(chosen) < len(found):
-        young = [each for each in found if each not in chosen]
-        click.echo(f"exprec: kept {_counted(young)}: written too recently", err=True)
+        young = [garbage for garbage in found if garbage not in chosen]
+        click.echo(f"exprec: kept {count_garbage(young)}: written too recently", err=True)
 
 
-def _ask(context: click.Context, chosen: Sequence[OrphanRow]) -> None:
+def _ask(context: click.Context, chosen: Sequence[Garbage]) -> None:
     """Ask for confirmation; exit unless the user agrees."""
     if not can_ask():
-        click.echo(f"exprec: nothing was removed; use --yes to remove {_counted(chosen)}", err=True)
+        click.echo(f"exprec: nothing was removed; use --yes to remove {count_garbage(chosen)}", err=True)
         context.exit(InvalidInput.exit_code)
-    if any(each.orphan.is_run for each in chosen):
+    if any(garbage.orphan.is_run for garbage in chosen):
         click.echo("`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.", err=True)
     try:
-        wanted = click.confirm(f"Remove {_counted(chosen)}?", err=True)
+        wanted = click.confirm(f"Remove {count_garbage(chosen)}?", err=True)
     except click.Abort:
         click.echo(err=True)
         raise
     if not wanted:
         click.echo("exprec: nothing was removed", err=True)
         context.exit(0)
-
-
-def _show_removed(chosen: Sequence[OrphanRow], removed: Sequence[OrphanRow]) -> None:
-    from exprec.cli.output.garbage import size_text
-
-    for each in chosen:
-        if each not in removed:
-            click.echo(f"exprec: kept {visible(each.orphan.name)}: it has changed since it was listed", err=True)
-    if removed:
-        size = size_text(sum(each.orphan.size for each in removed))
-        click.echo(f"exprec: removed {_counted(removed)} ({size})", err=True)
-
-
-def _counted(found: Sequence[OrphanRow]) -> str:
-    runs = sum(each.orphan.is_run for each in found)
-    parts = [(runs, "interrupted run"), (len(found) - runs, "file")]
-    return " and ".join(count_noun(count, noun) for count, noun in parts if count)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from exprec.cli.options import json_option, store_option
+from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.output.results import StoreSetup
 from exprec.cli.terminal import store_path, this_program
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
@@ -17,22 +18,6 @@ from exprec.recorder.fs.safe_read import read_whole
 from exprec.recorder.git.setup import CHANGED, FOREIGN, HOOK_LINE, NEW, PRESENT, GitSetup
 from exprec.recorder.git.source import repository_of
 from exprec.recorder.store import Store
-
-_STORE = {
-    NEW: "created the store {}",
-    CHANGED: "updated the .gitattributes of the store {}",
-    PRESENT: "{} is already a store",
-}
-_GIT = {
-    NEW: "git diff and git log -p now show logs as text (in this clone)",
-    CHANGED: "git diff and git log -p now show logs as text by this exprec (in this clone)",
-    PRESENT: "git diff and git log -p already show logs as text",
-}
-_HOOK = {
-    NEW: "installed the hook {}: it verifies runs before they are committed",
-    CHANGED: "replaced the hook {} with that of this exprec",
-    PRESENT: "the hook {} already verifies runs",
-}
 
 
 @click.command()
@@ -61,12 +46,7 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
     made = _create(path)
     shown = git.show_logs(this_program()) if git is not None and with_git else None
     hook, hooked = git.verify_commits(this_program()) if git is not None and with_hook else (None, None)
-    if as_json:
-        said = {"store": made, "git": shown, "hook": hooked, "path": str(path), "hook_path": hook and str(hook)}
-        click.echo(json.dumps(said, sort_keys=True))
-    else:
-        texts = [_STORE[made].format(path), _GIT.get(shown or ""), _HOOK.get(hooked or "", "").format(hook)]
-        click.echo("\n".join(visible(text) for text in texts if text))
+    choose_reporter(as_json=as_json).store_setup(StoreSetup(path, made, shown, hooked, hook))
     if git is not None and git.ignores(path / layout.STORE_FILE):
         message = f"git ignores {path} (see git check-ignore -v {path}); its runs will not be committed"
         click.echo(f"exprec: warning: {visible(message)}", err=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from exprec.cli.options import color_option, json_option, open_store, pager_option, store_option
-from exprec.cli.terminal import make_console, store_path, wants_color
+from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.terminal import store_path
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.query import ORDERS, RunRow, list_runs, select_rows, sort_rows
 
@@ -60,25 +59,12 @@ def log(
     opened = open_store(path)
     rows = [] if opened is None else list_runs(opened)
     shown = sort_rows(select_rows(rows, name=name, tag=tag, status=status), sort)[:limit]
-    if as_json:
-        # ASCII: the name of a tag is a file name, which need not be valid text.
-        encoded = json.JSONEncoder(sort_keys=True).encode
-        sys.stdout.write("".join([f"{encoded(row.as_dict())}\n" for row in shown]))
-    elif shown:
-        _print_table(shown, color, no_pager=no_pager)
+    reporter = choose_reporter(as_json=as_json, color=color, pages=not no_pager)
+    reporter.listing(shown)
     _comment(path, rows, shown, as_json)
     problems = [row.problem for row in rows if row.problem is not None]
     if problems:
         context.exit(max(problem.exit_code for problem in problems))
-
-
-def _print_table(rows: Sequence[RunRow], color: str, *, no_pager: bool) -> None:
-    # Imported here because --json does not need it.
-    from exprec.cli.output.listing import listing_lines
-    from exprec.cli.pager import paged
-
-    with paged(not no_pager) as stream:
-        make_console(stream, color=wants_color(color)).print_lines(listing_lines(rows))
 
 
 def _comment(path: Path, rows: Sequence[RunRow], shown: Sequence[RunRow], as_json: bool) -> None:

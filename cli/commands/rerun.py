@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import click
 from exprec.cli.commands.execution import jobs_option
 from exprec.cli.completion import complete_run
 from exprec.cli.options import json_option, store_option
+from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.terminal import (
     child_environment,
     known_secrets,
@@ -22,26 +22,15 @@ from exprec.cli.terminal import (
     store_path,
     wants_progress,
 )
-from exprec.recorder.diagnostics import SecretGuard, visible
-from exprec.recorder.diff import difference_lines
-from exprec.recorder.display import count_noun
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.experiment.loop import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
-from exprec.recorder.replay import (
-    CANNOT_RUN,
-    IDENTICAL,
-    RerunResult,
-    Verdict,
-    check_sealed,
-    event_name,
-    execute_again,
-)
+from exprec.recorder.replay import check_sealed, execute_again
 from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store, find_run
 
 _NOT_IDENTICAL = 1
-_WORDS = {IDENTICAL: "identical", CANNOT_RUN: "cannot run"}
 
 
 @click.command()
@@ -86,6 +75,7 @@ def rerun(
     """
     path = store_path(store)
     guard = SecretGuard(known_secrets())
+    reporter = choose_reporter(as_json=as_json, redact=guard.redacted)
     all_identical = True
     for directory in [_find_sealed(reference, path) for reference in runs]:
         observation = start_observing(files)
@@ -99,7 +89,7 @@ def rerun(
                 has_input=not sys.stdin.isatty(),
                 listener=listener,
             )
-        click.echo(guard.redacted(json.dumps(result.as_dict(), sort_keys=True) if as_json else _as_text(result)))
+        reporter.rerun(result)
         if result.is_identical:
             _attest(directory, observation())
         else:
@@ -120,7 +110,7 @@ def _progress(run: RunDirectory) -> Iterator[Listener | None]:
     with contextlib.ExitStack() as stack:
         listener = None
         if run.type == EXPERIMENT_TYPE and wants_progress(shows_events=False):
-            from exprec.cli.output.progress import iteration_progress
+            from exprec.cli.output.streams import iteration_progress
 
             limit = run.config.get("convergence", {}).get("max_iterations")
             listener = stack.enter_context(iteration_progress(run.name, limit))
@@ -131,31 +121,9 @@ def _attest(run: RunDirectory, observation: dict[str, object]) -> None:
     """Add an execution record to the store of the run; a run outside a store has none."""
     folder = run.path.resolve().parent
     if not layout.is_run_id(run.path.resolve().name) or not (folder / layout.STORE_FILE).is_file():
-        click.echo("exprec: the run lies in no store, so nothing was attested", err=True)
+        click.echo("exprec: the run is not in a store; no execution record was added", err=True)
         return
     try:
         Store(folder).attest(run.run_id, observation)
     except StorageFailure as error:
-        click.echo(f"exprec: the attestation could not be written: {error}", err=True)
-
-
-def _as_text(result: RerunResult) -> str:
-    verdict = result.verdict
-    word = _WORDS.get(verdict.outcome, verdict.outcome)
-    lines = [f"{word}  {result.run_id[:8]}  {visible(result.name)}  {_place(verdict)}"]
-    lines += [f"  {visible(reason)}" for reason in verdict.reasons]
-    lines += map(visible, difference_lines(verdict.found))
-    return "\n".join(lines)
-
-
-def _place(verdict: Verdict) -> str:
-    same = count_noun(verdict.identical_events, "event")
-    if verdict.outcome == IDENTICAL:
-        return f"{same}, same run id"
-    if verdict.outcome == CANNOT_RUN:
-        return f"after {same} reproduced" if verdict.identical_events else "nothing was executed"
-    if verdict.event is not None:
-        return f"at {visible(event_name(verdict.event))}; {same} reproduced before it"
-    if verdict.file == layout.EVENTS_FILE:
-        return f"after the last of {same}"
-    return f"in {verdict.file}"
+        click.echo(f"exprec: the execution record could not be written: {error}", err=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from exprec.cli.completion import complete_revision
 from exprec.cli.options import color_option, json_option, pager_option, store_option
-from exprec.cli.pager import paged
-from exprec.cli.terminal import known_secrets, make_console, store_path, wants_color, wants_progress
+from exprec.cli.output.reporters import choose_change_reporter
+from exprec.cli.terminal import known_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import SecretGuard, visible
-from exprec.recorder.review import Review, find_branch, review_branch
+from exprec.recorder.review import find_branch, review_branch
 
 _NOT_VERIFIED = 1
 
@@ -57,6 +56,7 @@ def review(
     """
     if as_markdown and as_json:
         raise click.UsageError("--md and --json exclude each other")
+    reporter = choose_change_reporter(as_json=as_json, as_markdown=as_markdown, color=color, pages=not no_pager)
     branch = find_branch(revisions, store_path(store), is_given=store is not None)
     shows_progress = wants_progress(shows_events=False)
 
@@ -65,27 +65,8 @@ def review(
             click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
 
     found = review_branch(branch, SecretGuard(known_secrets()).redacted, progress)
-    if as_json:
-        # ASCII: a file name need not be valid text.
-        click.echo(json.dumps(found.as_dict(), sort_keys=True))
-    elif as_markdown:
-        _print_markdown(found)
-    else:
-        _print_lines(found, color, no_pager=no_pager)
+    reporter.review(found)
     for other in branch.others:
         click.echo(f"exprec: the store {visible(other)} also differs; --store selects it", err=True)
     if found.problem_count:
         context.exit(_NOT_VERIFIED)
-
-
-def _print_markdown(found: Review) -> None:
-    from exprec.cli.output.review_markdown import review_markdown
-
-    click.echo(review_markdown(found), nl=False)
-
-
-def _print_lines(found: Review, color: str, *, no_pager: bool) -> None:
-    from exprec.cli.output.review import review_lines
-
-    with paged(not no_pager) as stream:
-        make_console(stream, color=wants_color(color)).print_lines(review_lines(found))

@@ -14,7 +14,7 @@ from typing import TextIO
 import click
 
 from exprec.cli.commands.execution import say_what_is_left
-from exprec.cli.output.raw_output import address_line
+from exprec.cli.output.streams import run_id_line
 from exprec.cli.terminal import child_environment, known_secrets, make_console, start_observing, store_path, wants_color
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display import VerboseConfig
@@ -127,7 +127,7 @@ class CommandOutput:
             self._attempt(_STDOUT, partial(self._display, runner, self._selection))
         self._comment(outcome)
         self._begin_line(_STDERR)
-        self._write(_STDERR, address_line(outcome.sealed.run_id).encode())
+        self._write(_STDERR, run_id_line(outcome.sealed.run_id).encode())
 
     def say_reproduced(self, executions: int) -> None:
         """Report that the run already existed; only on a terminal, else stderr has only the bytes of the command."""

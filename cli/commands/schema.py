@@ -8,9 +8,9 @@ import click
 
 from exprec import schemas
 from exprec.cli.options import json_option
+from exprec.cli.output.reporters import choose_reporter
 from exprec.recorder.diagnostics import unknown_word
 from exprec.recorder.errors import InvalidInput, Problem
-from exprec.recorder.format import canonical_json
 
 
 @click.command()
@@ -28,13 +28,9 @@ def schema(name: str | None, as_json: bool) -> None:
     """
     if name is not None:
         sys.stdout.buffer.write(schemas.text(_full_name(name)))
-    elif as_json:
-        listed = [{"name": known, "title": schemas.load(known).get("title", "")} for known in schemas.names()]
-        sys.stdout.buffer.write(canonical_json.encode(listed))
     else:
-        width = max(map(len, schemas.names()))
-        for known in schemas.names():
-            click.echo(f"{known:<{width}}  {schemas.load(known).get('title', '')}")
+        titles = {name: str(schemas.load(name).get("title", "")) for name in schemas.names()}
+        choose_reporter(as_json=as_json).schemas(titles)
 
 
 def _full_name(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -16,7 +17,7 @@ from exprec.cli.options import (
     store_option,
     verbose_config,
 )
-from exprec.cli.output.raw_output import address_line, begin_line, copy_output, failure_comment
+from exprec.cli.output.streams import begin_line, copy_output, failure_comment, run_id_line
 from exprec.cli.pager import paged
 from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible, visible_json
@@ -79,12 +80,38 @@ class _Selection:
         if self.is_everything or self._count:
             return None
         if self._type is not None and self._type not in self._types:
-            return f"no event of type '{self._type}'; the run has {_listed(self._types)}"
+            return f"no event of type '{self._type}'; the run has {_join_names(self._types)}"
         if self._agent is not None and self._agent not in self._agents:
-            return f"no event of agent '{self._agent}'; the run has events of {_listed(self._agents)}"
+            return f"no event of agent '{self._agent}'; the run has events of {_join_names(self._agents)}"
         if self._iteration is not None and self._iteration[0] > self._last_iteration:
             return f"no event of iteration {self._iteration[0]}; the last iteration is {self._last_iteration}"
         return "no event matches all of the filters"
+
+
+class _StoredRun(NamedTuple):
+    """A run, and its state, with which its log was opened."""
+
+    directory: RunDirectory
+    provider: StoredStateProvider
+
+
+class _OpenLog(NamedTuple):
+    """A log that was opened once, and the run that it belongs to; a log file alone has no run."""
+
+    path: Path
+    source: StoredStateProvider | log.LogReader
+    run: _StoredRun | None = None
+
+    @classmethod
+    def of_run(cls, directory: RunDirectory) -> _OpenLog:
+        """Open the log of a run. Raises Damaged, StorageFailure."""
+        provider = StoredStateProvider(directory)
+        return cls(directory.path, provider, _StoredRun(directory, provider))
+
+    @classmethod
+    def of_file(cls, path: Path) -> _OpenLog:
+        """Open a log file. Raises StorageFailure."""
+        return cls(path, log.open_log(path))
 
 
 @click.command()
@@ -140,110 +167,94 @@ def show(
         switches[spec.switch] = True
     config = verbose_config(verbose=verbose, switches=switches)
     selection = _Selection(iteration, agent, event_type)
-    found = _find(run, store_path(store))
+    opened = _open_log(run, store_path(store))
     if as_json:
-        torn_bytes = _print_lines(found, selection)
-    elif isinstance(found, RunDirectory) and found.type == layout.COMMAND_RUN and selection.is_everything:
-        torn_bytes = _print_output(found, config if verbose else None, color, no_pager=no_pager)
+        _print_lines(opened, selection)
+    elif opened.run is not None and opened.run.directory.type == layout.COMMAND_RUN and selection.is_everything:
+        _print_output(opened.run, config if verbose else None, color, no_pager=no_pager)
     else:
-        torn_bytes = _print_display(found, selection, config, color, no_pager=no_pager)
-    _comment(found, selection, torn_bytes)
+        _print_display(opened, selection, config, color, no_pager=no_pager)
+    _comment(opened, selection)
 
 
-def _find(reference: str, store: Path) -> RunDirectory | Path:
-    """Find the run named by `reference`, or the log file at that path."""
+def _open_log(reference: str, store: Path) -> _OpenLog:
+    """Open the log of the run named by `reference`, or the log file at that path."""
     path = Path(reference)
     try:
         is_file = path.is_file()
     except OSError:
         # For a name that is too long for a file, `find_run` has the better message.
         is_file = False
-    if not is_file:
-        return find_run(reference, store)
-    if path.name != reference:
-        return path
+    if is_file and path.name != reference:
+        return _OpenLog.of_file(path)
     try:
-        return find_run(reference, store)
+        return _OpenLog.of_run(find_run(reference, store))
     except (RunNotFound, NotAStore):
-        return path
+        if not is_file:
+            raise
+        return _OpenLog.of_file(path)
 
 
-def _reader(found: RunDirectory | Path) -> log.LogReader:
-    return log.open_log(found) if isinstance(found, Path) else found.reader()
-
-
-def _print_lines(found: RunDirectory | Path, selection: _Selection) -> int:
-    """Print the selected lines of the log; returns the number of bytes of a torn last line."""
-    reader = _reader(found)
+def _print_lines(opened: _OpenLog, selection: _Selection) -> None:
+    """Print the selected lines of the log."""
     is_terminal = sys.stdout.isatty()
-    for entry in reader.entries():
+    for entry in opened.source.entries():
         if selection.selects(entry.event):
             # What JSON does not escape, such as U+009B, may still control a terminal.
             line = f"{visible_json(entry.line[:-1].decode())}\n".encode() if is_terminal else entry.line
             sys.stdout.buffer.write(line)
-    return reader.torn_bytes or 0
 
 
-def _print_output(run: RunDirectory, config: VerboseConfig | None, color: str, *, no_pager: bool) -> int:
-    """Print the recorded streams of a command, and its events with a config.
-
-    Returns the number of bytes of a torn last line of the log.
-    """
-    provider = StoredStateProvider(run)
+def _print_output(run: _StoredRun, config: VerboseConfig | None, color: str, *, no_pager: bool) -> None:
+    """Print the recorded streams of a command, and its events with a config."""
     # Opened before the pager starts, so that errors are printed without one.
-    stdout, stderr = (run.output(stream) for stream in layout.STREAMS)
+    stdout, stderr = (run.directory.output(stream) for stream in layout.STREAMS)
     with paged(not no_pager) as stream:
         last = copy_output(stdout, stream)
         if config is not None:
             begin_line(stream, last)
             last = b""
-            EventDisplay(make_console(stream, color=wants_color(color)), config).show_run(provider)
+            EventDisplay(make_console(stream, color=wants_color(color)), config).show_run(run.provider)
         stream.flush()
     if sys.stdout.isatty() and sys.stderr.isatty():
         # Both streams share the screen.
         begin_line(sys.stdout, last)
         sys.stdout.flush()
     begin_line(sys.stderr, copy_output(stderr, sys.stderr))
-    if provider.is_sealed:
-        sys.stderr.write(failure_comment(run.head["failure"]) + address_line(run.run_id))
-    return provider.torn_bytes or 0
+    if run.provider.is_sealed:
+        sys.stderr.write(failure_comment(run.directory.head["failure"]) + run_id_line(run.directory.run_id))
 
 
 def _print_display(
-    found: RunDirectory | Path, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
-) -> int:
-    """Display the selected events; returns the number of bytes of a torn last line."""
-    # Opened before the pager starts, so that errors are printed without one.
-    reader = _reader(found)
+    opened: _OpenLog, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
+) -> None:
+    """Display the selected events, and the run id behind the events of a whole run."""
     with paged(not no_pager) as stream:
         console = make_console(stream, color=wants_color(color))
-        if selection.is_everything and isinstance(found, RunDirectory):
-            provider = StoredStateProvider(found)
-            display_experiment_output(provider, console, config)
-            return provider.torn_bytes or 0
+        if opened.run is not None and selection.is_everything:
+            display_experiment_output(opened.run.provider, console, config)
+            return
         display = EventDisplay(console, config)
-        if isinstance(found, RunDirectory):
-            display.open(StoredStateProvider(found))
-        display.show_all(entry.event for entry in reader.entries() if selection.selects(entry.event))
-    return reader.torn_bytes or 0
+        if opened.run is not None:
+            display.open(opened.run.provider)
+        display.show_all(entry.event for entry in opened.source.entries() if selection.selects(entry.event))
 
 
-def _comment(found: RunDirectory | Path, selection: _Selection, torn_bytes: int) -> None:
-    """Report on stderr that no event matched, and that the run is not sealed."""
+def _comment(opened: _OpenLog, selection: _Selection) -> None:
+    """Report on stderr that no event matched, and that the run is not sealed. Raises Damaged for a torn log file."""
     nothing = selection.why_nothing()
     if nothing is not None:
         click.echo(f"exprec: {visible(nothing)}", err=True)
-    if isinstance(found, Path):
+    torn_bytes = opened.source.torn_bytes
+    if opened.run is None:
         if torn_bytes:
             message = f"the last line is torn: {torn_bytes} bytes without a newline"
-            raise Damaged(found, message, selection.events_read + 1)
-        return
-    if found.is_sealed:
-        return
-    click.echo(f"exprec: run not sealed ({found.status}); this is what has been recorded", err=True)
-    if torn_bytes:
-        click.echo(f"exprec: the last line is torn ({torn_bytes} bytes) and is not shown", err=True)
+            raise Damaged(opened.path, message, selection.events_read + 1)
+    elif not opened.run.directory.is_sealed:
+        click.echo(f"exprec: run not sealed ({opened.run.directory.status}); this is what has been recorded", err=True)
+        if torn_bytes:
+            click.echo(f"exprec: the last line is torn ({torn_bytes} bytes) and is not shown", err=True)
 
 
-def _listed(names: set[str]) -> str:
+def _join_names(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "none"

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from exprec.cli.options import json_option
+from exprec.cli.output.reporters import choose_reporter
 from exprec.recorder.diagnostics import unknown_word, visible
 from exprec.recorder.documents.loader import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
@@ -63,17 +64,7 @@ def simulate(
             raise click.UsageError("--policies and --seed apply to a SCENARIO; the lines of a batch have their own")
         _simulate_lines(batch)
     elif scenario is not None:
-        _show(_simulate_file(scenario, policies, seed), as_json)
-
-
-def _show(outcome: SimulationResult, as_json: bool) -> None:
-    if as_json:
-        click.echo(encode(outcome.as_dict()), nl=False)
-        return
-    # Imported here because --batch and --json do not need it.
-    from exprec.cli.output.simulation import outcome_table
-
-    click.echo(outcome_table(outcome).encode("utf-8", "backslashreplace"))
+        choose_reporter(as_json=as_json).simulation(_simulate_file(scenario, policies, seed))
 
 
 def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> SimulationResult:

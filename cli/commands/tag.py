@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from exprec.cli.completion import complete_run, complete_tag
 from exprec.cli.options import json_option, open_store, store_option
+from exprec.cli.output.reporters import Reporter, choose_reporter
+from exprec.cli.output.results import TagReference
 from exprec.cli.terminal import store_path
 from exprec.recorder.errors import InvalidInput, Problem, RunNotFound
 from exprec.recorder.store import find_run
@@ -53,7 +54,7 @@ def tag(
     elif name is None:
         if force:
             raise click.UsageError("--force requires a NAME and a RUN")
-        _list_tags(path, as_json)
+        _list_tags(path, choose_reporter(as_json=as_json))
     elif run is None:
         raise click.UsageError(f"missing argument RUN: the run to tag '{name}'")
     else:
@@ -83,26 +84,16 @@ def _delete_tag(context: click.Context, path: Path, name: str) -> None:
     click.echo(f"exprec: deleted the tag {name} (was {was!a})", err=True)
 
 
-def _list_tags(path: Path, as_json: bool) -> None:
+def _list_tags(path: Path, reporter: Reporter) -> None:
     store = open_store(path)
     tags = {} if store is None else store.tags()
     if not tags:
         click.echo(f"exprec: the store {path} has no tags yet; `exprec tag NAME RUN` creates one", err=True)
     present = set() if store is None else set(store.run_ids())
-    if as_json:
-        for name, run_id in tags.items():
-            click.echo(json.dumps({"tag": name, "run_id": run_id, "found": run_id in present}, sort_keys=True))
-    elif tags:
-        _print_tags(tags)
-    for name, run_id in tags.items():
-        if run_id not in present:
+    references = [TagReference(name, run_id, run_id in present) for name, run_id in tags.items()]
+    reporter.tags(references)
+    for tag in references:
+        if not tag.exists:
             # The file of a tag may contain anything, for one after a merge conflict.
-            message = f"the tag {name!a} refers to {run_id[:80]!a}, which is not a run of the store {path}"
+            message = f"the tag {tag.name!a} refers to {tag.run_id[:80]!a}, which is not a run of the store {path}"
             click.echo(f"exprec: {message}", err=True)
-
-
-def _print_tags(tags: dict[str, str]) -> None:
-    # Imported here because --json does not need it.
-    from exprec.cli.output.listing import tag_table
-
-    click.echo(tag_table(tags).encode("utf-8", "backslashreplace"))

@@ -6,19 +6,20 @@ come out of git in `git.committed`, what a commit may do to them in `git.staged`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from exprec.cli.completion import complete_revision, complete_run
 from exprec.cli.options import json_option, store_option
+from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.output.results import Verification
 from exprec.cli.terminal import known_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.display import count_noun
@@ -34,23 +35,8 @@ if TYPE_CHECKING:
 _NOT_VERIFIED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What is verified: a run, or a file of a store beside the runs, which is there because it has problems."""
-
-    path: str
-    """As it can be opened from here, or as git names it."""
-    problems: Iterator[Problem]
-    shown: Callable[[Problem], str]
-    """The file of a problem, as `path`."""
-    run: RunDirectory | None = None
-    """None where there is no run that could be read."""
-    name: str | None = None
-    """That of the folder of the run; None for what is none."""
-
-
 @dataclass(slots=True)
-class _Counted:
+class _Tally:
     runs: int = 0
     failed: int = 0
     problems: int = 0
@@ -102,8 +88,8 @@ def verify(
       exprec verify --staged
     """
     _check_usage(runs, every=every, revision=revision, staged=staged)
-    guard = SecretGuard(known_secrets())
-    tally = _Counted()
+    reporter = choose_reporter(as_json=as_json, redact=SecretGuard(known_secrets()).redacted)
+    tally = _Tally()
     with ExitStack() as resources:
         if staged:
             total, subjects = _in_index(store, resources, quick=quick)
@@ -116,11 +102,11 @@ def verify(
         for number, subject in enumerate(subjects, 1):
             if shows_progress:
                 click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
-            number_of_problems = _show_json(subject, guard) if as_json else _show(subject, guard)
+            number_of_problems = reporter.verification(subject)
             tally.runs += subject.name is not None
             tally.failed += subject.name is not None and number_of_problems > 0
             tally.problems += number_of_problems
-    _show_summary(tally)
+    _print_summary(tally)
     if tally.problems:
         context.exit(_NOT_VERIFIED)
 
@@ -135,22 +121,22 @@ def _check_usage(runs: Sequence[str], *, every: bool, revision: str | None, stag
 # --- the working tree ---------------------------------------------------------------------------------
 
 
-def _in_folder(references: Sequence[str], store: Path, *, quick: bool) -> tuple[int, Iterator[_Subject]]:
+def _in_folder(references: Sequence[str], store: Path, *, quick: bool) -> tuple[int, Iterator[Verification]]:
     found = [find_run(each, store) for each in references] if references else _all_runs(Store(store))
     subjects = (_stored(run, quick=quick) for run in found)
     return len(found), subjects if references else chain(subjects, _beside_the_runs(Store(store)))
 
 
-def _beside_the_runs(store: Store) -> Iterator[_Subject]:
+def _beside_the_runs(store: Store) -> Iterator[Verification]:
     """What is wrong with a store itself."""
     for problem in verify_store(store):
-        yield _Subject(str(store.path), iter([problem]), lambda problem: str(store.path / (problem.source or ".")))
+        yield Verification(str(store.path), iter([problem]), lambda problem: str(store.path / (problem.source or ".")))
 
 
-def _stored(run: RunDirectory, *, quick: bool) -> _Subject:
+def _stored(run: RunDirectory, *, quick: bool) -> Verification:
     # There may be many problems of one file.
     named = cache(lambda source: str(_file(run, source)))
-    return _Subject(
+    return Verification(
         str(run.path),
         problems_of(run, quick=quick),
         lambda problem: named(problem.source or "."),
@@ -180,7 +166,7 @@ def _file(run: RunDirectory, source: str) -> Path:
 
 def _in_revision(
     revision: str, references: Sequence[str], option: Path | None, resources: ExitStack, *, quick: bool
-) -> tuple[int, Iterator[_Subject]]:
+) -> tuple[int, Iterator[Verification]]:
     from exprec.recorder.git.source import find_store, laid_out, repository_of
 
     repository, path = repository_of(store_path(option))
@@ -194,7 +180,7 @@ def _in_revision(
     return len(names), (subject for name in names for subject in _committed(layout, name, quick=quick))
 
 
-def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tuple[int, Iterator[_Subject]]:
+def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tuple[int, Iterator[Verification]]:
     from exprec.recorder.git.repository import Repository
     from exprec.recorder.git.source import repository_of
     from exprec.recorder.git.staged import staged_stores
@@ -205,12 +191,12 @@ def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tupl
     for note in (note for each in stores for note in each.notes):
         click.echo(f"exprec: {visible(note)}", err=True)
 
-    def subjects() -> Iterator[_Subject]:
+    def subjects() -> Iterator[Verification]:
         from exprec.recorder.git.source import laid_out
 
         for each in stores:
             for problem in each.problems:
-                yield _Subject(each.store.name(problem.source or ""), iter([problem]), _named_by(each.store))
+                yield Verification(each.store.name(problem.source or ""), iter([problem]), _named_by(each.store))
             if each.runs:
                 with laid_out(each.store, blobs) as layout:
                     for name, changes in each.runs.items():
@@ -219,7 +205,7 @@ def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tupl
     return sum(len(each.runs) + len(each.problems) for each in stores), subjects()
 
 
-def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, quick: bool) -> Iterator[_Subject]:
+def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, quick: bool) -> Iterator[Verification]:
     """A run of a revision or of the index, which is there as files until the next one is asked for.
 
     `changes` were made to it since it was sealed. They are no problems if it verifies: its address says that then
@@ -231,47 +217,14 @@ def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, qu
         if changes and first is None:
             click.echo(f"exprec: this commit repairs run {name}", err=True)
         problems = iter(()) if first is None else chain(changes, [first], found)
-        yield _Subject(layout.committed.name(name), problems, _named_by(layout.committed), laid.run, name)
+        yield Verification(layout.committed.name(name), problems, _named_by(layout.committed), laid.run, name)
 
 
 def _named_by(store: CommittedStore) -> Callable[[Problem], str]:
     return lambda problem: store.name(problem.source or "")
 
 
-# --- what is printed ----------------------------------------------------------------------------------
-
-
-def _show(subject: _Subject, guard: SecretGuard) -> int:
-    """Print the problems as they are found, else that there is none; returns how many there are."""
-    count = 0
-    for problem in subject.problems:
-        count += 1
-        click.echo(visible(guard.redacted(str(problem.within(subject.shown(problem))))))
-    if not count and subject.run is not None:
-        events = subject.run.head["counts"]["events"]
-        click.echo(f"ok {subject.run.run_id} ({count_noun(events, 'event')})")
-    return count
-
-
-def _show_json(subject: _Subject, guard: SecretGuard) -> int:
-    listed = [
-        replace(problem, key=guard.redacted(problem.key), message=guard.redacted(problem.message)).as_dict()
-        for problem in subject.problems
-    ]
-    run = None if listed else subject.run
-    said: dict[str, Any] = {
-        "run": subject.name if run is None else run.run_id,
-        "path": subject.path,
-        "ok": not listed,
-        "events": None if run is None else run.head["counts"]["events"],
-        "problems": listed,
-    }
-    # ASCII: a file name need not be valid text.
-    click.echo(json.dumps(said, sort_keys=True))
-    return len(listed)
-
-
-def _show_summary(tally: _Counted) -> None:
+def _print_summary(tally: _Tally) -> None:
     if tally.failed:
         outcome = f"{count_noun(tally.failed, 'run')} with {count_noun(tally.problems, 'problem')}"
     else:

@@ -12,16 +12,16 @@ from exprec.recorder.errors import Problem
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 MOST_NAMES = 8
-"""So many runs with the same inputs are named on a line; the rest is count_noun."""
+"""The maximum number of runs listed on a line; the rest are counted."""
 
 LONGEST_NAME = 80
-"""Characters shown of a name, or of what stands in a tag and is no address."""
+"""The maximum number of characters of a name, or of a tag that does not hold a run id."""
 
 _NONE = "–"
 
 
-def headline(review: Review) -> str:
-    """What happened, in numbers: our own words only."""
+def change_counts(review: Review) -> str:
+    """Return the number of runs and tags added, changed and removed; it contains no text from the runs."""
     moved, new, gone = (sum(tag.how == how for tag in review.tags) for how in ("moved", "added", "removed"))
     counts = (
         (len(review.added), "run", "added"),
@@ -32,12 +32,12 @@ def headline(review: Review) -> str:
         (new, "tag", "added"),
         (gone, "tag", "removed"),
     )
-    said = [f"{count_noun(number, noun)} {what}" for number, noun, what in counts if number]
-    return ", ".join(said) or "no run and no tag differs"
+    parts = [f"{count_noun(number, noun)} {what}" for number, noun, what in counts if number]
+    return ", ".join(parts) or "no runs or tags differ"
 
 
-def verdict(review: Review) -> str:
-    """Whether what the branch touches verifies: our own words only."""
+def verification_text(review: Review) -> str:
+    """Return whether the runs of the branch verify; it contains no text from the runs."""
     if review.problem_count:
         failed = sum(run.problem_count > 0 for run in review.verified)
         where = f" in {count_noun(failed, 'run')}" if failed else ""
@@ -47,26 +47,26 @@ def verdict(review: Review) -> str:
 
 
 def review_lines(review: Review) -> Iterator[Line]:
-    """The review for a terminal, what is wrong first."""
-    yield Line.of((f"{review.base}..{review.head}", "strong"), f"  {headline(review)}")
-    place = f"against {review.merge_base[:12]}, their merge base, in the store {review.store or 'at the top'}"
-    yield Line.of((f"{place}; {verdict(review)}", "quiet"), indent=2)
+    """Yield the lines of a review for a terminal, problems first."""
+    yield Line.of((f"{review.base}..{review.head}", "strong"), f"  {change_counts(review)}")
+    place = f"against the merge base {review.merge_base[:12]}, store {review.store or 'at the top'}"
+    yield Line.of((f"{place}; {verification_text(review)}", "quiet"), indent=2)
     sections = (
         ("Problems", _problem_lines(review)),
         ("Sealed runs changed", _changed_lines(review.changed)),
         ("Tags", _tag_lines(review.tags)),
         ("Runs added", listing_lines([run.row for run in review.added], with_tags=False) if review.added else ()),
-        ("Same inputs, other results", _same_lines(review.same_inputs)),
+        ("Same inputs, different results", _same_lines(review.same_inputs)),
         ("Runs recorded again", _again_lines(review.again)),
         ("Runs removed", _removed_lines(review.removed)),
-        ("What the moved tags show now", _comparisons(review.tags)),
+        ("Comparisons of moved tags", _comparisons(review.tags)),
     )
     for title, lines in sections:
         listed = list(lines)
         if listed:
             yield from (Line(), Line.of((title, "strong")))
-            # A table is as wide as a line may be already.
-            yield from listed if title == "Runs added" else map(_deeper, listed)
+            # The table of runs already has the maximum width.
+            yield from listed if title == "Runs added" else map(_indent_line, listed)
 
 
 def _problem_lines(review: Review) -> Iterator[Line]:
@@ -80,21 +80,21 @@ def _problem_lines(review: Review) -> Iterator[Line]:
 
 
 def _problem_line(problem: Problem) -> Line:
-    # Never broken: editors and people take the place from it.
+    # Never wrapped, so that the location can be copied and followed by editors.
     return Line(((str(problem), "bad"),), whole=True)
 
 
 def _changed_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
     for run in runs:
-        how = "does not verify" if run.problem_count else "repaired: it verifies now"
+        how = "does not verify" if run.problem_count else "repaired: verifies now"
         style = "bad" if run.problem_count else "good"
         yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {', '.join(run.files)}  ", (how, style))
 
 
 def _tag_lines(tags: Iterable[TagChange]) -> Iterator[Line]:
     for tag in tags:
-        # A new tag is shorter with its arrow alone; so is one that was removed.
-        old, new = shortened(tag.old_short), shortened(tag.new_short)
+        # A tag that was added or removed has only one run.
+        old, new = shorten_text(tag.old_short), shorten_text(tag.new_short)
         places = f"{old} → {new}" if tag.how == "moved" else old or new
         yield Line.of((tag.name, "agent"), f"  {places}  ", (tag.how, "quiet"))
         if tag.reason:
@@ -107,22 +107,22 @@ def _comparisons(tags: Iterable[TagChange]) -> Iterator[Line]:
         assert tag.comparison is not None
         if number:
             yield Line()
-        yield Line.of((tag.name, "agent"), f"  {shortened(tag.old_short)} → {shortened(tag.new_short)}")
-        yield from map(_deeper, comparison_lines(tag.comparison))
+        yield Line.of((tag.name, "agent"), f"  {shorten_text(tag.old_short)} → {shorten_text(tag.new_short)}")
+        yield from map(_indent_line, comparison_lines(tag.comparison))
 
 
 def _same_lines(groups: Sequence[Sequence[NamedRun]]) -> Iterator[Line]:
     for runs in groups:
-        shown = f" {SAME_INPUTS} ".join(f"{run.short_id} ({cost(run.final_cost)})" for run in runs[:MOST_NAMES])
+        shown = f" {SAME_INPUTS} ".join(f"{run.short_id} ({number_text(run.final_cost)})" for run in runs[:MOST_NAMES])
         more = len(runs) - MOST_NAMES
         yield Line.of(f"{shown}{f' and {more} more' if more > 0 else ''}  {runs[0].name}")
     if groups:
-        yield Line.of(("in parentheses the final cost, in cents", "quiet"))
+        yield Line.of(("final cost in cents in parentheses", "quiet"))
 
 
 def _again_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
     for run in runs:
-        yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {executions(run)}")
+        yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {execution_counts(run)}")
 
 
 def _removed_lines(runs: Iterable[NamedRun]) -> Iterator[Line]:
@@ -130,21 +130,21 @@ def _removed_lines(runs: Iterable[NamedRun]) -> Iterator[Line]:
         yield Line.of((run.short_id, "strong"), f"  {run.name}")
 
 
-def _deeper(each: Line) -> Line:
-    return each._replace(indent=each.indent + 2) if each.spans else each
+def _indent_line(line: Line) -> Line:
+    return line._replace(indent=line.indent + 2) if line.spans else line
 
 
-def executions(run: ReviewedRun) -> str:
-    """How often it was executed, before and now: our own words only."""
+def execution_counts(run: ReviewedRun) -> str:
+    """Return the number of executions before and now."""
     return f"{run.executions_before} → {count_noun(run.row.executions, 'execution')}"
 
 
-def cost(cents: int | None) -> str:
-    """A cost, or a dash where there is none."""
-    return _NONE if cents is None else str(cents)
+def number_text(number: int | None) -> str:
+    """Return a number as text, or a dash for None."""
+    return _NONE if number is None else str(number)
 
 
-def shortened(text: str, longest: int = LONGEST_NAME) -> str:
-    """The text, visible, with an ellipsis for what is too long."""
+def shorten_text(text: str, longest: int = LONGEST_NAME) -> str:
+    """Return the visible text, cut to `longest` characters."""
     shown = visible(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"

@@ -1,7 +1,4 @@
-"""A review as a comment on a pull request: Markdown of a limited size, the most important first.
-
-Our own words are Markdown; every text that comes from a run, a file name or a revision is code.
-"""
+"""A review as Markdown of limited size for a comment on a pull request: problems first, text from runs as code."""
 
 from __future__ import annotations
 
@@ -13,22 +10,19 @@ from exprec.cli.output.comparison import comparison_markdown
 from exprec.cli.output.review import (
     LONGEST_NAME,
     MOST_NAMES,
-    cost,
-    executions,
-    headline,
-    shortened,
-    verdict,
+    change_counts,
+    execution_counts,
+    number_text,
+    shorten_text,
+    verification_text,
 )
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
-MAX_BYTES = 60_000
-"""GitHub takes comments of 65,536 characters."""
-
 _MOST_OF_A_COMPARISON = 10_000
 _LONGEST_PROBLEM = 600
-_FIGURES = (
+_COLUMNS = (
     "run",
     "name",
     "status",
@@ -42,18 +36,18 @@ _FIGURES = (
 
 
 @dataclass(slots=True)
-class _Section:
+class _MarkdownSection:
     title: str
     items: Sequence[str]
-    """Each complete by itself, and none with a newline at its end."""
+    """Complete blocks of Markdown without a final newline."""
     noun: str
-    """What an item is, for the count of those that are left out."""
+    """What an item is called in the count of those left out."""
     before: Sequence[str] = ()
     """Lines before the first item."""
     kept: list[str] = field(default_factory=list)
 
     def fixed(self) -> int:
-        """The bytes of the section beside its items, if some of them are left out."""
+        """Return the bytes of the section without its items, when some are left out."""
         return _size(self.text([""], len(self.items)))
 
     def wanted(self) -> int:
@@ -71,21 +65,21 @@ class _Section:
         return "\n".join([*lines, "", ""])
 
 
-def review_markdown(review: Review, max_bytes: int = MAX_BYTES) -> str:
-    """The review as Markdown of at most so many bytes of UTF-8; what was left out is count_noun."""
+def review_markdown(review: Review, max_bytes: int = markdown.COMMENT_BYTES) -> str:
+    """Return a review as Markdown of at most `max_bytes` bytes of UTF-8, with the number of items left out."""
     head = _head(review)
     sections = [section for section in _sections(review) if section.items]
     left = max_bytes - _size(head) - sum(section.fixed() for section in sections)
     for number, section in enumerate(sections):
         others = sum(other.wanted() for other in sections[number + 1 :])
-        # No section leaves less than half of the room to those after it, unless they need less.
+        # A section leaves at least half of the room to those after it, unless they need less.
         left -= _fill(section, max(left // 2, left - others))
     parts = [section.text(section.kept, len(section.items) - len(section.kept)) for section in sections]
     return "".join([head, *parts]).rstrip("\n") + "\n"
 
 
-def _fill(section: _Section, room: int) -> int:
-    """Keep as many of the first items as there is room for; returns the bytes they take."""
+def _fill(section: _MarkdownSection, room: int) -> int:
+    """Keep as many of the first items as fit into `room` bytes; returns the bytes they take."""
     taken = 0
     for item in section.items:
         size = _size(item) + 1
@@ -98,23 +92,27 @@ def _fill(section: _Section, room: int) -> int:
 
 def _head(review: Review) -> str:
     mark = "❌" if review.problem_count else "✅"
-    place = f"{_code(review.base)} to {_code(review.head)}, against their merge base {_code(review.merge_base[:12])}"
+    place = f"{_code(review.base)} to {_code(review.head)}, against the merge base {_code(review.merge_base[:12])}"
     store = f", store {_code(review.store)}" if review.store else ""
-    return f"## {mark} exprec: {headline(review)}\n\n**{verdict(review)}** — {place}{store}\n\n"
+    return f"## {mark} exprec: {change_counts(review)}\n\n**{verification_text(review)}** — {place}{store}\n\n"
 
 
-def _sections(review: Review) -> Iterable[_Section]:
-    yield _Section("Problems", [f"- {_problem(problem)}" for problem in _problems(review)], "problem")
-    yield _Section("Sealed runs changed", [_changed(run) for run in review.changed], "run")
-    yield _Section("Tags", [_tag(tag) for tag in review.tags], "tag")
-    header = markdown.table(_FIGURES, [])
-    yield _Section("Runs added", [_row(run) for run in review.added], "run", header)
-    title = "Same inputs, other results"
-    yield _Section(title, [_same(runs) for runs in review.same_inputs], "group", ["The final cost in cents:", ""])
-    yield _Section("Runs recorded again", [_again(run) for run in review.again], "run")
-    yield _Section("Runs removed", [f"- {_code(run.short_id)} {_code(run.name)}" for run in review.removed], "run")
+def _sections(review: Review) -> Iterable[_MarkdownSection]:
+    yield _MarkdownSection("Problems", [f"- {_problem(problem)}" for problem in _problems(review)], "problem")
+    yield _MarkdownSection("Sealed runs changed", [_changed(run) for run in review.changed], "run")
+    yield _MarkdownSection("Tags", [_tag(tag) for tag in review.tags], "tag")
+    header = markdown.markdown_table(_COLUMNS, [])
+    yield _MarkdownSection("Runs added", [_row(run) for run in review.added], "run", header)
+    title = "Same inputs, different results"
+    yield _MarkdownSection(
+        title, [_same(runs) for runs in review.same_inputs], "group", ["The final cost in cents:", ""]
+    )
+    yield _MarkdownSection("Runs recorded again", [_again(run) for run in review.again], "run")
+    yield _MarkdownSection(
+        "Runs removed", [f"- {_code(run.short_id)} {_code(run.name)}" for run in review.removed], "run"
+    )
     compared = [_details(tag) for tag in review.tags if tag.comparison]
-    yield _Section("What the moved tags show now", compared, "comparison")
+    yield _MarkdownSection("Comparisons of moved tags", compared, "comparison")
 
 
 def _problems(review: Review) -> Iterable[Problem]:
@@ -131,7 +129,7 @@ def _problem(problem: Problem) -> str:
 
 
 def _changed(run: ReviewedRun) -> str:
-    how = "**does not verify**" if run.problem_count else "repaired: it verifies now"
+    how = "**does not verify**" if run.problem_count else "repaired: verifies now"
     return f"- {_code(run.row.short_id)} {_code(run.row.name)}: {_code(', '.join(run.files))} — {how}"
 
 
@@ -149,8 +147,8 @@ def _row(run: ReviewedRun) -> str:
         _code(row.name),
         row.status if row.problem is None else "**damaged**",
         _code(row.mode or ""),
-        cost(row.iterations),
-        " → ".join(map(cost, (row.first_cost, row.best_cost, row.final_cost))),
+        number_text(row.iterations),
+        " → ".join(map(number_text, (row.first_cost, row.best_cost, row.final_cost))),
         converged,
         _code((row.recorded_at or "")[:16].replace("T", " ")),
         str(row.executions),
@@ -160,18 +158,19 @@ def _row(run: ReviewedRun) -> str:
 
 def _same(runs: Sequence[NamedRun]) -> str:
     listed = ", ".join(
-        f"{_code(run.short_id)} {cost(run.final_cost)}{' (added)' if run.is_added else ''}" for run in runs[:MOST_NAMES]
+        f"{_code(run.short_id)} {number_text(run.final_cost)}{' (added)' if run.is_added else ''}"
+        for run in runs[:MOST_NAMES]
     )
     more = len(runs) - MOST_NAMES
     return f"- {_code(runs[0].name)}: {listed}{f' and {more} more' if more > 0 else ''}"
 
 
 def _again(run: ReviewedRun) -> str:
-    return f"- {_code(run.row.short_id)} {_code(run.row.name)}: {executions(run)}"
+    return f"- {_code(run.row.short_id)} {_code(run.row.name)}: {execution_counts(run)}"
 
 
 def _details(tag: TagChange) -> str:
-    """Folded, because a comparison is long. The blank lines let Markdown begin inside of the element."""
+    """Return a folded comparison; the blank lines make Markdown work inside the element."""
     assert tag.comparison is not None
     title = f"{_code(tag.name)}: {_code(tag.old_short)} → {_code(tag.new_short)}"
     body = comparison_markdown(tag.comparison, _MOST_OF_A_COMPARISON)
@@ -179,8 +178,8 @@ def _details(tag: TagChange) -> str:
 
 
 def _code(text: str, longest: int = LONGEST_NAME) -> str:
-    # The comment keeps what stands around the sign apart, which would be a link to a mail address.
-    return markdown.code(shortened(text, longest))
+    # Cut before escaping, so that no escape is cut.
+    return markdown.inline_code(shorten_text(text, longest))
 
 
 def _size(text: str) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from exprec.cli.output.garbage import age_text, orphan_lines, size_text
+from exprec.cli.output.results import Garbage
+from exprec.cli.output.text_reporter import TextReporter, format_age, format_size
 from exprec.recorder.query import OrphanRow
 from exprec.recorder.store.garbage import Orphan
 from exprec.recorder.store.store import Store
@@ -147,19 +148,20 @@ def test_the_shell_completes_names_of_interrupted_runs(
 
 def test_sizes_and_ages_in_words() -> None:
     sizes = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 45_249: "45.2 kB", 999_949: "999.9 kB", 999_951: "1.0 MB"}
-    assert {size: size_text(size) for size in sizes} == sizes
-    assert size_text(7_300_000_000_000) == "7300.0 GB"
+    assert {size: format_size(size) for size in sizes} == sizes
+    assert format_size(7_300_000_000_000) == "7300.0 GB"
     ages = {0.0: "just now", 59.9: "just now", 60.0: "1 minute ago", 7199.0: "1 hour ago", 2.5e6: "28 days ago"}
-    assert {age: age_text(age) for age in ages} == ages
+    assert {age: format_age(age) for age in ages} == ages
 
 
-def test_names_are_harmless_and_aligned() -> None:
+def test_names_are_harmless_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     found = [
         OrphanRow(Orphan(Path(".work/1"), 1, 0.0, is_run=True), experiment="決済\x1b[2J"),
         OrphanRow(Orphan(Path(".work/2"), 1, 0.0, is_run=True)),
         OrphanRow(Orphan(Path("tags/.a\x1b.0123abcd"), 1, 0.0)),
     ]
-    header, one, two, file = orphan_lines(found, lambda _: 0.0)
+    TextReporter().garbage_found([Garbage(row, age=0.0) for row in found])
+    header, one, two, file = capsys.readouterr().out.splitlines()
     assert "決済\\x1b[2J" in one
     assert "–" in two
     assert header.index("last") == one.index("just") + 2 == two.index("just")

@@ -96,7 +96,7 @@ def test_a_run_without_a_store_is_executed_and_not_attested(tmp_path: Path, sear
     shutil.copytree(search, tmp_path / "copy")
     done = exprec("rerun", "copy", cwd=tmp_path)
     assert done.stdout.startswith(b"identical")
-    assert b"lies in no store" in done.stderr
+    assert b"is not in a store" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
@@ -217,4 +217,4 @@ def test_a_store_that_cannot_be_written_keeps_no_verdict_back(tmp_path: Path, se
     (tmp_path / "runs" / "attestations").write_text("in the way")
     done = exprec("rerun", search.name, cwd=tmp_path)
     assert done.stdout.startswith(b"identical")
-    assert b"the attestation could not be written" in done.stderr
+    assert b"the execution record could not be written" in done.stderr

@@ -62,7 +62,7 @@ def test_what_a_branch_adds(folder: Path) -> None:
     base = git(folder, "rev-parse", "main")
     lines = shown.splitlines()
     assert lines[0] == "main..feature  1 run added, 1 tag added"
-    assert lines[1] == f"  against {base[:12]}, their merge base, in the store runs; 1 run verified"
+    assert lines[1] == f"  against the merge base {base[:12]}, store runs; 1 run verified"
     (row,) = [line for line in lines if line.startswith(added[:8])]
     assert "completed" in row
     assert "10000→2000→2000" in row
@@ -93,8 +93,8 @@ def test_only_what_the_branch_did_counts(folder: Path) -> None:
 
 def test_nothing_differs(folder: Path) -> None:
     shown, _ = _review(folder, "main")
-    assert shown.splitlines()[0] == "main..HEAD  no run and no tag differs"
-    assert "## ✅ exprec: no run and no tag differs" in _review(folder, "main", "--md")[0]
+    assert shown.splitlines()[0] == "main..HEAD  no runs or tags differ"
+    assert "## ✅ exprec: no runs or tags differ" in _review(folder, "main", "--md")[0]
 
 
 def test_a_tag_that_moved_comes_with_the_difference(folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_tag_that_moved_comes_with_the_difference(folder: Path) -> None:
     commit_all(folder, "work")
     shown, _ = _review(folder, "main")
     assert f"  best  {first[:8]} → {added[:8]}  moved" in shown.splitlines()
-    assert "master_seed" in shown[shown.index("What the moved tags show now") :]
+    assert "master_seed" in shown[shown.index("Comparisons of moved tags") :]
     (tag,) = _data(folder)["tags"]
     assert (tag["tag"], tag["how"], tag["old"], tag["new"]) == ("best", "moved", first, added)
     assert tag["comparison"]["equal"] is False
@@ -151,7 +151,7 @@ def test_runs_that_were_asked_the_same_and_differ(folder: Path) -> None:
     one, other = group
     shown, _ = _review(folder, "main")
     said = f"{one['short_id']} ({one['final_cost']}) ≠ {other['short_id']} ({other['final_cost']})  two banks"
-    assert f"  {said}" in shown[shown.index("Same inputs, other results") :].splitlines()
+    assert f"  {said}" in shown[shown.index("Same inputs, different results") :].splitlines()
     assert sum("≠" in line for line in shown[shown.index("Runs added") :].splitlines()) == 3
     git(folder, "checkout", "-q", "-b", "third")
     (folder / "notes.txt").write_text("nothing of runs\n", "utf-8")
@@ -184,7 +184,7 @@ def test_a_sealed_run_that_was_changed(folder: Path) -> None:
     git(folder, "checkout", "-q", "-b", "repair")
     path.write_bytes(whole)
     commit_all(folder, "work")
-    assert "repaired: it verifies now" in _review(folder, "feature..repair")[0]
+    assert "repaired: verifies now" in _review(folder, "feature..repair")[0]
 
 
 def test_a_run_that_does_not_verify_is_not_compared(folder: Path) -> None:
@@ -267,7 +267,7 @@ def test_no_store_and_another_store(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "runs", folder / "work" / "runs")
     commit_all(folder, "work")
     shown, said = _review(folder, "main")
-    assert "no run and no tag differs" in shown
+    assert "no runs or tags differ" in shown
     assert said == "exprec: the store work/runs also differs; --store selects it\n"
     shown, said = _review(folder, "main", "--store", "work/runs")
     assert shown.startswith("main..HEAD  1 run added, 1 tag added\n")

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from exprec.cli.output.markdown import code, code_block, table
-from exprec.cli.output.report import Figures, Items, Section, TextDiff, report_markdown
+from exprec.cli.output.markdown import code_block, inline_code, markdown_table
+from exprec.cli.output.sections import Items, NumberTable, Section, TextDiff, report_markdown
 
 HOSTILE = [
     "a|b",
@@ -23,16 +23,16 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_code_is_read_as_it_is_written(text: str) -> None:
-    shown = code(text)
+    shown = inline_code(text)
     inner = shown.removeprefix("<code>").removesuffix("</code>").replace("&#64;<!-- -->", "&#64;")
     assert not re.search(r"[|`<>\[\]@$*:~\\\n\x1b\u202e]|\b_|_\b|www\.|&(?!#\d+;)", inner)
     assert "\n" not in html.unescape(inner)
 
 
 def test_what_is_ordinary_stays_readable() -> None:
-    assert code("master-seed 42 → 43, 0.5 %") == "<code>master-seed 42 → 43, 0.5 %</code>"
-    assert code("policy_change") == "<code>policy_change</code>"
-    assert code("") == ""
+    assert inline_code("master-seed 42 → 43, 0.5 %") == "<code>master-seed 42 → 43, 0.5 %</code>"
+    assert inline_code("policy_change") == "<code>policy_change</code>"
+    assert inline_code("") == ""
 
 
 def test_no_line_ends_a_block_of_code() -> None:
@@ -42,13 +42,13 @@ def test_no_line_ends_a_block_of_code() -> None:
 
 
 def test_a_table_has_a_rule_of_as_many_cells() -> None:
-    assert table(["a", "b"], [["1", "2"]], figures=True) == ["| a | b |", "| --- | ---: |", "| 1 | 2 |"]
+    assert markdown_table(["a", "b"], [["1", "2"]], numbers=True) == ["| a | b |", "| --- | ---: |", "| 1 | 2 |"]
 
 
 def test_a_report_that_is_too_long_ends_with_a_whole_part_and_says_so() -> None:
     lines = tuple(((f"line {number} é", ""),) for number in range(50))
     diff = TextDiff((("t", ""),), tuple(f"+{number}" for number in range(50)))
-    section = Section((("T", "strong"),), (Items(lines), Figures(("i", "x"), (("1", "2"),)), diff), "and 3 more")
+    section = Section((("T", "strong"),), (Items(lines), NumberTable(("i", "x"), (("1", "2"),)), diff), "and 3 more")
     whole = report_markdown([section], 100_000, cut="*cut*\n")
     assert whole.rstrip().endswith("and 3 more")
     for size in (0, 3, 10, 100, 500, 900, len(whole.encode()) - 1):

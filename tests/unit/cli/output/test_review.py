@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.cli.output.review import headline, review_lines, verdict
-from exprec.cli.output.review_markdown import MAX_BYTES, review_markdown
+from exprec.cli.output.markdown import COMMENT_BYTES
+from exprec.cli.output.review import change_counts, review_lines, verification_text
+from exprec.cli.output.review_markdown import review_markdown
 from exprec.recorder.diff import Difference
 from exprec.recorder.diff.result import DiffResult, Side, Truncated
 from exprec.recorder.errors import Problem
@@ -54,18 +55,20 @@ def test_what_is_wrong_comes_first() -> None:
         same_inputs=((_named(1), _named(5)),),
         again=(_run(6),),
     )
-    assert headline(review) == ("2 runs added, 1 sealed run changed, 1 run removed, 1 run recorded again, 1 tag moved")
-    assert verdict(review) == "3 problems in 2 runs"
+    assert change_counts(review) == (
+        "2 runs added, 1 sealed run changed, 1 run removed, 1 run recorded again, 1 tag moved"
+    )
+    assert verification_text(review) == "3 problems in 2 runs"
     titles = re.findall(r"^### (.*)$", review_markdown(review), re.MULTILINE)
     assert titles == [
         "Problems",
         "Sealed runs changed",
         "Tags",
         "Runs added",
-        "Same inputs, other results",
+        "Same inputs, different results",
         "Runs recorded again",
         "Runs removed",
-        "What the moved tags show now",
+        "Comparisons of moved tags",
     ]
     shown = ["".join(text for text, _ in line.spans) for line in review_lines(review)]
     assert [line for line in shown if line in titles] == titles
@@ -79,7 +82,7 @@ def test_a_comment_is_as_long_as_it_may_be_and_says_what_is_left_out() -> None:
         removed=tuple(_named(each) for each in range(3000)),
     )
     comment = review_markdown(review)
-    assert MAX_BYTES * 0.9 < len(comment.encode()) <= MAX_BYTES
+    assert COMMENT_BYTES * 0.9 < len(comment.encode()) <= COMMENT_BYTES
     left_out = {
         noun: int(number)
         for number, noun in re.findall(r"^\*(\d+) (?:more )?(\w+?)s? (?:is|are) left out", comment, re.MULTILINE)

@@ -1,39 +1,43 @@
-"""Sections of a report, as lines for a terminal and as Markdown: tables, lists, and differences of texts.
-
-It knows nothing of runs; what a report says is put together elsewhere.
-"""
+"""Sections of a report, drawn as lines for a terminal and as Markdown: lists, tables of numbers, and text diffs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from exprec.cli.output import markdown
+from exprec.cli.output.tables import table_rows
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display import Line, Span, cell_len
+from exprec.recorder.display import Line, Span
+
+if TYPE_CHECKING:
+    from exprec.recorder.diff import result
 
 WORDS, DATA, AGENT, KEY, OLD, NEW = "", "data", "agent", "key", "old", "new"
-"""How a piece of a report is meant: our own words, or a text from a run."""
+"""The meaning of a span: words of exprec, or text from a run, which Markdown prints as code."""
 
 _STYLES = {DATA: "", KEY: "quiet", OLD: "bad", NEW: "good"}
 _DATA = (DATA, AGENT, KEY, OLD, NEW)
 _INDENT = 2
-_FIGURE = re.compile(r"[0-9 →+.=-]*|[0-9]+ to [0-9]+")
-"""What cannot be anything but a figure, in whatever cell it stands."""
-_GAP = "  "
+_NUMBERS = re.compile(r"[0-9 →+.=-]*|[0-9]+ to [0-9]+")
+"""A cell of numbers alone, which Markdown prints as they are."""
+
+
+Spans = tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Lines of pieces, each with the name of its style or of how it is meant."""
+    """Lines of spans; the style of a span is its meaning or a style of the display."""
 
-    lines: tuple[tuple[Span, ...], ...]
+    lines: tuple[Spans, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """A table of figures; the first column says what a row is of."""
+class NumberTable:
+    """A table of numbers; the first column labels the rows."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -41,23 +45,33 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class TextDiff:
-    """Lines of a text, each with `-`, `+` or a space before it."""
+    """A title, and lines that begin with `-`, `+` or a space."""
 
-    title: tuple[Span, ...]
+    title: Spans
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A title and what stands under it; `more` tells of what is counted only."""
+    """A title and the blocks below it; `more` reports what was left out."""
 
-    title: tuple[Span, ...]
-    blocks: tuple[Items | Figures | TextDiff, ...] = ()
+    title: Spans
+    blocks: tuple[Items | NumberTable | TextDiff, ...] = ()
     more: str = ""
 
 
+def bold_title(text: str) -> Spans:
+    """Return a title of plain words."""
+    return ((text, "strong"),)
+
+
+def omitted_text(listed: result.Truncated[Any]) -> str:
+    """Return how many items are counted but not listed; empty if all are listed."""
+    return f"and {listed.more} more" if listed.more else ""
+
+
 def report_lines(sections: Sequence[Section]) -> Iterator[Line]:
-    """The report for a terminal."""
+    """Yield the lines of a report for a terminal."""
     for number, section in enumerate(sections):
         if number:
             yield Line()
@@ -69,11 +83,11 @@ def report_lines(sections: Sequence[Section]) -> Iterator[Line]:
             yield Line.of((section.more, "quiet"), indent=_INDENT)
 
 
-def _block_lines(block: Items | Figures | TextDiff, *, has_title: bool) -> Iterator[Line]:
+def _block_lines(block: Items | NumberTable | TextDiff, *, has_title: bool) -> Iterator[Line]:
     if isinstance(block, Items):
         for pieces in block.lines:
             yield Line.of(*_styled(pieces), indent=_INDENT if has_title else 0)
-    elif isinstance(block, Figures):
+    elif isinstance(block, NumberTable):
         yield from _figure_lines(block)
     else:
         yield Line.of(*_styled(block.title), indent=_INDENT)
@@ -82,12 +96,10 @@ def _block_lines(block: Items | Figures | TextDiff, *, has_title: bool) -> Itera
             yield Line.of((text, style), indent=2 * _INDENT)
 
 
-def _figure_lines(block: Figures) -> Iterator[Line]:
+def _figure_lines(block: NumberTable) -> Iterator[Line]:
     rows = [[visible(cell) for cell in row] for row in (block.header, *block.rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
-        cells = (" " * (width - cell_len(cell)) + cell for cell, width in zip(row, widths, strict=True))
-        yield Line(((_GAP.join(cells).rstrip(), "" if number else "quiet"),), indent=_INDENT, whole=True)
+    for number, text in enumerate(table_rows(rows, right=range(len(block.header)))):
+        yield Line(((text, "" if number else "quiet"),), indent=_INDENT, whole=True)
 
 
 def _styled(pieces: Sequence[Span]) -> Iterator[Span]:
@@ -96,9 +108,9 @@ def _styled(pieces: Sequence[Span]) -> Iterator[Span]:
 
 
 def report_markdown(sections: Sequence[Section], max_bytes: int, *, cut: str) -> str:
-    """The report as Markdown of at most so many bytes; `cut` says that the rest was left out.
+    """Return a report as Markdown of at most `max_bytes` bytes of UTF-8.
 
-    Whole blocks are left out, the last ones first, so that what is there is complete.
+    Whole blocks are left out from the end, and replaced by `cut`, so that each block is complete.
     """
     parts = [part for section in sections for part in _section_markdown(section)]
     whole = "\n".join(parts)
@@ -115,18 +127,18 @@ def report_markdown(sections: Sequence[Section], max_bytes: int, *, cut: str) ->
 
 
 def _section_markdown(section: Section) -> Iterator[str]:
-    """The parts of a section, each a text that is complete by itself and ends in a newline."""
+    """Yield the blocks of a section, each complete and ending in a newline."""
     if section.title:
-        # A title is bold by itself.
+        # Markdown prints a title in bold anyway.
         title = [(text, WORDS if style == "strong" else style) for text, style in section.title]
         yield f"#### {_inline(title)}\n"
     for block in section.blocks:
         if isinstance(block, Items):
             yield from (f"- {_inline(pieces)}" for pieces in block.lines)
             yield ""
-        elif isinstance(block, Figures):
+        elif isinstance(block, NumberTable):
             header, *rows = [[_cell(cell) for cell in row] for row in (block.header, *block.rows)]
-            yield "\n".join(markdown.table(header, rows, figures=True)) + "\n"
+            yield "\n".join(markdown.markdown_table(header, rows, numbers=True)) + "\n"
         else:
             lines = [_inline(block.title), "", *markdown.code_block(block.lines, "diff")]
             yield "\n".join(lines) + "\n"
@@ -140,11 +152,11 @@ def _inline(pieces: Sequence[Span]) -> str:
 
 def _piece(text: str, style: str) -> str:
     if style in _DATA:
-        return markdown.code(text)
+        return markdown.inline_code(text)
     words = text.strip()
-    # What is bold must neither begin nor end with a space.
+    # Bold text must not begin or end with a space in Markdown.
     return text.replace(words, f"**{words}**", 1) if words and style in ("strong", "good", "bad") else text
 
 
 def _cell(text: str) -> str:
-    return text if _FIGURE.fullmatch(text) else markdown.code(text)
+    return text if _NUMBERS.fullmatch(text) else markdown.inline_code(text)
