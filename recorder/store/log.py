@@ -20,7 +20,7 @@ from exprec.recorder.store.sinks import MemorySink, Sink
 
 
 class Entry(NamedTuple):
-    """An event, the line it stands in (newline included) and the offset of that line in the log."""
+    """An event, its line in the log (newline included) and the offset of that line."""
 
     event: Event
     line: bytes
@@ -202,18 +202,18 @@ class LogReader(_LineReader):
             for line in lines:
                 try:
                     event = canonical_json.decode(line)
-                    found = event["seq"]
-                    is_other = found != seq and seq is not None
+                    number = event["seq"]
+                    is_other = number != seq and seq is not None
                     if is_other or not (
-                        type(found) is type(event["iteration"]) is int and type(event["event_type"]) is str
+                        type(number) is type(event["iteration"]) is int and type(event["event_type"]) is str
                     ):
                         raise ValueError
                 except (ValueError, TypeError, KeyError):
-                    number = None if seq is None else seq + 1
-                    raise Damaged(self._path, _explain_event(line, seq), number) from None
+                    line_number = None if seq is None else seq + 1
+                    raise Damaged(self._path, _explain_event(line, seq), line_number) from None
                 yield new_entry((event, line, offset))
                 offset += len(line)
-                seq = found + 1
+                seq = number + 1
 
 
 def open_log(path: Path) -> LogReader:
@@ -236,7 +236,7 @@ def _explain_event(line: bytes, seq: int | None) -> str:
         return f"not JSON ({error})"
     if not isinstance(event, dict):
         return "an event must be a JSON object"
-    found = event.get("seq")
-    if type(found) is not int or (seq is not None and found != seq):
-        return f"seq must be {seq if seq is not None else 'an integer'}, not {show_value(found)}"
+    number = event.get("seq")
+    if type(number) is not int or (seq is not None and number != seq):
+        return f"seq must be {seq if seq is not None else 'an integer'}, not {show_value(number)}"
     return "an event needs event_type and iteration"

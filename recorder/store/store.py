@@ -109,7 +109,7 @@ class Store(StoreReader):
         if before == run_id:
             return before
         if before is not None and not force:
-            message = f"the tag '{name}' stands for {before!r} already; use --force to let it stand for {run_id}"
+            message = f"tag '{name}' already refers to {before!r}; use --force to move it to {run_id}"
             raise InvalidInput([Problem((), message)])
         folder = self.path / layout.TAGS_FOLDER
         durable.create_folder(folder)
@@ -189,12 +189,12 @@ def _is_used(folder: Path) -> bool:
 def _tag_problem(name: str) -> str | None:
     """Why a tag cannot have this name: it is a file on any system, and never read as a run id or an option."""
     if len(name) > _LONGEST_TAG:
-        return f"it has {len(name)} characters, and {_LONGEST_TAG} are the most"
+        return f"it has {len(name)} characters; the limit is {_LONGEST_TAG}"
     if not _TAG_NAME.fullmatch(name):
-        return "a tag has letters (A to Z), digits, '.', '_' and '-', and begins with neither '.' nor '-'"
+        return "a tag has letters (A to Z), digits, '.', '_' and '-', and does not begin with '.' or '-'"
     if _READS_AS_RUN_ID.fullmatch(name):
         return (
-            f"{layout.SHORTEST_PREFIX} or more hex digits are the beginning of a run id, and some run, now or later, "
-            "would be taken for it; add another character"
+            f"{layout.SHORTEST_PREFIX} or more hex digits are a prefix of a run id, so it would be ambiguous with a "
+            "present or future run; add another character"
         )
     return None

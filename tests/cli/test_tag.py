@@ -45,7 +45,7 @@ def test_a_tag_of_another_run_is_moved_by_force_alone(folder: Path) -> None:
     exprec("tag", "best", first, cwd=folder)
     exprec("tag", "best", first, cwd=folder)
     done = exprec("tag", "best", second, cwd=folder, code=2)
-    assert f"the tag 'best' stands for '{first}' already; use --force" in done.stderr.decode()
+    assert f"tag 'best' already refers to '{first}'; use --force" in done.stderr.decode()
     assert _tags(folder) == {"best": f"{first}\n"}
     assert f"was '{first}'" in exprec("tag", "--force", "best", second, cwd=folder).stderr.decode()
     assert _tags(folder) == {"best": f"{second}\n"}
@@ -64,7 +64,7 @@ def test_a_tag_is_removed_and_its_run_stays(folder: Path) -> None:
 def test_bad_names_and_missing_runs(folder: Path) -> None:
     first, _ = run_ids(folder)
     said = exprec("tag", "cafe", first, cwd=folder, code=2).stderr.decode()
-    assert "4 or more hex digits are the beginning of a run id" in said
+    assert "4 or more hex digits are a prefix of a run id" in said
     exprec("tag", "a/b", first, cwd=folder, code=2)
     exprec("tag", "best", "0" * 64, cwd=folder, code=4)
     exprec("tag", "best", first, "--store", "elsewhere", cwd=folder, code=4)

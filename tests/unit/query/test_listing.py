@@ -236,7 +236,7 @@ def test_a_tag_is_not_moved_by_mistake(store: Store) -> None:
     first, second = record(store, "a"), record(store, "b")
     store.tag("best", first)
     assert store.tag("best", first) == first
-    with pytest.raises(InvalidInput, match=f"stands for '{first}' already; use --force"):
+    with pytest.raises(InvalidInput, match=f"already refers to '{first}'; use --force"):
         store.tag("best", second)
     assert store.tags() == {"best": first}
     assert store.tag("best", second, force=True) == first

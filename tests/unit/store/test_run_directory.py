@@ -207,12 +207,6 @@ def test_what_was_removed_meanwhile_has_no_records(store: Store, monkeypatch: py
     recording.close()
 
 
-def test_an_address_is_64_small_hex_digits() -> None:
-    assert layout.is_run_id("0123456789abcdef" * 4)
-    for text in ("", "0" * 63, "0" * 65, "0" * 63 + "g", "A" * 64, "X" * 64):
-        assert not layout.is_run_id(text)
-
-
 def test_a_copy_goes_by_its_content_and_a_link_by_where_it_leads(store: Store, tmp_path: Path) -> None:
     run = sealed(store)
     link, copy = tmp_path / "link", tmp_path / "copy"

@@ -361,9 +361,9 @@ def test_an_ambiguous_name_is_named(store: Store) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("x" * 201, "'%s' cannot be a tag: it has 201 characters, and "),
-        ("-x", "'%s' cannot be a tag: a tag has letters (A to Z), digits, '.', '_' and '-', and begins with neither"),
-        ("abcd", "'%s' cannot be a tag: 4 or more hex digits are the beginning of a run id, and some run"),
+        ("x" * 201, "'%s' cannot be a tag: it has 201 characters; the limit is 100"),
+        ("-x", "'%s' cannot be a tag: a tag has letters (A to Z), digits, '.', '_' and '-', and does not begin with"),
+        ("abcd", "'%s' cannot be a tag: 4 or more hex digits are a prefix of a run id, so"),
     ],
 )
 def test_a_name_that_no_tag_can_have_is_told_with_the_reason(store: Store, name: str, said: str) -> None:

@@ -8,41 +8,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.format import layout
 from exprec.recorder.store.work_run import _artifact_problem as artifact_problem
-
-
-@pytest.mark.parametrize(
-    "name", ["model.json", "out/model.json", "a b/ü.txt", "x" * 200, "x/" * 499 + "xx", "gitignore", "..."]
-)
-def test_names_that_an_artifact_can_have(name: str) -> None:
-    assert layout.artifact_name_problem(name) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("", "must be named by a relative path"),
-        ("/etc/passwd", "must be named by a relative path"),
-        ("a//b", "must be named by a relative path"),
-        ("a/", "must be named by a relative path"),
-        ("./a", "must be named by a relative path"),
-        ("a/../../b", "must be named by a relative path"),
-        ("a\\b", "a character in its name"),
-        ("a\nb", "a character in its name"),
-        ("a\0b", "a character in its name"),
-        ("\x1b[31m", "a character in its name"),
-        ("\udcff", "a character in its name"),
-        ("x" * 201, "a part of more than 200 bytes"),
-        ("ü" * 101, "a part of more than 200 bytes"),
-        ("x/" * 500 + "x", "a name of more than 1000 bytes"),
-        (".git", "means something to git"),
-        ("a/.GitAttributes", "means something to git"),
-        (".gitignore/a", "means something to git"),
-    ],
-)
-def test_names_that_none_can_have(name: str, reason: str) -> None:
-    assert reason in (layout.artifact_name_problem(name) or "")
 
 
 def test_a_file_is_taken_up_to_the_limit(tmp_path: Path) -> None:
