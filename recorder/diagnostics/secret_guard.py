@@ -67,7 +67,7 @@ class SecretGuard:
 
 
 def _forms(value: str) -> tuple[str, ...]:
-    """A secret as it is, and as it stands in the JSON that a string may hold: what a model answers is such a string."""
+    """Return a secret as it is, and as escaped in JSON inside a string, such as the answer of a model."""
     escaped = (canonical_json.encode(value).decode()[1:-2], json.dumps(value)[1:-1])
     return tuple(sorted({value, *escaped}, key=len, reverse=True))
 

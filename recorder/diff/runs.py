@@ -41,8 +41,8 @@ def diff(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_LIMIT) ->
         config = collect_differences(config_differences(old.config, new.config), limit).truncated()
         has_other_config = config.count > 0
         log, ends = compare_logs(old, new, limit, has_other_config=has_other_config)
-        asked, asked_now = (run.exchange_reader().exchanges() for run in (old, new))
-        exchanges = compare_exchanges(asked, asked_now, limit, has_other_config=has_other_config)
+        old_exchanges, new_exchanges = (run.exchange_reader().exchanges() for run in (old, new))
+        exchanges = compare_exchanges(old_exchanges, new_exchanges, limit, has_other_config=has_other_config)
         files = compare_files(old, new, limit)
         before, after = _side(old, short_old, ends[0]), _side(new, short_new, ends[1])
         result = collect_differences(differences(_result(before), _result(after)), limit).truncated()

@@ -14,7 +14,7 @@ _SIMPLE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]{0,39}")
 _NUMBERS = frozenset((int, float))
 """The types that Python writes as JSON does, except with an exponent."""
 _TOO_DEEP = "…"
-"""Stands for a value that is nested too deeply to be encoded."""
+"""Placeholder for a value that is nested too deeply to be encoded."""
 
 
 def value_as_json(value: Any, *, whole: bool = False) -> str:

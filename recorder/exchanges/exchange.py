@@ -12,7 +12,7 @@ Exchange = Mapping[str, Any]
 """A request to a model with its response, and its `index`, the position in the file from 0."""
 
 REQUEST_FIELDS = ("agent_id", "iteration", "attempt", "model", "settings", "messages")
-"""What was asked; two requests are the same if all of these are equal."""
+"""The identity of a request: two requests are the same if all fields are equal."""
 
 RESPONSE_FIELDS = ("answer", "error")
 """What came back: one of the two is null."""

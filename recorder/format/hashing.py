@@ -24,7 +24,7 @@ def blob_id(data: bytes) -> bytes:
 
 
 def file_blob_id(path: Path) -> bytes:
-    """The git id of a file, read in pieces: 32 raw bytes. Raises OSError, Damaged for what is no plain file."""
+    """Return the git id of a file, 32 raw bytes; raise Damaged if it is not a regular file, OSError."""
     plain_size(path)
     with path.open("rb") as file:
         size = file.seek(0, 2)

@@ -33,7 +33,7 @@ DEFAULT_STORE = "runs"
 
 ID_DIGITS = 64
 SHORTEST_PREFIX = 4
-"""Fewest hex digits that stand for a run id, as in git."""
+"""Minimum length of an abbreviated run id, in hex digits, as in git."""
 
 MAX_ARTIFACT_BYTES = 100 * 1000 * 1000
 """Largest artifact that is taken unless a larger one is allowed: more is seldom wanted in version control."""
@@ -42,7 +42,7 @@ MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line of a log that is read; a longer one is damage, not data."""
 
 GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl diff=exprec\n"
-"""git shall give back the bytes of every file as they were, whatever holds for the repository around the store."""
+"""Makes git restore the bytes of every file unchanged, whatever the surrounding repository configures."""
 GIT_IGNORE = f"/{WORK_FOLDER}/\n"
 
 _RUN_MARKERS = frozenset((RUN_FILE, EVENTS_FILE, SCHEMAS_FILE))

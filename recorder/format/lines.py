@@ -46,7 +46,7 @@ class LineSplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that end in this chunk, newlines included. Raises LineTooLong."""
         data = self.rest + chunk
-        # Only the first line can be too long: each other one lies in one chunk.
+        # Only the first line can be too long: every other line is within one chunk.
         if len(data) > layout.MAX_LINE_BYTES:
             length = data.find(b"\n")
             if (length if length >= 0 else len(data)) > layout.MAX_LINE_BYTES:

@@ -1,7 +1,4 @@
-"""Both digests of a file, from one reading of it: the one that `run.json` records, and the git id.
-
-What they should be is told elsewhere.
-"""
+"""Both digests of a file in one pass: the SHA-256 that `run.json` records, and the git id."""
 
 from __future__ import annotations
 

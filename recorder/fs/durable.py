@@ -17,7 +17,7 @@ from exprec.recorder.errors import StorageFailure
 
 _CHUNK_BYTES = 1024 * 1024
 _TO_LOCK = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Nobody is waited for, if somebody put a pipe there."""
+"""Without blocking if the path is a pipe."""
 
 
 @contextmanager
@@ -52,7 +52,7 @@ class AppendOnlyFile:
                 self._has_rest = os.fstat(self._handle).st_size > size
 
     def append(self, data: bytes) -> int:
-        """Write `data` at the end and return the offset it stands at, in bytes.
+        """Append `data` and return its offset in bytes.
 
         Raises StorageFailure when it cannot be written whole; the file then ends where it ended before.
         """
@@ -242,7 +242,7 @@ class Lock:
             handle = os.open(path, _TO_LOCK)
             try:
                 while not _is_taken(handle):
-                    # Somebody in `is_locked` had it, for a moment. Nobody else may share it: of a holder this raises.
+                    # `is_locked` may have held it for a moment. While a process holds it, this raises.
                     fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 os.close(handle)

@@ -1,7 +1,6 @@
-"""What may be read of a store: plain files, not larger than what is ever written.
+"""Safe reading of a store from an untrusted source: regular files only, up to a size limit.
 
-Whoever sent a store may have put anything in the place of a file. A pipe would be waited for, a device be read for
-ever, and a link lead out of the store. What the bytes mean is told elsewhere.
+Opening a pipe blocks, a device may never end, and a symbolic link may lead out of the store.
 """
 
 from __future__ import annotations

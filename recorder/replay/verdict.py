@@ -1,7 +1,4 @@
-"""What executing a run again came to: a verdict, and how two events that should be one differ.
-
-How runs are executed again is told where they are executed.
-"""
+"""What executing a run again came to: a verdict, and how two events that should be one differ."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ class Verdict:
     """What executing a run again came to."""
 
     outcome: str
-    """`identical`: the same address; `diverged`; or `cannot_run`, which says nothing of the run."""
+    """`identical` (the same run id), `diverged`, or `cannot_run`, which says nothing about the run."""
     identical_events: int
     """How many events came again, byte for byte, before anything else did."""
     event: Event | None = None

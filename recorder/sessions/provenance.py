@@ -119,7 +119,7 @@ def _url_secret(value: str) -> str | None:
 
 
 def _is_ordinary(value: str) -> bool:
-    """Whether a value is no secret, although its variable is named like one."""
+    """Return whether a value is not a secret, although its variable is named like one."""
     from exprec import schemas
 
     if _WORDS.fullmatch(value):

@@ -185,7 +185,7 @@ class Session:
         self.record_again()
 
     def complete(self, result: Mapping[str, Any]) -> None:
-        """Record the end of a run that is no experiment, with its result, and seal it. Raises as `seal` does."""
+        """Record the end of a program or a command, with its result, and seal the run. Raises as `seal` does."""
         self.provider.record_end(result)
         self.seal()
 

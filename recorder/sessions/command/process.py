@@ -145,7 +145,7 @@ class Child:
         """Start the process; its stdin is that of this process, or empty without `has_input`. Raises NotStarted."""
         self._signals = signals
         self._ticks_left: int | None = None
-        """The time it still has to terminate; None until it was asked to."""
+        """The time left to terminate; None until termination was requested."""
         self.left_open: list[str] = []
         """The streams that were still open when it had ended, in a process that it had started."""
         try:

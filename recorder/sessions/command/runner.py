@@ -44,7 +44,7 @@ class CommandFailure:
     error_type: str
     message: str
     code: int
-    """The exit code that stands for it: that of the command, or 3 when exprec stopped it or an artifact is missing."""
+    """The exit code: that of the command, or 3 if exprec stopped it or an artifact is missing."""
     is_news: bool = False
     """Whether exprec found it, so that the command's own output does not show it."""
 
