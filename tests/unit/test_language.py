@@ -54,6 +54,7 @@ UNFINISHED = (
     "recorder/experiment",
     "recorder/git",
     "recorder/proposers",
+    "recorder/replay",
     "recorder/review",
     "recorder/schema",
     "recorder/verify",
