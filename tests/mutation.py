@@ -33,7 +33,7 @@ _RECORDER = _ROOT / "recorder"
 _OPTIONS = ("-o", "addopts=", "--import-mode=importlib", "-q", "-p", "no:xdist", "-p", "no:randomly")
 _JOBS = 2
 _SECONDS = 300
-"""The longest that the tests of one change may take, however busy the machine is."""
+"""The time limit for the tests of one mutant, even on a busy machine."""
 _KILLED, _TIMED_OUT, _SURVIVED, _NOT_REACHED = "killed", "timed out", "survived", "not reached"
 
 
@@ -43,11 +43,11 @@ class Mutant:
 
     module: str
     function: str
-    """Its name within the module, such as `Course.apply`."""
+    """The qualified name in the module, such as `OrderChecker.apply`."""
     lines: frozenset[int]
-    """The lines of the statement that is changed."""
+    """The lines of the changed statement."""
     source: str
-    """The whole module, changed."""
+    """The source of the mutated module."""
     diff: str
 
 
@@ -92,7 +92,7 @@ def _place(tree: ast.Module, line: int) -> tuple[str, frozenset[int]]:
 
 
 def _install(mutant: Mutant) -> None:
-    """Let the function be the changed one, wherever it was imported."""
+    """Replace the function by the mutated one wherever it was imported."""
     module = _imported(mutant.module)
     changed: dict[str, Any] = {"__name__": module.__name__}
     exec(compile(mutant.source, str(module.__file__), "exec", dont_inherit=True), changed)
@@ -117,7 +117,7 @@ def _function(names: Mapping[str, Any], path: str) -> FunctionType:
 
 
 class _Mutation:
-    """A plugin of pytest: once the tests are collected, they are run for each mutant that they reach."""
+    """A pytest plugin that runs the collected tests for each mutant that they reach."""
 
     def __init__(self, given: Sequence[Mutant]) -> None:
         self.results: dict[Mutant, str] = {}
@@ -126,7 +126,7 @@ class _Mutation:
         self._reached: dict[tuple[str, int], set[pytest.Item]] = defaultdict(set)
         self._seconds: dict[pytest.Item, float] = {}
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
-        """By function, how often each test noticed a change of it: those are tried first."""
+        """By function, how often each test killed a mutant of it; those tests run first."""
         self._running: dict[int, tuple[Mutant, int]] = {}
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -143,7 +143,7 @@ class _Mutation:
         return True
 
     def _observe(self, item: pytest.Item) -> None:
-        """Run a test on the code as it is, and remember the lines that it reaches."""
+        """Run a test on the original code and record the lines that it reaches."""
         reached: set[tuple[str, int]] = set()
 
         def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -182,7 +182,7 @@ class _Mutation:
         self._running[child] = mutant, reading
 
     def _run(self, mutant: Mutant, items: Sequence[pytest.Item], writing: int) -> None:
-        """In a fork: run the tests up to the first that fails, and tell its name."""
+        """Run the tests in a fork up to the first failure; returns the name of the failed test."""
         try:
             used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
             limit = int(used + 20 + 5 * sum(self._seconds[item] for item in items))

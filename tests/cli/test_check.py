@@ -1,4 +1,4 @@
-"""`exprec check`: what is printed where, and what it exits with."""
+"""`exprec check`: its output and exit codes."""
 
 from __future__ import annotations
 

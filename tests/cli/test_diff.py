@@ -1,4 +1,4 @@
-"""`exprec diff` as a user meets it."""
+"""The command `exprec diff`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TWO = CASTRO / "two-period.yaml"
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store of runs, each with a tag: of one game, with a limit, failed, and twice with a model."""
+    """A folder with a store of tagged runs: a game, one with a lower limit, one that failed, and two with a model."""
     folder = tmp_path_factory.mktemp("diff")
     (folder / "none.jsonl").write_bytes(b"")
     for name in ("every_event.yaml", "every_event.answers.jsonl"):
@@ -75,13 +75,13 @@ def test_a_run_does_not_differ_from_itself_or_a_copy(folder: Path) -> None:
     assert "No differences" in _diff(folder, "--md", "base", "base", code=0)
 
 
-def test_equal_addresses_are_enough(folder: Path) -> None:
+def test_equal_run_ids_suffice(folder: Path) -> None:
     path = folder / "runs" / Store(folder / "runs").tags()["base"] / "events.jsonl"
     path.write_bytes(b"damaged")
     assert _diff(folder, "base", "base", code=0) == ""
 
 
-def test_a_shorter_experiment_parts_nowhere_and_ends_earlier(recorded: Path) -> None:
+def test_shorter_experiment_has_no_divergence_but_ends_earlier(recorded: Path) -> None:
     shown = _diff(recorded, "base", "short")
     assert _sections(shown) == ["Config", "First divergence", "Only in one run", "Result"]
     for part in (
@@ -98,7 +98,7 @@ def test_a_shorter_experiment_parts_nowhere_and_ends_earlier(recorded: Path) -> 
     assert "  B: iterations 8 to 11\n" in back
 
 
-def test_one_changed_answer_is_told_from_the_question_to_the_result(recorded: Path) -> None:
+def test_changed_answer_is_shown_from_the_request_to_the_result(recorded: Path) -> None:
     shown = _diff(recorded, "first", "second")
     assert _sections(shown) == [
         "Config",
@@ -227,7 +227,7 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
         assert not re.search(r"@|\[red\]|^# ", part, flags=re.MULTILINE)
 
 
-def test_models_that_took_another_time(tmp_path: Path) -> None:
+def test_different_latencies_are_summed(tmp_path: Path) -> None:
     old, new = Recorded(), Recorded()
     for number in (1, 2, 3):
         new.find("llm_call", number, "A")["latency_seconds"] = 2.5
@@ -267,7 +267,7 @@ def test_exit_codes_and_wrong_usage(recorded: Path) -> None:
         assert b"Traceback" not in exprec("diff", *wrong, cwd=recorded, code=2).stderr
 
 
-def test_colour_is_as_wished(recorded: Path) -> None:
+def test_colour_follows_the_option(recorded: Path) -> None:
     assert "\x1b[" not in _diff(recorded, "base", "short")
     coloured = _diff(recorded, "base", "short", "--color", "always")
     assert "\x1b[31m25\x1b[0m" in coloured

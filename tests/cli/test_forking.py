@@ -1,4 +1,4 @@
-"""Most tests call the command in a fork of a process that has loaded it: that is the same as to start it anew."""
+"""A command run in a fork of a loaded process, as in most tests, behaves as one in a new process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fixtures.paths import CASTRO, ROOT
 
 TWO = CASTRO / "two-period.yaml"
 ANEW = "pass"
-"""Does nothing, but in a process that is started for it."""
+"""Does nothing, but makes `exprec` start a new process."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_run_in_several_processes(recorded: Path, tmp_path: Path) -> None:
     assert done[0].stderr == done[1].stderr
 
 
-def test_what_it_is_given_is_its_own(recorded: Path, tmp_path: Path) -> None:
+def test_fork_has_its_own_folder_environment_and_input(recorded: Path, tmp_path: Path) -> None:
     def runs(**environment: str) -> bytes:
         return exprec("log", cwd=tmp_path, env=environment).stdout
 

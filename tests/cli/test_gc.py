@@ -1,4 +1,4 @@
-"""`exprec gc` as a user meets it."""
+"""The command `exprec gc`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.fixtures.terminal import run_on_terminal
 
 @pytest.fixture
 def work(store: Store) -> Path:
-    """The work folder of the one interrupted run, beside a sealed one."""
+    """The work folder of the only interrupted run, in a store with a sealed run."""
     runs.record(store)
     return runs.interrupted(store)
 
@@ -38,7 +38,7 @@ def _listed(store: Store, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_where_nobody_can_be_asked_nothing_is_removed(store: Store, work: Path) -> None:
+def test_nothing_is_removed_without_a_terminal(store: Store, work: Path) -> None:
     _older(work, 7200)
     done = exprec("gc", "--store", store.path, code=2)
     header, line = done.stdout.decode().splitlines()
@@ -92,7 +92,7 @@ def test_wrong_usage(store: Store, work: Path, arguments: list[str]) -> None:
     assert work.is_dir()
 
 
-def test_names_choose_interrupted_runs_and_nothing_else(store: Store, work: Path) -> None:
+def test_names_select_only_interrupted_runs(store: Store, work: Path) -> None:
     other = runs.interrupted(store)
     (store.path / ".store.json.0123abcd").write_bytes(b"")
     _older(store.path / ".store.json.0123abcd", 7200)
@@ -111,7 +111,7 @@ def test_names_choose_interrupted_runs_and_nothing_else(store: Store, work: Path
     assert store.run_ids() == [sealed]
 
 
-def test_what_may_just_begin_is_left_alone(store: Store) -> None:
+def test_recent_garbage_is_kept(store: Store) -> None:
     begun = store.path / ".work" / "0000000000000001"
     begun.mkdir()
     done = exprec("gc", "--store", store.path)
@@ -129,7 +129,7 @@ def test_recent_runs_can_be_kept(store: Store, work: Path) -> None:
     assert work.is_dir()
 
 
-def test_before_the_first_run_there_is_nothing(tmp_path: Path) -> None:
+def test_empty_store_has_no_garbage(tmp_path: Path) -> None:
     done = exprec("gc", cwd=tmp_path)
     assert (done.stdout, done.stderr) == (b"", b"exprec: nothing to remove in the store runs\n")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""`exprec init`: the store, and what git then shows of it and lets into a commit."""
+"""`exprec init`: the store, how git shows it, and the commit hook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fixtures.paths import CASTRO
 
 TWO = CASTRO / "two-period.yaml"
 RENDERED = "+Iteration 1  total 10000  BANK_A 5000  BANK_B 5000\n"
-"""A line of the first run, as a diff that adds it has it."""
+"""A line of the first run in a diff that adds it."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_git_shows_logs_as_text(repository: Path, store: Path, monkeypatch: pyte
     assert git(repository, "show") == shown
 
 
-def test_git_shows_what_there_is_of_a_damaged_log(repository: Path, store: Path) -> None:
+def test_git_diff_shows_the_readable_lines_of_a_damaged_log(repository: Path, store: Path) -> None:
     _init(repository, "--git")
     shutil.copytree(store, repository / "runs", dirs_exist_ok=True)
     assert _commit(repository).returncode == 0
@@ -135,7 +135,7 @@ def test_git_shows_what_there_is_of_a_damaged_log(repository: Path, store: Path)
     assert "\n-Iteration 1 " not in shown
 
 
-def test_git_shows_the_lines_where_there_is_no_exprec(
+def test_git_diff_shows_raw_lines_without_exprec(
     repository: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _init(repository, "--git")
@@ -160,7 +160,7 @@ def test_git_shows_the_lines_where_there_is_no_exprec(
     assert RENDERED in git(repository, "show")
 
 
-def test_git_shows_logs_to_somebody_without_a_name(repository: Path, store: Path) -> None:
+def test_git_diff_works_without_a_user_name(repository: Path, store: Path) -> None:
     git(repository, "config", "user.useConfigOnly", "true")
     nobody = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "EMAIL", "HOME"), "")
     exprec("init", "--git", cwd=repository, env=nobody)
@@ -169,7 +169,7 @@ def test_git_shows_logs_to_somebody_without_a_name(repository: Path, store: Path
     assert git(repository, "config", "diff.exprec.cachetextconv") == "true"
 
 
-def test_the_hook_lets_good_runs_pass_and_no_damaged_one(repository: Path, store: Path) -> None:
+def test_hook_passes_valid_runs_and_refuses_damaged_ones(repository: Path, store: Path) -> None:
     said = _init(repository, "--hook")
     assert said["hook"] == "new"
     assert said["hook_path"] == str(repository / ".git" / "hooks" / "pre-commit")
@@ -185,7 +185,7 @@ def test_the_hook_lets_good_runs_pass_and_no_damaged_one(repository: Path, store
     assert _commit(repository, "--no-verify").returncode == 0
 
 
-def test_our_hook_is_replaced_and_no_other(repository: Path) -> None:
+def test_only_our_own_hook_is_replaced(repository: Path) -> None:
     hook = repository / ".git" / "hooks" / "pre-commit"
     _init(repository, "--hook")
     ours = hook.read_bytes()
@@ -223,7 +223,7 @@ def test_hooks_are_where_git_looks_for_them(repository: Path) -> None:
     assert (repository / "our hooks" / "pre-commit").is_file()
 
 
-def test_the_hook_says_when_exprec_is_gone(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hook_reports_a_missing_exprec(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _init(repository, "--hook")
     hook = repository / ".git" / "hooks" / "pre-commit"
     hook.write_text(hook.read_text().replace("exprec=", "exprec=/gone", 1).replace("=exprec\n", "=exprec-gone\n", 1))
@@ -232,7 +232,7 @@ def test_the_hook_says_when_exprec_is_gone(repository: Path, monkeypatch: pytest
     assert "exprec is gone" in done.stderr
 
 
-def test_a_store_that_git_ignores_is_told(repository: Path) -> None:
+def test_store_ignored_by_git_is_reported(repository: Path) -> None:
     (repository / ".gitignore").write_text("runs/\n")
     assert b"warning: git ignores runs" in exprec("init", "--git", cwd=repository).stderr
     (repository / ".gitignore").unlink()

@@ -1,4 +1,4 @@
-"""`exprec run` with a simulator of the user's and with several processes, as a user meets them."""
+"""`exprec run` with a user simulator and with several processes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def written(folder: Path, source: str, **changes: Any) -> Path:
     return experiment(folder, **{"scenario": {}, "simulator": "simulation:costs", **sampled, **changes})
 
 
-def test_the_same_output_and_address_with_any_number_of_processes(tmp_path: Path) -> None:
+def test_same_output_and_run_id_with_any_number_of_processes(tmp_path: Path) -> None:
     path = written(tmp_path, NOISY)
     outputs = [exprec("run", "-v", path, *jobs, cwd=tmp_path) for jobs in ((), ("--jobs", "2"), ("-j", "0"))]
     assert len({done.stdout for done in outputs}) == 1
@@ -97,7 +97,7 @@ def test_a_simulator_that_cannot_be_imported(tmp_path: Path, source: str, reason
 
 
 @pytest.mark.parametrize("jobs", ["two", "-1", "1.5"])
-def test_numbers_that_are_none(tmp_path: Path, jobs: str) -> None:
+def test_invalid_numbers_of_jobs(tmp_path: Path, jobs: str) -> None:
     exprec("run", written(tmp_path, NOISY), f"--jobs={jobs}", cwd=tmp_path, code=2)
 
 
@@ -130,7 +130,7 @@ def test_workers_end_with_the_run(tmp_path: Path, how: signal.Signals) -> None:
     assert Store(tmp_path / "runs").run_ids() == []
 
 
-def test_a_program_that_begins_at_once_is_run_once(tmp_path: Path) -> None:
+def test_program_without_a_main_guard_runs_once(tmp_path: Path) -> None:
     path = written(tmp_path, NOISY)
     program = tmp_path / "program.py"
     program.write_text(

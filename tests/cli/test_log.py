@@ -1,4 +1,4 @@
-"""`exprec log` as a user meets it."""
+"""The command `exprec log`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TWO = CASTRO / "two-period.yaml"
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store of three runs, of which the middle one was executed twice and is tagged."""
+    """A folder with a store of three runs; the second was executed twice and is tagged."""
     folder = tmp_path_factory.mktemp("log")
     (folder / "none.jsonl").write_bytes(b"")
     exprec("run", "-q", TWO, cwd=folder)
@@ -35,7 +35,7 @@ def _rows(folder: Path, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_line_a_run_the_newest_first(recorded: Path) -> None:
+def test_one_line_per_run_newest_first(recorded: Path) -> None:
     done = exprec("log", cwd=recorded)
     header, *lines = done.stdout.decode().splitlines()
     rows = _rows(recorded)
@@ -54,7 +54,7 @@ def test_a_line_a_run_the_newest_first(recorded: Path) -> None:
     assert (every["executions"], every["tags"], every["sealed"]) == (2, ["fig-1"], True)
 
 
-def test_the_figures_are_those_of_the_run(recorded: Path) -> None:
+def test_metrics_are_those_of_the_run(recorded: Path) -> None:
     (row,) = _rows(recorded, "--name", "castro", "--status", "completed")
     shown = exprec("show", row["run_id"], "--json", cwd=recorded).stdout.splitlines()
     events = [json.loads(line) for line in shown]
@@ -78,7 +78,7 @@ def test_selection_order_and_limit(recorded: Path) -> None:
     exprec("log", "--limit", "0", cwd=recorded, code=2)
 
 
-def test_no_line_is_wrapped_or_coloured_unless_wished(recorded: Path) -> None:
+def test_lines_are_not_wrapped_or_coloured_by_default(recorded: Path) -> None:
     plain = exprec("log", cwd=recorded).stdout
     assert exprec("log", cwd=recorded, env={"COLUMNS": "30"}).stdout == plain
     assert b"\x1b" not in plain
@@ -121,7 +121,7 @@ def test_a_work_folder_is_listed_before_the_runs(folder: Path) -> None:
     exprec("show", "01234567", cwd=folder)
 
 
-def test_before_the_first_run_there_is_nothing_wrong(tmp_path: Path) -> None:
+def test_empty_store_is_listed_without_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for store in ("missing", "empty"):
         done = exprec("log", "--store", store, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""`exprec run` with a language model, as a user meets it: what is recorded, replayed, refused and kept secret."""
+"""`exprec run` with a language model: what is recorded, replayed, refused and kept secret."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ ERRORS = [
     "the model answered without text",
 ]
 WITHOUT_EXTRA = "import sys; sys.modules.update(dict.fromkeys(['pydantic_ai', 'openai', 'anthropic']))"
-"""Makes a process one in which the extra is not installed."""
+"""Makes the extra unavailable in a process."""
 ONE_RETRY = "from exprec.recorder.proposers import model; model._TRANSPORT_RETRIES = 1"
-"""Makes a process one that repeats a request once, not three times: it waits before each, longer and longer."""
+"""Limits a process to one retry instead of three, because the delays before them grow."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run in which a model on a server answered in every way; the server is gone."""
+    """A run with every kind of answer of a model; its server no longer exists."""
 
     folder: Path
     experiment: Path
@@ -88,7 +88,7 @@ def replayed(recorded: Recorded, path: Path, *more: str, code: int = 0) -> subpr
 
 
 class TestRecording:
-    def test_the_run_goes_on_whatever_the_model_does(self, recorded: Recorded) -> None:
+    def test_run_continues_whatever_the_model_does(self, recorded: Recorded) -> None:
         calls = [event for event in recorded.lines("events.jsonl") if event["event_type"] == "llm_call"]
         assert [(call["iteration"], call["agent_id"], call["outcome"]) for call in calls] == OUTCOMES
         assert recorded.lines("events.jsonl")[-1]["event_type"] == "experiment_end"
@@ -121,14 +121,14 @@ class TestRecording:
     def test_nothing_stray_is_printed_and_everything_is_closed(self, recorded: Recorded) -> None:
         assert recorded.done.stderr == b""
 
-    def test_neither_key_nor_address_is_on_the_disk_or_printed(self, recorded: Recorded) -> None:
+    def test_neither_key_nor_url_is_recorded_or_printed(self, recorded: Recorded) -> None:
         for data in (bytes_below(recorded.store), recorded.done.stdout, recorded.done.stderr):
             assert KEY.encode() not in data
             assert b"127.0.0.1" not in data
 
 
 class TestReplay:
-    def test_the_same_address_without_server_key_or_extra(self, recorded: Recorded) -> None:
+    def test_same_run_id_without_server_key_or_extra(self, recorded: Recorded) -> None:
         arguments = ("--replay-exchanges", recorded.run_id, recorded.experiment, "--store", recorded.store)
         done = exprec("run", *arguments, first=WITHOUT_EXTRA)
         assert done.stdout == recorded.done.stdout
@@ -159,7 +159,7 @@ class TestReplay:
         done = replayed(recorded, recorded.experiment, "--model", "openai:large", code=1)
         assert b"  model: recorded 'openai:small', now 'openai:large'" in done.stderr
 
-    def test_what_was_not_asked_for_again_is_counted(self, recorded: Recorded, tmp_path: Path) -> None:
+    def test_unused_recorded_requests_are_counted(self, recorded: Recorded, tmp_path: Path) -> None:
         path = experiment(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
         done = replayed(recorded, path, "-q")
         assert b"exprec: 4 recorded exchanges were not used\n" in done.stderr
@@ -183,7 +183,7 @@ class TestReplay:
         assert b"copy/exchanges.jsonl:3: attempt: " in done.stderr
 
 
-def test_nobody_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # In this process, where nothing is tried again and so nothing waited for.
     monkeypatch.setattr(model, "_TRANSPORT_RETRIES", 0)
     for name, value in environment_without_server(KEY).items():
@@ -197,7 +197,7 @@ def test_nobody_at_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("display", ["-v", "--json"])
-def test_a_key_that_the_model_says_stays_off_the_disk_and_the_terminal(tmp_path: Path, display: str) -> None:
+def test_key_in_an_answer_is_not_recorded_or_printed(tmp_path: Path, display: str) -> None:
     path = experiment(tmp_path, **CHANGES)
     with ChatServer(says(policy(0.25)), says(f"My key is {KEY}.")) as server:
         done = exprec("run", path, display, cwd=tmp_path, env=server.environment(KEY), code=3)
@@ -220,7 +220,7 @@ class TestWhatCannotBegin:
         assert names_below(tmp_path) == {"experiment.json"}
         return done.stderr.decode()
 
-    def test_the_extra_that_is_missing_is_named(self, tmp_path: Path) -> None:
+    def test_missing_extra_is_named(self, tmp_path: Path) -> None:
         path = experiment(tmp_path, **CHANGES)
         done = exprec("run", path, "--store", tmp_path / "runs", code=2, first=WITHOUT_EXTRA)
         assert done.stdout == b""
@@ -230,7 +230,7 @@ class TestWhatCannotBegin:
         )
         assert names_below(tmp_path) == {"experiment.json"}
 
-    def test_the_key_that_is_missing_is_named(self, tmp_path: Path) -> None:
+    def test_missing_key_is_named(self, tmp_path: Path) -> None:
         assert self.refused(tmp_path) == (
             "exprec: llm.model: 'openai:small' needs the environment variable OPENAI_API_KEY, which is not set; "
             "--model search needs neither a package nor a key\n"

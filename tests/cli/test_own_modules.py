@@ -1,4 +1,4 @@
-"""A folder of the user's with modules named like exprec's own: `cli`, `schemas` and `recorder`."""
+"""A user folder with modules named like exprec's: `cli`, `schemas` and `recorder`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _address(folder: Path, store: str, output: bytes) -> RunDirectory:
     return run
 
 
-def test_a_program_there_has_its_modules_and_exprecs(folder: Path) -> None:
+def test_program_imports_its_own_modules_and_exprec(folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "EXPREC_STORE"}
     done = subprocess.run(
         [sys.executable, "program.py"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
@@ -53,7 +53,7 @@ def test_a_program_there_has_its_modules_and_exprecs(folder: Path) -> None:
     assert _address(folder, "python runs", done.stdout).type == "python"
 
 
-def test_and_so_it_has_when_it_is_recorded_as_a_command(folder: Path) -> None:
+def test_recorded_command_imports_its_own_modules_and_exprec(folder: Path) -> None:
     done = exprec("run", "--store", "command runs", "--", sys.executable, "program.py", cwd=folder, first="pass")
     inner = _address(folder, "python runs", done.stdout)
     run = _address(folder, "command runs", done.stderr)
@@ -61,7 +61,7 @@ def test_and_so_it_has_when_it_is_recorded_as_a_command(folder: Path) -> None:
     assert (run.path / "stdout").read_text() == f"{inner.run_id}\n"
 
 
-def test_an_experiment_there_is_run_with_them(folder: Path) -> None:
+def test_experiment_runs_beside_modules_of_the_same_names(folder: Path) -> None:
     (folder / "model.py").write_text(
         "import cli\nimport recorder.parts\nimport schemas\n\n"
         "def costs(scenario, policies, seed):\n"

@@ -1,4 +1,4 @@
-"""Long output on a terminal goes through a pager, and is what it would be without one."""
+"""Long output on a terminal goes through a pager, unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNT = 3000
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store of one run, and with a log that is longer than any pipe holds."""
+    """A folder with a store of one run, and a log that exceeds the capacity of a pipe."""
     folder = tmp_path_factory.mktemp("pager")
     exprec("run", "-q", EXPERIMENT, cwd=folder)
     fields = {"event_type": "iteration_start", "total_cost": 1, "costs_per_agent": {"AN_AGENT": 1}}
@@ -85,14 +85,14 @@ def test_no_pager(recorded: Path, tmp_path: Path, arguments: list[str], env: dic
     assert not (tmp_path / "started").exists()
 
 
-def test_no_pager_for_what_is_no_terminal(recorded: Path, tmp_path: Path) -> None:
+def test_no_pager_without_a_terminal(recorded: Path, tmp_path: Path) -> None:
     pager = _script(tmp_path, "pager", f"touch '{tmp_path}/started'")
     done = exprec("show", sealed_run(recorded).run_id, cwd=recorded, env={"EXPREC_PAGER": str(pager)})
     assert done.stdout.count(b"\n") > 1
     assert not (tmp_path / "started").exists()
 
 
-def test_a_pager_that_the_shell_cannot_start_is_told(recorded: Path) -> None:
+def test_failing_pager_is_reported(recorded: Path) -> None:
     done = run_on_terminal("log", cwd=recorded, env={"EXPREC_PAGER": "X=1 a-pager-that-is-not-there"})
     assert done.code == 0
     assert "could not be started; --no-pager prints without one" in done.output
@@ -105,8 +105,8 @@ def test_leaving_the_pager_early_is_no_error(recorded: Path, pager: str) -> None
     assert done.output == ("\n" if pager.startswith("head") else "")
 
 
-def test_an_interrupt_is_the_pagers(recorded: Path, tmp_path: Path) -> None:
-    """Ctrl-C comes while most of the log is still to be written; all of it is shown."""
+def test_interrupt_goes_to_the_pager(recorded: Path, tmp_path: Path) -> None:
+    """All of the log is shown although Ctrl-C arrives while most of it is still to be written."""
     wait = "trap 'touch got' INT; printf ready; while [ ! -e got ]; do sleep 0.02; done; grep -c Iteration"
     pager = _script(tmp_path, "pager", f"cd '{tmp_path}'; {wait}")
     done = run_on_terminal(
@@ -117,7 +117,7 @@ def test_an_interrupt_is_the_pagers(recorded: Path, tmp_path: Path) -> None:
     assert "interrupted" not in done.output
 
 
-def test_what_is_wrong_is_said_behind_the_pager(recorded: Path, tmp_path: Path) -> None:
+def test_messages_follow_the_pager(recorded: Path, tmp_path: Path) -> None:
     pager = {"EXPREC_PAGER": str(_script(tmp_path, "pager", "cat >/dev/null; echo the pager has ended"))}
     (tmp_path / "torn.jsonl").write_bytes((recorded / "long.jsonl").read_bytes()[:-9])
     done = run_on_terminal("show", tmp_path / "torn.jsonl", cwd=recorded, env=pager)

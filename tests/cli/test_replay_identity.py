@@ -13,7 +13,7 @@ from tests.fixtures.cli import exprec
 from tests.fixtures.paths import CASTRO, ROOT
 
 EXPERIMENT = ROOT / "tests" / "data" / "every_event.yaml"
-"""Small, and with model calls, rejections and a bootstrap: every switch has something to show."""
+"""A small experiment with model calls, rejections and a bootstrap, so that every switch shows something."""
 
 SWITCHES = ["iterations", "bootstrap", "llm", "policy", "rejections", "metrics"]
 SELECTIONS: list[list[str]] = [
@@ -73,7 +73,7 @@ def test_colour_follows_the_environment_when_it_is_not_chosen(tmp_path: Path) ->
 
 
 def test_the_same_bytes_whatever_the_machine(tmp_path: Path) -> None:
-    """Two folders, hash seeds, time zones and locales: one address, and one display of it."""
+    """Two folders, hash seeds, time zones and locales give one run id and one display."""
     outputs = set()
     for name, environment in (
         ("one", {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LANG": "C"}),
@@ -100,7 +100,7 @@ def test_json_prints_the_lines_of_the_log(tmp_path: Path) -> None:
     assert 0 < len(picked) < len(log)
 
 
-def test_quiet_prints_the_address_and_nothing_else(tmp_path: Path) -> None:
+def test_quiet_prints_only_the_run_id(tmp_path: Path) -> None:
     ran = exprec("run", "-q", EXPERIMENT, cwd=tmp_path)
     (run_id,) = _sealed(tmp_path)
     assert ran.stdout.decode() == run_id + "\n"

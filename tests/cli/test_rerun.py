@@ -50,7 +50,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.c
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sealed run in a store, without the experiment it came from."""
+    """A sealed run in a store, without its experiment file."""
     store = tmp_path_factory.mktemp("search") / "runs"
     exprec("run", "-q", CASTRO / "two-period.yaml", "--store", store)
     (run_id,) = Store(store).run_ids()
@@ -59,7 +59,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sealed run of a model on a server that is gone, committed in a repository."""
+    """A committed, sealed run with a model whose server no longer exists."""
     folder = tmp_path_factory.mktemp("asked")
     path = experiment(folder, llm__model="openai:small", llm__max_retries=1, convergence__max_iterations=3)
     replies = [says(policy(0.25)), says("no policy"), *[says(policy(0.25 / step)) for step in range(2, 8)]]
@@ -73,7 +73,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _copied(run: Path, folder: Path) -> Path:
-    """The run in a store of its own."""
+    """Copy the run to a store of its own."""
     shutil.copytree(run.parent, folder / "runs")
     return folder / "runs" / run.name
 
@@ -145,7 +145,7 @@ def test_a_simulator_that_is_dearer_by_one_cent(
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sealed run of a simulator of the user's."""
+    """A sealed run with a user simulator."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "model.py").write_text(SIMULATOR % "100")
     path = experiment(folder, simulator="model:costs", llm__model="search", convergence__max_iterations=6)
@@ -154,14 +154,14 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / run_id
 
 
-def test_a_simulator_of_the_users_is_looked_for_where_it_lies_now(tmp_path: Path, own: Path) -> None:
+def test_user_simulator_is_found_at_its_current_location(tmp_path: Path, own: Path) -> None:
     done = exprec("rerun", own, cwd=tmp_path, code=1)
     assert done.stdout.startswith(b"cannot run  " + own.name[:8].encode())
     assert b"there is no module model in" in done.stdout
     assert exprec("rerun", own, "--files", own.parent.parent, cwd=tmp_path).stdout.startswith(b"identical")
 
 
-def test_another_version_of_a_simulator_of_the_users(tmp_path: Path, own: Path) -> None:
+def test_changed_user_simulator_is_named(tmp_path: Path, own: Path) -> None:
     (tmp_path / "model.py").write_text(SIMULATOR % "101")
     lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert "at event 1 (iteration_start, iteration 1)" in lines[0]
@@ -169,7 +169,7 @@ def test_another_version_of_a_simulator_of_the_users(tmp_path: Path, own: Path) 
     assert lines[2] == "  costs_per_agent.A: recorded 600, now 601"
 
 
-def test_another_version_that_comes_to_the_same_is_still_another(tmp_path: Path, own: Path) -> None:
+def test_changed_user_simulator_with_the_same_result_is_named(tmp_path: Path, own: Path) -> None:
     (tmp_path / "model.py").write_text(SIMULATOR % "(99 + 1)")
     lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert lines[0].endswith("in config.json")
@@ -185,7 +185,7 @@ def test_a_failed_run_fails_again_in_the_same_way(tmp_path: Path) -> None:
     assert exprec("rerun", run_id, cwd=tmp_path).stdout.startswith(b"identical")
 
 
-def test_a_run_that_failed_for_want_of_an_answer_cannot_run(tmp_path: Path) -> None:
+def test_run_that_failed_for_lack_of_an_answer_cannot_run(tmp_path: Path) -> None:
     path = experiment(tmp_path, answers=[])
     exprec("run", "-q", path, cwd=tmp_path, code=3)
     (run_id,) = Store(tmp_path / "runs").run_ids()
@@ -194,12 +194,12 @@ def test_a_run_that_failed_for_want_of_an_answer_cannot_run(tmp_path: Path) -> N
     assert "the run failed when it asked for an answer (ScriptExhausted), which is no answer to record" in said
 
 
-def test_several_runs_are_all_executed_whatever_the_first_comes_to(tmp_path: Path, search: Path, own: Path) -> None:
+def test_all_given_runs_are_executed(tmp_path: Path, search: Path, own: Path) -> None:
     lines = exprec("rerun", own, search, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert [line.split("  ")[0] for line in lines if not line.startswith("  ")] == ["cannot run", "identical"]
 
 
-def test_what_cannot_be_executed_again(tmp_path: Path, search: Path) -> None:
+def test_runs_that_cannot_be_executed_again(tmp_path: Path, search: Path) -> None:
     run = _copied(search, tmp_path)
     assert b"no run 'nosuch'" in exprec("rerun", "nosuch", cwd=tmp_path, code=4).stderr
     with (run / "events.jsonl").open("r+b") as file:
@@ -211,7 +211,7 @@ def test_what_cannot_be_executed_again(tmp_path: Path, search: Path) -> None:
     assert b"exprec resume" in exprec("rerun", work.name, cwd=tmp_path, code=2).stderr
 
 
-def test_a_store_that_cannot_be_written_keeps_no_verdict_back(tmp_path: Path, search: Path) -> None:
+def test_verdict_is_printed_even_if_the_store_is_read_only(tmp_path: Path, search: Path) -> None:
     _copied(search, tmp_path)
     shutil.rmtree(tmp_path / "runs" / "attestations")
     (tmp_path / "runs" / "attestations").write_text("in the way")

@@ -1,4 +1,4 @@
-"""`exprec rerun` of a recorded command: identical, diverged at the first place that differs, or why it cannot run."""
+"""`exprec rerun` of a recorded command: identical, diverged with the first difference, or why it cannot run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(recorded: Path, tmp_path: Path) -> Path:
-    """A copy of it all."""
+    """A copy of the folder."""
     return Path(shutil.copytree(recorded.parent.parent, tmp_path / "copy"))
 
 
@@ -98,7 +98,7 @@ def test_in_another_folder(recorded: Path, folder: Path, tmp_path: Path) -> None
     assert done.stdout.startswith(b"identical")
 
 
-def test_a_command_that_is_not_there_any_more(tmp_path: Path) -> None:
+def test_missing_program_cannot_run(tmp_path: Path) -> None:
     (tmp_path / "tool").write_text("#!/bin/sh\necho so\n")
     (tmp_path / "tool").chmod(0o755)
     exprec("run", "-q", "--", "./tool", cwd=tmp_path)
@@ -140,7 +140,7 @@ def test_stdin_is_that_of_rerun(tmp_path: Path) -> None:
     assert b"line 1: recorded 'said', now not there" in exprec("rerun", run_id, cwd=tmp_path, code=1).stdout
 
 
-def test_a_run_of_a_python_program_is_for_the_program_to_repeat(tmp_path: Path) -> None:
+def test_python_program_cannot_be_rerun(tmp_path: Path) -> None:
     recording = Store.open_or_create(tmp_path / "runs").begin("mine", "python", {})
     from exprec.recorder.state.provider import LiveStateProvider
 

@@ -1,4 +1,4 @@
-"""`exprec resume`, as a user meets it: told how to, from anywhere, and stopped where it must not go on."""
+"""The command `exprec resume`: from any folder, and refused where a run cannot be resumed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def costs(scenario, policies, seed):
 
 
 def _cut(store: Path, run_id: str, lines: int) -> str:
-    """Make a sealed run an interrupted one, of which only the first lines of the log are there; returns its name."""
+    """Turn a sealed run into an interrupted one with the first lines of its log; returns its work name."""
     name = "0123456789abcdef"
     work = store / ".work" / name
     (store / run_id).rename(work)
@@ -45,12 +45,12 @@ def _cut(store: Path, run_id: str, lines: int) -> str:
 
 @pytest.fixture
 def interrupted(tmp_path: Path) -> tuple[str, str]:
-    """The name of an interrupted run in the store `runs`, and the address that it should come to."""
+    """The name of an interrupted run in the store `runs`, and the run id expected once it is resumed."""
     run_id = exprec("run", "-q", CASTRO / "two-period.yaml", cwd=tmp_path).stdout.decode().strip()
     return _cut(tmp_path / "runs", run_id, 20), run_id
 
 
-def test_ctrl_c_says_how_to_go_on_and_that_works_from_another_folder(tmp_path: Path) -> None:
+def test_interrupt_prints_how_to_resume_from_any_folder(tmp_path: Path) -> None:
     home = tmp_path / "home of the experiment"
     home.mkdir()
     (home / "model.py").write_text(SLOW)
@@ -98,7 +98,7 @@ def test_json_prints_the_whole_log(tmp_path: Path, interrupted: tuple[str, str])
     assert done.stdout == (tmp_path / "runs" / run_id / "events.jsonl").read_bytes()
 
 
-def test_something_else_than_was_recorded_is_named(tmp_path: Path, interrupted: tuple[str, str]) -> None:
+def test_divergence_from_the_recording_is_named(tmp_path: Path, interrupted: tuple[str, str]) -> None:
     name, _ = interrupted
     log = tmp_path / "runs" / ".work" / name / "events.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"total_cost":10000', b'"total_cost":10001'))
@@ -109,7 +109,7 @@ def test_something_else_than_was_recorded_is_named(tmp_path: Path, interrupted: 
     assert log.read_bytes() == before
 
 
-def test_a_run_that_cannot_be_gone_on_with(tmp_path: Path, interrupted: tuple[str, str]) -> None:
+def test_runs_that_cannot_be_resumed(tmp_path: Path, interrupted: tuple[str, str]) -> None:
     name, run_id = interrupted
     held = Store(tmp_path / "runs").resume(Store(tmp_path / "runs").resolve(name), "castro-two-period", "generic")
     assert b"is in progress" in exprec("resume", name, cwd=tmp_path, code=2).stderr
@@ -124,7 +124,7 @@ def test_a_run_that_cannot_be_gone_on_with(tmp_path: Path, interrupted: tuple[st
     assert b"no run '0123'" in exprec("resume", "0123", cwd=tmp_path, code=4).stderr
 
 
-def test_answers_that_were_paid_for_are_not_asked_for_again(tmp_path: Path) -> None:
+def test_recorded_answers_are_not_requested_again(tmp_path: Path) -> None:
     path = experiment(tmp_path, llm__model="openai:small", convergence__max_iterations=3)
     fractions = [0.5 / step for step in range(2, 8)]
     with ChatServer(*[says(policy(each)) for each in fractions]) as server:
@@ -138,7 +138,7 @@ def test_answers_that_were_paid_for_are_not_asked_for_again(tmp_path: Path) -> N
         assert len(server.requests) == asked - 2
 
 
-def test_a_repetition_of_recorded_answers_goes_on_as_one(tmp_path: Path) -> None:
+def test_replay_resumes_as_a_replay(tmp_path: Path) -> None:
     path = experiment(tmp_path, llm__model="openai:small", convergence__max_iterations=3)
     with ChatServer(says(policy(0.25))) as server:
         run_id = exprec("run", "-q", path, cwd=tmp_path, env=server.environment()).stdout.decode().strip()

@@ -1,4 +1,4 @@
-"""`exprec review` as a reviewer meets it, in real repositories."""
+"""The command `exprec review` in real repositories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _run(folder: Path, *arguments: str | Path, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def main(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a run that the tag `best` stands for, on the branch main."""
+    """A repository with a run tagged `best` on the branch main."""
     folder = tmp_path_factory.mktemp("main")
     git(folder, "init", "-q", "-b", "main")
     exprec("tag", "best", _run(folder), cwd=folder)
@@ -36,7 +36,7 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(main: Path, tmp_path: Path) -> Path:
-    """A copy of it, on the branch feature."""
+    """A copy of the repository, on the branch feature."""
     copy = Path(shutil.copytree(main, tmp_path / "repository"))
     git(copy, "checkout", "-q", "-b", "feature")
     return copy
@@ -77,7 +77,7 @@ def test_what_a_branch_adds(folder: Path) -> None:
 
 
 def test_only_what_the_branch_did_counts(folder: Path) -> None:
-    """What came to main since is no doing of the branch, in any form of the range."""
+    """Later commits on main do not count as changes of the branch, in any form of the range."""
     added = _run(folder, "--seed", "7")
     commit_all(folder, "work")
     git(folder, "checkout", "-q", "main")
@@ -136,8 +136,8 @@ def test_a_branch_that_removes_the_whole_store(folder: Path) -> None:
     assert _review(folder, "main")[0].splitlines()[0] == "main..HEAD  1 run removed, 1 tag removed"
 
 
-def test_runs_that_were_asked_the_same_and_differ(folder: Path) -> None:
-    """Here the simulator does not keep to what it is given."""
+def test_same_inputs_with_different_results(folder: Path) -> None:
+    """The simulator depends on something other than its inputs."""
     source = "import os\ndef costs(*_):\n    return {agent: int(os.environ['COST']) for agent in 'AB'}\n"
     (folder / "simulation.py").write_text(source, "utf-8")
     path = experiment(folder, scenario={}, simulator="simulation:costs")
@@ -202,7 +202,7 @@ def test_a_run_that_does_not_verify_is_not_compared(folder: Path) -> None:
     assert f"    not compared: the run {added[:8]} does not verify" in shown.splitlines()
 
 
-def test_a_tag_that_stands_for_no_run(folder: Path) -> None:
+def test_tag_of_a_missing_run(folder: Path) -> None:
     (first,) = run_ids(folder)
     (folder / "runs" / "tags" / "lost").write_text("../../elsewhere\n", "utf-8")
     commit_all(folder, "work")
@@ -217,7 +217,7 @@ def test_a_tag_that_stands_for_no_run(folder: Path) -> None:
     _review(folder, "feature..later")
 
 
-def test_entries_that_are_no_files_and_objects_that_are_missing(folder: Path) -> None:
+def test_special_entries_and_missing_objects(folder: Path) -> None:
     (first,) = run_ids(folder)
     blob = git(folder, "rev-parse", "HEAD:runs/store.json")
     git(folder, "update-index", "--add", "--cacheinfo", f"120000,{blob},runs/{first}/config.json")

@@ -1,4 +1,4 @@
-"""`exprec run` as a user meets it: where runs go, what is said, and how it ends."""
+"""`exprec run` of an experiment: the store, the messages and the exit codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TWO = CASTRO / "two-period.yaml"
 EVERY = ROOT / "tests" / "data" / "every_event.yaml"
 
 
-def test_the_last_line_names_the_address_that_git_computes(tmp_path: Path) -> None:
+def test_last_line_has_the_run_id_that_git_computes(tmp_path: Path) -> None:
     last = exprec("run", TWO, cwd=tmp_path).stdout.decode().splitlines()[-1]
     (run_id,) = run_ids(tmp_path)
     assert last == f"Run {run_id}"
@@ -64,13 +64,13 @@ def test_content_has_no_trace_of_the_machine(tmp_path: Path) -> None:
         assert trace.encode() not in content
 
 
-def test_the_recorded_config_runs_again_to_the_same_address(tmp_path: Path) -> None:
+def test_recorded_config_gives_the_same_run_id(tmp_path: Path) -> None:
     run_id = exprec("run", "-q", TWO, cwd=tmp_path).stdout.decode().strip()
     config = tmp_path / "runs" / run_id / "config.json"
     assert exprec("run", "-q", config, cwd=tmp_path).stdout.decode().strip() == run_id
 
 
-def test_seed_and_model_take_the_place_of_the_experiments(tmp_path: Path) -> None:
+def test_seed_and_model_options_override_the_experiment(tmp_path: Path) -> None:
     first = exprec("run", "-q", TWO, cwd=tmp_path).stdout.decode().strip()
     seeded = exprec("run", "-q", TWO, "--seed", "7", cwd=tmp_path).stdout.decode().strip()
     assert first != seeded
@@ -138,7 +138,7 @@ def test_a_failed_experiment_is_sealed_and_exits_3(tmp_path: Path) -> None:
     assert (head["status"], head["result"]) == ("failed", None)
 
 
-def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
+def test_folder_that_is_not_a_store_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "thesis.tex").write_text("mine")
     done = exprec("run", TWO, cwd=tmp_path, code=5)
@@ -169,7 +169,7 @@ def test_output_that_cannot_be_written_exits_6(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_an_attestation_that_cannot_be_written_does_not_keep_the_address_back(tmp_path: Path) -> None:
+def test_run_id_is_printed_even_if_the_attestation_fails(tmp_path: Path) -> None:
     Store.open_or_create(tmp_path / "runs")
     (tmp_path / "runs" / "attestations").write_text("in the way")
     done = exprec("run", "-q", TWO, cwd=tmp_path, code=6)
@@ -256,7 +256,7 @@ NOT_FOUND = [("show", "nothing"), ("show", "0" * 64), ("show", "abc")]
 
 
 @pytest.mark.parametrize("arguments", NOT_FOUND, ids=" ".join)
-def test_a_run_that_is_not_there_exits_4(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_missing_run_exits_4(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = exprec(*arguments, cwd=tmp_path, code=4)
     assert f"no run '{arguments[1]}' in the store runs".encode() in done.stderr
 

@@ -1,4 +1,4 @@
-"""`exprec run -- COMMAND`: whatever a command does is recorded as it was, and passed on as it was."""
+"""`exprec run -- COMMAND`: everything a command does is recorded and passed on unchanged."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_recorded_of_a_command(tmp_path: Path) -> None:
     exprec("verify", run.run_id, cwd=tmp_path)
 
 
-def test_the_same_command_is_one_address_on_any_day_and_from_any_store(tmp_path: Path) -> None:
+def test_same_command_has_one_run_id_on_any_day_and_in_any_store(tmp_path: Path) -> None:
     first, second = (
         exprec("run", "-q", "--store", tmp_path / store, "--", *_python(NOISY), cwd=tmp_path).stdout
         for store in ("one", "other")
@@ -66,7 +66,7 @@ def test_the_same_command_is_one_address_on_any_day_and_from_any_store(tmp_path:
     assert again.stderr == b"exprec: reproduced: execution 2 with the same run id\n"
 
 
-def test_output_without_a_newline_at_its_end_is_not_joined_with_the_address(tmp_path: Path) -> None:
+def test_run_id_is_on_its_own_line_after_output_without_a_newline(tmp_path: Path) -> None:
     done = exprec("run", "--", "sh", "-c", "printf half >&2", cwd=tmp_path)
     run = sealed_run(tmp_path)
     assert run.read("stderr") == b"half"
@@ -82,12 +82,12 @@ def test_a_command_that_writes_nothing(words: list[str], tmp_path: Path) -> None
     exprec("verify", run.run_id, cwd=tmp_path)
 
 
-def test_a_command_that_closes_its_streams_goes_on(tmp_path: Path) -> None:
+def test_command_may_close_its_streams(tmp_path: Path) -> None:
     exprec("run", "--artifact", "made", "--", "sh", "-c", "exec 1>&- 2>&-; sleep 0.2; echo x > made", cwd=tmp_path)
     assert sealed_run(tmp_path).read("artifacts/made") == b"x\n"
 
 
-def test_the_exit_status_is_exprecs(tmp_path: Path) -> None:
+def test_exit_status_of_the_command_is_that_of_exprec(tmp_path: Path) -> None:
     exprec("run", "--", "sh", "-c", "echo so; exit 7", cwd=tmp_path, code=7)
     run = sealed_run(tmp_path)
     assert run.head["failure"] == {"error_type": "ExitStatus", "message": "exit status 7"}
@@ -136,7 +136,7 @@ def test_a_command_has_the_stdin_of_exprec(tmp_path: Path) -> None:
     assert sealed_run(tmp_path).read("stdout") == b"LOUD\n"
 
 
-def test_what_a_command_leaves_running_does_not_hold_the_run_up(tmp_path: Path) -> None:
+def test_background_process_does_not_delay_the_seal(tmp_path: Path) -> None:
     done = exprec("run", "--", "sh", "-c", "sleep 30 & echo $! > pid; echo so", cwd=tmp_path)
     os.kill(int((tmp_path / "pid").read_text()), 9)
     assert done.stdout == sealed_run(tmp_path).read("stdout") == b"so\n"
@@ -189,7 +189,7 @@ def _schemas(folder: Path) -> Path:
 
 
 def _sends(*lines: str) -> list[str]:
-    """A command that sends these lines, and would then wait for long."""
+    """Return a command that sends these lines and then waits for a long time."""
     return ["sh", "-c", 'printf "%s\n" "$@" >> "$EXPREC_EVENTS"; echo sent; exec sleep 60', "sh", *lines]
 
 
@@ -294,7 +294,7 @@ def test_an_artifact_that_cannot_be_kept(program: str, limit: str, said: str, tm
     exprec("verify", run.run_id, cwd=tmp_path)
 
 
-def test_an_artifact_that_lay_there_before_was_not_made(tmp_path: Path) -> None:
+def test_unmodified_existing_file_is_not_an_artifact(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("of yesterday")
     done = exprec("run", "--artifact", "made", "--", "true", cwd=tmp_path, code=3)
     assert b"the artifact 'made' was there before, and the command did not write it" in done.stderr
@@ -342,7 +342,7 @@ def test_wrong_usage_leaves_no_trace(words: list[str], said: str, tmp_path: Path
     assert not (tmp_path / "runs").exists()
 
 
-def test_everything_behind_the_first_dashes_is_the_commands(tmp_path: Path) -> None:
+def test_everything_after_the_first_dashes_belongs_to_the_command(tmp_path: Path) -> None:
     done = exprec("run", "--name", "echoes", "--", "echo", "-q", "--", "--seed", "1", cwd=tmp_path)
     assert done.stdout == b"-q -- --seed 1\n"
     run = sealed_run(tmp_path)
@@ -403,7 +403,7 @@ def wait():
     ],
     ids=["line", "between two reads", "in pieces", "in small pieces", "event", "type of event", "artifact"],
 )
-def test_no_secret_gets_into_the_run(program: str, said: str, tmp_path: Path) -> None:
+def test_secrets_are_not_recorded(program: str, said: str, tmp_path: Path) -> None:
     made: list[str] = ["--artifact", "made"] if "made" in program else []
     done = exprec("run", *made, "--", *_python(PLANTED + program), cwd=tmp_path, env=KEY, code=3)
     assert f"{said} contains the value of PLANTED_API_KEY; it was not written" in done.stderr.decode()
@@ -415,7 +415,7 @@ def test_no_secret_gets_into_the_run(program: str, said: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "words", [["--", "echo", SECRET], ["--name", SECRET, "--", "true"], ["--input", SECRET, "--", "true"]]
 )
-def test_a_secret_in_the_command_itself_is_not_executed(words: list[str], tmp_path: Path) -> None:
+def test_command_with_a_secret_is_not_executed(words: list[str], tmp_path: Path) -> None:
     (tmp_path / SECRET).touch()
     done = exprec("run", *words, cwd=tmp_path, env=KEY, code=3)
     assert b"contains the value of PLANTED_API_KEY" in done.stderr
@@ -423,7 +423,7 @@ def test_a_secret_in_the_command_itself_is_not_executed(words: list[str], tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_only_begins_like_a_secret_is_kept_whole(tmp_path: Path) -> None:
+def test_prefix_of_a_secret_is_recorded(tmp_path: Path) -> None:
     program = "import os, sys, time\nfor each in sys.argv[1:]:\n    os.write(1, each.encode())\n    time.sleep(0.1)"
     words = _python(program, SECRET[:15], "x", SECRET[:12])
     done = exprec("run", "--", *words, cwd=tmp_path, env=KEY)

@@ -1,4 +1,4 @@
-"""`exprec show` of a log alone, what it says of an empty selection, and what the shell completes."""
+"""`exprec show`: a log without its run, empty selections, and shell completion."""
 
 from __future__ import annotations
 
@@ -130,13 +130,13 @@ def test_the_output_of_a_command_must_be_whole(tmp_path: Path, stream: str, dama
     assert "Run " not in err
 
 
-def test_an_artifact_that_is_lost_does_not_keep_the_output_back(tmp_path: Path) -> None:
+def test_output_is_shown_even_if_an_artifact_is_lost(tmp_path: Path) -> None:
     run = record_command(Store.open_or_create(tmp_path / "runs")).path
     shutil.rmtree(run / "artifacts")
     assert _shown(tmp_path, run.name)[0] == OUTPUT["stdout"].decode()
 
 
-def test_an_interrupted_command_is_shown_as_far_as_it_came(tmp_path: Path) -> None:
+def test_interrupted_command_is_shown_up_to_its_interruption(tmp_path: Path) -> None:
     recording = Store.open_or_create(tmp_path / "runs").begin("train", "command", {})
     provider = LiveStateProvider("train", "command", recording=recording)
     assert _shown(tmp_path, recording.folder.name)[0] == ""
@@ -150,7 +150,7 @@ def test_an_interrupted_command_is_shown_as_far_as_it_came(tmp_path: Path) -> No
 
 
 def test_a_damaged_line_of_a_declared_type_is_only_text(tmp_path: Path) -> None:
-    """Whatever stands in the place of a template, the event is shown."""
+    """An event is shown even if its template is invalid."""
     run = record_command(Store.open_or_create(tmp_path / "runs")).path
     path = run / "schemas.json"
     for wrong in (b'"{"', b"7", b'"{loss!r}"', b'"{loss.__class__:s}"'):

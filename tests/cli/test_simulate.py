@@ -163,6 +163,6 @@ def test_a_line_that_cannot_be_simulated_does_not_stop_the_others(line: bytes | 
     assert first == last == PaymentSimulator(_DAY).simulate({}).as_dict()
 
 
-def test_an_error_that_is_no_text_is_printed_as_utf8() -> None:
+def test_undecodable_error_is_printed_as_utf8() -> None:
     (failed,) = _batch(b'{"scenario": {}, "\\ud800\xe2\x82\xac": 1}')
     assert "\\ud800€: unknown key" in failed["error"]

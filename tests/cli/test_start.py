@@ -1,4 +1,4 @@
-"""Where the command starts: what needs no command is answered without loading one, in the same words."""
+"""The entry point: the version is printed without loading a command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _started(*arguments: str, after: str = "", stdout: int = subprocess.PIPE) ->
     return subprocess.run(call, stdout=stdout, stderr=subprocess.PIPE, check=False)
 
 
-def test_the_version_is_told_without_loading_anything() -> None:
+def test_version_is_printed_without_importing_anything() -> None:
     done = _started("--version", after=LOADED)
     assert done.stdout.decode() == f"{CliRunner().invoke(cli, ['--version']).output}[]\n"
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-"""`exprec tag` as a user meets it, and what the shell completes."""
+"""The command `exprec tag`, and shell completion of tags."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_only_a_sealed_run_of_the_store_is_tagged(folder: Path) -> None:
     exprec("tag", "best", "copy", cwd=folder, code=4)
 
 
-def test_a_tag_of_a_run_that_is_not_here_is_told(folder: Path) -> None:
+def test_tag_of_a_missing_run_is_reported(folder: Path) -> None:
     (folder / "runs" / "tags").mkdir()
     (folder / "runs" / "tags" / "gone").write_text("0" * 64 + "\n")
     (folder / "runs" / "tags" / "torn").write_bytes(b"\xff\x1b[2J")

@@ -1,4 +1,4 @@
-"""`exprec verify` as a user meets it."""
+"""The command `exprec verify`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_copy_outside_of_a_store(folder: Path) -> None:
     assert _rows(folder, "sent by mail", code=1)[0]["problems"][0]["file"] == "schemas.json"
 
 
-def test_a_run_that_is_not_sealed_is_verified_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_unsealed_run_is_verified_up_to_its_end(tmp_path: Path) -> None:
     work = runs.interrupted(Store.open_or_create(tmp_path / "runs"))
     (row,) = _rows(tmp_path, "--all", code=1)
     assert (row["run"], row["ok"]) == (work.name, False)

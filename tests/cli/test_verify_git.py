@@ -1,4 +1,4 @@
-"""`exprec verify --git` and `--staged`: what is committed or staged is verified, whatever the working tree has."""
+"""`exprec verify --git` and `--staged`: committed or staged runs are verified, whatever the working tree has."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_committed_is_verified_whatever_the_working_tree_has(make: MakeR
     assert _verify(folder, "--git", "HEAD", "--quick")[0] == lines
 
 
-def test_a_run_is_named_by_address_prefix_or_tag_of_the_revision(folder: Path) -> None:
+def test_run_is_named_by_run_id_prefix_or_tag_of_the_revision(folder: Path) -> None:
     first, second = run_ids(folder)
     git(folder, "rm", "-q", "-r", "runs/tags", f"runs/{first}")
     git(folder, "commit", "-q", "-m", "remove")
@@ -103,7 +103,7 @@ def test_a_run_is_named_by_address_prefix_or_tag_of_the_revision(folder: Path) -
 
 
 def test_the_bytes_that_git_has_count_not_those_of_a_checkout(folder: Path) -> None:
-    """Line ends that an attribute converts at a checkout are no problem; those that were committed are."""
+    """Line endings converted at a checkout are not a problem; committed ones are."""
     (run_id, _) = run_ids(folder)
     (folder / "runs" / ".gitattributes").write_text("* text eol=crlf\n", "utf-8")
     git(folder, "commit", "-q", "-a", "-m", "attributes")
@@ -165,7 +165,7 @@ def test_an_attestation_is_verified_with_its_run(folder: Path) -> None:
         ("100644", "n" * 300, "cannot be a file here"),
     ],
 )
-def test_only_plain_files_are_files_of_a_run(folder: Path, mode: str, name: str, says: str) -> None:
+def test_only_regular_files_are_files_of_a_run(folder: Path, mode: str, name: str, says: str) -> None:
     (run_id, _) = run_ids(folder)
     blob = _object_id(folder, f"HEAD:runs/{run_id}/config.json")
     object_id = _object_id(folder, "HEAD") if mode == "160000" else blob
@@ -178,7 +178,7 @@ def test_only_plain_files_are_files_of_a_run(folder: Path, mode: str, name: str,
 
 
 @pytest.mark.parametrize("mode", ["120000", "100644", "160000"])
-def test_a_run_that_is_no_folder(folder: Path, mode: str) -> None:
+def test_run_that_is_not_a_folder(folder: Path, mode: str) -> None:
     (run_id, _) = run_ids(folder)
     object_id = _object_id(folder, "HEAD" if mode == "160000" else "HEAD:runs/store.json")
     git(folder, "rm", "-q", "-r", "--cached", f"runs/{run_id}")
@@ -285,7 +285,7 @@ def test_the_artifacts_of_a_run_are_verified_in_their_folders(command: tuple[Pat
         ("100644", "deep/.gitignore", "means something to git"),
     ],
 )
-def test_only_plain_files_are_artifacts(command: tuple[Path, str], mode: str, name: str, says: str) -> None:
+def test_only_regular_files_are_artifacts(command: tuple[Path, str], mode: str, name: str, says: str) -> None:
     folder, run_id = command
     file = f"runs/{run_id}/artifacts/{name}"
     object_id = _object_id(folder, f":runs/{run_id}/stdout")
@@ -520,7 +520,7 @@ def test_a_tag_in_conflict(folder: Path) -> None:
 
 
 def test_as_a_hook_it_sees_what_this_commit_has(folder: Path) -> None:
-    """`git commit -a` and `git commit FILE` have an index of their own, which only the hook is told."""
+    """`git commit -a` and `git commit FILE` have an index of their own, which only the hook knows."""
     (run_id, _) = run_ids(folder)
     hook = folder / ".git" / "hooks" / "pre-commit"
     hook.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The experiments that ship reach their known results, and real runs have every type of event, all valid."""
+"""The example experiments reach their known results, and their runs have valid events of every type."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 LEFT_OUT = "..."
 CTRL_C = "^C"
 HOME = "/home/ada/study"
-"""The folder of the person in the pages."""
+"""The folder of the user in the pages."""
 FASTER = "import time; _sleep = time.sleep; time.sleep = lambda seconds: _sleep(seconds / 20)"
-"""Nobody waits for the slow simulator of the pages, which stays what it is to the byte: its hash is in the address."""
+"""Makes the slow simulator of the pages fast without changing its bytes, which are hashed into the run id."""
 COMMANDS = cli.list_commands(click.Context(cli))
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 _NAMED = re.compile(r"`([\w./-]+)`:\n\n\Z")
@@ -48,7 +48,7 @@ _VARIES = [
 
 @dataclass(frozen=True)
 class Command:
-    """A line that is typed, the lines that it shows on the page, and the exit code, which is 0 unless shown."""
+    """A command line, the output on the page, and the exit code, 0 unless shown."""
 
     line: str
     shown: tuple[str, ...]
@@ -57,14 +57,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that the reader is told to write."""
+    """A file that the page asks to write."""
 
     name: str
     text: str
 
 
 def steps_of(page: str) -> Iterator[Command | Written]:
-    """What a reader does, in order."""
+    """Yield the steps of a page, in order."""
     for block in _FENCE.finditer(page):
         named = _NAMED.search(page[: block.start()])
         if block[1] == "console":
@@ -97,7 +97,7 @@ class Reader:
         self._environment = environment(place)
         self._waits = False
         self._names: dict[str, str] = {}
-        """What stands on the page for the random name of an interrupted run, and what it is here."""
+        """The random name of an interrupted run on the page, and the actual one."""
 
     def do(self, step: Command | Written) -> None:
         if isinstance(step, Written):
@@ -137,7 +137,7 @@ class Reader:
         return done.stdout.decode()
 
     def _until_ctrl_c(self, command: Command) -> tuple[str, str]:
-        """Press Ctrl-C when the line before it on the page appears, and learn the name of the run."""
+        """Press Ctrl-C after the line that precedes it on the page, and remember the name of the run."""
         awaited = command.shown[command.shown.index(CTRL_C) - 1]
         start = [sys.executable, "-c", f"{FASTER}; {START}", *shlex.split(command.line)[1:]]
         with subprocess.Popen(
@@ -167,7 +167,7 @@ class Reader:
         return text
 
     def _as_compared(self, line: str) -> str:
-        """The line without what differs from one execution to the next."""
+        """Return the line without the parts that vary between executions."""
         line = line.replace(str(self.folder), HOME)
         if any(name in line for name in self._names.values()):
             # How far it came when it was interrupted is a matter of milliseconds.
@@ -178,7 +178,7 @@ class Reader:
 
 
 def _matches(shown: Sequence[str], out: Sequence[str], errors: Sequence[str]) -> bool:
-    """Whether these lines show this output, with messages anywhere between its lines, as on a terminal."""
+    """Return whether these lines are this output with messages between its lines, as on a terminal."""
     messages, rest = list(errors), []
     for line in shown:
         if messages and line == messages[0]:
@@ -242,7 +242,7 @@ def test_every_option_it_names_exists(page: Path) -> None:
 
 
 def _options_in(page: str) -> Iterator[tuple[str, str]]:
-    """Every long option in code, with the command before it, or with none where it stands alone."""
+    """Yield every long option in code with the command before it, or None."""
     code = [line for block in _FENCE.finditer(page) if block[1] != "sh" for line in block[2].splitlines()]
     for span in [*code, *re.findall(r"`([^`\n]+)`", _FENCE.sub("", page))]:
         for called in re.split(r"[|;&]|\$\(", span):
@@ -261,7 +261,7 @@ def _options_of(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=_name)
-def test_its_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target, heading in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", page.read_text("utf-8")):
         there = page.parent / target if target else page
         assert there.exists(), target

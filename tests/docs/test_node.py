@@ -1,4 +1,4 @@
-"""The program in another language: Node.js, which sends its events as lines of JSON."""
+"""The example in Node.js, which sends its events as lines of JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fixtures.cli import exprec
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 ADDRESS = "66bd0ae9f974e81c7a3465657ff84cc27cc8e6bc18a6a3decb0273f5c4232c69"
-"""Of the first seed, on every machine and with every version of Node.js."""
+"""The run id for the first seed, on every machine and with every version of Node.js."""
 ASKED = ("--schemas", "schemas", "--input", "life.mjs", "--artifact", "last.txt")
 FIRST = b"generation 1: 33 alive, 14 born, 53 died\n"
 

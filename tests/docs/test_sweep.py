@@ -1,4 +1,4 @@
-"""The sweep: a shell script records a program that knows nothing of exprec, and finds the best of its settings."""
+"""The sweep example: a shell script records a program without exprec and finds its best setting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.docs.installed import copy_of, environment
 from tests.fixtures.cli import exprec
 
 BEST = "287d0f4588078ceb07ae584d404f0a0ecb92e4a66525b642dd1d2a04335ba954"
-"""The run at a rate of 11, on every machine."""
+"""The run id at a rate of 11, on every machine."""
 
 
 def test_the_script_records_each_rate_tags_the_best_and_compares(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The training: the same program recorded through the Python API and as a command, with events of a declared type."""
+"""The training example: one program recorded through the Python API and as a command, with declared events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.docs.installed import copy_of
 from tests.fixtures.cli import exprec
 
 ADDRESS = "136e04c01160f359bc3d76e2d9894cf30cd88d79916211332e367b142aca140b"
-"""Of `python record.py` without options, on every machine."""
+"""The run id of `python record.py` without options, on every machine."""
 LAST = {"accuracy": 0.89, "loss": 0.648775}
 WEIGHTS = [0.030219, 0.085796, -0.190418]
 
@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def recorded(place: Path, env: dict[str, str], *options: str, code: int = 0) -> tuple[bytes, RunDirectory]:
-    """What `record.py` prints, and its run."""
+    """Run `record.py`; returns its output and its run."""
     command = ["python", "record.py", *options]
     done = subprocess.run(command, cwd=place, env=env, capture_output=True, check=False, timeout=60)
     assert done.returncode == code, done.stderr.decode()
@@ -34,13 +34,13 @@ def recorded(place: Path, env: dict[str, str], *options: str, code: int = 0) -> 
 
 
 def run(place: Path, env: dict[str, str], lr: str) -> RunDirectory:
-    """The run of `train.py` as a command."""
+    """Record `train.py` as a command."""
     asked = ("--schemas", "schemas", "--input", "train.py", "--artifact", "weights.json")
     done = exprec("run", "-q", *asked, "--", "python", "train.py", "--lr", lr, cwd=place, env=env)
     return Store(place / "runs").resolve(done.stdout.decode().strip())
 
 
-def test_it_comes_to_the_same_address_everywhere(place: Path, env: dict[str, str]) -> None:
+def test_run_id_is_the_same_everywhere(place: Path, env: dict[str, str]) -> None:
     shown, first = recorded(place, env)
     assert first.run_id == ADDRESS
     assert b"epoch 10: loss 0.6488, accuracy 89.0%\n" in shown
@@ -86,7 +86,7 @@ def test_the_same_program_as_a_command(place: Path, env: dict[str, str]) -> None
 
 
 def _compare(one: str, other: str, place: Path, env: dict[str, str]) -> None:
-    """Both figures of the last epoch stand side by side."""
+    """The metrics of the last epoch are compared side by side."""
     said = exprec("diff", one, other, cwd=place, env=env, code=1).stdout.decode()
     (last,) = (line.split() for line in said.splitlines() if line.split()[:1] == ["10"])
     assert last[1:] == ["0.89", "→", "0.91", "+0.02", "0.648775", "→", "0.445111", "-0.2037"]

@@ -48,7 +48,7 @@ VALUES: tuple[Any, ...] = (
     {"value": 1},
     {"$ref": "#"},
 )
-"""Values to stand where another one stood."""
+"""Replacement values."""
 
 _KEYS = ("", "seq", "event_type", "iteration", "type", "id", "name", "$ref", "format", "é", "\x1b", "a" * 200)
 _TOKENS = (
@@ -59,7 +59,7 @@ _TOKENS = (
 )
 
 _DEEP = b'"-deep-"'
-"""Stands for as many arrays within each other as a reader takes."""
+"""A placeholder for arrays nested as deeply as a reader allows."""
 
 Mutation = Callable[[bytes, Random], bytes]
 
@@ -115,7 +115,7 @@ def _lines(data: bytes, random: Random) -> bytes:
 
 
 def _json_line(data: bytes, random: Random) -> bytes:
-    """One line that is JSON, or else the whole."""
+    """Return one line that is JSON, or else the whole input."""
     lines = data.split(b"\n")
     at = random.randrange(len(lines))
     for number, part in ((at, lines[at]), (None, data)):
@@ -140,7 +140,7 @@ def _dumped(value: Any, *, indent: bool) -> bytes:
 
 
 def _changed(value: Any, random: Random) -> Any:
-    """The value with one part of it changed: replaced, removed, repeated, renamed, moved or nested."""
+    """Change one part of a value: replace, remove, repeat, rename, move or nest it."""
     places = _places(value)
     if not places:
         return copy.deepcopy(random.choice(VALUES))
@@ -177,7 +177,7 @@ def _changed(value: Any, random: Random) -> Any:
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Each part of a value, as what holds it and its key there."""
+    """Return each part of a value as its container and its key."""
     found: list[tuple[Any, Any]] = []
     pending = [value]
     while pending and len(found) < 2000:

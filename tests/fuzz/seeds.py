@@ -1,4 +1,4 @@
-"""Valid inputs for each target, from what exprec recorded and from the examples: what mutations begin with."""
+"""Valid inputs for each target, from recorded runs and examples, as the start of mutations."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.fuzz.targets import ARCHIVE, CALLS, FILES, FORGED, RUNS
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 LARGEST_CORPUS = 200_000
-"""Bytes of the whole corpus: it is in every clone for ever."""
+"""The limit of the corpus in bytes: every clone has all of it."""
 PREFIXES = {"config": 1, "check": 1, "run": 1, "command": 2, "arguments": 1}
-"""How many bytes at the beginning of an input choose what is done with the rest."""
+"""The number of leading bytes of an input that choose what is done with the rest."""
 
 _DATA = ROOT / "tests" / "data"
 _YAML = b"""# comment
@@ -88,12 +88,12 @@ _PARAMETERS = {"x": 1.0, "initial_liquidity_fraction": 0.5}
 
 
 def corpus(target: str) -> list[bytes]:
-    """The inputs that are kept for a target, because each of them once showed something."""
+    """Return the corpus of a target: inputs that once revealed a fault or a branch."""
     return [path.read_bytes() for path in sorted((CORPUS / target).glob("*"))]
 
 
 def seeds(target: str) -> list[bytes]:
-    """Valid inputs for a target."""
+    """Return valid inputs for a target."""
     return list(_SEEDS[target]())
 
 

@@ -54,7 +54,7 @@ from tests.fixtures.paths import ROOT
 
 ARCHIVE = ROOT / "tests" / "archive" / "v1"
 LARGEST = 64 * 1024
-"""Bytes of an input: more shows nothing that fewer do not."""
+"""The limit of an input in bytes; longer ones reveal nothing more."""
 
 _EVENT = {"seq": 0, "event_type": "epoch", "iteration": 1, "loss": 0.5, "text": "é", "part": {"n": [1, None]}}
 _WIDE = VerboseConfig.all_enabled()
@@ -62,7 +62,7 @@ _STYLE = re.compile(r"\x1b\[\d*m")
 
 
 def call(name: str, data: bytes) -> bool:
-    """Give a target some bytes; returns whether they were refused. Whatever is raised is a fault of exprec."""
+    """Run a target on some bytes; returns whether they were refused. Any exception is a fault of exprec."""
     try:
         TARGETS[name](data[:LARGEST])
     except ExprecError as error:
@@ -76,7 +76,7 @@ def call(name: str, data: bytes) -> bool:
 
 @cache
 def _scratch() -> Path:
-    """A folder in memory where there is one: the disk is not what is tested."""
+    """Return a folder in memory, if there is one: the disk is not tested."""
     memory = Path("/dev/shm")
     folder = tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
     _kept.append(folder)
@@ -93,7 +93,7 @@ def _written(name: str, data: bytes) -> Path:
 
 
 def _shown(show: Callable[[EventDisplay], object]) -> None:
-    """Call it with a display, plain and in colour; what is displayed must be text that a terminal does not obey."""
+    """Display in plain and in colour, and check that no control characters are printed."""
     texts = []
     for color in (False, True):
         stream = io.StringIO()
@@ -209,7 +209,7 @@ def schema(data: bytes) -> None:
 
 
 def template(data: bytes) -> None:
-    """The line by which events are shown; never raises for an event, whatever is in it."""
+    """Fuzz display templates, which never raise for any event."""
     text, _, event = data.partition(b"\n")
     try:
         line = Template(text.decode("utf-8", "replace"))
@@ -224,7 +224,7 @@ def template(data: bytes) -> None:
 
 
 def inbox(data: bytes) -> None:
-    """What a command appends to the file of its events."""
+    """Fuzz the lines that a command appends to its file of events."""
     path = _scratch() / "events"
     path.unlink(missing_ok=True)
     opened = EventChannel(path, SecretGuard({"A_KEY": "s3cret-value"}))
@@ -282,7 +282,7 @@ FILES = (
 
 @cache
 def _base() -> Path:
-    """A store to change, in which every run has its own address."""
+    """Return a store to change, in which every run has a different id."""
     store = _scratch() / "store"
     shutil.copytree(ARCHIVE / "store", store)
     shutil.copytree(ARCHIVE / "work", store / layout.WORK_FOLDER)
@@ -461,7 +461,7 @@ def command(data: bytes) -> None:
 
 
 def check(data: bytes) -> None:
-    """`exprec check` and `exprec simulate` of any file, whose kind the first byte tells."""
+    """Fuzz `exprec check` and `exprec simulate`; the first byte chooses the kind of file."""
     suffix = (".yaml", ".json", ".toml", ".txt")[data[0] % 4] if data else ".yaml"
     path = _written(f"input{suffix}", data[1:])
     _invoke(["check", str(path)])
@@ -469,7 +469,7 @@ def check(data: bytes) -> None:
 
 
 def arguments(data: bytes) -> None:
-    """Words of a command line, each ended by a zero byte, after one of the commands that change nothing."""
+    """Fuzz the arguments, each ended by a zero byte, of commands that change nothing."""
     names = ("show", "log", "verify", "diff", "check", "schema", "tag", "review")
     words = [word.decode("utf-8", "surrogateescape") for word in data[1:].split(b"\0")]
     if any(word.startswith("/") for word in words):

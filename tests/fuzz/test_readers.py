@@ -30,7 +30,7 @@ _SLOW = {
     "yaml": 20,
     "check": 20,
 }
-"""Changes in a short run, where each takes milliseconds."""
+"""The number of mutations in a short run, at milliseconds each."""
 _FAST = 60
 
 _CountFaults = Callable[[str, int], None]

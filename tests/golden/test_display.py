@@ -1,4 +1,4 @@
-"""The display, frozen: what an experiment looks like at every width, with and without colour."""
+"""Snapshots of the display, at every width, with and without colour."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ EPOCH = {
 
 
 def _of_a_program(store: Store) -> LiveStateProvider:
-    """A run with events of a declared type, of others with values of every kind, and with a result."""
+    """Record a run with declared events, other events with values of every kind, and a result."""
     types = EventTypes({"epoch": EPOCH}, strict=False)
     recording = store.begin("training", "python", {}, types=types)
     provider = LiveStateProvider("training", "python", recording=recording)
