@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from exprec.recorder.sessions.provenance import known_secrets as known_secrets
-from exprec.recorder.sessions.provenance import start_observing as start_observing
-from exprec.recorder.sessions.provenance import store_path as store_path
+from exprec.recorder.sessions import provenance
 
 if TYPE_CHECKING:
     from exprec.recorder.display import Console
+
+known_secrets = provenance.known_secrets
+start_observing = provenance.start_observing
+store_path = provenance.store_path
 
 _PROGRAM = "exprec"
 _DEFAULT_WIDTH = 80

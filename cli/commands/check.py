@@ -67,7 +67,7 @@ def _document_kind(value: Any) -> str:
 def _check_document(document: Document, kind: str, folder: Path) -> Sequence[str]:
     """Return the warnings about a valid document. Raises InvalidInput with every problem of an invalid one."""
     if kind == "experiment":
-        from exprec.recorder.experiment.config import ExperimentConfig
+        from exprec.recorder.experiment import ExperimentConfig
 
         return ExperimentConfig.from_document(document, folder).warnings
     from exprec.recorder.payments import check_policy, check_scenario

@@ -18,12 +18,10 @@ from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display import EventDisplay, VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, NotAsRecorded, Problem, SimulationError
 from exprec.recorder.events import Event
-from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.loop import PreparedExperiment
-from exprec.recorder.experiment.runner import GenericExperimentRunner
+from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner, PreparedExperiment
 from exprec.recorder.format import canonical_json
-from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
-from exprec.recorder.sessions.session import RunOutcome
+from exprec.recorder.proposers import RecordedProposer, UnrecordedRequest
+from exprec.recorder.sessions import RunOutcome
 from exprec.recorder.store import RunDirectory, Sealed, Store
 
 jobs_option = click.option(

@@ -24,7 +24,7 @@ from exprec.cli.terminal import (
 )
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.experiment.loop import EXPERIMENT_TYPE
+from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
 from exprec.recorder.replay import check_sealed, execute_again
 from exprec.recorder.state import Listener

@@ -13,9 +13,9 @@ from exprec.cli.terminal import known_secrets, processors, store_path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
-from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment import ExperimentConfig
 from exprec.recorder.format import layout
-from exprec.recorder.proposers.recorded import RecordedProposer
+from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.replay import line_difference_text
 from exprec.recorder.store import RunDirectory, Store
 

@@ -22,8 +22,7 @@ from exprec.recorder.errors import StorageFailure
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.runner import CommandOutcome, CommandRunner
+from exprec.recorder.sessions import Command, CommandOutcome, CommandRunner
 from exprec.recorder.store import Store
 
 _STDOUT, _STDERR = layout.STREAMS

@@ -12,10 +12,9 @@ from exprec.cli.commands.execution import Execution, Output, recorded_proposer
 from exprec.cli.terminal import known_secrets, store_path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, Problem, SecretFound
-from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.loop import PreparedExperiment, prepare_experiment
+from exprec.recorder.experiment import ExperimentConfig, PreparedExperiment, prepare_experiment
 from exprec.recorder.format import canonical_json
-from exprec.recorder.proposers.recorded import RecordedProposer
+from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.store import RunDirectory, Store, find_run
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exprec.recorder.experiment.config import AcceptanceConfig
-from exprec.recorder.experiment.evaluation.evaluator import truncated_mean
-from exprec.recorder.experiment.stats import coefficient_of_variation, mean_interval
+from exprec.recorder.experiment.stats import coefficient_of_variation, mean_interval, truncated_mean
 
 _NO_LIMITS = AcceptanceConfig()
 

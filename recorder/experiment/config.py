@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exprec.recorder.documents.loader import Document, document_of, read_document
 from exprec.recorder.experiment.config_checks import PAYMENTS, CheckedConfig, check_config
 from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
-from exprec.recorder.experiment.evaluation.user_module import UserFunction
+from exprec.recorder.experiment.evaluation import user_module
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -116,7 +116,7 @@ class ExperimentConfig:
     output_directory: str | None = None
     warnings: tuple[str, ...] = ()
     """Messages for the user about settings without effect."""
-    function: UserFunction | None = field(default=None, compare=False, repr=False)
+    function: user_module.UserFunction | None = field(default=None, compare=False, repr=False)
     """The custom simulator; None if its module was not found, which is no error for a recorded configuration."""
 
     @classmethod

@@ -17,7 +17,7 @@ from exprec.recorder.diagnostics import did_you_mean, key_name, show_value, unkn
 from exprec.recorder.documents.loader import Document, read_document, read_plain, read_text
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.experiment.constraints import TREES
-from exprec.recorder.experiment.evaluation.user_module import NotImportable, UserFunction, load_function, split_name
+from exprec.recorder.experiment.evaluation import user_module
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.schema import engine
 
@@ -50,7 +50,7 @@ class CheckedConfig:
     scenario: dict[str, Any]
     system_prompt: str | None
     script: Script | None
-    function: UserFunction | None
+    function: user_module.UserFunction | None
     warnings: tuple[str, ...]
 
 
@@ -132,17 +132,17 @@ class _ConfigChecker:
             return check_scenario(scenario)
         return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
 
-    def simulator(self) -> UserFunction | None:
+    def simulator(self) -> user_module.UserFunction | None:
         """The function that the experiment names; None for the built-in simulator and where there is none."""
         name = self._value.get("simulator")
         if self._is_payments or not isinstance(name, str) or not name:
             return None
-        if split_name(name) is None:
+        if user_module.split_name(name) is None:
             self._add(("simulator",), f"must be {PAYMENTS} or module:callable, not {show_value(name)}")
             return None
         try:
-            return load_function(name, self._folder)
-        except NotImportable as error:
+            return user_module.load_function(name, self._folder)
+        except user_module.NotImportable as error:
             # A name with a digest comes from a recorded configuration, which may be read where the module is not.
             if "#" not in name or not error.is_absent:
                 self._add(("simulator",), str(error))

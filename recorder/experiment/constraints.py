@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeGuard
 
 from exprec.recorder.diagnostics import key_name, show_value
 from exprec.recorder.errors import KeyPath, Problem
+from exprec.recorder.proposers import LIQUIDITY, Parameter
 
 TREES = ("payment_tree", "bank_tree", "strategic_collateral_tree", "end_of_tick_collateral_tree")
 
@@ -61,6 +62,16 @@ class PolicyConstraints:
     allowed_fields: tuple[str, ...] | None = None
     allowed_actions: Mapping[str, tuple[str, ...]] | None = None
     lsm_enabled: bool = True
+
+
+def search_space(constraints: PolicyConstraints | None) -> tuple[Parameter, ...]:
+    """The parameters that a proposal may change; by default the liquidity fraction."""
+    if constraints is None or constraints.allowed_parameters is None:
+        return (LIQUIDITY,)
+    return tuple(
+        Parameter(allowed.name, allowed.param_type, allowed.min_value, allowed.max_value, allowed.allowed_values)
+        for allowed in constraints.allowed_parameters
+    )
 
 
 def violations(policy: Any, constraints: PolicyConstraints) -> list[Problem]:

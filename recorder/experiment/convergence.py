@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from exprec.recorder.experiment.config import ConvergenceConfig
-from exprec.recorder.experiment.evaluation.evaluator import Policies
+from exprec.recorder.experiment.evaluation import Policies
 from exprec.recorder.experiment.stats import coefficient_of_variation, mann_kendall
 from exprec.recorder.payments import DEFAULT_LIQUIDITY_FRACTION, LIQUIDITY_FRACTION
 

@@ -21,6 +21,7 @@ from exprec.recorder.events import optimization
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
+from exprec.recorder.experiment.constraints import search_space
 from exprec.recorder.experiment.convergence import (
     MAX_ITERATIONS,
     TEMPORAL,
@@ -29,16 +30,21 @@ from exprec.recorder.experiment.convergence import (
     assess_convergence,
     committed_fractions,
 )
-from exprec.recorder.experiment.evaluation.evaluator import Evaluation, Evaluator, truncated_deviation, truncated_mean
-from exprec.recorder.experiment.evaluation.simulators import Payments, SimulatorSpec, UserSimulator, load_simulator
-from exprec.recorder.experiment.evaluation.workers import Workers
+from exprec.recorder.experiment.evaluation import (
+    Evaluation,
+    Evaluator,
+    Payments,
+    SimulatorSpec,
+    UserSimulator,
+    Workers,
+    load_simulator,
+)
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
 from exprec.recorder.experiment.prompts import Attempt, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
-from exprec.recorder.experiment.proposer_setup import load_proposer, search_space
-from exprec.recorder.proposers.protocol import ProposalRequest, Proposer
-from exprec.recorder.proposers.recorded import UnrecordedRequest
-from exprec.recorder.sessions.session import Session, error_text
+from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
+from exprec.recorder.proposers import ProposalRequest, Proposer, UnrecordedRequest, load_proposer
+from exprec.recorder.sessions import Session, error_text
 from exprec.recorder.state import Listener
 from exprec.recorder.store import WorkRun
 

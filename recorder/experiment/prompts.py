@@ -13,9 +13,10 @@ from typing import Any
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import PolicyConstraints
 from exprec.recorder.experiment.convergence import TEMPORAL
-from exprec.recorder.experiment.evaluation.evaluator import Evaluation, truncated_mean
+from exprec.recorder.experiment.evaluation import Evaluation
+from exprec.recorder.experiment.stats import truncated_mean
 from exprec.recorder.format import canonical_json
-from exprec.recorder.proposers.protocol import Message
+from exprec.recorder.proposers import Message
 
 
 @dataclass(frozen=True, slots=True)

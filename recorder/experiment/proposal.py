@@ -17,10 +17,10 @@ from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import violations
-from exprec.recorder.experiment.evaluation.evaluator import Simulator
+from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json
-from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
+from exprec.recorder.proposers import Answer, ModelFailure, ProposalRequest, Proposer
 from exprec.recorder.state import LiveStateProvider
 
 USABLE = "usable"

@@ -18,10 +18,8 @@ from exprec.recorder.experiment.loop import (
     PreparedExperiment,
     prepare_experiment,
 )
-from exprec.recorder.experiment.proposer_setup import load_proposer
-from exprec.recorder.proposers.protocol import Proposer
-from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
-from exprec.recorder.sessions.session import RunOutcome, Session
+from exprec.recorder.proposers import Proposer, RecordedProposer, UnrecordedRequest, load_proposer
+from exprec.recorder.sessions import RunOutcome, Session
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import RunDirectory, Sealed, Store
 

@@ -62,6 +62,19 @@ def sample_deviation(values: Sequence[int]) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
+def truncated_mean(values: Sequence[int]) -> int:
+    """The mean of integers, truncated toward zero, without passing through a float."""
+    total = sum(values)
+    return total // len(values) if total >= 0 else -(-total // len(values))
+
+
+def truncated_deviation(values: Sequence[int]) -> int:
+    """The population standard deviation of integers, truncated toward zero, in exact integer arithmetic."""
+    n, total = len(values), sum(values)
+    # n² · variance = n · Σx² − (Σx)², and floor(√(v / n²)) = floor(√(floor(v)) / n).
+    return math.isqrt(n * sum(value * value for value in values) - total * total) // n
+
+
 def coefficient_of_variation(values: Sequence[int], *, sample: bool = False) -> float:
     """Standard deviation over |mean| of one or more values, as a fraction; of a population or of a sample.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from exprec.recorder.errors import ExprecError
@@ -86,4 +87,33 @@ class Proposer(Protocol):
 
     async def propose(self, request: ProposalRequest) -> Answer:
         """Answer a request. Raises ModelFailure when no answer can be had."""
+        ...
+
+
+class ModelDescription(Protocol):
+    """The proposer that an experiment names: the `llm` section of its configuration."""
+
+    @property
+    def model(self) -> str:
+        """`search`, `scripted:<file name>#sha256=<digest>` or `provider:name`."""
+        ...
+
+    @property
+    def display_name(self) -> str:
+        """The name of the model in events and exchanges."""
+        ...
+
+    @property
+    def request_settings(self) -> Mapping[str, Any]:
+        """The settings that are part of each request."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float:
+        """The time limit of a request to a model."""
+        ...
+
+    @property
+    def script(self) -> Path | None:
+        """The file of a scripted proposer, if it is known."""
         ...

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from exprec.recorder.diff import Difference, difference_lines, differences
 from exprec.recorder.errors import ExprecError
 from exprec.recorder.exchanges import Exchange, RecordedExchanges, request_fields
-from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest, Proposer
+from exprec.recorder.proposers.protocol import Answer, ModelDescription, ModelFailure, ProposalRequest, Proposer
 
 
 class UnrecordedRequest(ExprecError):
@@ -32,20 +32,6 @@ class UnrecordedRequest(ExprecError):
         super().__init__("\n".join(lines))
 
 
-class RequestedModel(Protocol):
-    """The model that requests are made to: the `llm` section of an experiment."""
-
-    @property
-    def display_name(self) -> str:
-        """The recorded name of the model."""
-        ...
-
-    @property
-    def request_settings(self) -> Mapping[str, Any]:
-        """The settings that are part of each request."""
-        ...
-
-
 class RecordedProposer:
     """Answers each request with the recorded response to the same request, and each response once.
 
@@ -54,7 +40,7 @@ class RecordedProposer:
 
     is_model = True
 
-    def __init__(self, exchanges: Iterable[Exchange], model: RequestedModel, then: Proposer | None = None) -> None:
+    def __init__(self, exchanges: Iterable[Exchange], model: ModelDescription, then: Proposer | None = None) -> None:
         """Answer from `exchanges`, those of a recorded run (`RunDirectory.exchanges()`).
 
         `model` is the model that the experiment asks now (`ExperimentConfig.llm`). `then` answers once every recorded

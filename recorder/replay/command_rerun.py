@@ -15,8 +15,7 @@ from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.schema.event_types import EventTypes
-from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.runner import NOT_STARTED, CommandRunner
+from exprec.recorder.sessions import NOT_STARTED, Command, CommandRunner
 from exprec.recorder.store import RunDirectory, Store, log
 
 _ARTIFACTS = f"{layout.ARTIFACTS_FOLDER}/"

@@ -9,10 +9,9 @@ from typing import Any
 from exprec.recorder.diff import Difference, differences
 from exprec.recorder.errors import ExperimentFailed, InvalidInput
 from exprec.recorder.events import Event, is_failure
-from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.runner import GenericExperimentRunner
+from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
+from exprec.recorder.proposers import RecordedProposer, UnrecordedRequest
 from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
 from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store, log

@@ -12,7 +12,7 @@ from typing import Any
 from exprec.recorder.diagnostics import SecretGuard, key_name, show_value
 from exprec.recorder.diff import ABSENT
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem
-from exprec.recorder.experiment.loop import EXPERIMENT_TYPE
+from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
 from exprec.recorder.replay.command_rerun import rerun_command
 from exprec.recorder.replay.experiment_rerun import rerun_experiment

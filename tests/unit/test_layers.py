@@ -55,14 +55,10 @@ TOO_LARGE: set[str] = set()
 # Rooms of which others still import something that is not among the exports (`__all__`) of the room.
 WITHOUT_BORDER = {
     "recorder.documents",
-    "recorder.experiment",
-    "recorder.experiment.evaluation",
     "recorder.format",
     "recorder.fs",
     "recorder.git",
-    "recorder.proposers",
     "recorder.schema",
-    "recorder.sessions",
     "recorder.verify",
 }
 

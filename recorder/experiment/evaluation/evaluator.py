@@ -6,7 +6,6 @@ It decides nothing: whether costs are good enough is told in `acceptance` and `c
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from exprec.recorder.errors import Problem
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation.seeds import iteration_seed, sample_seed
+from exprec.recorder.experiment.stats import truncated_mean
 from exprec.recorder.format import canonical_json
 
 Policies = Mapping[str, Mapping[str, Any]]
@@ -201,16 +201,3 @@ def stop_if_cancelled() -> None:
         return
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def truncated_mean(values: Sequence[int]) -> int:
-    """The mean of integers, truncated toward zero, without passing through a float."""
-    total = sum(values)
-    return total // len(values) if total >= 0 else -(-total // len(values))
-
-
-def truncated_deviation(values: Sequence[int]) -> int:
-    """The population standard deviation of integers, truncated toward zero, in exact integer arithmetic."""
-    n, total = len(values), sum(values)
-    # n² · variance = n · Σx² − (Σx)², and floor(√(v / n²)) = floor(√(floor(v)) / n).
-    return math.isqrt(n * sum(value * value for value in values) - total * total) // n

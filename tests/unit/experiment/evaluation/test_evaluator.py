@@ -17,9 +17,8 @@ from exprec.recorder.experiment.evaluation.evaluator import (
     Evaluation,
     Evaluator,
     Sample,
-    truncated_deviation,
-    truncated_mean,
 )
+from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
 from tests.fixtures.experiments import FakeAgent, FakeResult, FakeSimulator, costs_by_fraction, mapping, policy
 
 CENTS = st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=30)
