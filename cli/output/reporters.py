@@ -16,7 +16,7 @@ from exprec.recorder.format import canonical_json
 if TYPE_CHECKING:
     from exprec.cli.output.results import CheckedFile, Garbage, StoreSetup, TagReference, Verification
     from exprec.recorder.diff import DiffResult
-    from exprec.recorder.experiment.config import ExperimentConfig
+    from exprec.recorder.experiment import ExperimentConfig
     from exprec.recorder.payments import SimulationResult
     from exprec.recorder.query import RunRow
     from exprec.recorder.replay import RerunResult
