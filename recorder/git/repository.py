@@ -1,7 +1,4 @@
-"""What a git repository holds.
-
-It knows nothing of stores and runs, and changes nothing: neither objects, index nor refs.
-"""
+"""Read access to a git repository: revisions, trees, the index, blobs. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ _UNMERGED = "U"
 
 
 class GitFailure(ExprecError):
-    """git cannot do what was asked: no git, no repository, no such revision."""
+    """A git command failed: git is not installed, there is no repository, or no such revision."""
 
     exit_code = 2
 
@@ -65,7 +62,7 @@ class Repository:
     """A repository, found as git finds it: from a folder, or by the variables that git sets for a hook."""
 
     def __init__(self, folder: Path) -> None:
-        """Find the repository that `folder` lies in. Raises GitFailure."""
+        """Open the repository that contains `folder`; raise GitFailure without one."""
         self.folder = folder
         done = self._run("rev-parse", "--show-prefix")
         if done.returncode:

@@ -1,7 +1,6 @@
-"""What exprec sets up in a clone: logs shown as text by git, and a hook that verifies what is committed.
+"""Git integration of a clone: a textconv driver that shows logs as text, and a pre-commit hook that verifies runs.
 
-Both stand in the configuration and the hooks of the clone, which git does not commit. What is changed is told to the
-caller; nothing is printed here.
+Both are in the configuration and the hooks of the clone, which git does not commit. Functions return what they changed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from exprec.recorder.fs import durable
 from exprec.recorder.git.repository import Repository
 
 NEW, CHANGED, PRESENT, FOREIGN = "new", "changed", "present", "foreign"
-"""What became of something: made, replaced, left because it was right, left because it is the user's."""
+"""Results of a change: created, replaced, unchanged because it was right, unchanged because it is the user's."""
 
 HOOK_LINE = "exprec verify --staged"
 
@@ -25,25 +24,26 @@ _HOOK = "pre-commit"
 _MARK = "# Written by `exprec init --hook`, which replaces this file."
 _NOT_RENDERED = "(damaged here: git diff --no-textconv shows the lines themselves)"
 _COLUMNS = 79
-"""With the sign of a diff before each line 80. The same on every terminal: git keeps what was rendered."""
+"""80 with the sign of a diff before each line; fixed, because git caches the output for all terminals."""
 
 
 class GitSetup(Repository):
     """A repository whose configuration and hooks are changed."""
 
     def show_logs(self, program: str) -> str:
-        """Let `git diff` and `git log -p` show logs as `program` (an exprec) shows them; returns what became of it.
+        """Make `git diff` and `git log -p` show logs by `program` (an exprec); return NEW, CHANGED or PRESENT.
 
-        Raises GitFailure.
+        Raises:
+            GitFailure: The configuration cannot be written.
         """
-        # git commits to its cache: where nobody can commit, it would show no diff at all.
+        # git commits to its cache: without a committer identity it would show no diff at all.
         can_commit = self._run("var", "GIT_COMMITTER_IDENT").returncode == 0
         cached = "true" if can_commit else "false"
         wanted = {f"{_DRIVER}.textconv": _textconv(program), f"{_DRIVER}.cachetextconv": cached}
         present = {key: self._configured(key) for key in wanted}
         for key, value in wanted.items():
             self._text("config", "--local", key, value)
-        # A cache of git. It may be of another version of exprec, or of a time when there was none.
+        # The cache of git may contain the output of another version of exprec.
         self._run("update-ref", "-d", _CACHE)
         return PRESENT if present == wanted else CHANGED if present[f"{_DRIVER}.textconv"] else NEW
 
@@ -117,7 +117,7 @@ def _choice(variable: str, program: str) -> str:
 
 
 def _bytes_of(path: Path) -> bytes | None:
-    """The content of a hook, None when there is none; that of a link which leads nowhere is nobody's."""
+    """Return the content of a hook, None if there is none, empty for a dangling link."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

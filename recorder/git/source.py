@@ -1,7 +1,6 @@
-"""The stores that a revision or the index of a git repository holds, and their runs laid out one at a time.
+"""Stores in a revision or in the index of a git repository, and their runs, extracted one at a time.
 
-How git is asked is told in `git`. What is laid out is an ordinary store in a temporary folder, so that nothing
-else needs to know where it came from.
+Extraction gives an ordinary store in a temporary folder, so that other rooms read it like any store.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from exprec.recorder.git.repository import (
 from exprec.recorder.store import RunDirectory, Store
 
 RUN_FILES = (layout.RUN_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE)
-"""Any of these tells that a folder was a run, whatever it is called now."""
+"""A folder with one of these files was a run, whatever its name is now."""
 
 _NAME_REFUSED = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EILSEQ)
-"""What a file system says to names that git has: too long, equal to another in it, within a file, no text."""
+"""Errors for names that git accepts: too long, equal to another name here, within a file, not text."""
 
 _KINDS = {LINK: "a symbolic link", SUBMODULE: "a submodule", FOLDER: "a folder"}
 
 
 class NoSuchRun(RunNotFound):
-    """No run of a revision answers to this name."""
+    """A revision has no run of this name."""
 
     def __init__(self, reference: str, store: CommittedStore) -> None:
         super().__init__(reference, Path(store.name()))
@@ -50,7 +49,7 @@ class NoSuchRun(RunNotFound):
 
 
 class CommittedStore:
-    """A store as a revision or the index has it: names and object ids, no content."""
+    """A store in a revision or in the index: names and object ids, without content."""
 
     def __init__(self, label: str, path: str, entries: Mapping[str, Entry]) -> None:
         """Read a store from git.
@@ -98,7 +97,7 @@ class CommittedStore:
         return self.entries(f"{layout.ATTESTATIONS_FOLDER}/{run_id}")
 
     def run_ids(self) -> list[str]:
-        """The addresses of all runs, sorted; something else than a folder under such a name counts too."""
+        """Return the run ids of all runs, sorted; entries of that name that are not folders count too."""
         return sorted(name for name in (*self._folders, *self.entries("")) if layout.is_run_id(name))
 
     def run_names(self) -> list[str]:
@@ -106,7 +105,7 @@ class CommittedStore:
         renamed = [
             name
             for name, entries in self._folders.items()
-            # Names that begin with a dot are none of a store, and `..` would lead out of it.
+            # Names that begin with a dot do not belong to a store, and `..` would lead out of it.
             if not name.startswith((".", f"{layout.ATTESTATIONS_FOLDER}/"))
             and name not in ("", layout.TAGS_FOLDER)
             and not layout.is_run_id(name)
@@ -115,7 +114,7 @@ class CommittedStore:
         return sorted([*self.run_ids(), *renamed])
 
     def tags(self, blobs: Blobs) -> dict[str, str]:
-        """Run ids by tag name, sorted; what stands in a file is not checked. Raises ObjectUnreadable."""
+        """Return run ids by tag name, sorted, without validating them; raise ObjectUnreadable."""
         return {
             name: blobs.read(entry.object_id).decode("utf-8", "replace").strip()
             for name, entry in sorted(self.entries(layout.TAGS_FOLDER).items())
@@ -123,7 +122,7 @@ class CommittedStore:
         }
 
     def resolve(self, reference: str, blobs: Blobs) -> str:
-        """The name of the run that an address, a unique prefix of one or a tag stands for.
+        """Return the name of the run for a run id, a unique prefix or a tag.
 
         Raises NoSuchRun, AmbiguousRun, ObjectUnreadable.
         """
@@ -162,7 +161,7 @@ def _folders_of_runs(path: str) -> Iterator[str]:
     """The folders of a path that have something named like a run in them."""
     parts = path.split("/")
     for depth, part in enumerate(parts):
-        # The attestations of a run lie in a folder of its name too.
+        # The attestations of a run are in a folder of its name too.
         if layout.is_run_id(part) and parts[depth - 1 : depth] != [layout.ATTESTATIONS_FOLDER]:
             yield "/".join(parts[:depth])
 
@@ -172,12 +171,12 @@ def _join(*parts: str) -> str:
 
 
 def repository_of(store: Path) -> tuple[Repository, str]:
-    """The repository that a store lies in, and the path of the store from its top.
+    """Return the repository that contains a store, and the path of the store from its top.
 
     Neither the store nor the folders above it need to be there. Raises GitFailure.
     """
     folder = store.resolve()
-    # A store may be a repository of its own; else git is asked from outside, where a hook has set GIT_DIR.
+    # A store may be a repository of its own; otherwise git runs outside of it, where a hook may have set GIT_DIR.
     rest: list[str] = []
     if not (folder / ".git").exists():
         rest.insert(0, folder.name)
@@ -232,21 +231,21 @@ class Layout:
             durable.remove(self.folder / attestations)
 
     def _tree_problems(self, name: str) -> Iterator[Problem]:
-        """In a SHA-256 repository git has computed the address already."""
+        """Compare the name with the tree id, which a SHA-256 repository has already."""
         tree = self.committed.folder_ids.get(name, "")
         if layout.is_run_id(tree) and layout.is_run_id(name) and tree != name:
             message = f"has the id {tree} in git, which is not its name: it was changed or renamed"
             yield Problem((), message, source=name)
 
     def _write(self, folder: str) -> Iterator[Problem]:
-        """Write the files of a folder; tells of those that are no plain files or cannot be read."""
+        """Write the files of a folder; yield problems for entries that are not regular files or cannot be read."""
         path = self.folder / folder
         for file, entry in sorted(self.committed.entries(folder).items()):
             name, _, below = file.partition("/")
             is_within = bool(below) and not _may_be_within(folder, name)
             source = f"{folder}/{name if is_within else file}"
             if {"", ".", ".."} & set(file.split("/")):
-                yield Problem((), "is no name of a file", source=source)
+                yield Problem((), "is not a valid file name", source=source)
             elif not is_within and entry.mode in _KINDS:
                 yield _not_a("file", source, entry)
             else:
@@ -255,7 +254,7 @@ class Layout:
                     yield Problem((), message, source=source)
                 try:
                     if is_within:
-                        # The folder itself is what is wrong; what is in it does not matter.
+                        # The folder itself is the problem; its content does not matter.
                         _make_folder(path / name)
                     else:
                         _write_file(path / file, self._blobs.chunks(entry.object_id))
@@ -271,7 +270,7 @@ class Layout:
         return message.replace(f"{self.folder}/", self.committed.name("x").removesuffix("x"))
 
     def prepare(self) -> None:
-        """Write what does not belong to one run. Raises ObjectUnreadable, StorageFailure."""
+        """Write the files of the store itself; raise ObjectUnreadable or StorageFailure."""
         mark = self.committed.entries("").get(layout.STORE_FILE)
         standard = canonical_json.encode({"format": layout.FORMAT})
         _write_file(self.folder / layout.STORE_FILE, self._blobs.chunks(mark.object_id) if mark else [standard])
@@ -284,14 +283,17 @@ class Layout:
 
 
 class _Unread(Problem):
-    """A file that git cannot read: what else is wrong with its run would be said in vain."""
+    """A file that git cannot read, which makes other problems of its run meaningless."""
 
 
 @contextmanager
 def laid_out(store: CommittedStore, blobs: Blobs) -> Iterator[Layout]:
-    """The store with its tags in a temporary folder, without any run yet.
+    """Extract a store with its tags, but without runs, to a temporary folder.
 
-    Raises NotAStore when it is none of a format that is known, ObjectUnreadable, StorageFailure.
+    Raises:
+        NotAStore: It is not a store of a known format.
+        ObjectUnreadable: git cannot read a file.
+        StorageFailure: The temporary folder cannot be written.
     """
     try:
         holder = tempfile.TemporaryDirectory(prefix="exprec-")

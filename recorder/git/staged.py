@@ -1,7 +1,4 @@
-"""Which runs and tags the next commit touches, and what it must not do to them.
-
-It compares names and object ids; whether the runs verify is told elsewhere.
-"""
+"""The runs and tags that the next commit touches, and changes that are not allowed, by names and object ids."""
 
 from __future__ import annotations
 
@@ -21,13 +18,13 @@ class StagedStore:
     """What is staged in one store. Files of problems are named from the store."""
 
     store: CommittedStore
-    """As the index has it."""
+    """The store in the index."""
     runs: Mapping[str, tuple[Problem, ...]]
-    """The runs to verify, and how each was changed though it is sealed: wrong unless that repairs it."""
+    """The runs to verify, each with the changes to its sealed files: invalid unless they restore it."""
     problems: tuple[Problem, ...]
-    """What is wrong beside those runs."""
+    """Other problems."""
     notes: tuple[str, ...]
-    """What is allowed, and shall not happen unnoticed: sentences."""
+    """Allowed changes that the user must notice, as sentences."""
 
 
 @dataclass(slots=True)
@@ -87,11 +84,11 @@ def _staged(old: CommittedStore, new: CommittedStore, changes: Mapping[str, Chan
         elif first == layout.TAGS_FOLDER and rest and not rest.startswith("."):
             _tag(findings, file, change, names, blobs)
         elif file == layout.STORE_FILE and change.after is None and names:
-            findings.problems.append(_at(file, f"is removed, though runs stay; {_UNSTAGE}"))
+            findings.problems.append(_at(file, f"is removed, but runs remain; {_UNSTAGE}"))
     _note_removed(findings, sorted(old_names - names), new, blobs)
     if findings.runs and not new.is_marked:
         place = new.path or "the top of the repository"
-        findings.notes.append(f"{place} has no {layout.STORE_FILE}, so it is no store; add it to the commit too")
+        findings.notes.append(f"{place} has no {layout.STORE_FILE}, so it is not a store; add it to the commit too")
     runs = {name: tuple(findings.runs[name]) for name in sorted(findings.runs)}
     return StagedStore(new, runs, tuple(findings.problems), tuple(findings.notes))
 
@@ -123,13 +120,13 @@ def _tag(findings: _Findings, file: str, change: Change, names: set[str], blobs:
     elif change.after is None:
         return
     elif change.after.mode in (LINK, SUBMODULE):
-        findings.problems.append(_at(file, "must be a file with the address of a run"))
+        findings.problems.append(_at(file, "must be a regular file with a run id"))
     else:
         found = _address(change.after, blobs)
         if found is None:
-            findings.problems.append(_at(file, "must hold one line with the full address of a run"))
+            findings.problems.append(_at(file, "must contain one line with a full run id"))
         elif found not in names:
-            findings.problems.append(_at(file, f"stands for {found}, which is not in the index; git add the run too"))
+            findings.problems.append(_at(file, f"names run {found}, which is not in the index; git add the run too"))
 
 
 def _address(entry: Entry, blobs: Blobs) -> str | None:
@@ -140,10 +137,10 @@ def _address(entry: Entry, blobs: Blobs) -> str | None:
 def _note_removed(findings: _Findings, removed: Sequence[str], new: CommittedStore, blobs: Blobs) -> None:
     tags = new.tags(blobs) if removed else {}
     for name in removed:
-        kept = [f"the tag {tag}" for tag, run_id in tags.items() if run_id == name]
+        kept = [f"tag {tag}" for tag, run_id in tags.items() if run_id == name]
         count = len(new.attestations(name))
         kept += [f"{count} attestation{'s' if count > 1 else ''}"] if count else []
-        rest = f"; of it there stay {' and '.join(kept)}" if kept else ""
+        rest = f"; still present: {', '.join(kept)}" if kept else ""
         findings.notes.append(f"this commit removes the run {name}{rest}")
 
 

@@ -16,12 +16,12 @@ class ReviewedRun:
 
     row: RunRow
     problems: tuple[Problem, ...] = ()
-    """The first ones. Their source is the file as git names it."""
+    """The first problems; their source is the file as git names it."""
     problem_count: int = 0
     files: tuple[str, ...] = ()
-    """The files of a sealed run that are not what they were."""
+    """The changed files of a sealed run."""
     executions_before: int = 0
-    """How many executions were attested before."""
+    """Number of attestations before."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the value as plain JSON types."""
@@ -36,7 +36,7 @@ class ReviewedRun:
 
 @dataclass(frozen=True, slots=True)
 class NamedRun:
-    """A run that is only named. The cost is in cents, and None where it came to none."""
+    """A reference to a run. The final cost is in cents; None without a result."""
 
     run_id: str
     short_id: str
@@ -57,7 +57,7 @@ class NamedRun:
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """A tag that stands for another run than before. What it holds may be anything that somebody wrote."""
+    """A tag that was added, removed or moved. Its content may be arbitrary text."""
 
     name: str
     old: str | None
@@ -67,9 +67,9 @@ class TagChange:
     old_short: str = ""
     new_short: str = ""
     comparison: DiffResult | None = None
-    """Of the two runs, for a tag that moved; None if one of them cannot be read."""
+    """The comparison of the two runs of a moved tag; None if one of them cannot be read."""
     reason: str = ""
-    """Why they cannot be compared."""
+    """The reason why they cannot be compared."""
 
     @property
     def how(self) -> str:
@@ -90,30 +90,30 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A branch against the commit at which it left another."""
+    """The review of a branch against its merge base."""
 
     base: str
     head: str
-    """Both as they were given."""
+    """Both as given by the user."""
     merge_base: str
-    """The id of the commit that all is compared with."""
+    """The id of the merge base."""
     store: str
     """The path of the store from the top of the repository; empty at the top."""
     added: tuple[ReviewedRun, ...] = ()
     changed: tuple[ReviewedRun, ...] = ()
-    """Sealed runs of which a file is not what it was. One without a problem was repaired."""
+    """Sealed runs with a changed file; one without problems was restored."""
     again: tuple[ReviewedRun, ...] = ()
-    """Runs of which only the attestations differ."""
+    """Runs with changes to attestations only."""
     removed: tuple[NamedRun, ...] = ()
     same_inputs: tuple[tuple[NamedRun, ...], ...] = ()
-    """Runs with equal inputs at several addresses, if one of them was added; those that were added first."""
+    """Groups of runs with equal inputs and different run ids that include an added run; added runs first."""
     tags: tuple[TagChange, ...] = ()
     problems: tuple[Problem, ...] = ()
-    """What is wrong beside the runs."""
+    """Problems outside of runs."""
 
     @property
     def verified(self) -> tuple[ReviewedRun, ...]:
-        """The runs that were verified: all that the branch touches and does not remove."""
+        """The verified runs: all that the branch touches and does not remove."""
         return self.changed + self.added + self.again
 
     @property

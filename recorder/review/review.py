@@ -20,19 +20,27 @@ from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChan
 from exprec.recorder.verify.check import verify
 
 _MOST_PROBLEMS = 20
-"""So many problems of a run are kept; the rest is counted."""
+"""Maximum number of problems listed per run; the rest is counted."""
 
 _MOST_DIFFERENCES = 10
-"""So many of a kind are listed of two runs that a tag stood for; the rest is counted."""
+"""Maximum number of differences listed per kind for the two runs of a moved tag; the rest is counted."""
 
 Progress = Callable[[int, int], None]
-"""Told which of how many runs is read next, from 1."""
+"""Called with the ordinal of the next run, from 1, and the number of runs."""
 
 
 def review_branch(branch: Branch, redacted: Callable[[str], str], progress: Progress) -> Review:
-    """The review of a branch; `redacted` takes secrets out of what is said of files.
+    """Review a branch.
 
-    Raises NotAStore, ObjectUnreadable, StorageFailure.
+    Args:
+        branch: The branch and its merge base.
+        redacted: Removes secrets from messages about files.
+        progress: Called before each run is read.
+
+    Raises:
+        NotAStore: There is no store, or one of an unknown format.
+        ObjectUnreadable: git cannot read an object.
+        StorageFailure: The temporary folder cannot be written.
     """
     with ExitStack() as resources:
         blobs = resources.enter_context(branch.repository.blobs())
@@ -120,7 +128,7 @@ class _Reviewing:
         )
 
     def _head(self, name: str, store: CommittedStore) -> Mapping[str, Any]:
-        """What stands in the head of a run, unchecked; empty where it cannot be read."""
+        """Return the head of a run without validating it; empty if it cannot be read."""
         entry = store.entries(name).get(layout.RUN_FILE)
         try:
             head = canonical_json.decode(self._blobs.read(entry.object_id)) if entry else None
@@ -129,7 +137,7 @@ class _Reviewing:
         return head if isinstance(head, dict) else {}
 
     def _same_inputs(self, added: set[str]) -> Iterator[tuple[NamedRun, ...]]:
-        """The runs that were asked the same as one that was added."""
+        """Yield groups of runs with the same inputs as an added run."""
         if not added:
             return
         groups: dict[str, list[str]] = {}
@@ -172,18 +180,18 @@ class _Reviewing:
             try:
                 return diff(one.run, other.run, limit=_MOST_DIFFERENCES), ""
             except ExprecError as error:
-                said = str(error)
+                reason = str(error)
                 for layout in layouts:
-                    said = layout.described(said)
-                return None, self._redacted(said)
+                    reason = layout.described(reason)
+                return None, self._redacted(reason)
 
     def _tag_problems(self) -> Iterator[Problem]:
-        """The tags that the branch leaves without a run, or gives something that is no run."""
+        """Yield a problem for each tag whose run the branch removes, or that does not name a run."""
         old = self._old.tags(self._blobs)
         for name, content in self._new.tags(self._blobs).items():
             was_there = old.get(name) == content and content not in self._old_names
             if content not in self._new_names and not was_there:
-                message = f"stands for {_shown(self._redacted(content))}, which is no run of {self._new.name()}"
+                message = f"names {_shown(self._redacted(content))}, which is not a run of {self._new.name()}"
                 yield Problem((), message, source=self._new.name(f"{layout.TAGS_FOLDER}/{name}"))
 
 

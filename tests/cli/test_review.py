@@ -207,10 +207,10 @@ def test_tag_of_a_missing_run(folder: Path) -> None:
     (folder / "runs" / "tags" / "lost").write_text("../../elsewhere\n", "utf-8")
     commit_all(folder, "work")
     shown, _ = _review(folder, "main", code=1)
-    assert "  HEAD:runs/tags/lost: stands for '../../elsewhere', which is no run of HEAD:runs" in shown.splitlines()
+    assert "  HEAD:runs/tags/lost: names '../../elsewhere', which is not a run of HEAD:runs" in shown.splitlines()
     git(folder, "rm", "-q", "-r", f"runs/{first}", "runs/tags/lost")
     git(folder, "commit", "-q", "-m", "its run is gone")
-    assert f"runs/tags/best: stands for {first}, which is no run" in _review(folder, "main", code=1)[0]
+    assert f"runs/tags/best: names {first}, which is not a run" in _review(folder, "main", code=1)[0]
     git(folder, "checkout", "-q", "-b", "later")
     (folder / "notes.txt").write_text("not the fault of this branch\n", "utf-8")
     commit_all(folder, "work")

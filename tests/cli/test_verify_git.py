@@ -213,13 +213,13 @@ def test_names_that_lead_elsewhere_are_not_followed(folder: Path, tmp_path: Path
     commit = git(folder, "commit-tree", root, "-p", "HEAD", "-m", "crafted")
     done = exprec("verify", "--git", commit, cwd=folder, env={"TMPDIR": str(tmp_path)}, code=1)
     lines = done.stdout.decode().splitlines()
-    assert f"{commit}:runs/{run_id}/..: is no name of a file" in lines
+    assert f"{commit}:runs/{run_id}/..: is not a valid file name" in lines
     assert lines[-1].startswith("ok ")
     for file in ("..", "x/.."):
-        assert f"{commit}:runs/{run_id}/artifacts/{file}: is no name of a file" in lines
+        assert f"{commit}:runs/{run_id}/artifacts/{file}: is not a valid file name" in lines
     place = f"{commit}:runs/{run_id}/artifacts/x/run.json: "
     assert any(line.startswith(place) for line in lines)
-    assert len([line for line in lines if ": is no name" in line]) == 3
+    assert len([line for line in lines if ": is not a valid file name" in line]) == 3
     assert list(tmp_path.iterdir()) == [folder]
     assert exprec("review", f"HEAD..{commit}", cwd=folder, env={"TMPDIR": str(tmp_path)}, code=1)
     assert list(tmp_path.iterdir()) == [folder]
@@ -451,7 +451,7 @@ def test_a_run_may_be_removed_whole(folder: Path) -> None:
     git(folder, "rm", "-q", "-r", f"runs/{first}")
     lines, said = _verify(folder, "--staged")
     assert lines == []
-    assert f"removes the run {first}; of it there stay the tag first and 1 attestation\n" in said
+    assert f"removes the run {first}; still present: tag first, 1 attestation\n" in said
     git(folder, "rm", "-q", "-r", "runs/tags", f"runs/attestations/{first}")
     assert f"removes the run {first}\n" in _verify(folder, "--staged")[1]
 
@@ -466,8 +466,8 @@ def test_a_tag_or_attestation_without_its_run(folder: Path) -> None:
     (attestation,) = (folder / "runs" / "attestations" / new).iterdir()
     assert [line.split(";")[0] for line in lines] == [
         f":runs/attestations/{new}/{attestation.name}: attests a run that is not in the index",
-        f":runs/tags/new: stands for {new}, which is not in the index",
-        ":runs/tags/odd: must hold one line with the full address of a run",
+        f":runs/tags/new: names run {new}, which is not in the index",
+        ":runs/tags/odd: must contain one line with a full run id",
     ]
     assert said == "0 runs verified: 3 problems\n"
     rows = [json.loads(line) for line in _verify(folder, "--staged", "--json", code=1)[0]]
@@ -503,7 +503,7 @@ def test_a_run_without_its_store(folder: Path) -> None:
     assert len(lines) == 1
     assert "loose has no store.json" in said
     git(folder, "rm", "-q", "--cached", "runs/store.json")
-    assert _verify(folder, "--staged", code=1)[0][1].startswith(":runs/store.json: is removed, though runs stay")
+    assert _verify(folder, "--staged", code=1)[0][1].startswith(":runs/store.json: is removed, but runs remain")
 
 
 def test_a_tag_in_conflict(folder: Path) -> None:

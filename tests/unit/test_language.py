@@ -52,10 +52,8 @@ UNFINISHED = (
     "recorder/documents",
     "recorder/errors.py",
     "recorder/experiment",
-    "recorder/git",
     "recorder/proposers",
     "recorder/replay",
-    "recorder/review",
     "recorder/schema",
     "recorder/verify",
 )
