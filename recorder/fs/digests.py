@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,9 @@ class Digest:
 
 def digest_of(path: Path) -> Digest:
     """Read a file once, in pieces. Raises OSError."""
+    # Imported here because it loads slowly, and to show a run nothing is hashed.
+    import hashlib
+
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)

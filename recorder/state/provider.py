@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exprec.recorder.events import Event, common, optimization
 from exprec.recorder.schema.event_types import is_declared
 from exprec.recorder.state.reducer import Iteration, Reducer
-from exprec.recorder.store import RunDirectory, Sealed, WorkRun, log
+from exprec.recorder.store import RunDirectory, log
+
+if TYPE_CHECKING:
+    # These belong to what records runs, which commands that read runs do not load.
+    from exprec.recorder.store import Sealed, WorkRun
 
 Listener = Callable[[Event], None]
 """Gets every event right after it was appended, as decoded from the bytes in the log."""

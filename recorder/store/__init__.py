@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from exprec.recorder.store import log as log
     from exprec.recorder.store.file_tree import FileTree as FileTree
     from exprec.recorder.store.run_directory import RunDirectory as RunDirectory
+    from exprec.recorder.store.run_directory import Summary as Summary
     from exprec.recorder.store.store import Store as Store
     from exprec.recorder.store.store import find_run as find_run
     from exprec.recorder.store.store_reader import StoreReader as StoreReader
     from exprec.recorder.store.work_run import Sealed as Sealed
-    from exprec.recorder.store.work_run import Summary as Summary
     from exprec.recorder.store.work_run import WorkRun as WorkRun
 
 _MODULES = {
@@ -24,7 +24,7 @@ _MODULES = {
     "Sealed": "work_run",
     "Store": "store",
     "StoreReader": "store_reader",
-    "Summary": "work_run",
+    "Summary": "run_directory",
     "WorkRun": "work_run",
     "find_run": "store",
     "garbage": "",

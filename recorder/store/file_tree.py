@@ -6,15 +6,13 @@ import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.format import ByteSource
 from exprec.recorder.format.hashing import file_names
+from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.fs.safe_read import EntryKind, kind_of, plain_size, read_whole
-
-if TYPE_CHECKING:
-    from exprec.recorder.fs.digests import Digest
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -139,8 +137,5 @@ class FolderTree:
 
     def digest(self, name: str) -> Digest:
         """Return the size and the digests of a file."""
-        # Imported here because hashlib loads slowly, and most commands hash nothing.
-        from exprec.recorder.fs.digests import digest_of
-
         self.size(name)
         return digest_of(self.path / name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,17 @@ from exprec.recorder.schema import engine
 from exprec.recorder.store.file_tree import FileTree, FolderTree
 from exprec.recorder.store.log import ExchangeReader, LogReader
 from exprec.recorder.store.sinks import MemorySink
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the head of a run records of its log."""
+
+    status: str
+    """`completed` or `failed`."""
+    counts: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    failure: Mapping[str, Any] | None
 
 
 class RunDirectory:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
@@ -27,7 +27,9 @@ from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.file_tree import FolderTree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store_reader import StoreReader
-from exprec.recorder.store.work_run import WorkRun
+
+if TYPE_CHECKING:
+    from exprec.recorder.store.work_run import WorkRun
 
 _LONGEST_TAG = 100
 _TAG_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -76,6 +78,9 @@ class Store(StoreReader):
         `types` are the event types it accepts, exprec's own by default. `origin` is kept beside the run for
         `exprec resume`, and is not content. Raises NotEncodable or SecretFound for the config, StorageFailure.
         """
+        # Imported here because commands that read runs do not need it.
+        from exprec.recorder.store.work_run import WorkRun
+
         return WorkRun.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
 
     def resume(self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None) -> WorkRun:
@@ -83,6 +88,8 @@ class Store(StoreReader):
 
         Raises RunInProgress, Damaged, StorageFailure.
         """
+        from exprec.recorder.store.work_run import WorkRun  # here for the reason that `begin` gives
+
         return WorkRun.resume(run.path, name, experiment_type, secrets or SecretGuard())
 
     def work_names(self) -> list[str]:

@@ -27,19 +27,8 @@ from exprec.recorder.fs.digests import Digest, digest_of
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.sinks import ContinuedSink, Sink
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What the head of a run records of its log."""
-
-    status: str
-    """`completed` or `failed`."""
-    counts: Mapping[str, Any]
-    result: Mapping[str, Any] | None
-    failure: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

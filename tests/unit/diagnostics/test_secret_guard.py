@@ -18,8 +18,8 @@ from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ProposalRequest
+from exprec.recorder.store.run_directory import Summary
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Summary
 from tests.fixtures.experiments import FakeResult, FakeSimulator, experiment, policy
 from tests.fixtures.files import bytes_below
 

@@ -15,9 +15,9 @@ from exprec.recorder.events import common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import plain_size, read_whole
 from exprec.recorder.store import file_tree
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Summary, WorkRun
+from exprec.recorder.store.work_run import WorkRun
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 
 FAILED = common.EXPERIMENT_FAILED.event_type

@@ -26,9 +26,8 @@ from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store import file_tree
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.store.work_run import Summary
 from tests.fixtures.events import EVENT_TYPES, EXAMPLES, OBSERVATION
 from tests.fixtures.git import git_tree_id
 from tests.fixtures.runs import record, seal

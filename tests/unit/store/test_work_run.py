@@ -26,9 +26,9 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs import durable
 from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store import work_run as recording_module
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Summary, WorkRun
+from exprec.recorder.store.work_run import WorkRun
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 
 SECRET = "tell-nobody-of-this"

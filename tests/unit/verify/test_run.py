@@ -14,9 +14,8 @@ import pytest
 
 from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json
-from exprec.recorder.store.run_directory import RunDirectory
+from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
-from exprec.recorder.store.work_run import Summary
 from exprec.recorder.verify.check import verify
 from exprec.recorder.verify.messages import RESTORE
 from exprec.schemas import load
