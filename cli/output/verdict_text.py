@@ -8,26 +8,24 @@ from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff import difference_lines
 from exprec.recorder.display import count_noun
 from exprec.recorder.format import layout
-from exprec.recorder.replay import CANNOT_RUN, IDENTICAL, RerunResult, Verdict, event_name
-
-_OUTCOMES = {CANNOT_RUN: "cannot run"}
+from exprec.recorder.replay import ReplayOutcome, RerunResult, Verdict, event_name
 
 
 def verdict_lines(result: RerunResult) -> Iterator[str]:
     """Yield a line with the verdict, then the reasons and the differences at the first divergence."""
     verdict = result.verdict
-    outcome = _OUTCOMES.get(verdict.outcome, verdict.outcome)
+    outcome = verdict.outcome.replace("_", " ")
     yield f"{outcome}  {result.run_id[:8]}  {visible(result.name)}  {_reproduced_part(verdict)}"
     for reason in verdict.reasons:
         yield f"  {visible(reason)}"
-    yield from map(visible, difference_lines(verdict.found))
+    yield from map(visible, difference_lines(verdict.differences))
 
 
 def _reproduced_part(verdict: Verdict) -> str:
     same = count_noun(verdict.identical_events, "event")
-    if verdict.outcome == IDENTICAL:
+    if verdict.is_identical:
         return f"{same}, same run id"
-    if verdict.outcome == CANNOT_RUN:
+    if verdict.outcome is ReplayOutcome.CANNOT_RUN:
         return f"after {same} reproduced" if verdict.identical_events else "nothing was executed"
     if verdict.event is not None:
         return f"at {visible(event_name(verdict.event))}; {same} reproduced before it"

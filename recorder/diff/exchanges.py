@@ -5,7 +5,7 @@ Fields that are repeated in the `llm_call` event (model, tokens, latency) are le
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from exprec.recorder.diff.collector import Collector, collect_differences
 from exprec.recorder.diff.json_values import differences
 from exprec.recorder.diff.result import EventChange, ExchangeDiff, TextChange, Truncated
 from exprec.recorder.diff.text import text_hunks
+from exprec.recorder.store import RunDirectory
 
 EXCHANGE = "exchange"
 """The event type that exchanges are listed under."""
@@ -27,13 +28,11 @@ _SETTINGS = "settings"
 Exchange = dict[str, Any]
 
 
-def compare_exchanges(
-    old: Iterable[Exchange], new: Iterable[Exchange], limit: int, *, has_other_config: bool
-) -> ExchangeDiff:
+def compare_exchanges(old: RunDirectory, new: RunDirectory, limit: int, *, has_other_config: bool) -> ExchangeDiff:
     """Return the differences between the exchanges of two runs, at most `limit` of each kind.
 
-    With `has_other_config`, settings are left out: they repeat the differences between the configs. Raises what
-    reading the exchanges raises.
+    With `has_other_config`, settings are left out: they repeat the differences between the configs. Raises Damaged,
+    naming file and line, and StorageFailure.
     """
     comparison = _ExchangeComparison(limit, has_other_config=has_other_config)
     only = [0, 0]
@@ -45,8 +44,8 @@ def compare_exchanges(
     return comparison.finish(*only)
 
 
-def _records(exchanges: Iterable[Exchange]) -> Iterator[Record]:
-    for exchange in exchanges:
+def _records(run: RunDirectory) -> Iterator[Record]:
+    for exchange in run.exchange_reader().exchanges():
         # The texts are nearly all of an exchange.
         size = sum(len(message["content"]) for message in exchange[_MESSAGES]) + len(exchange["answer"] or "")
         key = (exchange["agent_id"], exchange["attempt"])

@@ -31,7 +31,7 @@ class Difference(NamedTuple):
 _new_difference = cast(Callable[[tuple[KeyPath, Any, Any]], Difference], partial(tuple.__new__, Difference))
 """A difference of its parts, in half the time that `Difference` takes, because that is a function in Python."""
 _NESTED = (dict, list)
-_SHOWN_DIFFERENCES = 8
+_MAX_LINES = 8
 
 
 def differences(
@@ -83,30 +83,35 @@ def _telling_order(difference: Difference) -> tuple[int, int]:
 
 
 def difference_text(difference: Difference) -> str:
-    """A recorded value and the current one, in one line; of texts, the first line in which they differ."""
+    """Return a difference from a recorded value as one line; of texts, the first line that differs."""
     path, old, new = difference
     name = key_name(path)
     if old is ABSENT:
         return f"{name}: not recorded, now {show_value(new)}"
     if new is ABSENT:
-        return f"{name}: recorded {show_value(old)}, now not there"
+        return f"{name}: recorded {show_value(old)}, now missing"
     if not isinstance(old, str) or not isinstance(new, str):
         return f"{name}: recorded {show_value(old)}, now {show_value(new)}"
-    number, before, after = _first_other_line(old, new)
-    place = f", line {number}" if "\n" in old or "\n" in new else ""
-    shown, other = (text_around(one, two) for one, two in ((before, after), (after, before)))
-    return f"{name}{place}: recorded {shown!r}, now {other!r}"
+    line = _first_differing_line(old, new)
+    location = f", line {line.number}" if "\n" in old or "\n" in new else ""
+    return f"{name}{location}: recorded {text_around(line.old, line.new)!r}, now {text_around(line.new, line.old)!r}"
 
 
-def _first_other_line(old: str, new: str) -> tuple[int, str, str]:
-    """The first line in which two texts differ: its number, from 1, and the line in each text."""
-    lines = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
-    return next((number, one, two) for number, (one, two) in enumerate(lines, 1) if one != two)
+class _DifferingLine(NamedTuple):
+    number: int
+    old: str
+    new: str
+
+
+def _first_differing_line(old: str, new: str) -> _DifferingLine:
+    """Return the first line in which two texts differ; its number is from 1."""
+    pairs = zip_longest(old.split("\n"), new.split("\n"), fillvalue="")
+    return next(_DifferingLine(number, *pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1])
 
 
 def difference_lines(found: Sequence[Difference]) -> list[str]:
-    """The first of the differences, one indented line each, and the number of the others."""
-    lines = [f"  {difference_text(each)}" for each in found[:_SHOWN_DIFFERENCES]]
-    if len(found) > _SHOWN_DIFFERENCES:
-        lines.append(f"  and in {len(found) - _SHOWN_DIFFERENCES} more places")
+    """Return the first differences as indented lines, and the number of the others."""
+    lines = [f"  {difference_text(each)}" for each in found[:_MAX_LINES]]
+    if len(found) > _MAX_LINES:
+        lines.append(f"  and {len(found) - _MAX_LINES} more differences")
     return lines

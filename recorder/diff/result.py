@@ -195,7 +195,7 @@ class TextChange:
 
 @dataclass(frozen=True, slots=True)
 class EventChange:
-    """An event that differs, or that one run alone has: its `seq` in the other is None.
+    """An event that differs, or that one run alone has, without a `seq` in the other.
 
     `ordinal` numbers, from 0, the events of the same type and agent in the iteration.
     """
@@ -225,7 +225,7 @@ class EventChange:
 class FileChange:
     """An output stream or an artifact that differs.
 
-    A size, in bytes, is None where a run has no such file. The `hunks` are those of two texts; if these are large,
+    Sizes are in bytes, None for a run without such a file. The `hunks` are those of two texts; if these are large,
     they are the beginning of the first hunk.
     """
 
@@ -283,7 +283,7 @@ class LogDiff:
     """Iterations that the old run alone has; their events are not listed. `count` is of ranges."""
     new_iterations: Truncated[Range] = Truncated()
     costs: Truncated[Series] = Truncated()
-    """In cents, at the start of iterations: in total (the agent is None) and of each agent."""
+    """In cents, at the start of iterations: in total (agent None) and of each agent."""
     metrics: Truncated[Series] = Truncated()
     """Numeric fields of event types that are not built in."""
     parameters: Truncated[Series] = Truncated()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from exprec.recorder.diff.align import NEW, OLD
 from exprec.recorder.diff.collector import collect_differences
 from exprec.recorder.diff.config import config_differences
 from exprec.recorder.diff.events import compare_logs
@@ -24,15 +25,19 @@ DEFAULT_LIMIT = 20
 def diff(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_LIMIT) -> DiffResult:
     """Compare two runs and return what differs from the old one to the new one.
 
-    `find_run` and `Store` return run directories; either run may be sealed or not. Of each kind of difference, and of
-    each series and event, at most `limit` are listed; all are counted. Two sealed runs with the same run id are equal
-    without being read. Memory grows with the limit and with the events that one iteration of one run alone has, not
-    with the length of the logs.
+    Two sealed runs with the same run id are equal without being read. Memory grows with the limit and with the events
+    that one iteration of one run alone has, not with the length of the logs.
 
-    Raises Damaged, naming file and line, for a run that cannot be read, and StorageFailure.
+        diff(find_run("baseline", "runs"), find_run("latest", "runs")).is_equal
 
-    >>> diff(find_run("baseline", "runs"), find_run("latest", "runs")).is_equal
-    False
+    Args:
+        old: A run, sealed or not, as `find_run` returns it.
+        new: The run to compare with it.
+        limit: How many differences of each kind, and of each series and event, are listed; all are counted.
+
+    Raises:
+        Damaged: One of the runs is damaged; the error names file and line.
+        StorageFailure: One of the runs cannot be read.
     """
     short_old, short_new = _short_ids(old, new)
     if _is_same(old, new):
@@ -41,13 +46,12 @@ def diff(old: RunDirectory, new: RunDirectory, *, limit: int = DEFAULT_LIMIT) ->
         config = collect_differences(config_differences(old.config, new.config), limit).truncated()
         has_other_config = config.count > 0
         log, ends = compare_logs(old, new, limit, has_other_config=has_other_config)
-        old_exchanges, new_exchanges = (run.exchange_reader().exchanges() for run in (old, new))
-        exchanges = compare_exchanges(old_exchanges, new_exchanges, limit, has_other_config=has_other_config)
+        exchanges = compare_exchanges(old, new, limit, has_other_config=has_other_config)
         files = compare_files(old, new, limit)
-        before, after = _side(old, short_old, ends[0]), _side(new, short_new, ends[1])
+        before, after = _side(old, short_old, ends[OLD]), _side(new, short_new, ends[NEW])
         result = collect_differences(differences(_result(before), _result(after)), limit).truncated()
     except RecursionError:
-        message = f"this run, or {old.path}, has a value nested more deeply than exprec ever writes"
+        message = f"this run, or {old.path}, contains a value nested too deeply for exprec to have written it"
         raise Damaged(new.path, message) from None
     return DiffResult(before, after, limit, config=config, log=log, exchanges=exchanges, files=files, result=result)
 
@@ -80,7 +84,9 @@ def _side(run: RunDirectory, short_id: str, ends: Mapping[str, Event]) -> Side:
 
 
 def _fields_of_end(ends: Mapping[str, Event], outcome: str) -> dict[str, Any] | None:
-    return next((event_fields(event) for kind, event in ends.items() if EVENT_SPECS[kind].outcome == outcome), None)
+    # `run_end` is the last kind: it is preferred in a log with two ends, which no valid log has.
+    types = (event_type for event_type in reversed(EVENT_SPECS) if EVENT_SPECS[event_type].outcome == outcome)
+    return next((event_fields(ends[event_type]) for event_type in types if event_type in ends), None)
 
 
 def _result(side: Side) -> dict[str, Any]:

@@ -13,18 +13,14 @@ if TYPE_CHECKING:
     from exprec.recorder.replay.reexecution import check_sealed as check_sealed
     from exprec.recorder.replay.reexecution import execute_again as execute_again
     from exprec.recorder.replay.reexecution import rerun as rerun
-    from exprec.recorder.replay.verdict import CANNOT_RUN as CANNOT_RUN
-    from exprec.recorder.replay.verdict import DIVERGED as DIVERGED
-    from exprec.recorder.replay.verdict import IDENTICAL as IDENTICAL
+    from exprec.recorder.replay.verdict import ReplayOutcome as ReplayOutcome
     from exprec.recorder.replay.verdict import Verdict as Verdict
 else:
     # Lazily, because `exprec resume` needs the messages only.
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "CANNOT_RUN": "verdict",
-            "DIVERGED": "verdict",
-            "IDENTICAL": "verdict",
+            "ReplayOutcome": "verdict",
             "RerunResult": "reexecution",
             "Verdict": "verdict",
             "check_sealed": "reexecution",

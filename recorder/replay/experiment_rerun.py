@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from exprec.recorder.diff import Difference, differences
 from exprec.recorder.errors import ExperimentFailed, InvalidInput
 from exprec.recorder.events import Event, is_failure
 from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner
-from exprec.recorder.format import canonical_json, layout
+from exprec.recorder.format import layout
 from exprec.recorder.proposers import RecordedProposer, UnrecordedRequest
-from exprec.recorder.replay.verdict import CANNOT_RUN, DIVERGED, IDENTICAL, Verdict, parting
+from exprec.recorder.replay.divergence import Diverged, EventFollower, compare_files
+from exprec.recorder.replay.verdict import ReplayOutcome, Verdict
 from exprec.recorder.state import Listener
-from exprec.recorder.store import RunDirectory, Store, log
+from exprec.recorder.store import RunDirectory, Store
 
 
 async def rerun_experiment(
@@ -28,111 +28,65 @@ async def rerun_experiment(
     try:
         config = _load_config(run, folder)
     except InvalidInput as error:
-        return Verdict(CANNOT_RUN, 0, reasons=tuple(str(problem) for problem in error.problems))
-    follower = _Follower(run, listener)
-    asks = config.llm.model != "search"
-    proposer = RecordedProposer(run.exchanges(), config.llm) if asks else None
-    runner = GenericExperimentRunner(
-        config, None, folder, store=store, listener=follower.hear, proposer=proposer, jobs=jobs
-    )
-    reasons = tuple(_of_another_simulator(run, config))
+        return Verdict.cannot_run(error.problems)
+    reasons = tuple(_simulator_changes(run, config))
+    follower = EventFollower(run.reader().entries())
+
+    def follow(event: Event) -> None:
+        follower.follow(event)
+        if listener is not None:
+            listener(event)
+
+    proposer = RecordedProposer(run.exchanges(), config.llm) if config.llm.model != "search" else None
+    runner = GenericExperimentRunner(config, None, folder, store=store, listener=follow, proposer=proposer, jobs=jobs)
     try:
-        await runner.run()
-    except ExperimentFailed:
-        # Recorded like any end, and compared like any.
-        pass
+        # A failure is recorded like any other end, and compared like any other.
+        with suppress(ExperimentFailed):
+            await runner.run()
+        follower.finish()
     except InvalidInput as error:
-        return Verdict(CANNOT_RUN, follower.count, reasons=tuple(str(problem) for problem in error.problems))
-    except _Parted as parted:
-        return Verdict(DIVERGED, follower.count, parted.recorded, found=parted.found, reasons=parted.reasons + reasons)
+        return Verdict.cannot_run(error.problems, follower.identical_events)
+    except Diverged as diverged:
+        return diverged.verdict.with_reasons(reasons)
     except UnrecordedRequest as error:
-        return _unanswered(error, follower, reasons)
-    missing = follower.next_recorded()
-    if missing is not None:
-        _, ended = parting(missing.event, None)
-        return Verdict(DIVERGED, follower.count, missing.event, reasons=ended + reasons)
+        return _unrecorded_request(error, follower).with_reasons(reasons)
     assert runner.sealed is not None, "an experiment that ended is sealed"
     if runner.sealed.run_id == run.run_id:
-        return Verdict(IDENTICAL, follower.count)
-    file, found = _first_other_file(run, RunDirectory(runner.sealed.path))
-    return Verdict(DIVERGED, follower.count, file=file, found=found, reasons=("every event came again", *reasons))
-
-
-class _Parted(Exception):
-    """Something came that was not recorded at this place; `recorded` is None where the record had ended."""
-
-    def __init__(self, recorded: Event | None, came: Event) -> None:
-        self.recorded = recorded
-        self.found, self.reasons = parting(recorded, came)
-        super().__init__("an event is not the recorded one")
-
-
-class _Follower:
-    """Holds the events of an execution against those of a run, as they come."""
-
-    def __init__(self, run: RunDirectory, listener: Listener | None) -> None:
-        self._recorded: Iterator[log.Entry] = run.reader().entries()
-        self._listener: Callable[[Event], None] | None = listener
-        self.count = 0
-
-    def next_recorded(self) -> log.Entry | None:
-        """The recorded event whose turn it is; None at the end."""
-        return next(self._recorded, None)
-
-    def hear(self, event: Event) -> None:
-        """Take the next event of the execution. Raises _Parted when it is not the recorded one."""
-        recorded = self.next_recorded()
-        if recorded is None or canonical_json.encode(event) != recorded.line:
-            raise _Parted(None if recorded is None else recorded.event, event)
-        self.count += 1
-        if self._listener is not None:
-            self._listener(event)
+        return Verdict.identical(follower.identical_events)
+    verdict = compare_files(run, RunDirectory(runner.sealed.path), follower.identical_events)
+    return verdict.with_reasons(["all events are identical", *reasons])
 
 
 def _load_config(run: RunDirectory, folder: Path) -> ExperimentConfig:
-    """The configuration of a run, with a custom simulator as it is in `folder` now. Raises InvalidInput."""
+    """Return the configuration of a run, with a custom simulator as it is in `folder`. Raises InvalidInput."""
     value = dict(run.config)
     if isinstance(value.get("simulator"), str):
-        # Without the digest, so that another version of it runs too: its differences are the question.
+        # Without its digest, so that another version is executed too: the verdict shows how its results differ.
         value["simulator"] = value["simulator"].partition("#")[0]
     return ExperimentConfig.from_mapping(value, folder)
 
 
-def _of_another_simulator(run: RunDirectory, config: ExperimentConfig) -> Iterator[str]:
+def _simulator_changes(run: RunDirectory, config: ExperimentConfig) -> Iterator[str]:
     recorded = run.config.get("simulator", config.simulator)
     if recorded != config.simulator:
-        yield f"the simulator is not the one of the run: recorded {recorded}, now {config.simulator}"
+        yield f"the simulator has changed: recorded {recorded}, now {config.simulator}"
 
 
-def _unanswered(error: UnrecordedRequest, follower: _Follower, reasons: tuple[str, ...]) -> Verdict:
-    """The verdict when a model was to be asked what was not recorded."""
-    recorded = follower.next_recorded()
-    event = None if recorded is None else recorded.event
+def _unrecorded_request(error: UnrecordedRequest, follower: EventFollower) -> Verdict:
+    """Return the verdict on an execution that made a request to a model which has no recorded response."""
+    event = follower.next_recorded()
     if event is not None and is_failure(event):
-        why = f"the run failed when it asked for an answer ({event['error_type']}), which is no answer to record"
-        return Verdict(CANNOT_RUN, follower.count, event, reasons=(why, *reasons))
-    asked = (
-        "a model was asked what it was not asked then" if error.nearest is not None else "a model was asked once more"
+        reason = f"the run failed when it called a model ({event['error_type']}); there is no response to replay"
+        return Verdict(ReplayOutcome.CANNOT_RUN, follower.identical_events, event, reasons=(reason,))
+    if error.nearest is None:
+        reason = "there is one more request to a model than recorded"
+    else:
+        reason = "a request to a model is not one of the recorded ones"
+    return Verdict(
+        ReplayOutcome.DIVERGED,
+        follower.identical_events,
+        event,
+        layout.EXCHANGES_FILE,
+        error.differences,
+        (reason,),
     )
-    return Verdict(DIVERGED, follower.count, event, layout.EXCHANGES_FILE, error.differences, (asked, *reasons))
-
-
-def _first_other_file(old: RunDirectory, new: RunDirectory) -> tuple[str, tuple[Difference, ...]]:
-    """The first file in which two runs with equal logs differ, in the order in which one file follows from another."""
-    for name in (layout.CONFIG_FILE, layout.EXCHANGES_FILE, layout.SCHEMAS_FILE, layout.RUN_FILE):
-        one, other = (_bytes(run.path / name) for run in (old, new))
-        if one != other:
-            return name, tuple(differences(_values(one), _values(other)))
-    raise AssertionError("two addresses differ where no file does")
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
-
-
-def _values(data: bytes) -> Any:
-    """The value of an indented file, or those of the lines of a file of records."""
-    try:
-        return canonical_json.decode(data)
-    except ValueError:
-        return [canonical_json.decode(line) for line in data.splitlines()]

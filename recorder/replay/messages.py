@@ -1,4 +1,4 @@
-"""Recorded events, and what became of them when the run was executed again, as text."""
+"""Events and the differences between two of them as text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from exprec.recorder.diff import difference_lines, differences
 from exprec.recorder.format import canonical_json
 
 
-def line_difference_text(recorded: bytes, found: bytes) -> str:
-    """What a line of a log says now in the place of the recorded one: which it is, and each field that differs."""
-    old, new = (canonical_json.decode(line) for line in (recorded, found))
+def line_difference_text(recorded: bytes, executed: bytes) -> str:
+    """Describe how a line of a log differs from the recorded one: its name, and each field that differs."""
+    old, new = (canonical_json.decode(line) for line in (recorded, executed))
     return "\n".join([f"{event_name(old)}:", *difference_lines(differences(old, new))])
 
 
 def event_name(record: Mapping[str, Any]) -> str:
-    """An event or an exchange as people find it: `event 12 (policy_change, BANK_A, iteration 2)`."""
+    """Return the description of an event or an exchange: `event 12 (policy_change, BANK_A, iteration 2)`."""
     is_event = "event_type" in record
     parts = [str(record[key]) for key in ("event_type", "agent_id") if record.get(key)]
     parts += [f"iteration {record['iteration']}"] if record.get("iteration") else []

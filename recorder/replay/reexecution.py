@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.diagnostics import SecretGuard, key_name, show_value
-from exprec.recorder.diff import ABSENT
+from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import InvalidInput, NotVerified, Problem
 from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
 from exprec.recorder.replay.command_rerun import rerun_command
 from exprec.recorder.replay.experiment_rerun import rerun_experiment
-from exprec.recorder.replay.verdict import CANNOT_RUN, IDENTICAL, Verdict
+from exprec.recorder.replay.verdict import Verdict
 from exprec.recorder.sessions import provenance
 from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store
@@ -35,27 +34,11 @@ class RerunResult:
     @property
     def is_identical(self) -> bool:
         """Whether the execution reached the same run id."""
-        return self.verdict.outcome == IDENTICAL
+        return self.verdict.is_identical
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as JSON values, as `exprec rerun --json` prints it."""
-        verdict, event = self.verdict, self.verdict.event
-        return {
-            "run": self.run_id,
-            "verdict": verdict.outcome,
-            "identical_events": verdict.identical_events,
-            "file": verdict.file if verdict.outcome not in (IDENTICAL, CANNOT_RUN) else None,
-            "event": None if event is None else {key: event.get(key) for key in ("seq", "event_type", "iteration")},
-            "differences": [
-                {
-                    "field": key_name(difference.path),
-                    **({} if difference.old is ABSENT else {"recorded": difference.old}),
-                    **({} if difference.new is ABSENT else {"now": difference.new}),
-                }
-                for difference in verdict.found
-            ],
-            "reasons": list(verdict.reasons),
-        }
+        """Return the JSON form, as `exprec rerun --json` prints it."""
+        return {"run": self.run_id, **self.verdict.as_dict()}
 
 
 def rerun(
@@ -130,10 +113,10 @@ def execute_again(
         if run.type == layout.COMMAND_RUN:
             return rerun_command(run, store, files, environment, secrets=secrets, has_input=has_input)
         if run.type == layout.PYTHON_RUN:
-            why = "a Python program recorded it; run the program again, it reproduces if the run id is the same"
+            reason = "a Python program recorded it; run the program again, it reproduces if the run id is the same"
         else:
-            why = f"this version of exprec cannot execute runs of type {show_value(run.type)}"
-        return Verdict(CANNOT_RUN, 0, reasons=(why,))
+            reason = f"this version of exprec cannot execute runs of type {show_value(run.type)}"
+        return Verdict.cannot_run([reason])
 
     with tempfile.TemporaryDirectory() as folder:
         verdict = execute(Store.open_or_create(Path(folder) / layout.DEFAULT_STORE))

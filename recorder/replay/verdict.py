@@ -1,41 +1,76 @@
-"""What executing a run again came to: a verdict, and how two events that should be one differ."""
+"""The verdict on a run that was executed again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
 
-from exprec.recorder.diff import Difference, differences
+from exprec.recorder.diagnostics import key_name
+from exprec.recorder.diff import ABSENT, Difference
 from exprec.recorder.events import Event
 from exprec.recorder.format import layout
 
-IDENTICAL, DIVERGED, CANNOT_RUN = "identical", "diverged", "cannot_run"
+
+class ReplayOutcome(StrEnum):
+    """Whether a run reproduces."""
+
+    IDENTICAL = "identical"
+    """The execution has the same run id."""
+    DIVERGED = "diverged"
+    CANNOT_RUN = "cannot_run"
+    """The run could not be executed, which does not mean that it fails to reproduce."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What executing a run again came to."""
+    """What executing a run again shows: an outcome, and the first divergence if there is one."""
 
-    outcome: str
-    """`identical` (the same run id), `diverged`, or `cannot_run`, which says nothing about the run."""
+    outcome: ReplayOutcome
     identical_events: int
-    """How many events came again, byte for byte, before anything else did."""
+    """How many events were byte for byte the recorded ones, in order, before the execution diverged or ended."""
     event: Event | None = None
-    """The recorded event in whose place something else came; None where the record had ended, and for a file."""
+    """The recorded event at which the execution diverges; None after the last one, and if a file differs."""
     file: str = layout.EVENTS_FILE
     """The file that differs."""
-    found: tuple[Difference, ...] = ()
-    """What differs there: old is recorded, new is what came."""
+    differences: tuple[Difference, ...] = ()
+    """Between what was recorded (old) and executed now (new)."""
     reasons: tuple[str, ...] = ()
-    """What else there is to say of it, in sentences."""
+    """Explanations, a sentence each."""
+
+    @classmethod
+    def identical(cls, events: int) -> Verdict:
+        """Return the verdict on an execution with the same run id."""
+        return cls(ReplayOutcome.IDENTICAL, events)
+
+    @classmethod
+    def cannot_run(cls, reasons: Iterable[object], events: int = 0) -> Verdict:
+        """Return the verdict on a run that could not be executed to its end; `reasons` become text."""
+        return cls(ReplayOutcome.CANNOT_RUN, events, reasons=tuple(map(str, reasons)))
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether the run reproduces."""
+        return self.outcome is ReplayOutcome.IDENTICAL
+
+    def with_reasons(self, reasons: Iterable[str]) -> Verdict:
+        """Return the same verdict with more explanations."""
+        return replace(self, reasons=(*self.reasons, *reasons))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form. Where a side of a difference has no value, its `recorded` or `now` is left out."""
+        event = self.event
+        return {
+            "verdict": self.outcome.value,
+            "identical_events": self.identical_events,
+            "file": self.file if self.outcome is ReplayOutcome.DIVERGED else None,
+            "event": None if event is None else {key: event.get(key) for key in ("seq", "event_type", "iteration")},
+            "differences": [_difference_dict(difference) for difference in self.differences],
+            "reasons": list(self.reasons),
+        }
 
 
-def parting(recorded: Event | None, came: Event | None) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
-    """How an event that came differs from the recorded one, None where there is none; and what to say of it."""
-    if recorded is None:
-        return (), (f"the record ends here, and {came['event_type']} came",) if came is not None else ()
-    if came is None:
-        return (), ("the execution ended before it",)
-    if recorded["event_type"] != came["event_type"]:
-        # Two kinds of event have few fields in common: all of them would say less.
-        return (Difference(("event_type",), recorded["event_type"], came["event_type"]),), ()
-    return tuple(differences(recorded, came)), ()
+def _difference_dict(difference: Difference) -> dict[str, Any]:
+    sides = {"recorded": difference.old, "now": difference.new}
+    return {"field": key_name(difference.path)} | {key: value for key, value in sides.items() if value is not ABSENT}

@@ -165,7 +165,7 @@ def test_changed_user_simulator_is_named(tmp_path: Path, own: Path) -> None:
     (tmp_path / "model.py").write_text(SIMULATOR % "101")
     lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert "at event 1 (iteration_start, iteration 1)" in lines[0]
-    assert lines[1].startswith("  the simulator is not the one of the run: recorded model:costs#sha256=")
+    assert lines[1].startswith("  the simulator has changed: recorded model:costs#sha256=")
     assert lines[2] == "  costs_per_agent.A: recorded 600, now 601"
 
 
@@ -173,7 +173,7 @@ def test_changed_user_simulator_with_the_same_result_is_named(tmp_path: Path, ow
     (tmp_path / "model.py").write_text(SIMULATOR % "(99 + 1)")
     lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert lines[0].endswith("in config.json")
-    assert lines[1] == "  every event came again"
+    assert lines[1] == "  all events are identical"
     assert lines[3].startswith("  simulator: recorded '…el:costs#sha256=")
 
 
@@ -191,7 +191,7 @@ def test_run_that_failed_for_lack_of_an_answer_cannot_run(tmp_path: Path) -> Non
     (run_id,) = Store(tmp_path / "runs").run_ids()
     said = exprec("rerun", run_id, cwd=tmp_path, code=1).stdout.decode()
     assert said.startswith(f"cannot run  {run_id[:8]}")
-    assert "the run failed when it asked for an answer (ScriptExhausted), which is no answer to record" in said
+    assert "the run failed when it called a model (ScriptExhausted); there is no response to replay" in said
 
 
 def test_all_given_runs_are_executed(tmp_path: Path, search: Path, own: Path) -> None:

@@ -23,9 +23,9 @@ FILES = {"loss": "0.5", "text": "one\ntwo\n", "warnings": "careful\n", "data": "
 
 
 LOSS = "  loss: recorded 0.5, now 0.25"
-STATUS = ["  all output came again", "  exit_status: recorded 0, now 4"]
+STATUS = ["  all output is identical", "  exit_status: recorded 0, now 4"]
 MADE = [
-    "  every event and all output came again",
+    "  all events and all output are identical",
     "  sha256: recorded '6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbb…', "
     "now 'd2f483672c0239f6d7dd3c9ecee6deacbcd59185855625902a8b1c1a3bd6…'",
     "  size: recorded 2, now 3",
@@ -61,9 +61,9 @@ def test_identical_adds_an_attestation(recorded: Path, folder: Path) -> None:
     [
         ("loss", "0.25", "at event 0 (epoch, iteration 1); 0 events reproduced before it", [LOSS]),
         ("text", "one\nTWO\n", "in stdout", ["  line 3: recorded 'two', now 'TWO'"]),
-        ("text", "one\n", "in stdout", ["  line 3: recorded 'two', now not there"]),
+        ("text", "one\n", "in stdout", ["  line 3: recorded 'two', now missing"]),
         ("text", "one\ntwo\n\n", "in stdout", ["  line 4: not recorded, now ''"]),
-        ("text", "one\ntwo", "in stdout", ["  a newline behind line 3: recorded true, now false"]),
+        ("text", "one\ntwo", "in stdout", ["  newline at the end of line 3: recorded true, now false"]),
         ("warnings", "care\n", "in stderr", ["  line 1: recorded 'careful', now 'care'"]),
         ("status", "4", "at event 1 (command_end); 1 event reproduced before it", STATUS),
         ("note", "33", "in artifacts/made", MADE),
@@ -130,14 +130,14 @@ def test_events_are_checked_by_the_schemas_in_the_run(tmp_path: Path) -> None:
     (run_id,) = Store(tmp_path / "runs").run_ids()
     assert exprec("rerun", run_id, cwd=tmp_path).stdout.startswith(b"identical")
     (tmp_path / "n").write_text("1.5")
-    assert b"the execution ended before it" in exprec("rerun", run_id, cwd=tmp_path, code=1).stdout
+    assert b"the execution ended before this event" in exprec("rerun", run_id, cwd=tmp_path, code=1).stdout
 
 
 def test_stdin_is_that_of_rerun(tmp_path: Path) -> None:
     exprec("run", "-q", "--", "cat", cwd=tmp_path, stdin=b"said\n")
     (run_id,) = Store(tmp_path / "runs").run_ids()
     assert exprec("rerun", run_id, cwd=tmp_path, stdin=b"said\n").stdout.startswith(b"identical")
-    assert b"line 1: recorded 'said', now not there" in exprec("rerun", run_id, cwd=tmp_path, code=1).stdout
+    assert b"line 1: recorded 'said', now missing" in exprec("rerun", run_id, cwd=tmp_path, code=1).stdout
 
 
 def test_python_program_cannot_be_rerun(tmp_path: Path) -> None:

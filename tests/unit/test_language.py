@@ -53,7 +53,6 @@ UNFINISHED = (
     "recorder/errors.py",
     "recorder/experiment",
     "recorder/proposers",
-    "recorder/replay",
     "recorder/schema",
     "recorder/verify",
 )

@@ -123,7 +123,7 @@ class TestMessage:
     def test_what_only_one_side_has(self) -> None:
         error = unrecorded([exchange(settings={"max_tokens": 5})], request())
         assert str(error).splitlines()[2:] == [
-            "  settings.max_tokens: recorded 5, now not there",
+            "  settings.max_tokens: recorded 5, now missing",
             "  settings.temperature: not recorded, now 0.5",
         ]
 
@@ -131,7 +131,7 @@ class TestMessage:
         settings = {f"setting_{number}": 1 for number in range(11)}
         error = unrecorded([exchange(settings={"temperature": 0.5, **settings})], request())
         assert len(str(error).splitlines()) == 11
-        assert str(error).endswith("  and in 3 more places")
+        assert str(error).endswith("  and 3 more differences")
 
     def test_the_nearest_is_one_of_the_same_agent_and_time(self) -> None:
         exchanges = [
