@@ -26,8 +26,7 @@ from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.store import RunDirectory, Store, find_run
-from exprec.recorder.verify.check import verify as problems_of
-from exprec.recorder.verify.store import verify_store
+from exprec.recorder.verify import verify_run, verify_store
 
 if TYPE_CHECKING:
     from exprec.recorder.git.source import CommittedStore, Layout
@@ -138,7 +137,7 @@ def _stored(run: RunDirectory, *, quick: bool) -> Verification:
     named = cache(lambda source: str(_file(run, source)))
     return Verification(
         str(run.path),
-        problems_of(run, quick=quick),
+        verify_run(run, quick=quick),
         lambda problem: named(problem.source or "."),
         run,
         run.path.resolve().name,
@@ -212,7 +211,7 @@ def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, qu
     it is now what was recorded, and was not before.
     """
     with layout.run(name) as laid:
-        found = chain(laid.problems, problems_of(laid.run, quick=quick) if laid.run else ())
+        found = chain(laid.problems, verify_run(laid.run, quick=quick) if laid.run else ())
         first = next(found, None)
         if changes and first is None:
             click.echo(f"exprec: this commit repairs run {name}", err=True)

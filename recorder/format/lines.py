@@ -40,30 +40,35 @@ class LineSplitter:
         """`start` is the offset of the first byte of the first chunk."""
         self.start = start
         """The offset of the line that is not whole yet, in bytes."""
-        self.rest = b""
-        """What has arrived of that line."""
+        self._pieces: list[bytes] = []
+        self._size = 0
+        """Of the pieces, in bytes."""
+
+    @property
+    def rest(self) -> bytes:
+        """What has arrived of the line that is not whole yet."""
+        return b"".join(self._pieces)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that end in this chunk, newlines included. Raises LineTooLong."""
-        data = self.rest + chunk
+        end = chunk.rfind(b"\n") + 1
         # Only the first line can be too long: every other line is within one chunk.
-        if len(data) > layout.MAX_LINE_BYTES:
-            length = data.find(b"\n")
-            if (length if length >= 0 else len(data)) > layout.MAX_LINE_BYTES:
+        if self._size + len(chunk) > layout.MAX_LINE_BYTES:
+            length = chunk.find(b"\n")
+            if self._size + (length if length >= 0 else len(chunk)) > layout.MAX_LINE_BYTES:
                 raise LineTooLong(self.start)
-        end = data.rfind(b"\n") + 1
-        self.start += end
-        self.rest = data[end:]
-        # Not `splitlines`, which takes more than "\n" for the end of a line.
-        return io.BytesIO(data[:end]).readlines()
-
-    @property
-    def next_size(self) -> int:
-        """Return the size to read next.
-
-        It doubles for a long line, which would otherwise be copied with each chunk, up to about the limit of a line.
-        """
-        return max(CHUNK_BYTES, min(len(self.rest), layout.MAX_LINE_BYTES + 1 - len(self.rest)))
+        lines: list[bytes] = []
+        if end:
+            # Joined once for a long line, not with each chunk. Not `splitlines`, which takes more than "\n" for the
+            # end of a line.
+            lines = io.BytesIO(b"".join((*self._pieces, chunk[:end]))).readlines()
+            self.start += self._size + end
+            self._pieces.clear()
+            self._size = 0
+        if end < len(chunk):
+            self._pieces.append(chunk[end:])
+            self._size += len(chunk) - end
+        return lines
 
 
 class LineBatch(NamedTuple):
@@ -87,7 +92,7 @@ def read_lines(
     splitter = LineSplitter(start)
     position = start
     while True:
-        size = splitter.next_size if stop is None else min(splitter.next_size, stop - position)
+        size = CHUNK_BYTES if stop is None else min(CHUNK_BYTES, stop - position)
         chunk = source.read(position, size) if size > 0 else b""
         if not chunk:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +21,19 @@ class Digest:
 
 def digest_of(path: Path) -> Digest:
     """Read a file once, in pieces. Raises OSError."""
-    # Imported here because it loads slowly, and to show a run nothing is hashed.
-    import hashlib
-
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
-        plain, blob = hashlib.sha256(), hashlib.sha256(b"blob %d\0" % size)
-        while chunk := stream.read(_CHUNK_BYTES):
-            plain.update(chunk)
-            blob.update(chunk)
+        return digest_pieces(size, iter(lambda: stream.read(_CHUNK_BYTES), b""))
+
+
+def digest_pieces(size: int, pieces: Iterable[bytes]) -> Digest:
+    """Return the digests of the pieces of a file of `size` bytes."""
+    # Imported here because it loads slowly, and to show a run nothing is hashed.
+    import hashlib
+
+    plain, blob = hashlib.sha256(), hashlib.sha256(b"blob %d\0" % size)
+    for piece in pieces:
+        plain.update(piece)
+        blob.update(piece)
     return Digest(size, plain.hexdigest(), blob.digest())

@@ -21,7 +21,7 @@ class EntryKind(StrEnum):
     FOLDER = "a folder"
     LINK = "a symbolic link"
     SUBMODULE = "a submodule"
-    OTHER = "no plain file"
+    OTHER = "a special file"
 
 
 def plain_size(path: Path, top: Path | None = None) -> int:

@@ -19,7 +19,7 @@ from exprec.recorder.replay.verdict import Verdict
 from exprec.recorder.sessions import provenance
 from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,9 @@ def check_sealed(run: RunDirectory) -> None:
         hint = "; `exprec resume` resumes it" if run.type == EXPERIMENT_TYPE else ""
         raise InvalidInput([Problem((), f"run {run.run_id} is not sealed{hint}")])
     # Execution records are not part of the run.
-    problems = [problem for problem in verify(run, quick=True) if layout.ATTESTATIONS_FOLDER not in str(problem.source)]
+    problems = [
+        problem for problem in verify_run(run, quick=True) if layout.ATTESTATIONS_FOLDER not in str(problem.source)
+    ]
     if problems:
         raise NotVerified(problems)
 

@@ -17,7 +17,7 @@ from exprec.recorder.git.source import CommittedStore, LaidOut, Layout, laid_out
 from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, sort_rows
 from exprec.recorder.review.branch import Branch
 from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChange
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 
 _MOST_PROBLEMS = 20
 """Maximum number of problems listed per run; the rest is counted."""
@@ -97,7 +97,7 @@ class _Reviewing:
     def _problems(self, laid: LaidOut) -> tuple[tuple[Problem, ...], int]:
         kept: list[Problem] = []
         count = 0
-        for problem in chain(laid.problems, verify(laid.run) if laid.run else ()):
+        for problem in chain(laid.problems, verify_run(laid.run) if laid.run else ()):
             count += 1
             if count <= _MOST_PROBLEMS:
                 kept.append(self._shown(problem))

@@ -36,10 +36,13 @@ class Reducer:
     It holds offsets instead of events, so that its size grows with the iterations alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_iterations: bool = True) -> None:
+        """With `keeps_iterations` False the iterations are only counted, so that memory does not grow with them."""
+        self._keeps_iterations = keeps_iterations
         self.info: dict[str, Any] = {}
         """The fields of `experiment_start`."""
         self.iterations: list[Iteration] = []
+        self.iteration_count = 0
         self.first_cost: int | None = None
         """The total cost at the first `iteration_start`, in cents."""
         self.result: dict[str, Any] | None = None
@@ -69,7 +72,9 @@ class Reducer:
         if number > 0:
             if number != self._current.number:
                 self._current = Iteration(number, start, start)
-                self.iterations.append(self._current)
+                self.iteration_count += 1
+                if self._keeps_iterations:
+                    self.iterations.append(self._current)
             self._current.end = start + len(line)
         if event_type in _WITH_STATE:
             self._apply_state(event_type, entry)
@@ -83,7 +88,7 @@ class Reducer:
         """Return what the head of a sealed run records of its log."""
         counts = {
             "events": self.counts.total(),
-            "iterations": len(self.iterations),
+            "iterations": self.iteration_count,
             "by_type": dict(sorted(self.counts.items())),
         }
         return Summary(self.status, counts, self.result if self.failure is None else None, self.failure)

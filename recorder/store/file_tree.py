@@ -39,6 +39,10 @@ class FileTree(Protocol):
         """Return a folder in it, which need not exist."""
         ...
 
+    def parent(self) -> FileTree:
+        """Return the folder around it, which need not exist."""
+        ...
+
     def names(self, folder: str = "") -> list[str]:
         """Return the names directly in a folder, sorted."""
         ...
@@ -49,6 +53,10 @@ class FileTree(Protocol):
 
     def kind(self, name: str) -> EntryKind:
         """Return what is stored under a name; links are not followed."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is anything under a name; False if that cannot be determined."""
         ...
 
     def size(self, name: str) -> int:
@@ -104,11 +112,15 @@ class FolderTree:
     @property
     def name(self) -> str:
         """Name of the folder."""
-        return self.path.resolve().name
+        return self._resolved().name
 
     def subtree(self, name: str) -> FolderTree:
         """Return a folder in this folder."""
         return FolderTree(self.path / name)
+
+    def parent(self) -> FolderTree:
+        """Return the folder around this folder."""
+        return FolderTree(self._resolved().parent)
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of the entries of a folder, sorted."""
@@ -122,6 +134,10 @@ class FolderTree:
     def kind(self, name: str) -> EntryKind:
         """Return the kind of an entry, without following a link."""
         return kind_of((self.path / name).lstat().st_mode)
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is an entry; a link need not lead anywhere."""
+        return os.path.lexists(self.path / name)
 
     def size(self, name: str) -> int:
         """Return the size of a regular file in bytes."""
@@ -139,3 +155,10 @@ class FolderTree:
         """Return the size and the digests of a file."""
         self.size(name)
         return digest_of(self.path / name)
+
+    def _resolved(self) -> Path:
+        try:
+            return self.path.resolve()
+        except (OSError, RuntimeError):
+            # A link to itself.
+            return self.path.absolute()

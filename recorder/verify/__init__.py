@@ -1,1 +1,8 @@
-"""Proof that a run is what its run id says."""
+"""Proof that a run is what its run id says, and that a store is whole."""
+
+from __future__ import annotations
+
+from exprec.recorder.verify.run import verify_run
+from exprec.recorder.verify.store import verify_store
+
+__all__ = ["verify_run", "verify_store"]

@@ -1,57 +1,49 @@
-"""What was observed of executions of a run: each file named by its digest, of its form, and of this run.
-
-Whether the run itself is what it says is told elsewhere.
-"""
+"""The execution records of a run: each is named by its digest, valid by its schema, and belongs to the run."""
 
 from __future__ import annotations
-
-import stat
-from collections.abc import Iterator
-from pathlib import Path
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
-from exprec.recorder.fs.digests import digest_of
-from exprec.recorder.verify.documents import read_indented
-from exprec.recorder.verify.messages import RESTORE, at, kind_of, to_restore, unreadable
-from exprec.recorder.verify.schemas import explained, released
+from exprec.recorder.store import FileTree
+from exprec.recorder.verify.documents import read_document
+from exprec.recorder.verify.files import NotRead, RunFiles, read_file
+from exprec.recorder.verify.location import RunProblems
+from exprec.recorder.verify.messages import RESTORE, unreadable, value_problem, with_advice
+from exprec.recorder.verify.schemas import explain_failure, released_schema
 
 
-def problems_in_attestations(store: Path, run_id: str, *, quick: bool) -> Iterator[Problem]:
-    """Everything wrong with the attestations of a run, named from the store; with `quick` of their digests alone."""
-    folder = store / layout.ATTESTATIONS_FOLDER / run_id
-    prefix = f"{layout.ATTESTATIONS_FOLDER}/{run_id}"
+def check_attestations(files: RunFiles, *, quick: bool) -> None:
+    """Check the execution records of a sealed run in a store; if `quick`, their digests only."""
+    store, run_id, problems = files.location.store, files.location.name, files.problems
+    if store is None or not files.location.is_sealed:
+        return
+    folder = f"{layout.ATTESTATIONS_FOLDER}/{run_id}"
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        names = store.names(folder)
     except FileNotFoundError:
         return
     except OSError as error:
-        yield Problem((), unreadable(error, a="a folder"), source=prefix)
+        problems.extend([Problem((), unreadable(error, as_a="a folder"), source=folder)])
         return
     for name in names:
-        yield from _problems(folder / name, f"{prefix}/{name}", run_id, quick=quick)
+        if not name.startswith("."):
+            _check_record(store, f"{folder}/{name}", run_id, problems, quick=quick)
 
 
-def _problems(path: Path, source: str, run_id: str, *, quick: bool) -> Iterator[Problem]:
-    try:
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode):
-            yield Problem((), f"must be a file, and is {kind_of(mode)}; {RESTORE}", source=source)
-            return
-        sha256 = digest_of(path).sha256
-    except OSError as error:
-        yield Problem((), unreadable(error), source=source)
+def _check_record(store: FileTree, source: str, run_id: str, problems: RunProblems, *, quick: bool) -> None:
+    file = read_file(store, source)
+    if isinstance(file, NotRead):
+        problems.extend([Problem((), file.message, source=source)])
         return
-    if path.name != f"{sha256}.json":
-        yield Problem((), f"is not named by the SHA-256 of its bytes, {sha256}; {RESTORE}", source=source)
-    if quick:
+    if source.rpartition("/")[2] != f"{file.digest.sha256}.json":
+        message = f"is not named by the SHA-256 of its bytes, {file.digest.sha256}; {RESTORE}"
+        problems.extend([Problem((), message, source=source)])
+    document = None if quick else read_document(file, source, problems)
+    if document is None:
         return
-    file = yield from read_indented(path, source)
-    if file is None:
-        return
-    found = explained(released("attestation.v1"), file.value)
-    said = file.value.get("run") if isinstance(file.value, dict) else None
-    if isinstance(said, str) and said != run_id:
-        found.append(at(("run",), f"is {show_value(said)}, and the file lies with the run {run_id}"))
-    yield from file.located(map(to_restore, found))
+    invalid = explain_failure(released_schema("attestation.v1"), document.value)
+    recorded = document.value.get("run") if isinstance(document.value, dict) else None
+    if isinstance(recorded, str) and recorded != run_id:
+        invalid.append(value_problem(("run",), f"is {show_value(recorded)}, but the file belongs to the run {run_id}"))
+    problems.extend(document.located(map(with_advice, invalid)))

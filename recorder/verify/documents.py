@@ -1,15 +1,10 @@
-"""The indented files of a run, read as bytes that must be canonical, with the line of each key.
-
-What their values must be is told elsewhere.
-"""
+"""The documents of a run (config.json, schemas.json, run.json, execution records): canonical, indented JSON."""
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import key_name
@@ -17,96 +12,104 @@ from exprec.recorder.documents.loader import Document
 from exprec.recorder.documents.parsers import read_json
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.verify.messages import RESTORE, at, to_restore, unreadable
+from exprec.recorder.verify.files import ReadFile, RunFiles
+from exprec.recorder.verify.location import RunProblems
+from exprec.recorder.verify.messages import RESTORE, value_problem, with_advice
 
 
-class IndentedFile:
-    """The value of an indented file, and where its keys stand."""
+class JsonDocument:
+    """The value of a document, and the lines of its keys."""
 
-    def __init__(self, source: str, data: bytes, value: Any) -> None:
+    def __init__(self, source: str, content: bytes, value: Any) -> None:
+        """`source` is the name of the file in problems."""
         self.value = value
         self._source = source
-        self._data = data
+        self._content = content
 
     def located(self, problems: Iterable[Problem]) -> Iterator[Problem]:
-        """The same problems with file, line and readable key."""
+        """Yield the same problems with file, line and readable key."""
         for problem in problems:
             yield from self._document.locate([problem])
 
     @cached_property
     def _document(self) -> Document:
-        # Made for the first problem: most files have none.
+        # Parsed for the first problem only: most documents have none.
         try:
-            lines = read_json(self._data.decode()).lines
+            lines = read_json(self._content.decode()).lines
         except RecursionError:
             # A head of a newer format may be nested more deeply than this version ever writes.
             lines = {}
         return Document(self._source, self.value, lines)
 
 
-def read_indented(path: Path, source: str) -> Generator[Problem, None, IndentedFile | None]:
-    """Read an indented file, with the problems of its bytes; None when it has no value."""
-    try:
-        size = path.stat().st_size
-        if size > layout.MAX_LINE_BYTES:
-            yield Problem((), f"has {size} bytes, more than {layout.MAX_LINE_BYTES}; {RESTORE}", source=source)
-            return None
-        data = path.read_bytes()
-    except OSError as error:
-        yield Problem((), unreadable(error), source=source)
+def read_document(file: ReadFile, source: str, problems: RunProblems) -> JsonDocument | None:
+    """Parse a document, and report where its bytes are not canonical; None if it has no value.
+
+    `source` is the name of the file in problems.
+    """
+    content = file.content
+    if content is None:
+        message = f"has {file.digest.size} bytes, more than {layout.MAX_LINE_BYTES}; {RESTORE}"
+        problems.extend([Problem((), message, source=source)])
         return None
     try:
-        value = canonical_json.decode(data)
+        value = canonical_json.decode(content)
     except ValueError as error:
-        yield Problem((), f"not JSON ({error}); {RESTORE}", source=source, line=getattr(error, "lineno", None))
+        line = getattr(error, "lineno", None)
+        problems.extend([Problem((), f"not JSON ({error}); {RESTORE}", source=source, line=line)])
         return None
-    if not canonical_json.is_canonical(data, value, indent=True):
+    if not canonical_json.is_canonical(content, value, indent=True):
         try:
             written = canonical_json.encode(value, indent=True)
         except NotEncodable as error:
-            yield Problem((), f"not JSON that exprec writes ({error.reason}); {RESTORE}", source=source)
+            message = f"not JSON that exprec writes ({error.reason}); {RESTORE}"
+            problems.extend([Problem((), message, source=source)])
             return None
-        problem = to_restore(why_not_canonical(data, value, indent=True))
-        yield replace(problem, source=source, line=problem.line or _first_difference(data, written))
-    return IndentedFile(source, data, value)
+        problem = with_advice(explain_form(content, value, indent=True))
+        line = problem.line or _first_difference(content, written)
+        problems.extend([replace(problem, source=source, line=line)])
+    return JsonDocument(source, content, value)
 
 
-def newer_format(path: Path, source: str) -> Problem | None:
-    """What to say of a head whose format this version does not know yet; None of any other, and of what is none."""
+def read_run_document(name: str, files: RunFiles) -> JsonDocument | None:
+    """Parse one of the documents of a run; None if there is none that can be read."""
+    file = files.checked.get(name)
+    return None if file is None else read_document(file, files.location.source(name), files.problems)
+
+
+def is_newer_format(files: RunFiles) -> bool:
+    """Return whether a sealed run has a format that this version does not know yet, which is a problem."""
+    file = files.peek(layout.RUN_FILE) if files.location.is_sealed else None
     try:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > layout.MAX_LINE_BYTES:
-            return None
-        data = path.read_bytes()
-        head = canonical_json.decode(data)
-    except (OSError, ValueError):
-        return None
-    said = head.get("format") if isinstance(head, dict) else None
-    if type(said) is not int or said <= layout.FORMAT:
-        return None
-    # Another format may have other files and another address: all else would be guessed.
-    message = f"format {said} is newer than this version of exprec knows, so nothing else of the run was checked"
-    (problem,) = IndentedFile(source, data, head).located([at(("format",), f"{message}; update exprec")])
-    return problem
+        head = canonical_json.decode(file.content) if file is not None and file.content is not None else None
+    except ValueError:
+        return False
+    version = head.get("format") if isinstance(head, dict) else None
+    if file is None or file.content is None or type(version) is not int or version <= layout.FORMAT:
+        return False
+    # Another format may have other files and other run ids: checking more would be guessing.
+    message = f"format {version} is newer than this version of exprec supports, so nothing else of the run was checked"
+    document = JsonDocument(files.location.source(layout.RUN_FILE), file.content, head)
+    files.problems.extend(document.located([value_problem(("format",), f"{message}; update exprec")]))
+    return True
 
 
-def why_not_canonical(data: bytes, value: Any, *, indent: bool = False) -> Problem:
-    """What is wrong with the form of bytes that have this value; with a line if it is that of a key."""
-    form = "is not in the form that exprec writes"
-    if canonical_json.is_canonical(data.replace(b"\r\n", b"\n"), value, indent=indent):
-        return Problem((), f"{form} (the line ends were converted)")
-    repeated = read_json(data.decode()).problems
-    if repeated:
-        # The first is enough: it tells that nothing but exprec may write here.
-        path, line = repeated[0].path, repeated[0].line
-        message = f"the key {path[-1]!r} stands twice, and only the last was read"
-        return Problem(path, message, key_name(path), line=line)
+def explain_form(content: bytes, value: Any, *, indent: bool = False) -> Problem:
+    """Return why bytes with this value are not canonical; with a line if the problem is one key."""
+    form = "is not in the canonical form that exprec writes"
+    if canonical_json.is_canonical(content.replace(b"\r\n", b"\n"), value, indent=indent):
+        return Problem((), f"{form} (line endings were converted)")
+    duplicates = read_json(content.decode()).problems
+    if duplicates:
+        # The first is enough: only exprec may write here, and it writes none.
+        path, line = duplicates[0].path, duplicates[0].line
+        return Problem(path, f"duplicate key {path[-1]!r}; only the last one was read", key_name(path), line=line)
     return Problem((), form)
 
 
-def _first_difference(data: bytes, written: bytes) -> int:
-    """The first line in which two texts differ."""
-    lines, expected = data.split(b"\n"), written.split(b"\n")
+def _first_difference(content: bytes, written: bytes) -> int:
+    """Return the first line in which two texts differ, from 1."""
+    lines, expected = content.split(b"\n"), written.split(b"\n")
     for number, (line, other) in enumerate(zip(lines, expected, strict=False), 1):
         if line != other:
             return number

@@ -1,152 +1,164 @@
-"""The files of a store beside its runs: its mark, what git is told of it, tags, folders of attestations.
-
-It looks into no run; attestations are verified with the run that they are of.
-"""
+"""The verification of a store beside its runs, step by step."""
 
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.fs.safe_read import read_whole
-from exprec.recorder.store import Store
-from exprec.recorder.verify.messages import RESTORE, kind_of, unreadable
+from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.store import FileTree, Store
+from exprec.recorder.verify.messages import MOVE, RESTORE, unreadable, wrong_kind
 
 _GIT_ATTRIBUTES, _GIT_IGNORE = ".gitattributes", ".gitignore"
 _FILES = (layout.STORE_FILE, _GIT_ATTRIBUTES, _GIT_IGNORE)
 _FOLDERS = (layout.WORK_FOLDER, layout.ATTESTATIONS_FOLDER, layout.TAGS_FOLDER)
 _GIT = ".git"
-"""Where the store is itself the top of a repository."""
+"""In a store that is itself the top of a repository."""
 _DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, _FILES))})\.[0-9a-f]{{8}}")
 _IGNORES_WORK = {f"{before}{layout.WORK_FOLDER}{after}" for before in ("/", "") for after in ("/", "")}
-_MOVE = "move it elsewhere"
+_SHOWN_BYTES = 1000
+"""Read of a tag: more than a message shows, and more than a run id."""
 
 
 def verify_store(store: Store) -> Iterator[Problem]:
-    """Everything wrong with a store beside its runs; files are named from the store.
+    """Yield everything wrong with a store beside its runs; files are named from the store.
 
-    A folder with the files of a run is left to the verification of that run, whatever its name.
+    A folder with the files of a run is part of the verification of that run, whatever its name.
     """
-    names = _names(store.path)
-    if isinstance(names, OSError):
-        yield Problem((), unreadable(names, a="a folder"), source=".")
-        return
-    runs = set(store.run_names())
-    for name in names:
-        if name not in runs:
-            yield from _entry_problems(store.path, name)
-    yield from _mark_problems(store.path / layout.STORE_FILE)
-    yield from _attributes_problems(store.path / _GIT_ATTRIBUTES)
-    yield from _ignore_problems(store.path / _GIT_IGNORE)
-    yield from _tag_problems(store)
-    yield from _attestation_problems(store)
-
-
-def _entry_problems(store: Path, name: str) -> Iterator[Problem]:
-    """What stands in the store under a name: what should, or something else."""
+    files = store.files
+    # 1. The folder has the entries of a store, and no other folders.
     try:
-        mode = (store / name).lstat().st_mode
+        names = files.names()
     except OSError as error:
-        yield Problem((), unreadable(error), source=name)
+        yield Problem((), unreadable(error, as_a="a folder"), source=".")
         return
-    if name in _FILES and not stat.S_ISREG(mode):
-        yield Problem((), f"must be a file, and is {kind_of(mode)}; {RESTORE}", source=name)
-    elif name in _FOLDERS and not stat.S_ISDIR(mode):
-        yield Problem((), f"must be a folder, and is {kind_of(mode)}; {_MOVE}", source=name)
-    elif name in (*_FILES, *_FOLDERS, _GIT):
+    for name in names:
+        yield from _check_entry(files, name)
+    # 2. The mark is canonical; opening the store checked what it says.
+    yield from _check_mark(files)
+    # 3. git converts no line endings, and ignores unsealed runs.
+    yield from _check_attributes(files)
+    yield from _check_ignored(files)
+    # 4. Each tag is the run id of a run in the store.
+    yield from _check_tags(files)
+    # 5. Execution records belong to runs in the store.
+    yield from _check_attestations(files)
+
+
+def _check_entry(files: FileTree, name: str) -> Iterator[Problem]:
+    report = partial(Problem, (), source=name)
+    try:
+        kind = files.kind(name)
+    except OSError as error:
+        yield report(unreadable(error))
+        return
+    if name in _FILES and kind is not EntryKind.FILE:
+        yield report(f"{wrong_kind(kind, EntryKind.FILE)}; {RESTORE}")
+    elif name in _FOLDERS and kind is not EntryKind.FOLDER:
+        yield report(f"{wrong_kind(kind, EntryKind.FOLDER)}; {MOVE}")
+    elif name in (*_FILES, *_FOLDERS, _GIT) or _is_run(files, name, kind):
         return
     elif _DRAFT.fullmatch(name):
-        yield Problem((), "was being written when its process died; remove it with exprec gc", source=name)
-    elif not stat.S_ISREG(mode):
-        # A note of the user's, a README: a file beside the runs takes nothing from any of them.
-        yield Problem((), f"is no part of a store; {_MOVE}", source=name)
+        yield report("is an unfinished write of a process that died; remove it with `exprec gc`")
+    elif kind is not EntryKind.FILE:
+        # A file beside the runs, such as the user's README, is harmless.
+        yield report(f"unexpected entry in the store; {MOVE}")
 
 
-def _mark_problems(path: Path) -> Iterator[Problem]:
-    data = _read(path)
-    # Of what it says the store was opened by; of its form nobody asked yet.
-    if isinstance(data, bytes) and data != canonical_json.encode({"format": layout.FORMAT}):
-        yield Problem((), f"is not in the form that exprec writes; {RESTORE}", source=path.name, line=1)
+def _is_run(files: FileTree, name: str, kind: EntryKind) -> bool:
+    if layout.is_run_id(name):
+        return True
+    try:
+        return kind is EntryKind.FOLDER and layout.is_run(name, files.names(name))
+    except OSError:
+        return False
 
 
-def _attributes_problems(path: Path) -> Iterator[Problem]:
-    wanted = layout.GIT_ATTRIBUTES.splitlines()[0]
-    for words in map(str.split, _lines(path)):
+def _check_mark(files: FileTree) -> Iterator[Problem]:
+    data = _read(files, layout.STORE_FILE)
+    if data is not None and data != canonical_json.encode({"format": layout.FORMAT}):
+        message = f"is not in the canonical form that exprec writes; {RESTORE}"
+        yield Problem((), message, source=layout.STORE_FILE, line=1)
+
+
+def _check_attributes(files: FileTree) -> Iterator[Problem]:
+    for words in map(str.split, _lines(files, _GIT_ATTRIBUTES)):
         if words[:1] == ["*"] and "-text" in words:
             return
-    yield Problem((), f"has no line '{wanted}', so git may convert line ends in runs; add it", source=path.name)
+    wanted = layout.GIT_ATTRIBUTES.splitlines()[0]
+    message = f"has no line '{wanted}', so git may convert line endings in runs; add it"
+    yield Problem((), message, source=_GIT_ATTRIBUTES)
 
 
-def _ignore_problems(path: Path) -> Iterator[Problem]:
-    wanted = layout.GIT_IGNORE.strip()
-    if not any(line.rstrip() in _IGNORES_WORK for line in _lines(path)):
-        yield Problem((), f"has no line '{wanted}', so git sees unsealed runs; add it", source=path.name)
+def _check_ignored(files: FileTree) -> Iterator[Problem]:
+    if not any(line.rstrip() in _IGNORES_WORK for line in _lines(files, _GIT_IGNORE)):
+        message = f"has no line '{layout.GIT_IGNORE.strip()}', so git shows unsealed runs as new files; add it"
+        yield Problem((), message, source=_GIT_IGNORE)
 
 
-def _tag_problems(store: Store) -> Iterator[Problem]:
-    folder = store.path / layout.TAGS_FOLDER
-    for name in _visible_names(folder):
-        source = f"{layout.TAGS_FOLDER}/{name}"
-        if not (folder / name).is_file() or (folder / name).is_symlink():
-            yield Problem((), f"is no plain file, so it is no tag; {_MOVE}", source=source)
+def _check_tags(files: FileTree) -> Iterator[Problem]:
+    for name in _visible_names(files, layout.TAGS_FOLDER):
+        report = partial(Problem, (), source=f"{layout.TAGS_FOLDER}/{name}")
+        if _kind(files, f"{layout.TAGS_FOLDER}/{name}") is not EntryKind.FILE:
+            yield report(f"is not a regular file, so it is not a tag; {MOVE}")
             continue
-        data = _read(folder / name)
-        if isinstance(data, OSError):
-            yield Problem((), unreadable(data), source=source)
+        try:
+            data = files.read(f"{layout.TAGS_FOLDER}/{name}")
+        except (OSError, Damaged) as error:
+            yield report(unreadable(error) if isinstance(error, OSError) else f"{error.reason}; {RESTORE}")
             continue
-        # More than a message shows of it is never a tag.
-        address = data[:1000].decode("utf-8", "replace").removesuffix("\n")
-        again = "give the tag again with exprec tag --force, or remove it with exprec tag --delete"
-        if not layout.is_run_id(address) or not data.endswith(b"\n"):
-            message = f"is not one line with the address of a run, but {show_value(address)}; {again}"
-            yield Problem((), message, source=source, line=1)
-        elif not (store.path / address).is_dir():
-            message = f"stands for the run {address}, which is not in the store; {again}"
-            yield Problem((), message, source=source, line=1)
+        run_id = data[:_SHOWN_BYTES].decode("utf-8", "replace").removesuffix("\n")
+        advice = "set the tag again with `exprec tag --force`, or remove it with `exprec tag --delete`"
+        if not layout.is_run_id(run_id) or not data.endswith(b"\n"):
+            yield report(f"must be one line with a run id, not {show_value(run_id)}; {advice}", line=1)
+        elif not _is_folder(files, run_id):
+            yield report(f"refers to the run {run_id}, which is not in the store; {advice}", line=1)
 
 
-def _attestation_problems(store: Store) -> Iterator[Problem]:
-    folder = store.path / layout.ATTESTATIONS_FOLDER
-    for name in _visible_names(folder):
-        source = f"{layout.ATTESTATIONS_FOLDER}/{name}"
-        if not layout.is_run_id(name) or not (folder / name).is_dir():
-            yield Problem((), f"is no folder named by the address of a run; {_MOVE}", source=source)
-        elif not (store.path / name).is_dir():
-            message = "is of a run that is not in the store; restore the run, or remove this folder"
-            yield Problem((), message, source=source)
+def _check_attestations(files: FileTree) -> Iterator[Problem]:
+    for name in _visible_names(files, layout.ATTESTATIONS_FOLDER):
+        report = partial(Problem, (), source=f"{layout.ATTESTATIONS_FOLDER}/{name}")
+        if not layout.is_run_id(name) or not _is_folder(files, f"{layout.ATTESTATIONS_FOLDER}/{name}"):
+            yield report(f"is not a folder named by a run id; {MOVE}")
+        elif not _is_folder(files, name):
+            yield report("belongs to a run that is not in the store; restore the run, or remove this folder")
 
 
-def _names(folder: Path) -> list[str] | OSError:
+def _kind(files: FileTree, name: str) -> EntryKind | None:
+    """Return what is under a name; None if there is nothing, or if that cannot be determined."""
     try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        return error
+        return files.kind(name)
+    except OSError:
+        return None
 
 
-def _visible_names(folder: Path) -> list[str]:
-    """The names in a folder of the store that do not begin with a dot; a folder that is none was reported before."""
-    names = _names(folder)
-    return [] if isinstance(names, OSError) else [name for name in names if not name.startswith(".")]
+def _is_folder(files: FileTree, name: str) -> bool:
+    # A run that is a link to a folder is a problem of that run alone.
+    return _kind(files, name) in (EntryKind.FOLDER, EntryKind.LINK)
 
 
-def _read(path: Path) -> bytes | OSError:
+def _visible_names(files: FileTree, folder: str) -> list[str]:
+    """Return the names in a folder that do not begin with a dot; [] if it cannot be read, which step 1 reports."""
     try:
-        return read_whole(path)
-    except OSError as error:
-        return error
-    except Damaged as error:
-        # Of the files of a store, what stands in their place was told already.
-        return OSError(error.reason)
+        return [name for name in files.names(folder) if not name.startswith(".")]
+    except OSError:
+        return []
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a file that are not empty; none when there is no such file."""
-    data = _read(path)
-    if isinstance(data, bytes):
-        # One at a time: a list of millions of lines would take ten times the file.
-        yield from (line[0].decode("utf-8", "replace") for line in re.finditer(rb"[^\n]+", data))
+def _read(files: FileTree, name: str) -> bytes | None:
+    """Return the content of a file; None if it is missing, unreadable or not a regular file."""
+    try:
+        return files.read(name)
+    except (OSError, Damaged):
+        return None
+
+
+def _lines(files: FileTree, name: str) -> Iterator[str]:
+    """Yield the lines of a file that are not empty; nothing if there is no such file."""
+    # One at a time: a list of millions of lines would take ten times the memory of the file.
+    for line in re.finditer(rb"[^\n]+", _read(files, name) or b""):
+        yield line[0].decode("utf-8", "replace")

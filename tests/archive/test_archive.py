@@ -24,7 +24,7 @@ from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.facts.test_versions import RECORDED
 from tests.fixtures.cli import exprec
 from tests.fixtures.git import git, git_tree_id
@@ -118,7 +118,7 @@ def test_archived_run_has_the_same_run_id_and_verifies(archived: Archived, tmp_p
     copy = Path(shutil.copytree(archived.directory.path, tmp_path / "copy"))
     assert folder_id(copy) == RunDirectory(copy).run_id == address
     assert archived.directory.path.name == address
-    assert list(verify(archived.directory)) == list(verify(archived.directory, quick=True)) == []
+    assert list(verify_run(archived.directory)) == list(verify_run(archived.directory, quick=True)) == []
 
 
 @_each(SEALED)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import experiment
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 def _address(folder: Path, store: str, output: bytes) -> RunDirectory:
     run = RunDirectory(folder / store / output.decode().split()[-1])
-    assert list(verify(run)) == []
+    assert list(verify_run(run)) == []
     return run
 
 

@@ -122,7 +122,7 @@ def test_unsealed_run_is_verified_up_to_its_end(tmp_path: Path) -> None:
 def test_a_run_in_progress_is_not_sealed(tmp_path: Path) -> None:
     provider = runs.begin(Store.open_or_create(tmp_path / "runs"))
     (row,) = _rows(tmp_path, "--all", code=1)
-    assert "it is in progress" in row["problems"][0]["message"]
+    assert "is not sealed (in progress)" in row["problems"][0]["message"]
     provider.close()
 
 

@@ -113,7 +113,7 @@ def test_the_bytes_that_git_has_count_not_those_of_a_checkout(folder: Path) -> N
     (folder / "runs" / ".gitattributes").write_text("* -text\n", "utf-8")
     git(folder, "commit", "-q", "-a", "-m", "converted")
     lines, _ = _verify(folder, "--git", "HEAD", code=1)
-    assert any(line.startswith(f"HEAD:runs/{run_id}/config.json:1: ") and "line ends" in line for line in lines)
+    assert any(line.startswith(f"HEAD:runs/{run_id}/config.json:1: ") and "line endings" in line for line in lines)
     _verify(folder, "--git", "HEAD^")
 
 
@@ -159,8 +159,8 @@ def test_an_attestation_is_verified_with_its_run(folder: Path) -> None:
         ("120000", "config.json", "must be a file, and is a symbolic link"),
         ("160000", "config.json", "must be a file, and is a submodule"),
         ("100755", "config.json", "is executable"),
-        ("100644", "notes.txt", "is no file of a run"),
-        ("100644", "more/notes.txt", "is no file of a run"),
+        ("100644", "notes.txt", "unexpected in a run"),
+        ("100644", "more/notes.txt", "unexpected in a run"),
         ("120000", "escape", "must be a file, and is a symbolic link"),
         ("100644", "n" * 300, "cannot be a file here"),
     ],
@@ -241,7 +241,7 @@ def test_a_renamed_run_is_found_by_its_files(folder: Path) -> None:
     git(folder, "mv", f"runs/{run_id}", "runs/best")
     git(folder, "commit", "-q", "-m", "renamed")
     lines, _ = _verify(folder, "--git", "HEAD", code=1)
-    assert any(line.startswith("HEAD:runs/best: is no address") for line in lines)
+    assert any(line.startswith("HEAD:runs/best: is not a run id") for line in lines)
 
 
 @pytest.fixture(params=FORMATS)

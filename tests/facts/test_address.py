@@ -11,7 +11,7 @@ import pytest
 
 from exprec.recorder.format.hashing import file_blob_id, folder_id, tree_id
 from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.git import git, git_tree_id
 from tests.fixtures.runs import Run
@@ -73,7 +73,7 @@ def test_run_id_depends_on_every_byte_and_on_nothing_else(asked: Run, tmp_path: 
         path.chmod(0o700)
         os.utime(path, (0, 0))
     assert folder_id(copy) == asked.run_id
-    assert list(verify(RunDirectory(copy))) == []
+    assert list(verify_run(RunDirectory(copy))) == []
 
 
 @pytest.mark.fact("F28")

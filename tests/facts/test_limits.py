@@ -12,7 +12,7 @@ import pytest
 from exprec.recorder.documents.loader import MOST_BYTES, read_plain
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import GAME, experiment
 from tests.fixtures.runs import Run
@@ -75,8 +75,8 @@ def test_verify_stops_at_the_limit_of_problems(searched: Run, tmp_path: Path) ->
         log.write_bytes(b"[]\n" * count)
         told = [
             each
-            for each in verify(RunDirectory(copy.folder))
+            for each in verify_run(RunDirectory(copy.folder))
             if each.source == f"{copy.run_id}/{log.name}" and each.line
         ]
         assert [each.line for each in told] == ([*range(1, 1001)] if count == 1000 else [*range(1, 1002), 1001])
-        assert ("no line after this one was looked at" in told[-1].message) == (count > 1000)
+        assert ("the lines after this one were not checked" in told[-1].message) == (count > 1000)

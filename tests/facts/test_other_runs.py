@@ -20,7 +20,7 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.log import EventLog
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EVENT_TYPES, OTHER_TYPES
 from tests.fixtures.files import read_json, read_json_lines
@@ -194,7 +194,7 @@ def test_the_schema_of_a_declared_type_is_embedded_with_the_envelope(command: Ru
     for event in read_json_lines(command.path / "events.jsonl"):
         name = f"event.{event['event_type']}.v1"
         Draft202012Validator(embedded.get(name, embedded["event.v1"])).validate(event)
-    assert list(verify(command)) == []
+    assert list(verify_run(command)) == []
 
 
 @pytest.mark.fact("F79")

@@ -18,7 +18,7 @@ from exprec.recorder.errors import Damaged
 from exprec.recorder.schema import engine
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import write_castro_experiment
 from tests.fixtures.files import read_json
@@ -109,12 +109,12 @@ def test_file_of_a_run_is_a_regular_file(asked: Run, tmp_path: Path, name: str) 
     copy = asked.copied(tmp_path)
     path = copy.folder / name
     path.rename(tmp_path / "the same bytes")
-    for make, kind in ((_link, "a symbolic link"), (os.mkfifo, "no plain file")):
+    for make, kind in ((_link, "a symbolic link"), (os.mkfifo, "a special file")):
         make(path)
         run = RunDirectory(copy.folder)
         with pytest.raises(Damaged, match=f"must be a file, and is {kind}"):
             _ = run.head, run.config, run.schemas, run.reader(), run.exchange_reader()
-        assert f"{copy.run_id}/{name}" in {problem.source for problem in verify(RunDirectory(copy.folder))}
+        assert f"{copy.run_id}/{name}" in {problem.source for problem in verify_run(RunDirectory(copy.folder))}
         path.unlink()
 
 
@@ -130,7 +130,7 @@ def test_file_of_an_unsealed_run_is_a_regular_file(store: Store, name: str) -> N
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     run = RunDirectory(folder)
-    with pytest.raises(Damaged, match="no plain file"):
+    with pytest.raises(Damaged, match="a special file"):
         _ = run.config, run.reader(), run.exchange_reader()
 
 
@@ -141,7 +141,7 @@ def test_no_link_is_followed_to_a_folder_of_artifacts(store: Store, tmp_path: Pa
     (run.path / "artifacts").symlink_to(tmp_path / "moved")
     with pytest.raises(Damaged, match="must be a folder, and is a symbolic link"):
         run.other_files()
-    assert f"{run.path.name}/artifacts" in {problem.source for problem in verify(run)}
+    assert f"{run.path.name}/artifacts" in {problem.source for problem in verify_run(run)}
 
 
 def _texts(value: Any) -> Iterator[str]:

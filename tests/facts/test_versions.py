@@ -19,7 +19,7 @@ from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EXAMPLES, full_event
 from tests.fixtures.experiments import write_script
@@ -70,7 +70,7 @@ def test_a_newer_format_is_refused(searched: Run, tmp_path: Path) -> None:
         RunDirectory(copy.folder).reader()
     assert b"format 2 is newer than" in exprec("show", copy.run_id, "--store", copy.store, code=5).stderr
     (copy.folder / "of the next format").touch()
-    (problem,) = verify(RunDirectory(copy.folder))
+    (problem,) = verify_run(RunDirectory(copy.folder))
     assert (problem.key, problem.line) == ("format", head.read_text("utf-8").splitlines().index('  "format": 2,') + 1)
     assert b"format 2 is newer than" in exprec("verify", copy.run_id, "--store", copy.store, code=1).stdout
     (copy.store / "store.json").write_bytes(b'{"format":2}\n')

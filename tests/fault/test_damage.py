@@ -23,7 +23,7 @@ from exprec.recorder.errors import Problem
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from exprec.recorder.verify.messages import RESTORE
 from exprec.recorder.verify.schemas import is_released
 from tests.fault.hostile import readdressed, resealed
@@ -276,7 +276,7 @@ def test_an_empty_folder_of_artifacts_is_found(command: Path, name: str) -> None
     (command / name).mkdir()
     (problem,) = _problems(command)
     assert problem["file"] == f"{command.name}/{name}"
-    assert "is empty" in problem["message"]
+    assert "is an empty folder" in problem["message"]
 
 
 @pytest.mark.parametrize("name", ["artifacts", "artifacts/deep"])
@@ -292,7 +292,7 @@ def test_link_instead_of_an_artifact_folder_is_found(command: Path, name: str) -
 def test_file_instead_of_the_artifact_folder_is_found(run: Path) -> None:
     (run / "artifacts").write_bytes(b"")
     (problem,) = _problems(run)
-    assert problem["message"].startswith("must be a folder")
+    assert problem["message"].startswith("is a file, not a folder")
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
@@ -300,7 +300,7 @@ def test_output_file_in_an_experiment_is_found(run: Path, command: Path, name: s
     (run / name).write_bytes(b"")
     (problem,) = _problems(run)
     assert problem["file"] == f"{run.name}/{name}"
-    assert "no file of a run of the type 'generic'" in problem["message"]
+    assert "unexpected in a run of type 'generic'" in problem["message"]
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
@@ -311,7 +311,7 @@ def test_missing_output_file_of_a_command_is_found(command: Path, name: str) -> 
     (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     (problem,) = _problems(resealed(command))
     assert problem["file"].endswith(f"/{name}")
-    assert "the run of a command has it" in problem["message"]
+    assert "every run of a command has it" in problem["message"]
 
 
 def test_invalid_artifact_path_in_the_head_is_found(command: Path) -> None:
@@ -320,7 +320,7 @@ def test_invalid_artifact_path_in_the_head_is_found(command: Path) -> None:
     (command / "run.json").write_bytes(canonical_json.encode(head, indent=True))
     command = resealed(command)
     (problem,) = _problems(command)
-    assert "no file that can be listed here" in problem["message"]
+    assert "is not a file that a run can have" in problem["message"]
     line = (command / "run.json").read_text("utf-8").splitlines()[problem["line"] - 1]
     assert line.strip().startswith('"artifacts/../stdout"')
 
@@ -328,7 +328,7 @@ def test_invalid_artifact_path_in_the_head_is_found(command: Path) -> None:
 def test_declared_event_is_checked_against_its_schema(command: Path) -> None:
     line = _change_event(command, "epoch", loss="low")
     (problem,) = _problems(resealed(command))
-    assert (problem["line"], problem["message"]) == (line, f"is not valid by its schema event.epoch.v1; {RESTORE}")
+    assert (problem["line"], problem["message"]) == (line, f"does not match its schema event.epoch.v1; {RESTORE}")
 
 
 def test_missing_schema_is_found_at_the_first_line_that_needs_it(command: Path) -> None:
@@ -336,8 +336,11 @@ def test_missing_schema_is_found_at_the_first_line_that_needs_it(command: Path) 
     value = read_json(path)
     del value["event.v1"]
     path.write_bytes(canonical_json.encode(value, indent=True))
-    found = [problem["message"].partition(" of the records")[0] for problem in _problems(resealed(command))]
-    assert found == ["has no schema of 'setup', which line 1", "has no schema of 'note', which line 3"]
+    found = [problem["message"].partition(";")[0] for problem in _problems(resealed(command))]
+    assert found == [
+        "has no schema for 'setup', the type of the record in line 1",
+        "has no schema for 'note', the type of the record in line 3",
+    ]
 
 
 def test_failed_command_cannot_have_a_completed_run(command: Path) -> None:
@@ -354,7 +357,7 @@ def test_only_the_end_follows_the_end_of_the_command(command: Path) -> None:
     path.write_bytes(b"".join(map(canonical_json.encode, log)))
     (problem,) = _problems(resealed(command))
     assert problem["line"] == len(log) - 1
-    assert "stands after command_end" in problem["message"]
+    assert "comes after command_end" in problem["message"]
 
 
 def test_file_modes_are_ignored(run: Path) -> None:
@@ -402,7 +405,7 @@ def test_a_forged_final_cost_is_found_in_the_log_and_in_the_head(run: Path) -> N
     in_log, in_head = _problems(resealed(run))
     assert (in_log["file"].split("/")[1], in_log["line"], in_log["key"]) == ("events.jsonl", line, "final_cost")
     assert (in_head["file"].split("/")[1], in_head["key"]) == ("run.json", "result.final_cost")
-    assert "come to 1" in in_head["message"]
+    assert "give 1" in in_head["message"]
 
 
 @pytest.mark.parametrize(
@@ -544,7 +547,7 @@ def test_changed_number_is_found_or_makes_another_run(recorded: Path, tmp_path: 
             path = run / name
             path.write_bytes(b"".join(canonical_json.encode(value, indent=path.suffix == ".json") for value in forged))
             run = readdressed(run) if name == "run.json" else resealed(run)
-            problems = list(verify(RunDirectory(run)))
+            problems = list(verify_run(RunDirectory(run)))
             is_other = re.fullmatch(OTHER_RUNS.get(name, ""), pattern, re.VERBOSE)
             if is_other or (pattern == "iteration_start.total_cost" and not _follows(values, line)):
                 assert problems == [], (pattern, line)
@@ -602,8 +605,8 @@ def test_missing_and_unused_schemas_are_found(run: Path) -> None:
     del embedded["event.llm_call.v1"], embedded["exchange.v1"]
     path.write_bytes(canonical_json.encode(embedded, indent=True))
     found = [problem["message"] for problem in _problems(resealed(run)) if problem["file"].endswith("/schemas.json")]
-    assert sum("has no schema of" in message for message in found) == 2
-    assert sum("is needed by no line" in message for message in found) == 1
+    assert sum("has no schema for" in message for message in found) == 2
+    assert sum("is unused" in message for message in found) == 1
 
 
 @pytest.mark.parametrize("depth", [3, 300, 990])
@@ -646,7 +649,7 @@ def test_lost_line_is_reported_once(run: Path) -> None:
 def test_duplicate_key_is_named(run: Path, name: str) -> None:
     line = DAMAGES["key twice"](run / name)
     found = [
-        problem for problem in _problems(run) if problem["key"] == "zz" and "'zz' stands twice" in problem["message"]
+        problem for problem in _problems(run) if problem["key"] == "zz" and "duplicate key 'zz'" in problem["message"]
     ]
     assert [problem["line"] for problem in found] == [line]
 
@@ -657,7 +660,7 @@ def test_duplicate_key_is_named_at_any_depth(run: Path) -> None:
     head = run / "run.json"
     Rewrite(lambda data: data.replace(b'    "sha256"', b'    "size": 1,\n      "sha256"', 1))(head)
     number = next(i for i, line in enumerate(head.read_bytes().splitlines(), 1) if b'"size"' in line)
-    found = [(problem["line"], problem["key"]) for problem in _problems(run) if "stands twice" in problem["message"]]
+    found = [(problem["line"], problem["key"]) for problem in _problems(run) if "duplicate key" in problem["message"]]
     assert found == [(number + 2, "files.config.json.size"), (2, "costs_per_agent.BANK_A")]
 
 
@@ -717,7 +720,7 @@ def test_a_file_that_cannot_be_read_is_named(run: Path, name: str) -> None:
 def test_a_fifo_does_not_block(run: Path) -> None:
     (run / "events.jsonl").unlink()
     os.mkfifo(run / "events.jsonl")
-    assert any("no plain file" in problem["message"] for problem in _problems(run))
+    assert any("a special file" in problem["message"] for problem in _problems(run))
 
 
 @pytest.mark.parametrize("name", FILES)

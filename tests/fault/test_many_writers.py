@@ -18,7 +18,7 @@ from exprec.recorder import record
 from exprec.recorder.events import Event, common
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 
 WRITERS = 64
 KILLED = frozenset(range(0, WRITERS, 3))
@@ -120,7 +120,7 @@ def test_each_reported_run_verifies_and_has_every_event(written: Written) -> Non
     assert len(set(addresses.values())) == len(addresses) - len(SAME) + 1
     for address in set(addresses.values()):
         run = RunDirectory(store / address)
-        assert list(verify(run)) == []
+        assert list(verify_run(run)) == []
         assert run.run_id == address
         assert len(_steps(run)) == EVENTS
     for number, address in addresses.items():
@@ -151,7 +151,7 @@ def test_no_other_run_is_sealed(written: Written) -> None:
     store, words, _ = written
     reported = {_address(said) for said in words.values()}
     for run in _sealed(store):
-        assert list(verify(run)) == []
+        assert list(verify_run(run)) == []
         last = [entry.event for entry in run.reader().entries()][-1]
         assert last["event_type"] == common.RUN_END.event_type
         # Sealed without a report, only by one that was killed at that very moment.

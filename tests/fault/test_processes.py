@@ -16,7 +16,7 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import Sealed
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from tests.fault import limited
 from tests.fault.stages import later, run_in_process
 from tests.fault.syscalls import Call, watched
@@ -171,7 +171,7 @@ def _is_one_run_twice(store: Store, sealed: list[Sealed]) -> None:
     assert len(sealed) == 2
     assert {each.run_id for each in sealed} == set(store.run_ids())
     assert sorted(each.is_new for each in sealed) == [False, True]
-    assert list(verify(RunDirectory(sealed[0].path))) == []
+    assert list(verify_run(RunDirectory(sealed[0].path))) == []
     assert len(store.attestations(sealed[0].run_id)) == 2
     assert not list((store.path / ".work").iterdir())
 
@@ -230,7 +230,7 @@ def test_gc_removes_nothing_at_any_step_of_a_run(tmp_path: Path, count_faults: C
 def _check_one_whole_run(folder: Path) -> None:
     """Check that the store in a folder has exactly one run, which verifies, and nothing else."""
     (run_id,) = Store(folder / "runs").run_ids()
-    assert list(verify(RunDirectory(folder / "runs" / run_id))) == []
+    assert list(verify_run(RunDirectory(folder / "runs" / run_id))) == []
     assert not list((folder / "runs" / ".work").iterdir())
 
 

@@ -47,8 +47,7 @@ from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.sinks import MemorySink
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
-from exprec.recorder.verify.store import verify_store
+from exprec.recorder.verify import verify_run, verify_store
 from tests.fixtures.experiments import GAME
 from tests.fixtures.paths import ROOT
 
@@ -344,7 +343,7 @@ def run(data: bytes) -> None:
     """A run with another file: it is verified, shown, compared and listed."""
     with _other_run(data) as folder:
         for quick in (True, False):
-            for problem in verify(RunDirectory(folder), quick=quick):
+            for problem in verify_run(RunDirectory(folder), quick=quick):
                 assert str(problem)
         refusals = [_refusal(each, folder) for each in (_show_run, _ask_run, _compare_run)]
         for row in list_runs(Store(_base())):
@@ -424,7 +423,7 @@ def work(data: bytes) -> None:
         (folder / layout.CONFIG_FILE).write_bytes(b"{}\n")
         list_runs(Store(_base()))
         list_orphans(Store(_base()))
-        assert list(verify(RunDirectory(folder)))
+        assert list(verify_run(RunDirectory(folder)))
         _show_run(folder)
         _ask_run(folder)
 

@@ -22,7 +22,7 @@ from benchmarks.timing import NotMeasured
 from benchmarks.workload import change_one_event, experiment, policy_changes
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 
 PAIRS = (Pair(1.0, 1.0), Pair(3.0, 1.0), Pair(8.0, 4.0))
 FACTS = {"processor": "a fast one, 2 cores"}
@@ -201,7 +201,7 @@ def test_the_runs_are_valid_and_differ_in_one_event(tmp_path: Path, monkeypatch:
         for tag in ("run", "twin")
     ]
     for run in found:
-        assert list(verify(run)) == []
+        assert list(verify_run(run)) == []
     one, other = (list(StoredStateProvider(run).get_all_events()) for run in found)
     (changed,) = [position for position in range(100) if one[position] != other[position]]
     assert changed >= 50

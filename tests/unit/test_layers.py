@@ -59,7 +59,6 @@ WITHOUT_BORDER = {
     "recorder.fs",
     "recorder.git",
     "recorder.schema",
-    "recorder.verify",
 }
 
 MODULES_OF_A_ROOM = 12

@@ -72,12 +72,12 @@ def test_a_line_may_be_as_long_as_the_limit(monkeypatch: pytest.MonkeyPatch, mos
     assert raised.value.start == 2
 
 
-def test_a_long_line_is_read_in_ever_larger_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "CHUNK_BYTES", 10)
+def test_a_long_line_is_read_in_pieces_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 40)
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", 100)
     source = Memory(b"x" * 100)
     assert _read(source).torn_bytes == 100
-    assert source.sizes == [10, 10, 20, 40, 21, 10]
+    assert source.sizes == [40, 40, 40, 40]
 
 
 def test_a_splitter_keeps_what_is_not_whole_yet() -> None:

@@ -40,7 +40,7 @@ from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def _stored(run: Run) -> RunDirectory:
     found = RunDirectory(run.path)
     assert found.is_sealed
     assert found.run_id == run.id
-    assert list(verify(found)) == []
+    assert list(verify_run(found)) == []
     return found
 
 

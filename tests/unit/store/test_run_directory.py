@@ -168,7 +168,7 @@ def test_what_is_no_file_is_not_read(store: Store, tmp_path: Path, file: str, in
     with pytest.raises(Damaged) as raised:
         ask()
     missing = "No such file or directory" if file.endswith("jsonl") else "the file is missing"
-    said = {"a folder": "a folder", "a link": "a symbolic link", "a pipe": "no plain file"}
+    said = {"a folder": "a folder", "a link": "a symbolic link", "a pipe": "a special file"}
     assert raised.value.path == path
     assert raised.value.reason == (f"must be a file, and is {said[instead]}" if instead in said else missing)
 

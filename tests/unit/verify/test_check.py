@@ -12,10 +12,12 @@ import pytest
 from exprec.recorder.errors import Problem
 from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json
+from exprec.recorder.state.reducer import Reducer
+from exprec.recorder.store.log import Entry
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
-from exprec.recorder.verify.order import Course
+from exprec.recorder.verify import verify_run
+from exprec.recorder.verify.order import OrderChecker
 from tests.fixtures import runs
 from tests.fixtures.events import EXAMPLES, EXCHANGE
 from tests.fixtures.runs import seal
@@ -78,7 +80,7 @@ def _recorded(folder: Path, steps: Sequence[Step]) -> RunDirectory:
 
 def _found(folder: Path, steps: Sequence[Step]) -> list[tuple[int | None, str]]:
     """Line and key of every problem; all of them must be in the log."""
-    problems = list(verify(_recorded(folder, steps)))
+    problems = list(verify_run(_recorded(folder, steps)))
     assert {Path(str(problem.source)).name for problem in problems} <= {"events.jsonl"}
     return [(problem.line, problem.key) for problem in problems]
 
@@ -162,7 +164,7 @@ def test_what_stands_where_it_cannot_is_found_with_its_line(
 
 
 def test_the_message_names_the_line_that_it_contradicts(tmp_path: Path) -> None:
-    problems = list(verify(_recorded(tmp_path, _changed(26, final_cost=1, best_cost=2, num_iterations=4))))
+    problems = list(verify_run(_recorded(tmp_path, _changed(26, final_cost=1, best_cost=2, num_iterations=4))))
     assert [problem.message.partition(";")[0] for problem in problems] == [
         "is 4, but 3 iterations began",
         "is 1, but the last total_cost is 800, in line 18",
@@ -191,8 +193,12 @@ def test_an_experiment_of_another_kind_verifies(tmp_path: Path, steps: list[Step
 
 
 def _fed(*given: dict[str, Any], is_known: bool) -> list[Problem]:
-    course = Course()
-    return [problem for event in given for problem in course.apply(event, is_known=is_known)]
+    state, problems = Reducer(), []
+    order = OrderChecker(state)
+    for event in given:
+        state.apply(Entry(event, b"", 0))
+        problems += order.check(event, is_known=is_known)
+    return problems
 
 
 def test_types_that_nobody_knows_may_stand_anywhere_but_after_the_end() -> None:
@@ -200,7 +206,7 @@ def test_types_that_nobody_knows_may_stand_anywhere_but_after_the_end() -> None:
     in_iterations = [{**own, "iteration": number} for number in (1, 1, 5, 5)]
     assert _fed(own, *in_iterations, own, is_known=False) == []
     (problem,) = _fed({"event_type": FAILED, "iteration": 0}, own, own, is_known=False)
-    assert "stands after line 1" in problem.message
+    assert "comes after line 1" in problem.message
 
 
 def test_a_type_by_a_newer_schema_promises_nothing() -> None:
@@ -215,7 +221,7 @@ def _forge_head(run: RunDirectory, part: str, **changes: Any) -> list[str]:
     head = json.loads(path.read_bytes())
     head[part] = {**head[part], **changes}
     path.write_bytes(canonical_json.encode(head, indent=True))
-    return [problem.key for problem in verify(RunDirectory(run.path)) if problem.key]
+    return [problem.key for problem in verify_run(RunDirectory(run.path)) if problem.key]
 
 
 @pytest.mark.parametrize("value", [800.0, True, None, "800", [800], 801])
@@ -241,15 +247,20 @@ def test_a_failure_is_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("is_whole", "key", "value", "message"),
     [
-        (True, "counts", {"iterations": 4}, "is 4, but the files of the run come to 3"),
-        (True, "status", "failed", "is 'failed', but the files of the run come to 'completed'"),
-        (False, "status", "completed", "is 'completed', but the files of the run come to 'failed'"),
-        (True, "failure", {"error_type": "x", "message": "y"}, "is a mapping, but the files of the run come to null"),
-        (True, "result", None, "is null, but the files of the run come to a mapping"),
-        (True, "result", {"final_cost": 801}, "is 801, but the files of the run come to 800"),
-        (True, "result", {"more": 1}, "is 1, but the files of the run come to null"),
-        (False, "result", {"final_cost": 1}, "is a mapping, but the files of the run come to null"),
-        (False, "failure", None, "is null, but the files of the run come to a mapping"),
+        (True, "counts", {"iterations": 4}, "is 4, but the other files of the run give 3"),
+        (True, "status", "failed", "is 'failed', but the other files of the run give 'completed'"),
+        (False, "status", "completed", "is 'completed', but the other files of the run give 'failed'"),
+        (
+            True,
+            "failure",
+            {"error_type": "x", "message": "y"},
+            "is a mapping, but the other files of the run give null",
+        ),
+        (True, "result", None, "is null, but the other files of the run give a mapping"),
+        (True, "result", {"final_cost": 801}, "is 801, but the other files of the run give 800"),
+        (True, "result", {"more": 1}, "is 1, but the other files of the run give null"),
+        (False, "result", {"final_cost": 1}, "is a mapping, but the other files of the run give null"),
+        (False, "failure", None, "is null, but the other files of the run give a mapping"),
     ],
 )
 def test_what_the_head_says_is_held_to_the_log(
@@ -261,12 +272,12 @@ def test_what_the_head_says_is_held_to_the_log(
     is_part = isinstance(head[key], dict) and isinstance(value, dict)
     head[key] = {**head[key], **value} if is_part else value
     path.write_bytes(canonical_json.encode(head, indent=True))
-    problems = [problem for problem in verify(RunDirectory(run.path)) if problem.key.startswith(key)]
+    problems = [problem for problem in verify_run(RunDirectory(run.path)) if problem.key.startswith(key)]
     (found,) = problems
     assert found.path == ((key, *value) if is_part else (key,))
     assert found.message.partition(";")[0] == message
     # Whoever looks at digests alone does not read the log.
-    assert [problem.key for problem in verify(RunDirectory(run.path), quick=True)] == [""]
+    assert [problem.key for problem in verify_run(RunDirectory(run.path), quick=True)] == [""]
 
 
 def test_a_number_in_an_exchange_is_compared_with_its_type(tmp_path: Path) -> None:
@@ -277,7 +288,7 @@ def test_a_number_in_an_exchange_is_compared_with_its_type(tmp_path: Path) -> No
     path.write_bytes(b"".join(lines))
     log = run.path / "events.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"latency_seconds":0.25', b'"latency_seconds":1'))
-    found = [(problem.line, problem.key) for problem in verify(RunDirectory(run.path)) if problem.key]
+    found = [(problem.line, problem.key) for problem in verify_run(RunDirectory(run.path)) if problem.key]
     assert (4, "latency_seconds") in found
 
 
@@ -291,7 +302,7 @@ def test_problems_of_the_head_have_the_line_of_their_key(tmp_path: Path) -> None
     )
     path.write_bytes(data)
     lines = data.decode().splitlines()
-    found = {problem.key: problem.line for problem in verify(RunDirectory(run.path)) if problem.key}
+    found = {problem.key: problem.line for problem in verify_run(RunDirectory(run.path)) if problem.key}
     assert found.keys() == {"counts.by_type.llm_call", "result.final_cost"}
     for key, line in found.items():
         assert line is not None
@@ -299,10 +310,13 @@ def test_problems_of_the_head_have_the_line_of_their_key(tmp_path: Path) -> None
 
 
 def test_memory_does_not_grow_with_the_events() -> None:
-    course = Course()
+    state = Reducer(keeps_iterations=False)
+    order = OrderChecker(state)
     for number in range(1, 2000):
         for kind, iteration, fields in _iteration(number, number):
-            course.apply({**fields, "event_type": kind, "iteration": iteration}, is_known=True)
-    kept = [value for value in vars(course).values() if isinstance(value, list | dict | set)]
+            event = {**fields, "event_type": kind, "iteration": iteration}
+            state.apply(Entry(event, b"", 0))
+            order.check(event, is_known=True)
+    kept = [value for part in (state, order) for value in vars(part).values() if isinstance(value, list | dict | set)]
     assert max(map(len, kept)) < 12
-    assert course.iterations == 1999
+    assert state.iteration_count == 1999

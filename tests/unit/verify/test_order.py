@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder.events import common, optimization
-from exprec.recorder.verify.order import Course
+from exprec.recorder.state.reducer import Reducer
+from exprec.recorder.store.log import Entry
+from exprec.recorder.verify.order import OrderChecker
 from tests.fixtures.events import EXAMPLES
 
 START, END, FAILED = (
@@ -34,10 +36,12 @@ def step(kind: str, iteration: int = 0, **changes: Any) -> Step:
 
 def found(*steps: Step) -> list[tuple[int, str, str]]:
     """Line, key and message of each problem, in order. The paths of the keys are those of the fields."""
-    course, problems = Course(), []
+    state, problems = Reducer(keeps_iterations=False), []
+    order = OrderChecker(state)
     for line, (kind, iteration, fields) in enumerate(steps, 1):
         event = {"event_type": kind, "iteration": iteration, **fields}
-        for problem in course.apply(event, is_known=kind in EXAMPLES):
+        state.apply(Entry(event, b"", 0))
+        for problem in order.check(event, is_known=kind in EXAMPLES):
             assert ".".join(map(str, problem.path)) == problem.key
             at: Any = event
             for part in problem.path:
@@ -85,15 +89,15 @@ CASES: dict[str, tuple[tuple[Step, ...], list[tuple[int, str, str]]]] = {
     ),
     "an agent that is not in the experiment": (
         (*BEFORE, step(ASK, 1, agent_id="BANK_C")),
-        [(3, "agent_id", "'BANK_C' is none of the agents in experiment_start")],
+        [(3, "agent_id", "'BANK_C' is not among the agents of experiment_start")],
     ),
     "a turn too many": (
         (*BEFORE, step(CHANGE, 1, **A), step(CHANGE, 1, **B), step(ASK, 1, **A)),
-        [(5, "agent_id", "'BANK_A' acts after every agent had its decision in this iteration")],
+        [(5, "agent_id", "'BANK_A' acts after all agents have decided in this iteration")],
     ),
     "the turn of another": (
         (*BEFORE, step(ASK, 1, **B)),
-        [(3, "agent_id", "'BANK_B' acts where it is the turn of 'BANK_A'")],
+        [(3, "agent_id", "out of turn: expected agent 'BANK_A', got 'BANK_B'")],
     ),
     "asked without a decision": (
         (*BEFORE, step(ASK, 1, **A), step(CLOSE, 1)),
@@ -105,7 +109,7 @@ CASES: dict[str, tuple[tuple[Step, ...], list[tuple[int, str, str]]]] = {
     ),
     "proposals after it converged": (
         (*BEFORE, step(CHANGE, 1, **A), step(CHANGE, 1, **B), step(CLOSE, 1, convergence={"met": True})),
-        [(5, "convergence.met", "is true, but the agents went on to propose")],
+        [(5, "convergence.met", "is true, but agents proposed policies in this iteration")],
     ),
     "an iteration that does not end": (
         (step(OPEN, 1), step(CLOSE, 1), step(OPEN, 2), step(OPEN, 3), step(CLOSE, 3)),
@@ -117,7 +121,7 @@ CASES: dict[str, tuple[tuple[Step, ...], list[tuple[int, str, str]]]] = {
     ),
     "an iteration goes on after its end": (
         (step(OPEN, 1), step(CLOSE, 1), step(OWN), step(OWN, 1)),
-        [(4, "iteration", "1 came to its end with the iteration_end in line 2")],
+        [(4, "iteration", "iteration 1 ended with the iteration_end in line 2")],
     ),
     "the lowest cost is named where it was first": (
         (step(OPEN, 1, total_cost=5), step(OPEN, 2, total_cost=5), step(END, num_iterations=2, final_cost=5)),
@@ -125,11 +129,11 @@ CASES: dict[str, tuple[tuple[Step, ...], list[tuple[int, str, str]]]] = {
     ),
     "events after the end": (
         (step(RUN), step(OWN), step(OWN)),
-        [(2, "event_type", "stands after line 1, which has the last event of the experiment")],
+        [(2, "event_type", "comes after line 1, which ends the experiment")],
     ),
     "an event after the end of a command": (
         (step(COMMAND), step(OWN), step(RUN)),
-        [(2, "event_type", "stands after command_end, which only the last event follows")],
+        [(2, "event_type", "comes after command_end, which only the last event may follow")],
     ),
     "a command that failed": (
         (step(OWN), step(COMMAND, exit_status=3), step(RUN)),
@@ -137,7 +141,7 @@ CASES: dict[str, tuple[tuple[Step, ...], list[tuple[int, str, str]]]] = {
     ),
     "a command that was ended": (
         (step(COMMAND, exit_status=None, signal="SIGKILL"), step(RUN)),
-        [(2, "event_type", "is run_end, but in line 1 the command was ended by SIGKILL: %s")],
+        [(2, "event_type", "is run_end, but in line 1 the command was terminated by SIGKILL: %s")],
     ),
     "a command that never ran": (
         (step(COMMAND, exit_status=None), step(RUN)),

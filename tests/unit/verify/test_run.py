@@ -16,7 +16,7 @@ from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
-from exprec.recorder.verify.check import verify
+from exprec.recorder.verify import verify_run
 from exprec.recorder.verify.messages import RESTORE
 from exprec.schemas import load
 from tests.fixtures import runs
@@ -26,8 +26,8 @@ Said = tuple[str, tuple[Any, ...], str]
 ADDRESS: Said = (
     "run.json",
     (),
-    f"the files of the run have the address #, not that of their folder, #: this file or another was changed, or the "
-    f"folder renamed; {RESTORE}",
+    f"the files have the run id #, but their folder is named #: this file or another one was changed, or the folder "
+    f"was renamed; {RESTORE}",
 )
 
 
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Store:
 def told(run: Path, *, quick: bool = False) -> list[Said]:
     """The problems: file in the run, path of the key, message; addresses and digests are shown as #."""
     found = []
-    for problem in verify(RunDirectory(run), quick=quick):
+    for problem in verify_run(RunDirectory(run), quick=quick):
         source = str(problem.source).removeprefix(run.name).removeprefix("/")
         found.append((source, problem.path, re.sub("[0-9a-f]{64}", "#", problem.message)))
     return found
@@ -73,7 +73,7 @@ Damage = Callable[[Path], object]
 CASES: dict[str, tuple[Damage, list[Said]]] = {
     "a file more": (
         lambda run: (run / "more.txt").write_text("x"),
-        [("more.txt", (), "is no file of a run; move it elsewhere")],
+        [("more.txt", (), "unexpected in a run; move it elsewhere")],
     ),
     "a file less": (
         lambda run: (run / "schemas.json").unlink(),
@@ -81,20 +81,20 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
     ),
     "a folder for a file": (
         lambda run: instead(run / "config.json", Path.mkdir),
-        [("config.json", (), f"must be a file, and is a folder; {RESTORE}"), ADDRESS],
+        [("config.json", (), f"is a folder, not a regular file; {RESTORE}"), ADDRESS],
     ),
     "a file for a folder": (
         lambda run: instead(run / "artifacts", Path.touch),
         [
-            ("artifacts", (), f"must be a folder, and is a file; {RESTORE}"),
-            ("artifacts/deep/er/a.b", (), f"is missing, though run.json lists it; {RESTORE}"),
-            ("artifacts/model.txt", (), f"is missing, though run.json lists it; {RESTORE}"),
+            ("artifacts", (), f"is a file, not a folder; {RESTORE}"),
+            ("artifacts/deep/er/a.b", (), f"is missing, but listed in run.json; {RESTORE}"),
+            ("artifacts/model.txt", (), f"is missing, but listed in run.json; {RESTORE}"),
             ADDRESS,
         ],
     ),
     "an empty folder": (
         lambda run: (run / "artifacts" / "empty").mkdir(),
-        [("artifacts/empty", (), "is empty, and git keeps no empty folder; remove it")],
+        [("artifacts/empty", (), "is an empty folder, which git does not store; remove it")],
     ),
     "what is for git": (
         lambda run: (run / "artifacts" / ".git").mkdir(),
@@ -102,14 +102,14 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
             (
                 "artifacts/.git",
                 (),
-                "is named .git, which means something to git; name it otherwise; it is no artifact of the run: move it "
+                "is named .git, which means something to git; name it otherwise; not a valid artifact: move it "
                 "elsewhere",
             )
         ],
     ),
     "a pipe for an artifact": (
         lambda run: instead(run / "artifacts" / "model.txt", os.mkfifo),
-        [("artifacts/model.txt", (), f"must be a file, and is no plain file; {RESTORE}"), ADDRESS],
+        [("artifacts/model.txt", (), f"is a special file, not a regular file; {RESTORE}"), ADDRESS],
     ),
     "an artifact more": (
         lambda run: (run / "artifacts" / "more").touch(),
@@ -117,42 +117,42 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
     ),
     "no output": (
         lose_output,
-        [("stdout", (), f"is missing; the run of a command has it: {RESTORE}"), ADDRESS],
+        [("stdout", (), f"is missing; every run of a command has it: {RESTORE}"), ADDRESS],
     ),
     "output that is gone": (
         lambda run: (run / "stdout").unlink(),
-        [("stdout", (), f"is missing, though run.json lists it; {RESTORE}"), ADDRESS],
+        [("stdout", (), f"is missing, but listed in run.json; {RESTORE}"), ADDRESS],
     ),
     "output of another kind of run": (
         lambda run: rewrite_head(run, type=lambda _: "python"),
         [
-            ("stdout", (), "is no file of a run of the type 'python'; move it elsewhere"),
-            ("stderr", (), "is no file of a run of the type 'python'; move it elsewhere"),
+            ("stdout", (), "unexpected in a run of type 'python'; move it elsewhere"),
+            ("stderr", (), "unexpected in a run of type 'python'; move it elsewhere"),
             ADDRESS,
         ],
     ),
     "another size": (
         lambda run: (run / "stderr").write_bytes(b"another"),
-        [("stderr", (), f"has 7 bytes where run.json records 42; {RESTORE}"), ADDRESS],
+        [("stderr", (), f"has 7 bytes, but run.json records 42; {RESTORE}"), ADDRESS],
     ),
     "other bytes": (
         lambda run: (run / "stdout").write_bytes((run / "stdout").read_bytes()[::-1]),
-        [("stdout", (), f"has the SHA-256 # where run.json records #; {RESTORE}"), ADDRESS],
+        [("stdout", (), f"has the SHA-256 #, but run.json records #; {RESTORE}"), ADDRESS],
     ),
     "another size in the head": (
         lambda run: rewrite_head(run, files=lambda files: {**files, "stdout": {**files["stdout"], "size": 99}}),
         [
-            ("run.json", ("files", "stdout", "size"), f"is 99, but the files of the run come to 24; {RESTORE}"),
+            ("run.json", ("files", "stdout", "size"), f"is 99, but the other files of the run give 24; {RESTORE}"),
             ADDRESS,
         ],
     ),
     "files that are not there in the head": (
         lambda run: rewrite_head(run, files=list_more),
         [
-            ("artifacts/x", (), f"is missing, though run.json lists it; {RESTORE}"),
-            ("run.json", ("files", "notes"), f"is no file that can be listed here; {RESTORE}"),
-            ("run.json", ("files", "notes/a"), f"is no file that can be listed here; {RESTORE}"),
-            ("run.json", ("files", "run.json"), f"is no file that can be listed here; {RESTORE}"),
+            ("artifacts/x", (), f"is missing, but listed in run.json; {RESTORE}"),
+            ("run.json", ("files", "notes"), f"is not a file that a run can have; {RESTORE}"),
+            ("run.json", ("files", "notes/a"), f"is not a file that a run can have; {RESTORE}"),
+            ("run.json", ("files", "run.json"), f"is not a file that a run can have; {RESTORE}"),
             ADDRESS,
         ],
     ),
@@ -164,8 +164,8 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
         lambda run: rewrite_head(run, counts=lambda counts: {**counts, "events": 9, "exchanges": 1}),
         [
             ADDRESS,
-            ("run.json", ("counts", "events"), f"is 9, but the files of the run come to 7; {RESTORE}"),
-            ("run.json", ("counts", "exchanges"), f"is 1, but the files of the run come to 0; {RESTORE}"),
+            ("run.json", ("counts", "events"), f"is 9, but the other files of the run give 7; {RESTORE}"),
+            ("run.json", ("counts", "exchanges"), f"is 1, but the other files of the run give 0; {RESTORE}"),
         ],
     ),
     "other counts of types": (
@@ -174,9 +174,9 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
         ),
         [
             ADDRESS,
-            ("run.json", ("counts", "by_type", "gone"), f"is 1, but the files of the run come to 0; {RESTORE}"),
-            ("run.json", ("counts", "by_type", "note"), f"is 0, but the files of the run come to 2; {RESTORE}"),
-            ("run.json", ("counts", "by_type", "setup"), f"is 0, but the files of the run come to 1; {RESTORE}"),
+            ("run.json", ("counts", "by_type", "gone"), f"is 1, but the other files of the run give 0; {RESTORE}"),
+            ("run.json", ("counts", "by_type", "note"), f"is 0, but the other files of the run give 2; {RESTORE}"),
+            ("run.json", ("counts", "by_type", "setup"), f"is 0, but the other files of the run give 1; {RESTORE}"),
         ],
     ),
     "a head that is none": (
@@ -188,13 +188,13 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
         [
             ("exchanges.jsonl", (), f"is not listed in run.json; {RESTORE}"),
             ADDRESS,
-            ("exchanges.jsonl", (), f"holds no exchange; a run without any has no such file: {RESTORE}"),
+            ("exchanges.jsonl", (), f"contains no exchange; a run without exchanges has no such file: {RESTORE}"),
         ],
     ),
     "a config that is none": (
         lambda run: (run / "config.json").write_bytes(b"[]\n"),
         [
-            ("config.json", (), f"has 3 bytes where run.json records 323; {RESTORE}"),
+            ("config.json", (), f"has 3 bytes, but run.json records 323; {RESTORE}"),
             ("run.json", ("inputs",), f"is not the SHA-256 of config.json, #; {RESTORE}"),
             ADDRESS,
             ("config.json", (), f"must be a JSON object; {RESTORE}"),
@@ -206,8 +206,8 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
             (
                 "run.json",
                 ("format",),
-                "format 2 is newer than this version of exprec knows, so nothing else of the run was checked; update "
-                "exprec",
+                "format 2 is newer than this version of exprec supports, so nothing else of the run was checked; "
+                "update exprec",
             )
         ],
     ),
@@ -229,12 +229,12 @@ def test_whoever_is_quick_does_not_look_into_the_files(run: Path) -> None:
 
 def test_the_name_of_a_run_is_its_address_within_a_store(store: Store, run: Path, tmp_path: Path) -> None:
     (store.path / "link").symlink_to(run)
-    (said,) = verify(RunDirectory(store.path / "link"))
-    assert (said.source, said.message) == (run.name, "is a symbolic link; put the folder itself there")
+    (said,) = verify_run(RunDirectory(store.path / "link"))
+    assert (said.source, said.message) == (run.name, "is a symbolic link; replace it with the folder itself")
     (tmp_path / "outside").symlink_to(run)
-    assert list(verify(RunDirectory(tmp_path / "outside"))) == []
+    assert list(verify_run(RunDirectory(tmp_path / "outside"))) == []
     named = run.rename(store.path / "named")
-    assert told(named) == [("", (), "is no address; rename the folder to that of its content, #")]
+    assert told(named) == [("", (), "is not a run id; rename the folder to the run id of its files, #")]
     other = named.rename(store.path / ("1" * 64))
     assert told(other) == [ADDRESS]
     (other / "run.json").rename(tmp_path / "run.json")
@@ -247,27 +247,26 @@ def test_the_name_of_a_run_is_its_address_within_a_store(store: Store, run: Path
 
 def test_a_run_that_is_not_sealed_proves_nothing(store: Store) -> None:
     recording = store.begin("a", "b", {})
-    unsealed = "is not sealed, so nothing proves what it should be: "
-    (said,) = verify(RunDirectory(recording.folder))
+    (said,) = verify_run(RunDirectory(recording.folder))
     assert (said.source, said.path) == (f".work/{recording.folder.name}", ())
-    assert said.message == f"{unsealed}it is in progress; wait for its end"
+    assert said.message == "is not sealed (in progress); wait until it ends"
     recording.close()
-    (said,) = verify(RunDirectory(recording.folder))
-    assert said.message == (f"{unsealed}it was interrupted; exprec resume says how to go on, exprec gc removes it")
+    (said,) = verify_run(RunDirectory(recording.folder))
+    assert said.message == ("is not sealed (interrupted); resume it with `exprec resume` or remove it with `exprec gc`")
     (recording.folder / "events.jsonl").unlink()
-    assert [problem.message for problem in verify(RunDirectory(recording.folder))] == [
+    assert [problem.message for problem in verify_run(RunDirectory(recording.folder))] == [
         f"is missing; {RESTORE}",
         said.message,
     ]
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
-    (said,) = verify(RunDirectory(tmp_path / "none"))
+    (said,) = verify_run(RunDirectory(tmp_path / "none"))
     assert (said.source, said.path) == (".", ())
     assert said.message.startswith("cannot be read as a folder (No such file or directory); make it readable, or ")
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    (said,) = verify(RunDirectory(loop))
+    (said,) = verify_run(RunDirectory(loop))
     assert (said.source, said.message.partition(";")[0]) == (
         ".",
         "cannot be read as a folder (Too many levels of symbolic links)",
@@ -292,8 +291,8 @@ def asked(tmp_path: Path, **changes: Any) -> Path:
 
 def content(run: Path) -> list[tuple[str, int | None, str]]:
     """The problems that quick verification does not find: file, line, message."""
-    quick = list(verify(RunDirectory(run), quick=True))
-    found = [problem for problem in verify(RunDirectory(run)) if problem not in quick]
+    quick = list(verify_run(RunDirectory(run), quick=True))
+    found = [problem for problem in verify_run(RunDirectory(run)) if problem not in quick]
     return [(str(each.source).rpartition("/")[2], each.line, each.message) for each in found]
 
 
@@ -308,12 +307,12 @@ def test_exchanges_are_valid_by_their_schema(tmp_path: Path) -> None:
     schemas = run / "schemas.json"
     kept = {name: schema for name, schema in json.loads(schemas.read_bytes()).items() if name != "exchange.v1"}
     schemas.write_bytes(canonical_json.encode(kept, indent=True))
-    said = f"has no schema of 'exchange', which line 1 of the records is; {RESTORE}"
+    said = f"has no schema for 'exchange', the type of the record in line 1; {RESTORE}"
     assert content(run) == [("schemas.json", None, said)]
     all_of_them = {**kept, "exchange.v1": load("exchange.v1"), "exchange.v2": {}}
     schemas.write_bytes(canonical_json.encode(all_of_them, indent=True))
     ((file, _, said),) = content(run)
-    assert (file, said) == ("schemas.json", f"is needed by no line of the run; {RESTORE}")
+    assert (file, said) == ("schemas.json", f"is unused: the run has no such record; {RESTORE}")
 
 
 @pytest.mark.parametrize(
@@ -334,6 +333,6 @@ def test_of_a_log_that_is_torn_types_are_not_counted(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     size = len(path.read_bytes().splitlines()[1])
     assert content(run)[0] == ("events.jsonl", 2, f"the last line is torn: {size} bytes without a newline; {RESTORE}")
-    keys = [problem.key for problem in verify(RunDirectory(run))]
+    keys = [problem.key for problem in verify_run(RunDirectory(run))]
     assert "counts.events" in keys
     assert not any(key.startswith("counts.by_type") for key in keys)

@@ -10,8 +10,8 @@ import pytest
 
 from exprec.recorder.format import layout
 from exprec.recorder.store.store import Store
+from exprec.recorder.verify import verify_store
 from exprec.recorder.verify.messages import RESTORE
-from exprec.recorder.verify.store import verify_store
 from tests.fixtures import runs
 from tests.fixtures.events import OBSERVATION
 
@@ -80,7 +80,7 @@ def test_attestations_are_of_runs_of_the_store(store: Store) -> None:
     (folder / ("a" * 64)).write_bytes(b"")
     assert _found(store) == [(f"attestations/{name}", None) for name in (NOWHERE, "a" * 64, "notes")]
     (problem, *_) = verify_store(store)
-    assert "is of a run that is not in the store" in problem.message
+    assert "belongs to a run that is not in the store" in problem.message
 
 
 @pytest.mark.parametrize("name", [".gitattributes", ".gitignore"])
@@ -170,33 +170,33 @@ def test_everything_wrong_with_a_store_in_words(store: Store, tmp_path: Path) ->
     (path / "attestations" / NOWHERE).mkdir()
     (path / "attestations" / "folder").mkdir()
     (path / "attestations" / ("1" * 64)).write_text("no folder")
-    again = "give the tag again with exprec tag --force, or remove it with exprec tag --delete"
+    again = "set the tag again with `exprec tag --force`, or remove it with `exprec tag --delete`"
     said = [(problem.source, problem.path, problem.line, problem.message) for problem in verify_store(store)]
-    no_text = "so git may convert line ends in runs; add it"
+    no_text = "so git may convert line endings in runs; add it"
     assert said == [
-        (".gitattributes", (), None, f"must be a file, and is a symbolic link; {RESTORE}"),
-        (".store.json.0123abcd", (), None, "was being written when its process died; remove it with exprec gc"),
-        (".work", (), None, "must be a folder, and is a file; move it elsewhere"),
-        ("pipe", (), None, "is no part of a store; move it elsewhere"),
-        ("store.json", (), 1, f"is not in the form that exprec writes; {RESTORE}"),
+        (".gitattributes", (), None, f"is a symbolic link, not a regular file; {RESTORE}"),
+        (".store.json.0123abcd", (), None, "is an unfinished write of a process that died; remove it with `exprec gc`"),
+        (".work", (), None, "is a file, not a folder; move it elsewhere"),
+        ("pipe", (), None, "unexpected entry in the store; move it elsewhere"),
+        ("store.json", (), 1, f"is not in the canonical form that exprec writes; {RESTORE}"),
         (".gitattributes", (), None, f"has no line '{layout.GIT_ATTRIBUTES.splitlines()[0]}', {no_text}"),
-        (".gitignore", (), None, "has no line '/.work/', so git sees unsealed runs; add it"),
-        ("tags/link", (), None, "is no plain file, so it is no tag; move it elsewhere"),
-        ("tags/lost", (), 1, f"stands for the run {NOWHERE}, which is not in the store; {again}"),
-        ("tags/words", (), 1, f"is not one line with the address of a run, but 'of a kind'; {again}"),
+        (".gitignore", (), None, "has no line '/.work/', so git shows unsealed runs as new files; add it"),
+        ("tags/link", (), None, "is not a regular file, so it is not a tag; move it elsewhere"),
+        ("tags/lost", (), 1, f"refers to the run {NOWHERE}, which is not in the store; {again}"),
+        ("tags/words", (), 1, f"must be one line with a run id, not 'of a kind'; {again}"),
         (
             f"attestations/{NOWHERE}",
             (),
             None,
-            "is of a run that is not in the store; restore the run, or remove this folder",
+            "belongs to a run that is not in the store; restore the run, or remove this folder",
         ),
         (
             f"attestations/{'1' * 64}",
             (),
             None,
-            "is no folder named by the address of a run; move it elsewhere",
+            "is not a folder named by a run id; move it elsewhere",
         ),
-        ("attestations/folder", (), None, "is no folder named by the address of a run; move it elsewhere"),
+        ("attestations/folder", (), None, "is not a folder named by a run id; move it elsewhere"),
     ]
 
 
@@ -204,4 +204,4 @@ def test_a_pipe_in_the_place_of_a_folder_is_told(store: Store) -> None:
     shutil.rmtree(store.path / ".work")
     os.mkfifo(store.path / ".work")
     (problem,) = verify_store(store)
-    assert problem.message == "must be a folder, and is no plain file; move it elsewhere"
+    assert problem.message == "is a special file, not a folder; move it elsewhere"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,21 @@ from typing import Any
 import pytest
 
 from exprec import schemas
-from exprec.recorder.errors import Problem
+from exprec.recorder.errors import Problem, StorageFailure
 from exprec.recorder.events import common
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.store.log import Entry
-from exprec.recorder.verify import records as lines_module
-from exprec.recorder.verify.documents import read_indented
+from exprec.recorder.format import lines as lines_module
+from exprec.recorder.store.file_tree import FolderTree
+from exprec.recorder.verify import records
+from exprec.recorder.verify.documents import read_document
+from exprec.recorder.verify.files import ReadFile, RunFiles, read_file
+from exprec.recorder.verify.location import RunLocation, RunProblems
 from exprec.recorder.verify.messages import RESTORE
-from exprec.recorder.verify.records import Check, problems_in_lines
-from exprec.recorder.verify.schemas import EmbeddedSchemas, explained, released
+from exprec.recorder.verify.records import check_lines, parse_line
+from exprec.recorder.verify.schemas import EmbeddedSchemas, explain_failure, released_schema
 from tests.fixtures.events import EXAMPLES, EXCHANGE, full_event
 
-FORM = "is not in the form that exprec writes"
+FORM = "is not in the canonical form that exprec writes"
 OWN = "event.experiment_failed.v1"
 
 
@@ -32,12 +36,12 @@ def told(problems: Iterator[Problem] | list[Problem]) -> list[tuple[tuple[Any, .
     ("data", "path", "line", "message"),
     [
         (b'{\n  "a": 1\n}', (), 3, FORM),
-        (b'{\r\n  "a": 1\r\n}\r\n', (), 1, f"{FORM} (the line ends were converted)"),
+        (b'{\r\n  "a": 1\r\n}\r\n', (), 1, f"{FORM} (line endings were converted)"),
         (
             b'{\n  "a": 1,\n  "b": {\n    "c": 1,\n    "c": 2\n  }\n}\n',
             ("b", "c"),
             5,
-            "the key 'c' stands twice, and only",
+            "duplicate key 'c'; only the last one was read",
         ),
         (b'{\n  "b": 1,\n  "a": 1\n}\n', (), 2, FORM),
         (b'{\n  "a": 1\n]\n', (), 3, "not JSON ("),
@@ -47,9 +51,12 @@ def told(problems: Iterator[Problem] | list[Problem]) -> list[tuple[tuple[Any, .
 def test_bytes_that_are_not_in_the_form_of_exprec(
     tmp_path: Path, data: bytes, path: tuple[str, ...], line: int | None, message: str
 ) -> None:
-    file = tmp_path / "file.json"
-    file.write_bytes(data)
-    (found,) = read_indented(file, "file.json")
+    (tmp_path / "file.json").write_bytes(data)
+    file = read_file(FolderTree(tmp_path), "file.json")
+    assert isinstance(file, ReadFile)
+    problems = RunProblems(RunLocation.of(FolderTree(tmp_path)))
+    read_document(file, "file.json", problems)
+    (found,) = problems.take()
     assert (found.path, found.line, found.source) == (path, line, "file.json")
     assert found.message.startswith(message)
     assert found.message.endswith(f"; {RESTORE}")
@@ -63,11 +70,12 @@ def embedded(**given: Any) -> tuple[EmbeddedSchemas, list[tuple[tuple[Any, ...],
 def test_a_schema_that_no_line_needs_is_told() -> None:
     found, problems = embedded(exchange__v1=schemas.load("exchange.v1"), event__epoch__v1={})
     assert problems == []
-    unneeded = [(("event.epoch.v1",), None, "is needed by no line of the run")]
-    assert told(found.unneeded([], has_exchanges=True)) == unneeded
-    both = [*unneeded, (("exchange.v1",), None, "is needed by no line of the run")]
-    assert told(found.unneeded([], has_exchanges=False)) == both
-    assert told(found.unneeded(["epoch"], has_exchanges=True)) == []
+    unneeded = [(("event.epoch.v1",), None, "is unused: the run has no such record")]
+    assert told(found.find_unused(has_exchanges=True)) == unneeded
+    both = [*unneeded, (("exchange.v1",), None, "is unused: the run has no such record")]
+    assert told(found.find_unused(has_exchanges=False)) == both
+    assert found.schema("epoch", is_event=True) is not None
+    assert told(found.find_unused(has_exchanges=True)) == []
 
 
 def test_a_schema_that_cannot_be_used_is_told_with_the_reason() -> None:
@@ -81,9 +89,9 @@ def test_a_schema_that_cannot_be_used_is_told_with_the_reason() -> None:
     )
     said = {path[0]: message for path, _, message in problems}
     assert said.keys() == {"event.a.v1", "event.b.v1", "other", "event.c.v1", "event.d.v0"}
-    assert said["event.a.v1"] == "is not a schema that can be used (a schema must be a JSON object)"
+    assert said["event.a.v1"] == "is not a usable schema (a schema must be a JSON object)"
     assert said["other"] == said["event.d.v0"] == "is not the name of a schema of an event or an exchange"
-    assert said["event.c.v1"].startswith("is not a schema that can be used (it ")
+    assert said["event.c.v1"].startswith("is not a usable schema (it ")
     assert told(EmbeddedSchemas(is_expected=True).embed([])) == [((), None, "must be a JSON object")]
 
 
@@ -94,10 +102,10 @@ def test_of_a_type_that_nobody_declared_the_schema_of_any_event_is_taken() -> No
     assert (taken.name, taken.is_known) == ("event.v1", True)
     # One of exprec's own types has a schema of its own.
     assert found.schema(common.EXPERIMENT_FAILED.event_type, is_event=True) is None
-    (problem,) = found.problems_without(common.EXPERIMENT_FAILED.event_type, 7, is_event=True)
-    assert "has no schema of 'experiment_failed', which line 7 of the records is" in problem.message
-    assert list(found.problems_without(common.EXPERIMENT_FAILED.event_type, 8, is_event=True)) == []
-    assert list(found.problems_without("epoch", 8, is_event=True)) == []
+    (problem,) = found.report_missing(common.EXPERIMENT_FAILED.event_type, 7, is_event=True)
+    assert "has no schema for 'experiment_failed', the type of the record in line 7" in problem.message
+    assert found.report_missing(common.EXPERIMENT_FAILED.event_type, 8, is_event=True) == []
+    assert found.report_missing("epoch", 8, is_event=True) == []
 
 
 def test_lines_of_a_run_that_is_not_sealed_go_by_the_schemas_of_this_package() -> None:
@@ -110,23 +118,23 @@ def test_lines_of_a_run_that_is_not_sealed_go_by_the_schemas_of_this_package() -
         schema = found.schema(kind, is_event=is_event)
         assert schema is not None
         assert (schema.name, schema.is_known) == (name, True)
-        (problem, *_) = explained(schema, {})
+        (problem, *_) = explain_failure(schema, {})
         assert problem.message == "this key is required and missing"
     failed = found.schema(common.EXPERIMENT_FAILED.event_type, is_event=True)
     assert failed is not None
-    assert explained(failed, full_event(common.EXPERIMENT_FAILED.event_type)) == []
+    assert explain_failure(failed, full_event(common.EXPERIMENT_FAILED.event_type)) == []
     assert EmbeddedSchemas(is_expected=True).schema("epoch", is_event=True) is None
 
 
-def test_a_schema_by_another_hand_is_not_explained() -> None:
+def test_a_schema_by_another_hand_is_not_explain_failure() -> None:
     found, _ = embedded(event__epoch__v1={"required": ["loss"]})
     schema = found.schema("epoch", is_event=True)
     assert schema is not None
-    assert told(explained(schema, {})) == [((), None, "is not valid by its schema event.epoch.v1")]
+    assert told(explain_failure(schema, {})) == [((), None, "does not match its schema event.epoch.v1")]
 
 
 def test_what_the_engine_gives_up_on_is_not_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    schema = released(OWN)
+    schema = released_schema(OWN)
 
     class Weary:
         def is_valid(self, value: Any) -> bool:
@@ -137,52 +145,81 @@ def test_what_the_engine_gives_up_on_is_not_valid(monkeypatch: pytest.MonkeyPatc
 
     weary = schema._replace(validator=Weary())  # type: ignore[arg-type]
     assert schema.name == OWN
-    assert told(explained(weary, {})) == [((), None, "cannot be checked by its schema (RecursionError)")]
+    assert told(explain_failure(weary, {})) == [((), None, "cannot be checked against its schema (RecursionError)")]
 
 
-def _hear(heard: list[tuple[Entry, int]]) -> Check:
-    def check(entry: Entry, number: int) -> list[Problem]:
-        heard.append((entry, number))
-        return []
+class Heard:
+    """Remembers the lines, each with its offset and number, and finds what is wrong with their bytes."""
 
-    return check
+    def __init__(self) -> None:
+        self.lines: list[tuple[bytes, int, int]] = []
+
+    def check_line(self, line: bytes, start: int, number: int) -> list[Problem]:
+        self.lines.append((line, start, number))
+        _, problem = parse_line(line)
+        return [] if problem is None else [problem]
+
+
+def checked(folder: Path, content: bytes | None) -> tuple[Heard, bool, list[Problem]]:
+    """Check a log with this content: what was heard, whether it was read to its end, and the problems."""
+    heard, files = Heard(), RunFiles(RunLocation.of(FolderTree(folder)))
+    if content is not None:
+        (folder / "events.jsonl").write_bytes(content)
+        files.check_names(["events.jsonl"])
+        files.problems.take()
+    return heard, check_lines("events.jsonl", heard, files), files.problems.take()
 
 
 @pytest.mark.parametrize("is_long", [True, False])
 def test_a_line_may_be_as_long_as_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool) -> None:
-    monkeypatch.setattr(lines_module, "_PIECE_BYTES", 16)
-    path = tmp_path / "events.jsonl"
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 16)
     line = canonical_json.encode({"a": "x" * 40})
     monkeypatch.setattr(layout, "MAX_LINE_BYTES", len(line) - 2 if is_long else len(line) - 1)
-    path.write_bytes(b'{"a":1}\n' + line)
+    heard, is_whole, problems = checked(tmp_path, b'{"a":1}\n' + line)
     limit = [((), 2, f"a line of more than {len(line) - 2} bytes")]
-    heard: list[tuple[Entry, int]] = []
-    assert told(problems_in_lines(path, _hear(heard))) == (limit if is_long else [])
-    # Whoever checks hears that the log goes on with what is no event.
-    assert heard[1] == ((Entry({}, b"", 8), 0) if is_long else (Entry({"a": "x" * 40}, line, 8), 2))
+    assert told(problems) == (limit if is_long else [])
+    assert heard.lines == [(b'{"a":1}\n', 0, 1), *([] if is_long else [(line, 8, 2)])]
+    assert is_whole is not is_long
+
+
+def test_a_torn_line_is_not_a_record(tmp_path: Path) -> None:
+    heard, is_whole, problems = checked(tmp_path, b'{"a":1}\n{"a"')
+    assert told(problems) == [((), 2, "the last line is torn: 4 bytes without a newline")]
+    assert heard.lines == [(b'{"a":1}\n', 0, 1)]
+    assert not is_whole
 
 
 def test_where_too_much_is_wrong_the_rest_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines_module, "_MOST_TOLD", 3)
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(b"[]\n" * 9)
-    heard: list[tuple[Entry, int]] = []
-    *wrong, last = told(problems_in_lines(path, _hear(heard)))
+    monkeypatch.setattr(records, "_MOST_PROBLEMS", 3)
+    heard, is_whole, problems = checked(tmp_path, b"[]\n" * 9)
+    *wrong, last = told(problems)
     assert wrong == [((), line, "not a JSON object with fields") for line in (1, 2, 3, 4)]
-    assert last == ((), 4, "more than 3 problems up to here; no line after this one was looked at")
-    expected = [(Entry({}, b"[]\n", 3 * line - 3), line) for line in (1, 2, 3, 4)]
-    assert heard == [*expected, (Entry({}, b"", 12), 0)]
+    assert last == ((), 4, "more than 3 problems so far; the lines after this one were not checked")
+    assert heard.lines == [(b"[]\n", 3 * line - 3, line) for line in (1, 2, 3, 4)]
+    assert not is_whole
 
 
-def test_a_log_that_cannot_be_read_to_its_end_is_told(tmp_path: Path) -> None:
-    heard: list[tuple[Entry, int]] = []
-    (problem,) = problems_in_lines(tmp_path / "missing", _hear(heard))
+def test_a_log_that_cannot_be_read_to_its_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, is_whole, problems = checked(tmp_path, None)
+    assert (heard.lines, is_whole, problems) == ([], False, [])
+    files = RunFiles(RunLocation.of(FolderTree(tmp_path)))
+    (tmp_path / "events.jsonl").write_bytes(b"{}")
+    files.check_names(["events.jsonl"])
+    files.problems.take()
+
+    def fail(*_: int) -> bytes:
+        raise StorageFailure(tmp_path / "events.jsonl", OSError(errno.EIO, "Input/output error"))
+
+    source = files.checked["events.jsonl"].records
+    monkeypatch.setattr(source, "read", fail)
+    assert not check_lines("events.jsonl", heard, files)
+    (problem,) = files.problems.take()
     assert problem.path == ()
-    assert problem.message.startswith("cannot be read (No such file or directory); make it readable, or ")
-    assert heard == [(Entry({}, b"", 0), 0)]
+    assert problem.message.startswith("cannot be read (Input/output error); make it readable, or ")
+    assert heard.lines == []
 
 
 def test_an_exchange_and_an_event_are_valid_by_their_schemas() -> None:
-    assert explained(released("exchange.v1"), {**EXCHANGE, "index": 0}) == []
+    assert explain_failure(released_schema("exchange.v1"), {**EXCHANGE, "index": 0}) == []
     for kind in EXAMPLES:
-        assert explained(released(f"event.{kind}.v1"), full_event(kind)) == []
+        assert explain_failure(released_schema(f"event.{kind}.v1"), full_event(kind)) == []

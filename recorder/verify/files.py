@@ -1,0 +1,190 @@
+"""The files of a run: which there are, their digests, and the run id that follows from these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.format import ByteSource, layout
+from exprec.recorder.format.hashing import tree_id
+from exprec.recorder.fs.digests import Digest, digest_pieces
+from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.store import FileTree
+from exprec.recorder.verify.location import RunLocation, RunProblems
+from exprec.recorder.verify.messages import MOVE, RESTORE, unreadable, wrong_kind
+
+_RECORDS = (layout.EVENTS_FILE, layout.EXCHANGES_FILE)
+REQUIRED = (layout.CONFIG_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE, layout.RUN_FILE)
+"""The files of every sealed run."""
+_REQUIRED_UNSEALED = (layout.CONFIG_FILE, layout.EVENTS_FILE)
+RUN_FILES = frozenset((*REQUIRED, *_RECORDS, *layout.STREAMS))
+"""The files of a run beside its artifacts."""
+_PIECE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A regular file that was opened once, and read for its digest."""
+
+    digest: Digest
+    content: bytes | None = None
+    """All of a document; None for other files, and for a document that is larger than exprec writes any."""
+    records: ByteSource | None = None
+    """The open file of events or exchanges; None for other files."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """Why a file was not read."""
+
+    message: str
+    is_unreadable: bool
+    """False for an entry that is not a regular file: then it is known what the run has."""
+
+
+def read_file(tree: FileTree, name: str) -> ReadFile | NotRead:
+    """Open a file of a run, or an execution record, and read it once."""
+    try:
+        kind = tree.kind(name)
+        if kind is not EntryKind.FILE:
+            return NotRead(f"{wrong_kind(kind, EntryKind.FILE)}; {RESTORE}", is_unreadable=False)
+        size = tree.size(name)
+        source = tree.open(name)
+        if name.endswith(".json") and size <= layout.MAX_LINE_BYTES and not name.startswith(layout.ARTIFACTS_FOLDER):
+            content = b"".join(_read_pieces(source))
+            return ReadFile(digest_pieces(len(content), (content,)), content)
+        digest = digest_pieces(size, _read_pieces(source))
+        # Only these stay open: a run may have more artifacts than a process may have open files.
+        return ReadFile(digest, records=source if name in _RECORDS else None)
+    except Damaged as error:
+        return NotRead(f"{error.reason}; {RESTORE}", is_unreadable=True)
+    except (OSError, StorageFailure) as error:
+        return NotRead(unreadable(error), is_unreadable=True)
+
+
+def _read_pieces(source: ByteSource) -> Iterator[bytes]:
+    offset = 0
+    while piece := source.read(offset, _PIECE_BYTES):
+        yield piece
+        offset += len(piece)
+
+
+class RunFiles:
+    """The files of one run. Each is opened at most once."""
+
+    def __init__(self, location: RunLocation) -> None:
+        self.location = location
+        self.problems = RunProblems(location)
+        self.checked: dict[str, ReadFile] = {}
+        """The files that are where they should be and could be read, by their names in the run."""
+        self.unreadable: set[str] = set()
+        """Files and folders that could not be read: nothing follows from their absence in `checked`."""
+        self._read: dict[str, ReadFile | NotRead] = {}
+
+    def list_names(self) -> list[str] | None:
+        """Return what is in the folder of the run; None, with the problem reported, if that cannot be read."""
+        try:
+            names = self.location.files.names()
+        except OSError as error:
+            self.problems.add("", unreadable(error, as_a="a folder"))
+            return None
+        if self.location.is_link:
+            self.problems.add("", "is a symbolic link; replace it with the folder itself")
+        return names
+
+    def peek(self, name: str) -> ReadFile | None:
+        """Read a file without reporting anything; None if that is not possible."""
+        file = self._file(name)
+        return file if isinstance(file, ReadFile) else None
+
+    def check_names(self, names: list[str]) -> None:
+        """Read all files; report what is unexpected, missing or unreadable.
+
+        Modes do not count: not every file system has them.
+        """
+        for name in names:
+            if name == layout.ARTIFACTS_FOLDER:
+                self._check_artifacts(name)
+            elif name in RUN_FILES:
+                self._check_file(name)
+            else:
+                self.problems.add(name, f"unexpected in a run; {MOVE}")
+        for name in REQUIRED if self.location.is_sealed else _REQUIRED_UNSEALED:
+            if name not in names:
+                self.problems.add(name, f"is missing; {RESTORE}")
+
+    def check_run_id(self) -> None:
+        """The folder of a sealed run is named by the run id of its files; a copy outside of any store need not be."""
+        name = self.location.name
+        if (
+            not self.location.is_sealed
+            or self.unreadable
+            or (not layout.is_run_id(name) and self.location.store is None)
+        ):
+            return
+        run_id = tree_id({file: read.digest.blob for file, read in self.checked.items()})
+        if run_id == name:
+            return
+        if not layout.is_run_id(name):
+            self.problems.add("", f"is not a run id; rename the folder to the run id of its files, {run_id}")
+            return
+        # The head is the one file that no other vouches for. A digest in it that was changed accuses another file,
+        # so the head is named even then.
+        file = layout.RUN_FILE if layout.RUN_FILE in self.checked else ""
+        message = f"the files have the run id {run_id}, but their folder is named {name}"
+        reason = "this file or another one was changed, or the folder was renamed"
+        self.problems.add(file, f"{message}: {reason}; {RESTORE}")
+
+    def _check_file(self, name: str) -> None:
+        file = self._file(name)
+        if isinstance(file, ReadFile):
+            self.checked[name] = file
+            return
+        self.problems.add(name, file.message)
+        if file.is_unreadable:
+            self.unreadable.add(name)
+
+    def _file(self, name: str) -> ReadFile | NotRead:
+        if name not in self._read:
+            self._read[name] = read_file(self.location.files, name)
+        return self._read[name]
+
+    def _check_artifacts(self, top: str) -> None:
+        """Read the files in the folder of artifacts, and in those within it. A link is never followed."""
+        # Without recursion: names may be of more folders than Python's stack has room for.
+        pending = [top]
+        while pending:
+            for name in self._names_of_artifacts(pending.pop()):
+                problem = layout.artifact_name_problem(name.partition("/")[2])
+                if problem is not None:
+                    # Neither read nor entered: the rest of its name may be too long or not be text.
+                    self.problems.add(name, f"{problem}; not a valid artifact: {MOVE}")
+                elif self._is_folder(name):
+                    pending.append(name)
+                else:
+                    self._check_file(name)
+
+    def _names_of_artifacts(self, folder: str) -> list[str]:
+        """Return what is in a folder of artifacts, by the names in the run, sorted."""
+        tree = self.location.files
+        try:
+            kind = tree.kind(folder)
+            if kind is not EntryKind.FOLDER:
+                self.problems.add(folder, f"{wrong_kind(kind, EntryKind.FOLDER)}; {RESTORE}")
+                return []
+            names = tree.names(folder)
+        except OSError as error:
+            self.unreadable.add(folder)
+            self.problems.add(folder, unreadable(error, as_a="a folder"))
+            return []
+        if not names:
+            self.problems.add(folder, "is an empty folder, which git does not store; remove it")
+        return [f"{folder}/{name}" for name in names]
+
+    def _is_folder(self, name: str) -> bool:
+        try:
+            return self.location.files.kind(name) is EntryKind.FOLDER
+        except OSError:
+            # Reported where it is read.
+            return False
