@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands in a document: mapping keys and 0-based list positions, outermost first."""
+"""The path of a value in a document: mapping keys and 0-based list positions, outermost first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a value: what stands where, and what should stand there instead.
+    """An invalid value: where it is, what is wrong, and what to do.
 
-    `key` is the path as a person reads it (`agents[BANK_A].opening_balance`), `path` the same for
-    programs. `source` and `line` (1-based) are known once the value is traced to a file.
+    Attributes:
+        path: The path of the value, for programs.
+        message: The problem and the remedy, to be read after the key.
+        key: The path as people read it (`agents[BANK_A].opening_balance`).
+        source: The file, once it is known.
+        line: The line in the file, from 1, once it is known.
     """
 
     path: KeyPath
@@ -94,10 +98,10 @@ class InvalidEvent(ExprecError):
 
 
 class SimulationError(ExprecError):
-    """A simulation stopped at run time, for a reason that lies in a policy, the scenario or the user's simulator.
+    """A simulation stopped at run time, because of a policy, the scenario or the user's simulator.
 
-    `agent` is the id of the agent it happened to, whom the message names, or None when it concerns no single one.
-    `details` are for the user's terminal, such as a traceback; they are not part of what is recorded.
+    `agent` is the id of the agent concerned, which the message names, or None. `details`, such as a traceback, are for
+    the terminal and are not recorded.
     """
 
     exit_code = 3
@@ -128,7 +132,7 @@ class NotRecording(ExprecError):
 
 
 class RunInProgress(ExprecError):
-    """A process is recording this run; nobody else may go on with it or remove it."""
+    """A process is recording this run; another one may neither resume nor remove it."""
 
     exit_code = 2
 
@@ -138,13 +142,13 @@ class RunInProgress(ExprecError):
 
 
 class NotAsRecorded(ExprecError):
-    """What was executed again is not what was recorded; `recorded` and `found` are the lines that differ."""
+    """Re-execution diverged from the record; `recorded` and `found` are the lines that differ."""
 
     exit_code = 1
 
     def __init__(self, path: Path, line: int, recorded: bytes, found: bytes) -> None:
         self.path, self.line, self.recorded, self.found = path, line, recorded, found
-        super().__init__(f"{path}:{line}: the experiment does not come to what was recorded here")
+        super().__init__(f"{path}:{line}: re-execution diverges from the recorded log here")
 
 
 class RunNotFound(ExprecError):
@@ -213,7 +217,7 @@ class StorageFailure(ExprecError):
 
 
 class WorkerFailed(ExprecError):
-    """A process that simulates cannot work, or died. That says nothing of the experiment and is not recorded."""
+    """A worker process cannot start, or died. This is not caused by the experiment and is not recorded."""
 
     exit_code = 6
 

@@ -40,7 +40,7 @@ class Document:
     """A file's value, made of JSON types only, and the line of each of its keys.
 
     `source` is the path as the user gave it, empty for a value that came from no file. `problems` lists
-    what the value could not keep (duplicate keys, dates, numbers JSON has not); it is empty in a document
+    what JSON cannot represent (duplicate keys, dates, some numbers); it is empty in a document
     from `load_document`.
     """
 
@@ -59,7 +59,7 @@ class Document:
     def locate(self, problems: Iterable[Problem], under: KeyPath = ()) -> list[Problem]:
         """The same problems with file, line and readable key; their paths then start at the document's root.
 
-        `under` is where the value that was checked stands in this document. A problem that already has
+        `under` is the path of the checked value in this document. A problem that already has
         a source is left as it is: it was found in another file.
         """
         return [problem if problem.source is not None else self._placed(problem, under) for problem in problems]
@@ -125,7 +125,7 @@ def read_plain(path: Path) -> bytes:
     """The bytes of a plain file that people write. Raises OSError, for a pipe, a device and too large a file too."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no plain file; copy what it gives into one")
+        raise OSError(errno.EINVAL, "it is not a regular file; copy its content into one")
     if found.st_size > MOST_BYTES:
         raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and {MOST_BYTES} are the most")
     return path.read_bytes()
@@ -140,7 +140,7 @@ def parse_document(text: str, source: str, kind: str) -> Document:
 
 
 def document_of(value: Any) -> Document:
-    """A value that a program made, as a document without file and lines; what JSON has not becomes a problem."""
+    """Return a value of a program as a document without file and lines; values without JSON form become problems."""
     return _document("", Reading(value))
 
 
@@ -187,7 +187,7 @@ def _at(value: Any, path: KeyPath) -> Any:
 
 
 def _kept(path: KeyPath, value: Any, problems: list[Problem]) -> Any:
-    """`value` with null for each part that JSON has not; each is added to `problems`."""
+    """Return the value with null for each part that JSON cannot represent; each is added to `problems`."""
     if len(path) > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, dict):

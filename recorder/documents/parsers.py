@@ -1,7 +1,4 @@
-"""JSON, TOML and YAML text to values, the line of each key, and every key that stands twice.
-
-It opens no file and names none; what becomes of dates and other values JSON has not is `documents`' business.
-"""
+"""Parsers of JSON, TOML and YAML text: values, the line of each key, and duplicate keys."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from exprec.recorder.errors import KeyPath, Problem
 
 MAX_DEPTH = 200
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
-# An alias may stand for much text by little; this many values is far more than any honest file repeats.
+# A few aliases can expand to a huge value; this many values is far more than any honest file repeats.
 _MAX_REPEATED = 100_000
 # Longer digit strings are beyond 64 bits anyway, and Python refuses to convert very long ones.
 _MAX_DIGITS = 40
@@ -52,7 +49,7 @@ class Reading:
 
 
 class Refused:
-    """Stands for a value that was refused already, until null is put in its place."""
+    """Placeholder for a refused value, which is later replaced by null."""
 
 
 # --- JSON ---------------------------------------------------------------------------------------------
@@ -198,7 +195,7 @@ def _toml_name(word: str) -> str:
 
 
 def _in_arrays(names: Sequence[str], arrays: dict[KeyPath, int]) -> KeyPath:
-    """The path of a dotted name, in which an array of tables stands for its last table."""
+    """Return the path of a dotted name, in which an array of tables means its last table."""
     path: KeyPath = ()
     for name in names:
         path = (*path, name)
@@ -305,7 +302,7 @@ class _YamlWalk:
         construct = self._scalars.get(str(node.tag))
         if construct is None:
             kind = str(node.tag).removeprefix(_TAG)
-            return self._refuse(path, f"{node.value!r} is a {kind} in YAML, which JSON has not; write it in quotes")
+            return self._refuse(path, f"{node.value!r} is a {kind} in YAML, which has no JSON equivalent; quote it")
         try:
             return construct(node)
         except (ValueError, KeyError, IndexError):

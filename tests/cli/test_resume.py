@@ -105,7 +105,7 @@ def test_divergence_from_the_recording_is_named(tmp_path: Path, interrupted: tup
     before = log.read_bytes()
     errors = exprec("resume", "-q", name, cwd=tmp_path, code=1).stderr.decode()
     assert "event 1 (iteration_start, iteration 1):\n  total_cost: recorded 10001, now 10000\n" in errors
-    assert "events.jsonl:2: the experiment does not come to what was recorded here" in errors
+    assert "events.jsonl:2: re-execution diverges from the recorded log here" in errors
     assert log.read_bytes() == before
 
 

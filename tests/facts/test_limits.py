@@ -57,7 +57,7 @@ def test_pipe_and_device_are_refused_without_reading(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     for name in ("pipe.yaml", "zero.yaml"):
-        assert b"is no plain file" in exprec("run", name, cwd=tmp_path, code=2).stderr
+        assert b"is not a regular file" in exprec("run", name, cwd=tmp_path, code=2).stderr
 
 
 @pytest.mark.fact("F91")

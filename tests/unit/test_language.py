@@ -49,8 +49,6 @@ NAMES = {"said", "told", "asked", "whoever", "leftovers"}
 
 UNFINISHED = (
     "cli",
-    "recorder/documents",
-    "recorder/errors.py",
     "recorder/experiment",
     "recorder/proposers",
     "recorder/schema",
