@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.commands.execution import jobs_option
 from exprec.cli.completion import complete_run
-from exprec.cli.options import json_option, store_option
+from exprec.cli.execution import show_progress
+from exprec.cli.options import jobs_option, json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.terminal import (
     child_environment,
@@ -20,7 +19,6 @@ from exprec.cli.terminal import (
     processors,
     start_observing,
     store_path,
-    wants_progress,
 )
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import StorageFailure
@@ -79,7 +77,7 @@ def rerun(
     all_identical = True
     for directory in [_find_sealed(reference, path) for reference in runs]:
         observation = start_observing(files)
-        with _progress(directory) as listener:
+        with _show_progress(directory) as listener:
             result = execute_again(
                 directory,
                 files=files,
@@ -106,14 +104,12 @@ def _find_sealed(reference: str, store: Path) -> RunDirectory:
 
 
 @contextmanager
-def _progress(run: RunDirectory) -> Iterator[Listener | None]:
-    with contextlib.ExitStack() as stack:
-        listener = None
-        if run.type == EXPERIMENT_TYPE and wants_progress(shows_events=False):
-            from exprec.cli.output.streams import iteration_progress
-
-            limit = run.config.get("convergence", {}).get("max_iterations")
-            listener = stack.enter_context(iteration_progress(run.name, limit))
+def _show_progress(run: RunDirectory) -> Iterator[Listener | None]:
+    if run.type != EXPERIMENT_TYPE:
+        yield None
+        return
+    limit = run.config.get("convergence", {}).get("max_iterations")
+    with show_progress(run.name, limit, shows_events=False) as listener:
         yield listener
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from exprec.cli.commands.execution import Execution, chosen_output, jobs_option, recorded_proposer
 from exprec.cli.completion import complete_work
-from exprec.cli.options import display_options, json_option, quiet_option, store_option, verbose_config
+from exprec.cli.execution import ExperimentExecution, recorded_proposer
+from exprec.cli.options import display_options, jobs_option, json_option, quiet_option, store_option, verbose_config
+from exprec.cli.output.live_output import choose_experiment_output
 from exprec.cli.terminal import known_secrets, processors, store_path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display import count_noun
@@ -58,7 +59,9 @@ def resume(
       exprec resume 3f5c
       exprec log --status interrupted --json | jq -r .run_id | xargs -n 1 exprec resume -q
     """
-    output = chosen_output(verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json)
+    output = choose_experiment_output(
+        verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json
+    )
     opened = Store(store_path(store))
     directory = opened.resolve(run)
     try:
@@ -74,7 +77,7 @@ def resume(
         raise _not_begun(directory) from None
     click.echo(f"exprec: resuming {directory.run_id}: {_recorded(directory)}", err=True)
     proposer = _replayed(opened, directory, config)
-    execution = Execution(
+    execution = ExperimentExecution(
         config,
         folder,
         opened,

@@ -5,20 +5,34 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from exprec.cli.commands.execution import chosen_output, jobs_option
-from exprec.cli.commands.run_command import Asked, command_output, record_command
-from exprec.cli.commands.run_experiment import Request, describe, record_experiment
 from exprec.cli.completion import complete_run
-from exprec.cli.options import display_options, json_option, quiet_option, store_option, verbose_config
-from exprec.cli.terminal import processors
+from exprec.cli.execution import ExperimentExecution, recorded_proposer, report_kept_run
+from exprec.cli.options import display_options, jobs_option, json_option, quiet_option, store_option, verbose_config
+from exprec.cli.output.live_output import (
+    CommandOutput,
+    ExperimentOutput,
+    choose_command_output,
+    choose_experiment_output,
+)
+from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.terminal import child_environment, known_secrets, processors, start_observing, store_path
+from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.errors import InvalidInput, Problem, SecretFound, StorageFailure
+from exprec.recorder.experiment import ExperimentConfig, PreparedExperiment, prepare_experiment
+from exprec.recorder.format import canonical_json
+from exprec.recorder.proposers import RecordedProposer
+from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.sessions import Command, CommandRunner
+from exprec.recorder.store import RunDirectory, Store, find_run
 
-_WORDS = "exprec.command"
+_ARGV = "exprec.command"
 """The key of the recorded command line in the metadata of the context."""
 
 _OF_EXPERIMENTS = ("seed", "model", "replayed", "jobs", "dry_run")
@@ -32,7 +46,7 @@ class _RunCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--" in args:
             place = args.index("--")
-            ctx.meta[_WORDS] = tuple(args[place + 1 :])
+            ctx.meta[_ARGV] = tuple(args[place + 1 :])
             args = args[:place]
         return super().parse_args(ctx, args)
 
@@ -52,6 +66,43 @@ class _Size(click.ParamType[int]):
                 f"'{value}' is not a size such as 250MB or 1.5GB (kB, MB, GB, or bytes without a unit)", param, ctx
             )
         return int(Decimal(match[1]) * _UNITS[match[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class _CommandOptions:
+    """The options of a recorded command."""
+
+    store: Path | None = None
+    name: str | None = None
+    inputs: Sequence[str] = ()
+    artifacts: Sequence[str] = ()
+    artifact_limit: int | None = None
+    schemas: Path | None = None
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ExperimentOptions:
+    """The options of an experiment."""
+
+    experiment: Path
+    store: Path | None
+    seed: int | None
+    model: str | None
+    replayed: str | None
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadyExperiment:
+    """An experiment that was checked and can start."""
+
+    config: ExperimentConfig
+    location: Path
+    secrets: SecretGuard
+    replayed: RunDirectory | None
+    proposer: RecordedProposer | None
+    prepared: PreparedExperiment
 
 
 @click.command(
@@ -147,38 +198,141 @@ def run(
       exprec run --replay-exchanges 3f5c my-experiment.yaml
       exprec run --input data.csv --artifact model.bin -- python train.py --lr 0.1
     """
-    words: tuple[str, ...] | None = context.meta.get(_WORDS)
+    argv: tuple[str, ...] | None = context.meta.get(_ARGV)
     if experiment is None:
-        if not words:
+        if not argv:
             raise click.UsageError("give either the file of an EXPERIMENT, or a command after --", context)
-        _refuse(context, _OF_EXPERIMENTS, "applies to experiments, not to a command")
+        _refuse_options(context, _OF_EXPERIMENTS, "applies to experiments, not to a command")
         selection = verbose_config(verbose=verbose, switches=switches)
-        printed = command_output(selection, color, verbose=verbose, quiet=quiet, as_json=as_json)
-        asked = Asked(store, name, inputs, artifacts, artifact_limit, schemas, strict)
-        context.exit(record_command(words, asked, printed))
-    if words or context.args:
-        _refuse_words(context, experiment, words)
-    _refuse(context, _OF_COMMANDS, "applies to a command (exprec run ... -- COMMAND), not to experiments")
-    output = chosen_output(verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json)
-    asked_for = Request(experiment, store, seed, model, replayed, jobs or processors())
+        printed = choose_command_output(selection, color, verbose=verbose, quiet=quiet, as_json=as_json)
+        options = _CommandOptions(store, name, inputs, artifacts, artifact_limit, schemas, strict)
+        context.exit(_record_command(argv, options, printed))
+    if argv or context.args:
+        _refuse_arguments(context, experiment, argv)
+    _refuse_options(context, _OF_COMMANDS, "applies to a command (exprec run ... -- COMMAND), not to experiments")
+    output = choose_experiment_output(
+        verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json
+    )
+    request = _ExperimentOptions(experiment, store, seed, model, replayed, jobs or processors())
     if dry_run:
-        describe(asked_for, as_json=as_json)
+        ready = _prepare(request)
+        choose_reporter(as_json=as_json).experiment(ready.config, ready.location)
     else:
-        record_experiment(asked_for, output)
+        _record_experiment(request, output)
 
 
-def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
+def _refuse_options(context: click.Context, names: Sequence[str], why: str) -> None:
     """Raise UsageError for the first of these options on the command line."""
     for each in context.command.params:
         if each.name in names and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{max(each.opts, key=len)} {why}", context)
 
 
-def _refuse_words(context: click.Context, experiment: Path, words: tuple[str, ...] | None) -> None:
+def _refuse_arguments(context: click.Context, experiment: Path, argv: tuple[str, ...] | None) -> None:
     """Raise UsageError for an experiment followed by arguments or by a command."""
-    if words:
+    if argv:
         message = f"give either the experiment {experiment}, or the command after --"
         raise click.UsageError(message, context)
     command = shlex.join([str(experiment), *context.args])
     message = f"{experiment} is taken as an experiment, which has no arguments; to record a command, put -- before it"
     raise click.UsageError(f"{message}:\n  exprec run -- {command}", context)
+
+
+def _record_experiment(request: _ExperimentOptions, output: ExperimentOutput) -> None:
+    """Run an experiment and seal the run.
+
+    Raises InvalidInput before the store is created, and as `ExperimentExecution.run`.
+    """
+    ready = _prepare(request)
+    folder = request.experiment.parent
+    origin = {"folder": str(folder.absolute())}
+    if ready.replayed is not None:
+        origin["replayed"] = ready.replayed.run_id
+    ExperimentExecution(
+        ready.config,
+        folder,
+        Store.open_or_create(ready.location),
+        output,
+        ready.secrets,
+        request.jobs,
+        ready.proposer,
+        ready.prepared,
+        origin=origin,
+    ).run()
+
+
+def _prepare(request: _ExperimentOptions) -> _ReadyExperiment:
+    """Check that the experiment can start, before the store is created. Raises InvalidInput."""
+    config = ExperimentConfig.load(request.experiment, seed=request.seed, model=request.model)
+    for warning in config.warnings:
+        click.echo(f"exprec: warning: {warning}", err=True)
+    location = store_path(request.store, config.output_directory)
+    secrets = _make_guard(config, request.experiment)
+    replayed = None if request.replayed is None else find_run(request.replayed, location)
+    proposer = None if replayed is None else recorded_proposer(replayed, config)
+    prepared = prepare_experiment(config, request.experiment.parent, proposer)
+    return _ReadyExperiment(config, location, secrets, replayed, proposer, prepared)
+
+
+def _make_guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:
+    """Return the secret guard of the run. Raises InvalidInput if the experiment itself contains a secret."""
+    secrets = SecretGuard(known_secrets())
+    resolved = config.resolved()
+    try:
+        secrets.check(str(experiment), canonical_json.encode(resolved), resolved)
+    except SecretFound as found:
+        raise InvalidInput([Problem((), str(found))]) from None
+    return secrets
+
+
+def _record_command(argv: Sequence[str], options: _CommandOptions, output: CommandOutput) -> int:
+    """Run and record a command in the current directory; returns the exit code.
+
+    Raises InvalidInput, SecretFound, StorageFailure.
+    """
+    folder = Path.cwd()
+    command = Command.described(
+        argv,
+        folder,
+        inputs=options.inputs,
+        artifacts=options.artifacts,
+        artifact_limit=options.artifact_limit,
+        name=options.name,
+    )
+    types = _event_types(options)
+    secrets = SecretGuard(known_secrets())
+    config = command.as_config(strict=types.is_strict)
+    # Refuse a command with a secret before the store is created.
+    secrets.check("the command", canonical_json.encode(config), config)
+    store = Store.open_or_create(store_path(options.store))
+    observation = start_observing(folder)
+    runner = CommandRunner(
+        command,
+        folder,
+        child_environment(),
+        store=store,
+        secrets=secrets,
+        types=types,
+        on_event=output.on_event,
+        on_output=output.on_output,
+    )
+    try:
+        outcome = runner.run()
+    except StorageFailure:
+        why = "the command was stopped; the run is not sealed"
+        report_kept_run(runner.outcome, store, why, can_resume=False)
+        raise
+    output.close(runner, outcome)
+    # After the run id is printed, because a full disk must not suppress it.
+    executions = runner.attest(observation())
+    if not outcome.sealed.is_new:
+        output.report_reproduced(executions)
+    if output.unwritable is not None and outcome.failure is None:
+        raise output.unwritable
+    return 0 if outcome.failure is None else outcome.failure.code
+
+
+def _event_types(options: _CommandOptions) -> EventTypes:
+    if options.schemas is None:
+        return EventTypes(strict=options.strict)
+    return EventTypes.in_folder(options.schemas, strict=options.strict)

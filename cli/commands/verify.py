@@ -1,8 +1,4 @@
-"""`exprec verify`: whether runs are what they say they are, with every problem of every run.
-
-It selects runs and prints. What is checked is told in `recorder.state.verify` and `recorder.store.verify`, how runs
-come out of git in `git.committed`, what a commit may do to them in `git.staged`.
-"""
+"""`exprec verify`: verify runs of a directory, a git revision or the git index, and list every problem."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -32,6 +28,13 @@ if TYPE_CHECKING:
     from exprec.recorder.git.source import CommittedStore, Layout
 
 _NOT_VERIFIED = 1
+
+
+class _Selected(NamedTuple):
+    """What is verified, one at a time, and the number of runs among it."""
+
+    total: int
+    verifications: Iterator[Verification]
 
 
 @dataclass(slots=True)
@@ -91,19 +94,19 @@ def verify(
     tally = _Tally()
     with ExitStack() as resources:
         if staged:
-            total, subjects = _in_index(store, resources, quick=quick)
+            selected = _in_index(store, resources, quick=quick)
         elif revision is not None:
-            total, subjects = _in_revision(revision, runs, store, resources, quick=quick)
+            selected = _in_revision(revision, runs, store, resources, quick=quick)
         else:
-            total, subjects = _in_folder(runs, store_path(store), quick=quick)
+            selected = _in_folder(runs, store_path(store), quick=quick)
         # On a terminal that shows stdout too, its lines are the progress.
         shows_progress = not runs and wants_progress(shows_events=True)
-        for number, subject in enumerate(subjects, 1):
+        for number, verification in enumerate(selected.verifications, 1):
             if shows_progress:
-                click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
-            number_of_problems = reporter.verification(subject)
-            tally.runs += subject.name is not None
-            tally.failed += subject.name is not None and number_of_problems > 0
+                click.echo(f"\r{number} of {selected.total} runs", nl=number == selected.total, err=True)
+            number_of_problems = reporter.verification(verification)
+            tally.runs += verification.name is not None
+            tally.failed += verification.name is not None and number_of_problems > 0
             tally.problems += number_of_problems
     _print_summary(tally)
     if tally.problems:
@@ -120,37 +123,39 @@ def _check_usage(runs: Sequence[str], *, every: bool, revision: str | None, stag
 # --- the working tree ---------------------------------------------------------------------------------
 
 
-def _in_folder(references: Sequence[str], store: Path, *, quick: bool) -> tuple[int, Iterator[Verification]]:
-    found = [find_run(each, store) for each in references] if references else _all_runs(Store(store))
-    subjects = (_stored(run, quick=quick) for run in found)
-    return len(found), subjects if references else chain(subjects, _beside_the_runs(Store(store)))
+def _in_folder(references: Sequence[str], store: Path, *, quick: bool) -> _Selected:
+    runs = [find_run(reference, store) for reference in references] if references else _all_runs(Store(store))
+    verifications = (_verify_stored(run, quick=quick) for run in runs)
+    return _Selected(
+        len(runs), verifications if references else chain(verifications, _verify_store_files(Store(store)))
+    )
 
 
-def _beside_the_runs(store: Store) -> Iterator[Verification]:
-    """What is wrong with a store itself."""
+def _verify_store_files(store: Store) -> Iterator[Verification]:
+    """Yield the problems of the files of a store beside its runs."""
     for problem in verify_store(store):
         yield Verification(str(store.path), iter([problem]), lambda problem: str(store.path / (problem.source or ".")))
 
 
-def _stored(run: RunDirectory, *, quick: bool) -> Verification:
-    # There may be many problems of one file.
-    named = cache(lambda source: str(_file(run, source)))
+def _verify_stored(run: RunDirectory, *, quick: bool) -> Verification:
+    # Cached, because one file may have many problems.
+    name_file = cache(lambda source: str(_problem_file(run, source)))
     return Verification(
         str(run.path),
         verify_run(run, quick=quick),
-        lambda problem: named(problem.source or "."),
+        lambda problem: name_file(problem.source or "."),
         run,
         run.path.resolve().name,
     )
 
 
 def _all_runs(store: Store) -> list[RunDirectory]:
-    """Every run of a store, sealed ones first."""
+    """Return every run of a store, sealed runs first."""
     return [*map(store.run, store.run_names()), *map(store.work_run, store.work_names())]
 
 
-def _file(run: RunDirectory, source: str) -> Path:
-    """The file of a problem as it can be opened from here."""
+def _problem_file(run: RunDirectory, source: str) -> Path:
+    """Return the path of the file of a problem from the working directory."""
     parts: Sequence[str] = Path(source).parts
     if parts and parts[0] == layout.ATTESTATIONS_FOLDER:
         return run.path.resolve().parent.joinpath(*parts)
@@ -160,12 +165,12 @@ def _file(run: RunDirectory, source: str) -> Path:
 
 
 # --- git ----------------------------------------------------------------------------------------------
-# What reads git is imported only where it is asked for: `verify` of a folder shall not wait for it.
+# Imported in functions, because verifying a directory does not need git.
 
 
 def _in_revision(
     revision: str, references: Sequence[str], option: Path | None, resources: ExitStack, *, quick: bool
-) -> tuple[int, Iterator[Verification]]:
+) -> _Selected:
     from exprec.recorder.git.source import find_store, laid_out, repository_of
 
     repository, path = repository_of(store_path(option))
@@ -176,10 +181,10 @@ def _in_revision(
     blobs = resources.enter_context(repository.blobs())
     names = [store.resolve(each, blobs) for each in references] if references else store.run_names()
     layout = resources.enter_context(laid_out(store, blobs))
-    return len(names), (subject for name in names for subject in _committed(layout, name, quick=quick))
+    return _Selected(len(names), chain.from_iterable(_verify_committed(layout, name, quick=quick) for name in names))
 
 
-def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tuple[int, Iterator[Verification]]:
+def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> _Selected:
     from exprec.recorder.git.repository import Repository
     from exprec.recorder.git.source import repository_of
     from exprec.recorder.git.staged import staged_stores
@@ -190,7 +195,7 @@ def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tupl
     for note in (note for each in stores for note in each.notes):
         click.echo(f"exprec: {visible(note)}", err=True)
 
-    def subjects() -> Iterator[Verification]:
+    def verify_all() -> Iterator[Verification]:
         from exprec.recorder.git.source import laid_out
 
         for each in stores:
@@ -199,16 +204,17 @@ def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> tupl
             if each.runs:
                 with laid_out(each.store, blobs) as layout:
                     for name, changes in each.runs.items():
-                        yield from _committed(layout, name, changes, quick=quick)
+                        yield from _verify_committed(layout, name, changes, quick=quick)
 
-    return sum(len(each.runs) + len(each.problems) for each in stores), subjects()
+    return _Selected(sum(len(each.runs) + len(each.problems) for each in stores), verify_all())
 
 
-def _committed(layout: Layout, name: str, changes: Sequence[Problem] = (), *, quick: bool) -> Iterator[Verification]:
-    """A run of a revision or of the index, which is there as files until the next one is asked for.
+def _verify_committed(
+    layout: Layout, name: str, changes: Sequence[Problem] = (), *, quick: bool
+) -> Iterator[Verification]:
+    """Yield the verification of a run in git, whose files exist until the next one is requested.
 
-    `changes` were made to it since it was sealed. They are no problems if it verifies: its address says that then
-    it is now what was recorded, and was not before.
+    `changes` to the sealed run are not problems if it verifies: then the commit repairs it.
     """
     with layout.run(name) as laid:
         found = chain(laid.problems, verify_run(laid.run, quick=quick) if laid.run else ())

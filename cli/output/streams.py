@@ -63,7 +63,7 @@ def run_id_line(run_id: str) -> str:
 
 
 @contextmanager
-def iteration_progress(name: str, max_iterations: int) -> Iterator[Callable[[Event], None]]:
+def iteration_progress(name: str, max_iterations: int | None) -> Iterator[Callable[[Event], None]]:
     """Show the current iteration on stderr until the block ends; call the yielded function with each event."""
     # Imported here because progress is shown on terminals only.
     from rich.console import Console

@@ -1,56 +1,35 @@
-"""Execute an experiment for a command: display it while it runs, and attest it when it is sealed."""
+"""What run, resume and rerun share: executing an experiment, and messages about the run it leaves."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from exprec.cli.terminal import make_console, start_observing, store_path, wants_color, wants_progress
+from exprec.cli.output.live_output import ExperimentOutput
+from exprec.cli.terminal import start_observing, store_path, wants_progress
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.display import EventDisplay, VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, NotAsRecorded, Problem, SimulationError
 from exprec.recorder.events import Event
 from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner, PreparedExperiment
-from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers import RecordedProposer, UnrecordedRequest
 from exprec.recorder.sessions import RunOutcome
-from exprec.recorder.store import RunDirectory, Sealed, Store
-
-jobs_option = click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=1,
-    show_default=True,
-    help="Simulate the samples of an evaluation in N processes, 0 for one per core. The results are the same.",
-)
+from exprec.recorder.store import RunDirectory, Store
 
 
 @dataclass(frozen=True)
-class Output:
-    """What is printed to stdout while an experiment runs, and when it is sealed."""
-
-    listener: Callable[[Event], None] | None
-    close: Callable[[GenericExperimentRunner, Sealed], None]
-
-
-@dataclass(frozen=True)
-class Execution:
+class ExperimentExecution:
     """An experiment to execute: its config and files, its store, and its output."""
 
     config: ExperimentConfig
     folder: Path
     store: Store
-    output: Output
+    output: ExperimentOutput
     secrets: SecretGuard
     jobs: int = 1
     proposer: RecordedProposer | None = None
@@ -107,20 +86,20 @@ class Execution:
                 # A new run was removed, and resuming an old one would stop here again.
                 raise
             except (KeyboardInterrupt, ExprecError):
-                say_what_is_left(runner.outcome, self.store, "run interrupted", can_resume=True)
+                report_kept_run(runner.outcome, self.store, "run interrupted", can_resume=True)
                 raise
             return runner, None
 
 
-def say_what_is_left(outcome: RunOutcome | None, store: Store, why: str, *, can_resume: bool) -> None:
+def report_kept_run(outcome: RunOutcome | None, store: Store, why: str, *, can_resume: bool) -> None:
     """Print how to inspect an interrupted run, and how to resume it; nothing if nothing was left."""
     name = None if outcome is None else outcome.interrupted_name
     if name is None:
         return
     click.echo(f"exprec: {why}; kept as {name}", err=True)
-    click.echo(f"  inspect: {command_line('show', name, store.path)}", err=True)
+    click.echo(f"  inspect: {_command_line('show', name, store.path)}", err=True)
     if can_resume:
-        click.echo(f"  resume:  {command_line('resume', name, store.path)}", err=True)
+        click.echo(f"  resume:  {_command_line('resume', name, store.path)}", err=True)
 
 
 def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedProposer:
@@ -132,7 +111,22 @@ def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedPr
     return RecordedProposer(exchanges, config.llm)
 
 
-def command_line(command: str, name: str, store: Path) -> str:
+@contextmanager
+def show_progress(
+    name: str, max_iterations: int | None, *, shows_events: bool
+) -> Iterator[Callable[[Event], None] | None]:
+    """Yield the function to call with each event to show progress; None where progress is not shown."""
+    with ExitStack() as stack:
+        if not wants_progress(shows_events=shows_events):
+            yield None
+            return
+        # Imported here because it loads rich.
+        from exprec.cli.output.streams import iteration_progress
+
+        yield stack.enter_context(iteration_progress(name, max_iterations))
+
+
+def _command_line(command: str, name: str, store: Path) -> str:
     """Return the command line of an exprec command for a run of this store."""
     arguments = ["exprec", command, name]
     if store != store_path(None):
@@ -141,19 +135,18 @@ def command_line(command: str, name: str, store: Path) -> str:
 
 
 @contextmanager
-def _listening(config: ExperimentConfig, output: Output) -> Iterator[Callable[[Event], None]]:
+def _listening(config: ExperimentConfig, output: ExperimentOutput) -> Iterator[Callable[[Event], None]]:
     """Yield the function to call with each event: it updates the output, while stdout is open, and the progress."""
-    progress: Callable[[Event], None] | None = None
     broken = False
 
     def listen(event: Event) -> None:
         nonlocal broken
         if progress is not None:
             progress(event)
-        if output.listener is None or broken:
+        if output.on_event is None or broken:
             return
         try:
-            output.listener(event)
+            output.on_event(event)
         except OSError as error:
             # The experiment may have cost money: it continues, and is sealed, without output.
             broken = True
@@ -162,42 +155,7 @@ def _listening(config: ExperimentConfig, output: Output) -> Iterator[Callable[[E
             )
             click.echo(f"exprec: {why}; the experiment continues", err=True)
 
-    with contextlib.ExitStack() as stack:
-        if wants_progress(shows_events=output.listener is not None):
-            from exprec.cli.output.streams import iteration_progress
-
-            progress = stack.enter_context(iteration_progress(config.name, config.convergence.max_iterations))
+    with show_progress(
+        config.name, config.convergence.max_iterations, shows_events=output.on_event is not None
+    ) as progress:
         yield listen
-
-
-def chosen_output(selection: VerboseConfig, color: str, *, quiet: bool, as_json: bool) -> Output:
-    """Return the output for the options of a command. Raises UsageError if they exclude each other."""
-    if quiet and as_json:
-        raise click.UsageError("--quiet and --json exclude each other")
-    return _json_output() if as_json else _quiet_output() if quiet else _display_output(selection, color)
-
-
-def _display_output(selection: VerboseConfig, color: str) -> Output:
-    display = EventDisplay(make_console(sys.stdout, color=wants_color(color)), selection)
-
-    def show(event: Event) -> None:
-        display.show(event)
-        sys.stdout.flush()
-
-    def close(runner: GenericExperimentRunner, _: Sealed) -> None:
-        assert runner.state_provider is not None
-        display.close(runner.state_provider)
-
-    return Output(show, close)
-
-
-def _json_output() -> Output:
-    def show(event: Event) -> None:
-        sys.stdout.buffer.write(canonical_json.encode(event))
-        sys.stdout.buffer.flush()
-
-    return Output(show, lambda _, sealed: click.echo(sealed.run_id, err=True))
-
-
-def _quiet_output() -> Output:
-    return Output(None, lambda _, sealed: click.echo(sealed.run_id))
