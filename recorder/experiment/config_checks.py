@@ -1,7 +1,4 @@
-"""What must hold of an experiment besides the types of its keys, and the files that it names.
-
-It builds no configuration: `config` does, from what is found here.
-"""
+"""Checks of an experiment beyond its schema, and reading of the files that it names."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from exprec.recorder.schema import engine
 _SCHEMA = "experiment.v1"
 
 PAYMENTS = "payments"
-"""The simulator that is built in."""
+"""The built-in simulator."""
 
 _TEMPORAL = "deterministic-temporal"
 _NEED_SAMPLES = ("require_statistical_significance", "max_coefficient_of_variation")
@@ -36,7 +33,7 @@ _DIGEST = re.compile(r"#sha256=([0-9a-f]{64})$")
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A file of answers: where it lies, and the SHA-256 of its bytes in hex."""
+    """A file of scripted answers: its path, and the SHA-256 of its bytes in hex."""
 
     path: Path
     digest: str
@@ -44,7 +41,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class CheckedConfig:
-    """A valid experiment document and the content of the files that it names."""
+    """A valid experiment, with the content of the files that it names."""
 
     value: dict[str, Any]
     scenario: dict[str, Any]
@@ -55,10 +52,10 @@ class CheckedConfig:
 
 
 def check_config(document: Document, folder: Path, *, seed: int | None, model: str | None) -> CheckedConfig:
-    """Everything that an experiment document says, or InvalidInput with everything that is wrong with it.
+    """Check an experiment document and read the files that it names, relative to `folder`.
 
-    Files are looked for in `folder`. `seed` and `model` replace master_seed and llm.model; a script that
-    `model` names is looked for from the working directory.
+    `seed` and `model` replace master_seed and llm.model; a script that `model` names is relative to the working
+    directory. Raises InvalidInput with every problem of all files.
     """
     value = _overridden(document.value, seed, model)
     check = _ConfigChecker(document, value, folder)
@@ -92,14 +89,14 @@ def _overridden(value: Any, seed: int | None, model: str | None) -> Any:
 
 
 def _blamed(problem: Problem, given: dict[KeyPath, Any]) -> Problem:
-    """The problem, laid to the command line and not to the file if its value came from there."""
+    """Attribute a problem to the command line instead of the file if the value came from there."""
     if given.get(problem.path) is None or problem.source is not None:
         return problem
     return replace(problem, key=key_name(problem.path), source="command line")
 
 
 class _ConfigChecker:
-    """Collects problems: those of the schema first, then what each method finds where the schema found none."""
+    """Collects problems: those of the schema, then what each method finds in values that match the schema."""
 
     def __init__(self, document: Document, value: Any, folder: Path) -> None:
         self._document, self._value, self._folder = document, value, folder
@@ -112,7 +109,7 @@ class _ConfigChecker:
             self.problems.append(Problem(path, message))
 
     def scenario(self) -> dict[str, Any]:
-        """The scenario's content; what is wrong in its own file is reported with that file and its lines."""
+        """The content of the scenario; problems in its own file are reported with that file and its lines."""
         given = self._value.get("scenario")
         if isinstance(given, str) and given:
             try:
@@ -127,13 +124,13 @@ class _ConfigChecker:
         return given if isinstance(given, dict) else {}
 
     def _scenario_problems(self, scenario: Any) -> list[Problem]:
-        """What is wrong with a scenario. What a simulator of the user's wants of it, only its author knows."""
+        """The problems of a scenario; that of a custom simulator only has to be a mapping."""
         if self._is_payments:
             return check_scenario(scenario)
         return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
 
     def simulator(self) -> user_module.UserFunction | None:
-        """The function that the experiment names; None for the built-in simulator and where there is none."""
+        """The custom simulator; None for the built-in one, and if there is no such function."""
         name = self._value.get("simulator")
         if self._is_payments or not isinstance(name, str) or not name:
             return None
@@ -143,13 +140,13 @@ class _ConfigChecker:
         try:
             return user_module.load_function(name, self._folder)
         except user_module.NotImportable as error:
-            # A name with a digest comes from a recorded configuration, which may be read where the module is not.
+            # A name with a digest is that of a recorded configuration, which may be read without the module.
             if "#" not in name or not error.is_absent:
                 self._add(("simulator",), str(error))
             return None
 
     def _unread(self, path: KeyPath, error: InvalidInput) -> None:
-        """A file that is not there is a problem of the key that names it; one with a line is the file's."""
+        """Add the problems of a file: those without a line belong to the key that names the file."""
         for problem in error.problems:
             if problem.line is None:
                 self._add(path, str(problem))
@@ -163,7 +160,7 @@ class _ConfigChecker:
         )
         if isinstance(file, str):
             if prompt is not None:
-                self._add(("llm", "system_prompt_file"), "stands beside system_prompt; give one of the two")
+                self._add(("llm", "system_prompt_file"), "excludes system_prompt; give one of the two")
             try:
                 return read_text(self._folder / file)
             except InvalidInput as error:
@@ -182,7 +179,7 @@ class _ConfigChecker:
         return None
 
     def _script(self, folder: Path, name: str) -> Script | None:
-        # A name with a digest comes from a recorded configuration, which may be read where the script is not.
+        # A name with a digest is that of a recorded configuration, which may be read without the script.
         if recorded := _DIGEST.search(name):
             return Script(folder / name[: recorded.start()], recorded[1])
         script = folder / name
@@ -190,12 +187,14 @@ class _ConfigChecker:
             return Script(script, hashlib.sha256(read_plain(script)).hexdigest())
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            self._add(("llm", "model"), f"cannot read the script {script}: {reason}; it is looked for there")
+            self._add(
+                ("llm", "model"), f"cannot read the script {script}: {reason}; put it there, or name another file"
+            )
             return None
 
     def agents(self, scenario: dict[str, Any]) -> None:
         ids = self._ids(scenario)
-        # Without ids the scenario is what is wrong, and that is said already.
+        # Without ids the scenario is invalid, which is reported already.
         if not ids:
             return
         optimized = self._value.get("optimized_agents")
@@ -208,7 +207,7 @@ class _ConfigChecker:
                 self._add(("prompt_customization", key), unknown_word("agent", key, ["all", *ids]))
 
     def _ids(self, scenario: dict[str, Any]) -> list[str]:
-        """The ids of the agents; where the scenario of another simulator has none, those that are optimised."""
+        """The ids of the agents; for a custom simulator without any in its scenario, the optimized agents."""
         ids = _agent_ids(scenario)
         if self._is_payments or (ids and len(ids) == len(scenario["agents"])):
             return ids
@@ -232,13 +231,13 @@ class _ConfigChecker:
             here = ("policy_constraints", "allowed_parameters", index)
             name = parameter.get("name")
             if isinstance(name, str) and name in seen:
-                self._add((*here, "name"), f"the parameter {name!r} is listed already")
+                self._add((*here, "name"), f"the parameter {name!r} is listed twice")
             seen.add(str(name))
             for key, message in _bound_problems(parameter):
                 self._add((*here, key), message)
 
     def acceptance(self) -> None:
-        """Demands on a new policy that none could meet, or that none is asked for."""
+        """Check for acceptance limits that cannot be met, or that are not used."""
         demands = _value_at(self._value, "evaluation", "acceptance")
         mode = _value_at(self._value, "evaluation", "mode", default="bootstrap")
         samples = _value_at(self._value, "evaluation", "num_samples", default=10)
@@ -250,7 +249,7 @@ class _ConfigChecker:
                 continue
             here = ("evaluation", "acceptance", key)
             if mode == _TEMPORAL:
-                self._add(here, f"has no use in {mode}, which accepts every valid proposal; leave it out")
+                self._add(here, f"is not used in {mode}, which accepts every valid proposal; remove it")
             elif is_single and key in _NEED_SAMPLES:
                 needed = "takes evaluation.mode bootstrap and evaluation.num_samples of 2 or more"
                 self._add(here, f"{needed}, but {found}: a single simulation shows no deviation")
@@ -266,7 +265,7 @@ def _bound_problems(parameter: dict[str, Any]) -> Iterator[tuple[str, str]]:
     bounds = {key: parameter[key] for key in ("min_value", "max_value") if _is_number(parameter.get(key))}
     for key, bound in bounds.items():
         if kind == "enum":
-            yield key, "an enum has no bounds; its allowed_values say everything"
+            yield key, "an enum has no bounds; use allowed_values"
         elif kind == "int" and not isinstance(bound, int):
             yield key, f"must be an integer, as the parameter is one, not {show_value(bound)}"
     if kind in ("int", "float") and len(bounds) == 2 and bounds["min_value"] > bounds["max_value"]:
@@ -301,13 +300,16 @@ def _warnings(value: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("llm", "model"), f"{sweep}: it walks from one end of each range to the other and back")
     without_use = [key for key in ("database", "verbose") if key in (value.get("output") or {})]
     if without_use:
-        yield Problem(("output",), f"no effect of {' and '.join(without_use)}: the store is made of files")
+        yield Problem(
+            ("output",),
+            f"{' and '.join(without_use)} {'has' if len(without_use) == 1 else 'have'} no effect, because runs are stored in files",
+        )
     if value.get("simulator", PAYMENTS) == PAYMENTS:
         yield from _names_without_effect(value.get("policy_constraints") or {})
 
 
 def _names_without_effect(constraints: dict[str, Any]) -> Iterator[Problem]:
-    """Allowed names that no policy can use: a slip, or a file made for a simulator that knows more."""
+    """Warn about allowed names that no policy can use: typing errors, or names of another simulator."""
     fields, actions = _known_names()
     for index, name in enumerate(constraints.get("allowed_fields") or ()):
         if name not in fields:
@@ -322,12 +324,12 @@ def _names_without_effect(constraints: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _no_effect(kind: str, name: str, known: list[str], *path: str | int) -> Problem:
-    message = f"{name!r} is no {kind} that exprec has, and has no effect{did_you_mean(name, known)}"
+    message = f"{name!r} has no effect, because exprec has no such {kind}{did_you_mean(name, known)}"
     return Problem(("policy_constraints", *path), message)
 
 
 def _known_names() -> tuple[list[str], dict[str, list[str]]]:
-    """The fields that policies can read, and the actions that each of their trees can take."""
+    """The fields that policies can read, and the actions of each of their trees."""
     parts = schemas.load("policy.v1")["$defs"]
     fields: list[str] = parts["value"]["then"]["properties"]["field"]["enum"]
 

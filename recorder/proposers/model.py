@@ -1,7 +1,4 @@
-"""The proposer that asks a language model, through pydantic-ai.
-
-It sends what it is given and returns what comes back; prompts, checks and records are made elsewhere.
-"""
+"""The proposer that asks a language model, through pydantic-ai."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ if TYPE_CHECKING:
     from pydantic_ai.settings import ModelSettings
 
 _TRANSPORT_RETRIES = 3
-"""How often the client repeats a request that met a timeout, a rate limit or a server error, with backoff."""
+"""How often the client retries a request after a timeout, a rate limit or a server error, with backoff."""
 _LONGEST_WAIT_SECONDS = 60.0
-"""The longest that a client waits between two attempts because the endpoint asked for it."""
+"""The longest time that a client waits between two attempts at the request of the endpoint."""
 
 _EXTRA = "pip install --upgrade 'exprec[llm]'"
 _INSTEAD = "--model search needs neither a package nor a key"
@@ -49,11 +46,11 @@ _PROVIDER_SETTINGS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
         "thinking_budget": lambda value: {"google_thinking_config": {"thinking_budget": value}},
     },
 }
-"""How the settings that only some providers know are passed to them."""
+"""How settings that only some providers have are passed to them."""
 
 
 class ModelProposer:
-    """Asks one model. The key and the address of the endpoint come from the environment, read by the client."""
+    """Asks one model; its client reads the key and the URL of the endpoint from the environment."""
 
     is_model = True
 
@@ -80,8 +77,8 @@ class ModelProposer:
     async def propose(self, request: ProposalRequest) -> Answer:
         """Send the messages of the request. Raises ModelFailure once the client has given up.
 
-        Of whatever goes wrong on the way, only what is safe to record comes out: the text of a client's error
-        may hold an address, a header or a key.
+        The message of the failure is recorded, so it contains nothing of the client's error, which may contain a URL,
+        a header or a key.
         """
         clock = asyncio.get_running_loop().time
         # A connection for each request: none is left open when the event loop ends, however it ends.
@@ -97,7 +94,7 @@ class ModelProposer:
         return Answer(text, prompt_tokens, completion_tokens, latency)
 
     async def _exchange(self, messages: Sequence[Message]) -> tuple[str | None, int | None, int | None]:
-        """The text of the answer, and the tokens of the request and of the answer."""
+        """The text of the answer, the tokens of the request, and those of the answer."""
         from pydantic_ai.direct import model_request
 
         # The timeout of a client counts from byte to byte: an endpoint that sends blanks to keep the
@@ -151,7 +148,7 @@ _GROUP = re.compile(r"pydantic-ai-slim\[([\w-]+)\]")
 
 
 def _package(message: str) -> str:
-    """What to install, from the message of an import that failed."""
+    """The packages to install, from the message of a failed import."""
     group = _GROUP.search(message)
     if group is None or group[1] in ("openai", "anthropic"):
         return _EXTRA
@@ -159,7 +156,7 @@ def _package(message: str) -> str:
 
 
 def _provider_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in the words of the provider. Raises InvalidInput for those it does not know."""
+    """The settings under the names of the provider. Raises InvalidInput for unknown ones."""
     provider = name.partition(":")[0].partition("-")[0]
     known = _PROVIDER_SETTINGS.get(provider, {})
     passed: dict[str, Any] = {}
@@ -198,7 +195,7 @@ def _wire_messages(messages: Sequence[Message]) -> list[ModelMessage]:
 
 
 def _reason(error: Exception, timeout_seconds: float) -> str:
-    """Why there is no answer, in words without addresses, keys or headers: it becomes part of the record."""
+    """Why there is no answer, without URLs, keys or headers, because it is recorded."""
     from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, ModelHTTPError, ModelTimeoutError
 
     if isinstance(error, ModelHTTPError):

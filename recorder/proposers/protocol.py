@@ -1,7 +1,4 @@
-"""What a proposer is asked and what it answers.
-
-A proposer returns text, whoever it is; that the text is a usable policy is for others to check.
-"""
+"""The interface of proposers: requests, answers, and the descriptions of models."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ Policy = Mapping[str, Any]
 
 
 class ModelFailure(ExprecError):
-    """A model gave no answer: refused, unreachable, out of time. The experiment goes on without it."""
+    """A model gave no answer: it refused, is unreachable, or timed out. The experiment continues without it."""
 
     exit_code = 3
 
@@ -50,11 +47,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ProposalRequest:
-    """One agent's question for a better policy.
+    """A request for a better policy of one agent.
 
-    It holds only what that agent may know: its own policies and decisions, never another agent's.
-    `decisions` says of each earlier proposal of this agent, in order, whether it was accepted; `iteration`
-    and `attempt`, the number of times this proposal was asked for, count from 1.
+    It contains what this agent may know: its own policies and decisions, never another agent's. `decisions` tells for
+    each earlier proposal of this agent, in order, whether it was accepted. `iteration` and `attempt`, the number of
+    requests for this proposal, count from 1.
     """
 
     agent_id: str
@@ -69,7 +66,7 @@ class ProposalRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: text that should be a policy document, and what it took."""
+    """An answer: text that should be a policy, its tokens (None if unknown), and the latency in seconds."""
 
     text: str
     prompt_tokens: int | None = None
@@ -78,15 +75,15 @@ class Answer:
 
 
 class Proposer(Protocol):
-    """Anything that answers a request for a policy."""
+    """Answers requests for policies."""
 
     @property
     def is_model(self) -> bool:
-        """Whether asking is an exchange to record; a computation is repeated rather than recorded."""
+        """Whether requests are recorded as exchanges; a computation is repeated instead."""
         ...
 
     async def propose(self, request: ProposalRequest) -> Answer:
-        """Answer a request. Raises ModelFailure when no answer can be had."""
+        """Answer a request. Raises ModelFailure when there is no answer."""
         ...
 
 

@@ -1,7 +1,4 @@
-"""The proposer that answers from a file: for tests, demonstrations and answers that came from elsewhere.
-
-Its answers go the way of a model's: they are checked, retried and recorded.
-"""
+"""The proposer that answers from a file; its answers are checked, retried and recorded like those of a model."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from exprec.recorder.schema import engine
 
 
 class ScriptExhausted(ExprecError):
-    """The experiment asks for more answers than the script has."""
+    """The experiment needs more answers than the script has."""
 
     exit_code = 3
 
@@ -27,7 +24,7 @@ class ScriptExhausted(ExprecError):
 
 
 class ScriptedProposer:
-    """Answers in the order of the lines of a JSONL file; a line that names an agent is kept for it."""
+    """Answers in the order of the lines of a JSON Lines file; a line with an agent answers that agent only."""
 
     is_model = True
 

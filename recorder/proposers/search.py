@@ -1,7 +1,7 @@
-"""The embedded proposer: a pattern search over a policy's parameters that needs no model and no network.
+"""The built-in proposer: a pattern search over the parameters of a policy, without model and network.
 
-It knows what a model would be told, its own policies and which of them were accepted; it never runs a
-simulation. It keeps no state: where the search stands follows from the decisions so far.
+It uses the agent's own policies and which of them were accepted, and never runs a simulation. It has no state: the
+position of the search follows from the decisions.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, Parameter, ProposalRequest
 
 LIQUIDITY = Parameter("initial_liquidity_fraction", "float", 0.0, 1.0)
-"""What is searched when the experiment does not say which parameters may change."""
+"""The parameter of the search when the experiment does not list any."""
 
 _FIRST_STEP = 25
-"""A first step is a quarter of the range, the finest a hundredth: counted in hundredths."""
+"""The first step in hundredths of the range; the smallest is one hundredth."""
 _DECIMALS = 12
 
 _Values = dict[str, Any]
@@ -24,16 +24,16 @@ _Moves = Generator[_Values, bool, None]
 
 
 class SearchProposer:
-    """Coordinate pattern search (Hooke and Jeeves 1961), one trial a proposal.
+    """Coordinate pattern search (Hooke and Jeeves 1961), one trial for each proposal.
 
-    Per parameter and direction it strides while that helps and halves the stride when it does not. When
-    nothing helps it begins again with long strides, because the other agents have moved meanwhile.
+    For each parameter and direction it steps while that helps, and halves the step when it does not. When nothing
+    helps it starts again with long steps, because the other agents have changed their policies meanwhile.
     """
 
     is_model = False
 
     async def propose(self, request: ProposalRequest) -> Answer:
-        """The current policy with one parameter changed; unchanged when no parameter can be."""
+        """Return the current policy with one parameter changed; unchanged if no parameter can be."""
         policy = dict(request.current_policy)
         values = dict(policy.get("parameters") or {})
         trial = _trial(request)
@@ -43,7 +43,7 @@ class SearchProposer:
 
 
 def _trial(request: ProposalRequest) -> _Values | None:
-    """The values to try next: the search is run again from its beginning over the decisions so far."""
+    """The next values to try, by repeating the search over all decisions."""
     start = _searchable(request)
     if not start:
         return None
@@ -57,7 +57,7 @@ def _trial(request: ProposalRequest) -> _Values | None:
 
 
 def _searchable(request: ProposalRequest) -> _Values:
-    """The starting values of the parameters that the policy has; one that it lacks would have no effect."""
+    """The starting values of the parameters that the policy has; others would have no effect."""
     policy = request.starting_policy
     values = dict(policy.get("parameters") or {})
     # The simulator takes the fraction from beside the parameters, or half, where it is not among them.
@@ -66,7 +66,7 @@ def _searchable(request: ProposalRequest) -> _Values:
 
 
 def _search(parameters: Sequence[Parameter], current: _Values) -> _Moves:
-    """Yield values to try, receive whether they were accepted, for ever; ends only if there is nothing to try."""
+    """Yield values to try and receive whether they were accepted; this ends only if there is nothing to try."""
     while True:
         tried = False
         for parameter in parameters:
@@ -94,7 +94,7 @@ def _explore_values(parameter: Parameter, current: Any) -> Generator[Any, bool, 
 
 
 def _explore_range(parameter: Parameter, current: float) -> Generator[float, bool, None]:
-    """Down first, then up. Once a stride has failed every further one is half of the last: a bisection."""
+    """Search downwards, then upwards; after the first failure each step is half of the last (bisection)."""
     finest = _finest_step(parameter, current)
     for direction in (-1, 1):
         steps, halving = _FIRST_STEP, False
@@ -142,7 +142,7 @@ def _within(parameter: Parameter, value: float) -> float:
 
 
 def _allowed(parameter: Parameter, value: Any) -> Any:
-    """The value itself where the parameter admits it, else one that it admits: a start may be out of bounds."""
+    """The value if the parameter allows it, else one that it allows: a starting value may be out of bounds."""
     if parameter.kind == "enum":
         return value if value in parameter.values else parameter.values[0]
     return _within(parameter, value)

@@ -1,7 +1,4 @@
-"""Policies to costs: which seeds are simulated, and what the simulations come to.
-
-It decides nothing: whether costs are good enough is told in `acceptance` and `convergence`.
-"""
+"""Evaluation of policies: the seeds that are simulated, and the costs."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ Policies = Mapping[str, Mapping[str, Any]]
 
 
 class AgentResult(Protocol):
-    """What a simulation came to for one agent; `total` is its cost in cents."""
+    """The result of a simulation for one agent."""
 
     @property
     def total(self) -> int:
@@ -28,12 +25,12 @@ class AgentResult(Protocol):
         ...
 
     def as_dict(self) -> dict[str, int]:
-        """The total and what it is made of, in cents."""
+        """The total and its components, in cents."""
         ...
 
 
 class SimulationResult(Protocol):
-    """What one simulation came to: payments that arrived, those that settled, and the agents' costs."""
+    """The result of one simulation: the number of payments, and the agents' costs."""
 
     @property
     def arrivals(self) -> int:
@@ -52,7 +49,7 @@ class SimulationResult(Protocol):
 
 
 class AgentCosts(NamedTuple):
-    """An `AgentResult` that holds its figures by name, in cents."""
+    """An `AgentResult` made of numbers by name, in cents."""
 
     figures: dict[str, int]
 
@@ -62,12 +59,12 @@ class AgentCosts(NamedTuple):
         return self.figures["total"]
 
     def as_dict(self) -> dict[str, int]:
-        """A copy of the figures."""
+        """A copy of the numbers."""
         return dict(self.figures)
 
 
 class Result(NamedTuple):
-    """A `SimulationResult` that holds nothing but its figures, whichever simulator they are from."""
+    """A `SimulationResult` made of numbers only, as every simulator and worker process can return it."""
 
     arrivals: int
     settled: int
@@ -75,23 +72,23 @@ class Result(NamedTuple):
 
 
 class Simulator(Protocol):
-    """What evaluates policies. The same policies and seed always give the same result."""
+    """Simulates policies; the same policies and seed always give the same result."""
 
     def simulate_each(self, policies: Policies, seeds: Sequence[int]) -> Iterator[SimulationResult]:
-        """The result for each seed, in order, computed as it is asked for.
+        """Yield the result for each seed, in order; each is computed when it is asked for.
 
-        Raises InvalidInput for a policy that is none, SimulationError for one that cannot run.
+        Raises InvalidInput for an invalid policy, SimulationError for one that cannot be simulated.
         """
         ...
 
     def check_policy(self, policy: Any) -> list[Problem]:
-        """Everything wrong with a policy document; empty when it can be simulated."""
+        """The problems of a policy; none if it can be simulated."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One simulation: its seed, and its result."""
+    """One simulation: its seed and its result."""
 
     seed: int
     result: SimulationResult
@@ -102,13 +99,13 @@ class Sample:
 
     @property
     def settlement_rate(self) -> float:
-        """Settled payments over arrived ones; 1 when nothing arrived."""
+        """Settled payments as a fraction of arrived payments; 1 if none arrived."""
         return self.result.settled / self.result.arrivals if self.result.arrivals else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The same policies simulated with each seed of an evaluation."""
+    """The simulations of the same policies, one for each seed of an evaluation."""
 
     agents: tuple[str, ...]
     samples: tuple[Sample, ...]
@@ -123,22 +120,22 @@ class Evaluation:
 
     @property
     def costs_per_agent(self) -> dict[str, int]:
-        """Mean cost of each optimised agent in cents, truncated toward zero."""
+        """The mean cost of each optimized agent in cents, truncated toward zero."""
         return {agent: self.mean_cost(agent) for agent in self.agents}
 
     @property
     def total_cost(self) -> int:
-        """Sum of the optimised agents' mean costs, in cents."""
+        """The sum of the optimized agents' mean costs, in cents."""
         return sum(self.costs_per_agent.values())
 
     @property
     def sample_totals(self) -> list[int]:
-        """Sum of the optimised agents' costs in each sample, in cents."""
+        """The sum of the optimized agents' costs in each sample, in cents."""
         return [sum(sample.cost(agent) for agent in self.agents) for sample in self.samples]
 
 
 SimulateBatch = Callable[[bytes, Sequence[int]], Sequence[SimulationResult]]
-"""Simulates policies, given in canonical bytes, on each of some seeds; not in this process."""
+"""Simulates policies, in canonical JSON, with each of some seeds, in other processes."""
 
 
 class Evaluator:
@@ -147,7 +144,7 @@ class Evaluator:
     def __init__(
         self, simulator: Simulator, config: ExperimentConfig, simulate_batch: SimulateBatch | None = None
     ) -> None:
-        """With `elsewhere`, that simulates whenever there is more than one seed, and `simulator` only else."""
+        """Evaluate with `simulate_batch`, if given, whenever there are several seeds, else with `simulator`."""
         self._simulator = simulator
         self._simulate_batch = simulate_batch
         self._agents = config.optimized_agents
@@ -155,7 +152,7 @@ class Evaluator:
         self._samples = config.evaluation.num_samples if config.evaluation.mode == "bootstrap" else None
         self._iteration = 0
         self._done: dict[tuple[bytes, int], SimulationResult] = {}
-        """Simulations of the current iteration, by policies and seed: most comparisons repeat one side."""
+        """The simulations of the current iteration by policies and seed: most comparisons repeat one side."""
 
     def evaluate(self, policies: Policies, iteration: int, agent_id: str | None = None) -> Evaluation:
         """Simulate `policies` for an iteration (from 1), on the seeds of `agent_id` or, without one, of the iteration.
@@ -168,7 +165,7 @@ class Evaluator:
             self._iteration, self._done = iteration, {}
         key = canonical_json.encode(policies)
         seeds = self.seeds(iteration, agent_id or self._agents[0])
-        # Seeds may repeat, however unlikely that is; a result is needed once.
+        # Seeds may repeat, although that is unlikely; each is simulated once.
         missing = [seed for seed in dict.fromkeys(seeds) if (key, seed) not in self._done]
         for seed, result in zip(missing, self._simulated(policies, key, missing), strict=True):
             self._done[key, seed] = result
@@ -183,7 +180,7 @@ class Evaluator:
             stop_if_cancelled()
 
     def seeds(self, iteration: int, agent_id: str) -> list[int]:
-        """The seeds that judge an agent's policy. In a bootstrap all agents are judged on the same samples."""
+        """The seeds for the comparison of an agent's policies; in a bootstrap, all agents share the samples."""
         if self._samples is None or self._samples == 1:
             return [iteration_seed(self._master_seed, iteration - 1, agent_id)]
         base = iteration_seed(self._master_seed, iteration - 1, self._agents[0])
@@ -191,9 +188,9 @@ class Evaluator:
 
 
 def stop_if_cancelled() -> None:
-    """Raise CancelledError if the current task, which does not wait anywhere while it simulates, is being cancelled.
+    """Raise CancelledError if the current task is being cancelled.
 
-    That is what Ctrl-C comes to in a coroutine; without this it would go unheard until all is simulated.
+    Ctrl-C cancels the task, which would not notice until all simulations are done, because they never wait.
     """
     try:
         task = asyncio.current_task()

@@ -1,6 +1,6 @@
-"""The seeds of an experiment, each a function of the master seed and of what it is for.
+"""The seeds of an experiment, derived from the master seed without any state.
 
-Formulas of the reference implementation (SimCash); no generator and no state is involved.
+The formulas are those of the reference implementation (SimCash).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ _LIMIT = 2**31
 
 
 def iteration_seed(master_seed: int, index: int, agent_id: str) -> int:
-    """The seed of an agent in an iteration; `index` counts from 0. In 0 … 2^31 − 1."""
+    """The seed of an agent in an iteration (`index` from 0): an integer in 0 … 2^31 − 1."""
     return _number(f"{master_seed}:iter:{index}:agent:{agent_id}", 4)
 
 
 def sample_seed(base_seed: int, sample: int) -> int:
-    """The seed of sample `sample` (from 0) of a bootstrap evaluation with this base. In 0 … 2^31 − 1."""
+    """The seed of a sample (from 0) of a bootstrap evaluation with this base: an integer in 0 … 2^31 − 1."""
     return _number(f"{base_seed}:sample:{sample}", 8)
 
 

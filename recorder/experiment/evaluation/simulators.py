@@ -1,6 +1,6 @@
-"""What an experiment's `simulator` names, made ready to evaluate policies.
+"""The simulators: the built-in payment system, and custom functions.
 
-How a simulator works is its own business.
+The messages of SimulationError are recorded: changing one changes the run id of experiments.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _MIN_COST, _MAX_COST = -(2**63), 2**63 - 1
 
 
 class Payments(PaymentSimulator):
-    """The built-in payment system, with what a proposer must know of it."""
+    """The built-in payment system, with the description of its rules for proposers."""
 
     def __init__(self, scenario: Mapping[str, Any]) -> None:
         super().__init__(scenario)
         self.rules = describe_rules(scenario)
-        """The game and the form of a policy, in words."""
+        """The description of the game and of the form of a policy."""
 
     def check_policy(self, policy: Any) -> list[Problem]:
-        """Everything wrong with a policy document; empty when it can be simulated."""
+        """The problems of a policy; none if it can be simulated."""
         return check_policy(policy)
 
 
 class UserSimulator:
-    """A function of the user's that computes costs from a scenario, policies and a seed.
+    """A custom simulator: a function that computes costs from a scenario, policies and a seed.
 
-    It is given copies, so that it cannot change the experiment. There are no payments in it.
+    It gets copies, so that it cannot change the experiment. It has no payments.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class UserSimulator:
         agents: Sequence[str],
         constraints: PolicyConstraints | None = None,
     ) -> None:
-        """`scenario` is in canonical bytes; `agents` are those whose costs are wanted."""
+        """Simulate with `function`; `scenario` is in canonical JSON, `agents` are those with costs."""
         self._function = function
         self._scenario = scenario
         self._agents = tuple(agents)
         self._constraints = constraints
         self.rules = function.docstring or _WITHOUT_DOCSTRING
-        """The docstring of the function: what a proposer is told."""
+        """The docstring of the function, which is the description for proposers."""
 
     def starting_policy(self, agent: str) -> dict[str, Any]:
-        """The policy in the scenario's entry of this agent, as it stands there, or the default document.
+        """The policy in the agent's entry of the scenario, or the default policy.
 
-        If the experiment lists the parameters that policies may have, the default has each of them, in the
+        If the experiment lists the parameters that policies may have, the default policy has each of them, in the
         middle of its bounds or with the first of its values.
         """
         entries = canonical_json.decode(self._scenario).get("agents")
@@ -81,7 +81,7 @@ class UserSimulator:
         return document
 
     def check_policy(self, policy: Any) -> list[Problem]:
-        """Empty for any JSON object: what may stand in it, the function itself has to know."""
+        """The problems of a policy: none for any JSON object, whose content is up to the function."""
         if not isinstance(policy, dict):
             return [Problem((), f"a policy must be a JSON object, not {show_value(policy)}")]
         try:
@@ -91,13 +91,13 @@ class UserSimulator:
         return []
 
     def simulate_each(self, policies: Policies, seeds: Sequence[int]) -> Iterator[Result]:
-        """What the function returns for each of these seeds, in order.
+        """Yield the costs that the function returns for each seed, in order.
 
-        Raises SimulationError when it raises, or when a cost is no integer.
+        Raises SimulationError when it raises, and when a cost is not an integer.
         """
         encoded = canonical_json.encode(policies)
         for seed in seeds:
-            # Decoded anew each time: they come in the same order whoever encoded them, and may be changed.
+            # Decoded each time: the key order is then always the same, and the function may change its arguments.
             yield self._called(canonical_json.decode(self._scenario), canonical_json.decode(encoded), seed)
 
     def _called(self, scenario: Any, policies: Any, seed: int) -> Result:
@@ -134,7 +134,7 @@ class UserSimulator:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSpec:
-    """All that another process needs to make the same simulator; `scenario` is in canonical bytes."""
+    """What another process needs to load the same simulator; `scenario` is in canonical JSON."""
 
     simulator: str
     scenario: bytes
@@ -143,19 +143,19 @@ class SimulatorSpec:
 
     @classmethod
     def of_config(cls, config: ExperimentConfig, config_dir: Path) -> SimulatorSpec:
-        """The spec for the simulator of an experiment."""
+        """The spec of the simulator of an experiment."""
         folder = config.function.folder if config.function is not None else config_dir.absolute()
         return cls(config.simulator, canonical_json.encode(config.scenario), config.optimized_agents, folder)
 
     def load(self) -> Simulator:
-        """Make the simulator. Raises InvalidInput."""
+        """Load the simulator. Raises InvalidInput."""
         if self.simulator == PAYMENTS:
             return Payments(canonical_json.decode(self.scenario))
         return UserSimulator(_imported(self.simulator, self.folder), self.scenario, self.agents)
 
 
 def load_simulator(config: ExperimentConfig, config_dir: Path) -> Payments | UserSimulator:
-    """The simulator of an experiment; a function of the user's is imported from `config_dir` unless it was already.
+    """Load the simulator of an experiment; a custom one is imported from `config_dir` if it has not been loaded.
 
     Raises InvalidInput for a scenario that it cannot simulate, and for a function that cannot be imported.
     """
@@ -174,18 +174,18 @@ def _imported(name: str, folder: Path) -> UserFunction:
 
 
 def _middle(parameter: ParameterConstraint) -> int | float | str:
-    """Where a search begins: the middle of the bounds, the only bound, 0 without any, or the first value."""
+    """The start of a search: the middle of the bounds, the only bound, 0 without any, or the first value."""
     if parameter.param_type == "enum":
         return parameter.allowed_values[0]
     bounds = [bound for bound in (parameter.min_value, parameter.max_value) if bound is not None]
     if parameter.param_type == "int":
         return int(sum(bounds) // len(bounds)) if bounds else 0
-    # Halved before they are added: the sum of two finite numbers may be infinite.
+    # Divided before they are added, because the sum of two finite numbers may be infinite.
     return float(sum(bound / len(bounds) for bound in bounds)) if bounds else 0.0
 
 
 def _shown(value: Any) -> str:
-    """A value in a message that is recorded: of what JSON has not, only the type is the same everywhere."""
+    """Describe a value in a recorded message; of a value without a JSON form, by its type only."""
     if value is None or type(value) in (bool, float, str, list, dict):
         return show_value(value)
     return f"a value of type {type(value).__name__}"

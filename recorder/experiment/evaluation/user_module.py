@@ -1,7 +1,4 @@
-"""A function from the folder of an experiment: imported apart from exprec's own modules, known by its sources.
-
-What the function is for, and what it may return, is told elsewhere.
-"""
+"""Import of a function from the folder of an experiment, isolated from other modules, with a digest of its sources."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 
 class NotImportable(Exception):
-    """A function cannot be had; the text says why. `is_absent`: its module does not lie in the folder at all."""
+    """A function cannot be imported; `is_absent` tells whether its module is missing in the folder."""
 
     def __init__(self, reason: str, *, is_absent: bool = False) -> None:
         self.is_absent = is_absent
@@ -37,10 +34,10 @@ class NotImportable(Exception):
 
 
 class UserFunction:
-    """A function of the user's, ready to be called. Call it in one thread at a time.
+    """A function of the user. Call it in one thread at a time.
 
-    `name` is `module:callable`, `digest` the SHA-256 in hex of the sources of all modules that its import
-    loaded from the folder: of their paths relative to it and their bytes, sorted. `folder` is absolute.
+    `name` is `module:callable`. `digest` is the SHA-256 in hex of the sources of all modules that its import loaded
+    from the folder: of their relative paths and their bytes, sorted. `folder` is absolute.
     """
 
     def __init__(self, name: str, digest: str, function: Callable[..., Any], scope: _ModuleScope) -> None:
@@ -52,14 +49,14 @@ class UserFunction:
 
     @property
     def docstring(self) -> str | None:
-        """What its author wrote about it, without the indentation; None if nothing."""
+        """The docstring of the function without indentation; None if there is none."""
         import inspect
 
         text = inspect.getdoc(self._function)
         return escape_surrogates(text).strip() or None if isinstance(text, str) else None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it. What it prints goes to stderr; whatever it raises goes through."""
+        """Call the function; its stdout goes to stderr, and what it raises is raised."""
         with self._scope.entered():
             return self._function(*arguments)
 
@@ -73,10 +70,10 @@ def split_name(name: str) -> tuple[str, str, str | None] | None:
 
 
 def load_function(name: str, folder: Path) -> UserFunction:
-    """Import the function of a valid name from the folder; another one in sys.path is not meant.
+    """Import a function from the folder, and from no other place in sys.path.
 
-    sys.path and sys.modules are afterwards as they were, except for modules from elsewhere that it imported.
-    Raises NotImportable; a digest in the name that is not that of the sources is a reason, too.
+    Afterwards, sys.path and sys.modules are as before, except for modules from elsewhere that it imported. Raises
+    NotImportable, also when the name has a digest that is not that of the sources.
     """
     parts = split_name(name)
     assert parts is not None, "the name was checked"
@@ -106,7 +103,7 @@ def load_function(name: str, folder: Path) -> UserFunction:
 
 
 def describe_exception(error: BaseException) -> str:
-    """Type and text of an exception in words that are the same on every machine: without folders and addresses."""
+    """Type and message of an exception, without folders and addresses, so that they are equal on every machine."""
     try:
         text = str(error)
     except Exception:
@@ -116,7 +113,7 @@ def describe_exception(error: BaseException) -> str:
 
 
 def traceback_within(folder: Path, error: BaseException) -> str:
-    """The traceback of an exception as Python prints it, from where code in the folder begins."""
+    """The traceback of an exception as Python prints it, without the frames before those in the folder."""
     trace = error.__traceback__
     while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(str(folder) + os.sep):
         trace = trace.tb_next
@@ -124,7 +121,7 @@ def traceback_within(folder: Path, error: BaseException) -> str:
 
 
 class _ModuleScope:
-    """The import system as the modules of one folder see it: their folder first, and they under their own names."""
+    """The import system of the modules of one folder, which see that folder first, and each other."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder.absolute())
@@ -138,17 +135,17 @@ class _ModuleScope:
         return sorted(self._finder.sources)
 
     def has(self, module: str) -> bool:
-        """Whether the folder has this module, or at least its outermost package."""
+        """Whether the folder contains this module, or at least its outermost package."""
         finder = machinery.FileFinder(self.folder, *_LOADERS)
         return finder.find_spec(module.partition(".")[0]) is not None
 
     def file_of(self, module: str) -> str:
-        """The file of a module that was loaded, relative to the folder; its name where it has none."""
+        """The file of a loaded module relative to the folder; its name if it has none."""
         file = getattr(self._modules.get(module), "__file__", None)
         return os.path.relpath(file, self.folder) if file else module
 
     def seal(self) -> str:
-        """Let no further module be loaded from the folder; returns the digest of those that were."""
+        """Refuse to load further modules from the folder; returns the digest of those that were loaded."""
         self._finder.is_sealed = True
         digest = hashlib.sha256()
         for file, source in sorted(self._finder.sources.items()):
@@ -158,12 +155,12 @@ class _ModuleScope:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Within this the folder's modules can be imported and see each other; after it nothing is left of them."""
+        """A context in which the modules of the folder can be imported; afterwards they are removed."""
         path, hidden = sys.path[:], self._taken_out()
         before = frozenset() if self._finder.is_sealed else frozenset(sys.modules)
         sys.modules.update(self._modules)
         sys.path.insert(0, self.folder)
-        # Before the finder of files, behind those of built-in modules: as for a script in this folder.
+        # After the finders of built-in modules and before the finder of files, as for a script in this folder.
         place = sys.meta_path.index(machinery.PathFinder) if machinery.PathFinder in sys.meta_path else 0
         sys.meta_path.insert(place, self._finder)
         try:
@@ -177,16 +174,16 @@ class _ModuleScope:
             sys.modules.update(hidden)
 
     def _taken_out(self) -> dict[str, ModuleType]:
-        """Take modules from elsewhere out of sys.modules that have the name of one in the folder."""
+        """Remove from sys.modules the modules from elsewhere that have the name of one in the folder."""
         loaded = [name for name in self._hides if name in sys.modules]
         if not loaded:
             return {}
         return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in loaded}
 
     def _keep_own(self, before: frozenset[str]) -> None:
-        """Take the folder's modules out of sys.modules, and remember them; `before` names those that are others'."""
+        """Remove the modules of the folder from sys.modules, and remember them; those in `before` are others."""
         if not self._finder.is_sealed:
-            # Packages without __init__ are not found by this finder, but are known by what is in them.
+            # This finder does not find packages without __init__, but their modules.
             own = {name.partition(".")[0] for name in self._finder.names}
             added = {name: module for name, module in sys.modules.items() if name not in before}
             self._modules = {name: module for name, module in added.items() if name.partition(".")[0] in own}
@@ -195,7 +192,7 @@ class _ModuleScope:
 
 
 class _FolderFinder(MetaPathFinder):
-    """Finds modules in a folder and below, and keeps the bytes of each."""
+    """Finds modules in a folder and below, and keeps the sources of each."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -206,12 +203,12 @@ class _FolderFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> machinery.ModuleSpec | None:
-        """The module, if one of the places to look at lies in the folder and has it."""
+        """The spec of a module, if a place to search is in the folder and contains it."""
         for place in sys.path if path is None else path:
             if place != self._folder and not place.startswith(self._folder + os.sep):
                 continue
             spec = machinery.FileFinder(place, *_LOADERS).find_spec(fullname)
-            # A folder without __init__ is a package only if there is no other anywhere: Python's own finder knows.
+            # A folder without __init__ is a package only if no other of this name exists: left to Python's finder.
             if spec is None or spec.loader is None or spec.origin is None:
                 continue
             if self.is_sealed:
@@ -231,7 +228,7 @@ class _FolderFinder(MetaPathFinder):
 
 
 class _KeptSourceLoader(machinery.SourceFileLoader):
-    """Runs the very bytes whose digest is taken. Compiled files are neither read, as they may be stale, nor written."""
+    """Executes the bytes that are digested; compiled files, which may be stale, are neither read nor written."""
 
     def __init__(self, name: str, path: str, source: bytes) -> None:
         super().__init__(name, path)
@@ -251,7 +248,7 @@ _LOADERS: tuple[Any, ...] = (
 
 
 def _module_names_in(folder: str) -> Iterator[str]:
-    """The modules and packages in a folder that stand before others of the same name."""
+    """The modules and packages in a folder that hide others of the same name."""
     finder = machinery.FileFinder(folder, *_LOADERS)
     try:
         entries = sorted({entry.name.partition(".")[0] for entry in Path(folder).iterdir()})
@@ -268,7 +265,7 @@ def _module_names_in(folder: str) -> Iterator[str]:
 def _import_failure(error: BaseException, module: str, folder: str) -> str:
     text = escape_surrogates(str(error))
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    # A SyntaxError names its file and line itself.
+    # A SyntaxError already names its file and line.
     frames = [] if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)
     places = [frame for frame in frames if frame.filename.startswith(folder + os.sep)]
     where = f" ({os.path.relpath(places[-1].filename, folder)}, line {places[-1].lineno})" if places else ""

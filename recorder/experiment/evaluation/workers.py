@@ -1,7 +1,4 @@
-"""Processes that simulate: the same simulations as in this process, on several cores.
-
-What a simulation is, and which ones are wanted, they are told. How many there are changes no result.
-"""
+"""Worker processes: the same simulations as in this process, on several cores, with equal results."""
 
 from __future__ import annotations
 
@@ -27,29 +24,29 @@ from exprec.recorder.format import canonical_json
 _START_METHOD = "spawn"
 _DIED = "a worker process died (killed, or out of memory); try again with fewer jobs"
 _GLANCE_SECONDS = 0.1
-"""How often a wait for results is interrupted to see whether the experiment was cancelled."""
+"""How often waiting for results is interrupted to check whether the task is being cancelled."""
 
 PackedResult = tuple[int, int, list[tuple[str, dict[str, int]]]]
-"""A result on its way between processes: payments that arrived and settled, and each agent's figures."""
+"""A result as it is sent between processes: payments that arrived and settled, and each agent's costs."""
 
 
 class Workers:
-    """Simulates with the simulator of a spec in up to `jobs` processes, started when first needed."""
+    """Simulates in up to `jobs` processes, which are started when they are needed."""
 
     def __init__(self, spec: SimulatorSpec, jobs: int) -> None:
         self._spec = spec
         self._jobs = jobs
-        # A pool for each process: a process then sees the same seeds again and finds in its caches what it drew.
+        # One pool for each process, so that a process gets the same seeds again and finds their draws in its caches.
         self._pools: list[ProcessPoolExecutor] = []
         self._context = multiprocessing.get_context(_START_METHOD)
         self._alive: tuple[Connection, Connection] | None = None
-        """A pipe in which nothing is ever sent: workers end when its far end is closed, by whatever means."""
+        """A pipe without data: when this end is closed, by whatever means, the workers terminate."""
 
     def simulate(self, policies: bytes, seeds: Sequence[int]) -> list[Result]:
-        """The result of the policies, in canonical bytes, for each seed, in order.
+        """The results of policies, in canonical JSON, for each seed, in order.
 
-        Raises what the first simulation in order that fails raises; WorkerFailed; CancelledError if the
-        current task is being cancelled.
+        Raises what the first failing simulation, in order, raises; WorkerFailed; CancelledError if the current task is
+        being cancelled.
         """
         chunks = list(_chunks(seeds, self._jobs))
         tasks: list[Future[list[PackedResult]]] = []
@@ -65,7 +62,7 @@ class Workers:
                 task.cancel()
 
     def close(self) -> None:
-        """End the processes, even in the middle of a simulation."""
+        """Terminate the processes, also during a simulation."""
         if self._alive is not None:
             for end in self._alive:
                 end.close()
@@ -75,7 +72,7 @@ class Workers:
             pool.shutdown(cancel_futures=True)
 
     def _started(self, count: int) -> list[ProcessPoolExecutor]:
-        """The pools, of which at least `count` can be given work."""
+        """The pools, after starting as many as `count` tasks need."""
         if self._alive is None:
             self._alive = self._context.Pipe(duplex=False)
         while len(self._pools) < count:
@@ -85,7 +82,7 @@ class Workers:
 
 
 def _chunks(seeds: Sequence[int], count: int) -> Iterator[Sequence[int]]:
-    """The seeds in at most `count` runs of neighbours, none empty, whose lengths differ by one at most."""
+    """Split the seeds into at most `count` consecutive chunks, none empty, whose lengths differ by at most one."""
     start = 0
     for index in range(count):
         end = len(seeds) * (index + 1) // count
@@ -102,12 +99,12 @@ def _awaited(task: Future[list[PackedResult]]) -> list[PackedResult]:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Processes started within this begin deaf to Ctrl-C, and do not run the main program of this one.
+    """A context in which processes start with SIGINT blocked, and do not run the main program of this one.
 
-    Until they are ready, Ctrl-C could only make them print a traceback. And a program that does not ask for
-    its `__name__` would begin its experiment again in each of them.
+    Until a worker is ready, Ctrl-C could only print a traceback. And a program that does not check its `__name__`
+    would start its experiment again in each worker.
     """
-    # When it starts, it lets interrupts through again.
+    # Started before SIGINT is blocked, because its start unblocks SIGINT.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
@@ -119,34 +116,34 @@ def _starting() -> Iterator[None]:
 
 
 _made: Simulator | ExprecError | None = None
-"""In a worker: its simulator, or why there is none."""
+"""The simulator of this worker process, or why it cannot be loaded."""
 
 
 def _begin(spec: SimulatorSpec, alive: Connection) -> None:
-    """Make this process a worker."""
+    """Initialize a worker process."""
     global _made
-    # A handler that does nothing, rather than none: programs that a simulator starts shall still hear Ctrl-C.
+    # An empty handler instead of SIG_IGN, which programs that a simulator starts would inherit.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with suppress(OSError):
-        # Standard output belongs to the display.
+        # Stdout is that of the display.
         os.dup2(2, 1)
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
     try:
         _made = spec.load()
     except ExprecError as error:
-        # Raised with the first task: from here it would only be logged.
+        # Raised with the first task, because an error raised here is only logged.
         _made = error
 
 
 def _end_with_parent(alive: Connection) -> None:
     alive.poll(None)
-    # Not sys.exit: a simulation may run for hours before the main thread hears of it.
+    # Not sys.exit, because the main thread may be busy in a simulation for hours.
     os._exit(0)
 
 
 def _simulate(policies: bytes, seeds: Sequence[int]) -> list[PackedResult]:
-    """In a worker: simulate."""
+    """Simulate in a worker process."""
     if isinstance(_made, ExprecError):
         raise WorkerFailed(f"a worker process cannot load the simulator: {_made}")
     assert _made is not None, "the worker has begun"

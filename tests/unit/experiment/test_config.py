@@ -199,13 +199,13 @@ class TestOriginStyle:
         def place(text: str) -> str:
             return f"{origin_style}:{ORIGIN_STYLE.split(text)[0].count(chr(10)) + 1}"
 
-        constraints, without = "policy_constraints", "that exprec has, and has no effect"
+        constraints, without = "policy_constraints", "has no effect, because exprec has no such"
         assert ExperimentConfig.load(origin_style).warnings == (
             f"{place('improvement_threshold')}: convergence.improvement_threshold: has no effect",
-            f"{place('output:')}: output: no effect of database and verbose: the store is made of files",
-            f"{place('- posted')}: {constraints}.allowed_fields[1]: 'posted_collateral' is no field {without}",
-            f"{place('collateral_tree')}: {constraints}.allowed_actions.collateral_tree: 'collateral_tree' is no tree "
-            f"{without}; did you mean 'strategic_collateral_tree'?",
+            f"{place('output:')}: output: database and verbose have no effect, because runs are stored in files",
+            f"{place('- posted')}: {constraints}.allowed_fields[1]: 'posted_collateral' {without} field",
+            f"{place('collateral_tree')}: {constraints}.allowed_actions.collateral_tree: 'collateral_tree' "
+            f"{without} tree; did you mean 'strategic_collateral_tree'?",
         )
 
     def test_a_slip_in_an_allowed_name_is_pointed_out(self, tmp_path: Path) -> None:
