@@ -15,14 +15,14 @@ from exprec.recorder.diff.collector import Collector, collect_differences
 from exprec.recorder.diff.json_values import differences
 from exprec.recorder.diff.result import EventChange, ExchangeDiff, TextChange, Truncated
 from exprec.recorder.diff.text import text_hunks
+from exprec.recorder.exchanges import RESPONSE_FIELDS, USAGE_FIELDS
 from exprec.recorder.store import RunDirectory
 
 EXCHANGE = "exchange"
 """The event type that exchanges are listed under."""
 
-_SHARED = ("index", "model", "prompt_tokens", "completion_tokens", "latency_seconds")
+_SHARED = ("index", "model", *USAGE_FIELDS)
 _MESSAGES = "messages"
-_ANSWERS = ("answer", "error")
 _SETTINGS = "settings"
 
 Exchange = dict[str, Any]
@@ -63,7 +63,7 @@ class _ExchangeComparison:
 
     def __init__(self, limit: int, *, has_other_config: bool) -> None:
         self._limit = limit
-        self._ignored = (*_SHARED, *_ANSWERS, *([_SETTINGS] if has_other_config else []))
+        self._ignored = (*_SHARED, *RESPONSE_FIELDS, *([_SETTINGS] if has_other_config else []))
         self._texts: Collector[_RepeatedText] = Collector(limit)
         self._by_lines: dict[tuple[Any, ...], _RepeatedText] = {}
         self._settings: Collector[EventChange] = Collector(limit)
@@ -123,6 +123,6 @@ def _changed_texts(old: Record, new: Record) -> Iterator[_ChangedText]:
         if texts[0] != texts[1]:
             roles = {message["role"] for message in (left, right) if message is not None}
             yield _ChangedText(old, f"{_MESSAGES}[{index}]", roles.pop() if len(roles) == 1 else None, *texts)
-    for field in _ANSWERS:
+    for field in RESPONSE_FIELDS:
         if old.value[field] != new.value[field]:
             yield _ChangedText(old, field, None, old.value[field], new.value[field])

@@ -249,7 +249,7 @@ class _ConfigChecker:
                 continue
             here = ("evaluation", "acceptance", key)
             if mode == _TEMPORAL:
-                self._add(here, f"is not used in {mode}, which accepts every valid proposal; remove it")
+                self._add(here, f"is not used in {mode}, which accepts every valid proposal; leave it out")
             elif is_single and key in _NEED_SAMPLES:
                 needed = "takes evaluation.mode bootstrap and evaluation.num_samples of 2 or more"
                 self._add(here, f"{needed}, but {found}: a single simulation shows no deviation")
@@ -300,10 +300,9 @@ def _warnings(value: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("llm", "model"), f"{sweep}: it walks from one end of each range to the other and back")
     without_use = [key for key in ("database", "verbose") if key in (value.get("output") or {})]
     if without_use:
-        yield Problem(
-            ("output",),
-            f"{' and '.join(without_use)} {'has' if len(without_use) == 1 else 'have'} no effect, because runs are stored in files",
-        )
+        verb = "has" if len(without_use) == 1 else "have"
+        message = f"{' and '.join(without_use)} {verb} no effect, because runs are stored in files"
+        yield Problem(("output",), message)
     if value.get("simulator", PAYMENTS) == PAYMENTS:
         yield from _names_without_effect(value.get("policy_constraints") or {})
 
