@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard as SecretGuard
     from exprec.recorder.display import VerboseConfig as VerboseConfig
     from exprec.recorder.errors import ExprecError as ExprecError
+    from exprec.recorder.events import EventTypes as EventTypes
     from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig
     from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
     from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from exprec.recorder.proposers.recorded import RecordedProposer as RecordedProposer
     from exprec.recorder.replay.reexecution import RerunResult as RerunResult
     from exprec.recorder.replay.reexecution import rerun as rerun
-    from exprec.recorder.schema.event_types import EventTypes as EventTypes
     from exprec.recorder.sessions.python import Run as Run
     from exprec.recorder.sessions.python import record as record
     from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from exprec.recorder.store.store import find_run as find_run
 
 _MODULES = {
-    "EventTypes": "schema.event_types",
+    "EventTypes": "events",
     "ExperimentConfig": "experiment.config",
     "ExperimentResult": "experiment.loop",
     "ExperimentStateProvider": "state.protocol",

@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.timing import ROOT
-from exprec.recorder.documents.loader import load_document
+from exprec.recorder.documents import load_document
 from exprec.recorder.events import Event
 from exprec.recorder.experiment import loop
 from exprec.recorder.experiment.config import ExperimentConfig

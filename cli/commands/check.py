@@ -11,7 +11,7 @@ import click
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import CheckedFile
 from exprec.recorder.display import count_noun
-from exprec.recorder.documents.loader import Document, read_document
+from exprec.recorder.documents import Document, read_document
 from exprec.recorder.errors import InvalidInput
 
 

@@ -25,10 +25,10 @@ from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.terminal import child_environment, known_secrets, processors, start_observing, store_path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, Problem, SecretFound, StorageFailure
+from exprec.recorder.events import EventTypes
 from exprec.recorder.experiment import ExperimentConfig, PreparedExperiment, prepare_experiment
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers import RecordedProposer
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions import Command, CommandRunner
 from exprec.recorder.store import RunDirectory, Store, find_run
 

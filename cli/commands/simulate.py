@@ -14,7 +14,7 @@ import click
 from exprec.cli.options import json_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.recorder.diagnostics import unknown_word, visible
-from exprec.recorder.documents.loader import load_document, parse_document, read_document
+from exprec.recorder.documents import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
 from exprec.recorder.format.canonical_json import decode, encode
 from exprec.recorder.payments import MAX_SEED, PaymentSimulator, SimulationResult, check_scenario

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exprec.recorder.display.console import Console, render_lines
 from exprec.recorder.display.event_lines import NO_LINES, closing_lines, event_lines, unknown_lines
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import EVENT_SPECS, Event
-from exprec.recorder.schema.display_template import Template
-from exprec.recorder.schema.event_types import template_of
+from exprec.recorder.schema import DisplayTemplate
 from exprec.recorder.state import ExperimentStateProvider
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ class EventDisplay:
     def __init__(self, console: Console, verbose_config: VerboseConfig) -> None:
         self._console = console
         self._verbose_config = verbose_config
-        self._schemas: Callable[[], Mapping[str, Any]] = dict
-        self._templates: dict[str, Template | None] = {}
+        self._get_templates: Callable[[], Mapping[str, DisplayTemplate]] = dict
+        self._templates: Mapping[str, DisplayTemplate] | None = None
 
     def open(self, provider: ExperimentStateProvider) -> None:
         """Use the display templates of the declared event types of a run; without them events get a generic form."""
-        self._schemas = provider.get_event_schemas
-        self._templates.clear()
+        self._get_templates = provider.get_display_templates
+        self._templates = None
 
     def show(self, event: Event) -> None:
         """Print an event if it is selected, and flush. Raises Damaged if the schemas of a stored run are lost."""
@@ -62,13 +61,13 @@ class EventDisplay:
         else:
             self._console.file.flush()
 
-    def _template(self, event_type: str) -> Template | None:
+    def _template(self, event_type: str) -> DisplayTemplate | None:
         if event_type in EVENT_SPECS:
             return None
-        if event_type not in self._templates:
-            # Looked up for the first event of the type: a run with only built-in types needs no schemas.
-            self._templates[event_type] = template_of(self._schemas().get(f"event.{event_type}.v1"))
-        return self._templates[event_type]
+        if self._templates is None:
+            # Looked up for the first event of a declared type: a run with only built-in types needs no schemas.
+            self._templates = self._get_templates()
+        return self._templates.get(event_type)
 
 
 def display_experiment_output(

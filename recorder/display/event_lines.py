@@ -13,7 +13,7 @@ from exprec.recorder.display.short_values import short_value, value_as_json
 from exprec.recorder.display.terminal_text import Line, Span, count_noun, new_line
 from exprec.recorder.errors import NotEncodable
 from exprec.recorder.events import Event, EventSpec, common, event_fields, optimization
-from exprec.recorder.schema.display_template import Template
+from exprec.recorder.schema import DisplayTemplate
 
 _INNER = 2
 _HANG = 2
@@ -46,7 +46,7 @@ def _renders(spec: EventSpec[Any]) -> Callable[[_Renderer], _Renderer]:
     return register
 
 
-def event_lines(event: Event, config: VerboseConfig, template: Template | None = None) -> list[Line]:
+def event_lines(event: Event, config: VerboseConfig, template: DisplayTemplate | None = None) -> list[Line]:
     """Return the lines of an event; those of custom types follow their template, or a generic form without one."""
     renderer = _RENDERERS.get(event["event_type"])
     if renderer is None:
@@ -195,10 +195,10 @@ def _run_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line.of(("Completed", "good"), *_fields(event))
 
 
-def _custom_event(event: Event, template: Template | None) -> Iterator[Line]:
+def _custom_event(event: Event, template: DisplayTemplate | None) -> Iterator[Line]:
     """Yield the lines of an event of a type that exprec does not define."""
     if template is not None:
-        yield Line.of(template.filled(event))
+        yield Line.of(template.render(event))
         return
     iteration = f" {event['iteration']}" if event["iteration"] else ""
     yield Line.of((f"{event['event_type']}{iteration}", "strong"), *_fields(event))

@@ -1,1 +1,21 @@
-"""Documents that people write (YAML, TOML, JSON), with positions."""
+"""YAML, TOML and JSON documents that people write, with the line of each key."""
+
+from exprec.recorder.documents.loader import (
+    Document,
+    document_of,
+    load_document,
+    parse_document,
+    read_document,
+    read_plain,
+    read_text,
+)
+
+__all__ = [
+    "Document",
+    "document_of",
+    "load_document",
+    "parse_document",
+    "read_document",
+    "read_plain",
+    "read_text",
+]

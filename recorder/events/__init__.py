@@ -4,15 +4,16 @@ A new kind is one `EventSpec` here, one schema in schemas/, and one function in 
 """
 
 from exprec.recorder.events import common, optimization
+from exprec.recorder.events.event_types import EventTypes
 from exprec.recorder.events.registry import EVENT_SPECS, TERMINAL_TYPES, exchange_index, is_failure
-from exprec.recorder.events.spec import ENVELOPE, Event, EventSpec, event_fields
+from exprec.recorder.events.spec import Event, EventSpec, event_fields
 
 __all__ = [
-    "ENVELOPE",
     "EVENT_SPECS",
     "TERMINAL_TYPES",
     "Event",
     "EventSpec",
+    "EventTypes",
     "common",
     "event_fields",
     "exchange_index",

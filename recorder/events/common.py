@@ -28,4 +28,7 @@ COMMAND_END = EventSpec("command_end", CommandEndFields, "run")
 RUN_END = EventSpec("run_end", dict[str, Any], "run", outcome="result")
 """Its fields are the result, which the author of the run chooses."""
 
+ANY_EVENT_SCHEMA = "event.v1"
+"""The schema of an event of a type that is neither one of these kinds nor declared."""
+
 SPECS = (EXPERIMENT_FAILED, COMMAND_END, RUN_END)

@@ -7,12 +7,10 @@ from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
 from exprec import schemas
+from exprec.recorder.format import layout
 
 Event = dict[str, Any]
 """A decoded event: `seq`, `event_type`, `iteration` and the fields of its type beside them."""
-
-ENVELOPE = ("seq", "event_type", "iteration")
-"""The fields that exprec gives every event."""
 
 Payload = TypeVar("Payload")
 
@@ -57,4 +55,4 @@ def newest_schema(event_type: str) -> str:
 
 def event_fields(event: Event) -> dict[str, Any]:
     """The fields of an event without its envelope."""
-    return {key: value for key, value in event.items() if key not in ENVELOPE}
+    return {key: value for key, value in event.items() if key not in layout.ENVELOPE}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from exprec.recorder.documents.loader import Document, document_of, read_document
+from exprec.recorder.documents import Document, document_of, read_document
 from exprec.recorder.experiment.config_checks import PAYMENTS, CheckedConfig, check_config
 from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
 from exprec.recorder.experiment.evaluation import user_module

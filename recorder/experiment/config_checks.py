@@ -11,12 +11,12 @@ from typing import Any
 
 from exprec import schemas
 from exprec.recorder.diagnostics import did_you_mean, key_name, show_value, unknown_word
-from exprec.recorder.documents.loader import Document, read_document, read_plain, read_text
+from exprec.recorder.documents import Document, read_document, read_plain, read_text
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.experiment.constraints import TREES
 from exprec.recorder.experiment.evaluation import user_module
 from exprec.recorder.payments import check_scenario
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 
 _SCHEMA = "experiment.v1"
 
@@ -100,7 +100,7 @@ class _ConfigChecker:
 
     def __init__(self, document: Document, value: Any, folder: Path) -> None:
         self._document, self._value, self._folder = document, value, folder
-        self.problems = engine.problems(value, _SCHEMA)
+        self.problems = find_problems(value, _SCHEMA)
         self._wrong = {problem.path for problem in self.problems}
         self._is_payments = isinstance(value, dict) and value.get("simulator", PAYMENTS) == PAYMENTS
 

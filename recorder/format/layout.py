@@ -20,6 +20,8 @@ PYTHON_RUN = "python"
 STREAMS = ("stdout", "stderr")
 """The files with what a recorded command wrote, byte by byte; a run of another type has neither."""
 ARTIFACTS_FOLDER = "artifacts"
+ENVELOPE = ("seq", "event_type", "iteration")
+"""The fields that exprec gives every event."""
 
 STORE_FILE = "store.json"
 WORK_FOLDER = ".work"

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.documents.loader import parse_document, read_plain
+from exprec.recorder.documents import parse_document, read_plain
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 
 
 class ScriptExhausted(ExprecError):
@@ -78,7 +78,7 @@ def _read(script: Path, digest: str | None) -> list[dict[str, Any]]:
         except InvalidInput as error:
             problems += [replace(problem, line=number) for problem in error.problems]
             continue
-        for problem in engine.problems(line, "scripted_answer.v1"):
+        for problem in find_problems(line, "scripted_answer.v1"):
             problems.append(replace(problem, source=str(script), line=number))
         lines.append(line)
     if problems:

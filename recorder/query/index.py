@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import names_in
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import load_validator
 from exprec.recorder.store import log
 
 HEAD_BYTES = 16 * 1024
@@ -77,7 +77,7 @@ def _read_document(path: str, schema: str) -> dict[str, Any]:
     finally:
         os.close(handle)
     document: dict[str, Any] = canonical_json.decode(data)
-    if len(data) != size or not engine.validator(schema).is_valid(document):
+    if len(data) != size or not load_validator(schema).is_valid(document):
         raise NoSummary
     return document
 

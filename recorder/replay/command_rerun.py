@@ -7,9 +7,9 @@ from pathlib import Path
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, SecretFound
+from exprec.recorder.events import EventTypes
 from exprec.recorder.replay.divergence import compare_executions
 from exprec.recorder.replay.verdict import Verdict
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions import NOT_STARTED, Command, CommandRunner
 from exprec.recorder.store import RunDirectory, Store
 

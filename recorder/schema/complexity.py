@@ -1,7 +1,4 @@
-"""Bounds the cost of validation: how often a schema evaluates one subschema for the same value.
-
-The count follows from the references of the schema alone; values above the bound are refused before validation.
-"""
+"""Bounds on the cost of evaluating a schema: how often its references lead to the same subschema."""
 
 from __future__ import annotations
 
@@ -10,25 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.errors import Problem
-from exprec.recorder.schema.engine import local_target
+from exprec.recorder.schema.engine import resolve_reference
 
-MOST_TIMES = 1000
-"""So often may a part be asked about one value by itself: many times what a schema with hundreds of alternatives comes
-to."""
-MOST_BELOW = 100_000
-"""So often may it be asked about one of the values in a value: ten alternatives of a tree, five levels down."""
-MOST_IN_ALL = 100_000_000
-"""So often may all parts together be asked about all the values in a value: half a second, at 5 ns each."""
-LEAST_DEPTH = 3
-"""A schema that cannot be asked about values as deep as that is of no use."""
-_MOST_COUNTED = 1_000_000
-_MOST_FOLLOWED = 10_000_000
-"""Of what was counted, on all levels together: a second or two."""
-_DEEPEST = 256
-"""Values are nested no deeper; see `canonical`."""
+MAX_PER_VALUE = 1000
+"""Maximum evaluations of one subschema for one value. A schema with hundreds of alternatives needs far fewer."""
+MAX_PER_INNER_VALUE = 100_000
+"""Maximum evaluations of one subschema for one value inside a value: a tree of ten alternatives, five levels deep."""
+MAX_EVALUATIONS = 100_000_000
+"""Maximum evaluations of all subschemas for all values inside a value: half a second at 5 ns each."""
+MIN_DEPTH = 3
+"""A schema that cannot be evaluated for values nested this deeply is refused."""
+_MAX_COUNTS = 1_000_000
+"""Maximum numbers that the analysis of a schema keeps."""
+_MAX_STEPS = 10_000_000
+"""Maximum steps of the analysis over all levels: a second or two."""
+_MAX_LEVELS = 256
+"""Levels that are analysed: no value that exprec writes is nested more deeply."""
 
 _HERE = ("not", "if", "then", "else")
 _EACH_HERE = ("allOf", "anyOf", "oneOf")
@@ -37,212 +34,222 @@ _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _IN_OBJECTS = ("additionalProperties", "propertyNames", "unevaluatedProperties")
 _IN_LISTS = ("items", "additionalItems", "contains", "unevaluatedItems")
 
-_ENDLESS = "refers to itself without going into the value, which never ends"
-_TOO_OFTEN = f"asks a part of it more than {MOST_TIMES} times about one value, by references within references"
+_ENDLESS = "refers to itself for the same value, without end"
+_TOO_OFTEN = f"is too complex: nested references evaluate a subschema more than {MAX_PER_VALUE} times for one value"
 _TOO_SOON = (
-    f"asks a part of it more than {MOST_BELOW} times about one of the values in a value that is nested {{}} deep, by "
-    "references within references"
+    f"is too complex: nested references evaluate a subschema more than {MAX_PER_INNER_VALUE} times for a value inside "
+    "one that is nested {} deep"
 )
-_MULTIPLY = "references within references multiply on each level"
-_TOO_MUCH = "has more references within references than can be followed"
+_MULTIPLY = "nested references multiply with each level"
+_TOO_MUCH = "is too complex: it has too many nested references to be analysed"
 
 
 _Counts = dict[int, int]
-"""How often each part is asked."""
+"""The number of evaluations of each subschema, by its identity."""
 
 
-class Unbounded(ValueError):
-    """Why nobody can tell how long a schema takes, to be read after "the schema"."""
+class TooComplex(ValueError):
+    """The cost of evaluating a schema has no acceptable bound; the message continues "the schema ..."."""
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """How often a schema whose references multiply asks one of its parts, the more the deeper a value is nested."""
+class ComplexityBound:
+    """An upper bound on the evaluations that a schema costs, by the nesting of the value."""
 
-    asked: tuple[int, ...]
-    """How often all parts together, at worst about one value on each level: the whole value, those in it, those in
-    these."""
-    greatest_depth: int | None
-    """So many levels a value may have below it; None: any number, and the last ones are as bad as the worst."""
+    evaluations: tuple[int, ...]
+    """Of all subschemas for one value on each level: the whole value, the values in it, those in these ..."""
+    max_depth: int | None
+    """The levels that a value may have below it; None for any number, where the last entry holds for all others."""
+    is_constant: bool
+    """Whether no nesting of a value makes a subschema cost more than MAX_PER_VALUE: values need no check then."""
 
-    def times(self, value: Any) -> int:
-        """How often at worst all parts are asked about all values in a value."""
-        return self._times(_counts(value))
+    def evaluations_for(self, value: Any) -> int:
+        """The upper bound for a value and everything in it."""
+        return self._total(_values_per_level(value))
 
-    def refusal(self, value: Any) -> Problem | None:
-        """Why nobody can tell how long the schema takes for this value; None for any other."""
-        counts = _counts(value)
+    def find_excess(self, value: Any) -> Problem | None:
+        """Why a value costs more than is accepted; None for one that does not."""
+        counts = _values_per_level(value)
         depth = len(counts) - 1
-        if self.greatest_depth is not None and depth > self.greatest_depth:
-            fields = [name for name, each in _mapped(value) if len(_counts(each)) == depth]
-            message = f"is nested {_levels(depth)} deep, and its schema can be asked about {self.greatest_depth}"
+        if self.max_depth is not None and depth > self.max_depth:
+            fields = [name for name, each in _items(value) if len(_values_per_level(each)) == depth]
+            message = f"is nested {_levels(depth)} deep, and its schema can be evaluated for {self.max_depth} at most"
             return Problem(tuple(fields[:1]), f"{message}: {_MULTIPLY}", fields[0] if fields else "")
-        times = self._times(counts)
-        if times > MOST_IN_ALL:
-            message = f"has too many values on {_levels(depth)}, about which its schema asks up to {times:,} times"
-            return Problem((), f"{message} ({MOST_IN_ALL:,} is the limit): {_MULTIPLY}")
+        total = self._total(counts)
+        if total > MAX_EVALUATIONS:
+            message = f"has too many values on {_levels(depth)}: its schema takes up to {total:,} evaluations"
+            return Problem((), f"{message} (limit {MAX_EVALUATIONS:,}), as {_MULTIPLY}")
         return None
 
-    def _times(self, counts: list[int]) -> int:
-        return sum(map(mul, counts, chain(self.asked, repeat(max(self.asked)))))
+    def _total(self, counts: list[int]) -> int:
+        return sum(map(mul, counts, chain(self.evaluations, repeat(max(self.evaluations)))))
+
+
+class _Inner(NamedTuple):
+    """A subschema that is evaluated for values inside the current one."""
+
+    is_item: bool
+    """Whether these are items of a list; else they are fields of an object."""
+    position: str | None
+    """The name of the field or the index of the item; None for any."""
+    subschema: int
 
 
 @dataclass(slots=True)
-class _Part:
-    """What a part of a schema asks others: about the same value, or about those in it."""
+class _Node:
+    """A subschema and the subschemas that it leads to."""
 
-    here: list[int] = field(default_factory=list)
-    below: list[tuple[bool, str | None, int]] = field(default_factory=list)
-    """Of each whether it is asked about items of a list, and about that of which name or place; None: about any."""
-    times: int = 1
-    """How often it asks those about the same value."""
+    same_value: list[int] = field(default_factory=list)
+    """Evaluated for the same value."""
+    inner_values: list[_Inner] = field(default_factory=list)
+    factor: int = 1
+    """How often each of `same_value` is evaluated."""
 
 
-def growth_of(schema: Any) -> Growth | None:
-    """How often a schema asks one of its parts, if that can be much; None for any other, of which values need no look.
+def bound_complexity(schema: Any) -> ComplexityBound:
+    """The bound on the evaluations of a schema.
 
-    With references, a few lines may ask one part a number of times that doubles with each of them, or with each level
-    of a value. Raises Unbounded where it is too much for a value of any depth.
+    With references, a few lines can evaluate a subschema a number of times that doubles with each line, or with each
+    level of a value. Raises TooComplex where there are too many for values of any useful depth.
     """
-    parts = _Parts(schema)
-    asked = parts.here({id(schema): 1})
-    before, until = asked, 1
-    most, totals = _most(asked), [sum(asked.values())]
-    for level in range(1, _DEEPEST):
-        asked, total = parts.below(asked)
-        if asked == before:
-            # From here on it comes to the same again and again.
+    graph = _Graph(schema)
+    counts = graph.expand({id(schema): 1})
+    # Once the counts repeat, with any period (found by Brent's algorithm), all further levels cost the same.
+    reference, next_reference = counts, 1
+    highest, totals = _highest(counts), [sum(counts.values())]
+    for level in range(1, _MAX_LEVELS):
+        counts, total = graph.descend(counts)
+        if counts == reference:
             totals.append(total)
             break
-        if _most(asked) > MOST_BELOW:
-            if level <= LEAST_DEPTH:
-                raise Unbounded(_TOO_SOON.format(_levels(level)))
-            return Growth(tuple(totals), level - 1)
-        most = max(most, _most(asked))
+        if _highest(counts) > MAX_PER_INNER_VALUE:
+            if level <= MIN_DEPTH:
+                raise TooComplex(_TOO_SOON.format(_levels(level)))
+            return ComplexityBound(tuple(totals), level - 1, is_constant=False)
+        highest = max(highest, _highest(counts))
         totals.append(total)
-        if level == until:
-            before, until = asked, 2 * until
-    return Growth(tuple(totals), None) if most > MOST_TIMES else None
+        if level == next_reference:
+            reference, next_reference = counts, 2 * next_reference
+    return ComplexityBound(tuple(totals), None, is_constant=highest <= MAX_PER_VALUE)
 
 
-class _Parts:
-    """All parts of a schema that are ever asked, by their identity."""
+class _Graph:
+    """All subschemas that can be evaluated, by their identity."""
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
-        self._anchors = dict(_anchors(schema))
-        self._parts: dict[int, _Part] = {}
-        self._followed = 0
+        self._anchors = dict(_find_anchors(schema))
+        self._nodes: dict[int, _Node] = {}
+        self._steps = 0
         pending = [schema]
         while pending:
-            part = pending.pop()
-            if isinstance(part, dict) and id(part) not in self._parts:
-                pending += self._read(part)
-        self._closures = self._closed()
+            subschema = pending.pop()
+            if isinstance(subschema, dict) and id(subschema) not in self._nodes:
+                pending += self._add_node(subschema)
+        self._closures = self._close()
 
-    def here(self, counts: _Counts) -> _Counts:
-        """How often each part is asked about a value, given how often by those that hold the value."""
-        asked: _Counts = {}
-        for each, times in counts.items():
-            for other, more in self._closures[each].items():
-                asked[other] = asked.get(other, 0) + times * more
-            self._followed += len(self._closures[each])
-        if self._followed > _MOST_FOLLOWED:
-            raise Unbounded(_TOO_MUCH)
-        return asked
+    def expand(self, counts: _Counts) -> _Counts:
+        """The evaluations of each subschema for one value, given those of the subschemas it is first subject to."""
+        expanded: _Counts = {}
+        for subschema, count in counts.items():
+            for other, factor in self._closures[subschema].items():
+                expanded[other] = expanded.get(other, 0) + count * factor
+            self._steps += len(self._closures[subschema])
+        if self._steps > _MAX_STEPS:
+            raise TooComplex(_TOO_MUCH)
+        return expanded
 
-    def below(self, asked: _Counts) -> tuple[_Counts, int]:
-        """The most that each part is asked about one of the values in a value, and all of them together."""
-        found: dict[tuple[bool, str | None], _Counts] = defaultdict(dict)
-        for each, times in asked.items():
-            for is_item, name, other in self._parts[each].below:
-                counts = found[is_item, name]
-                counts[other] = counts.get(other, 0) + times
+    def descend(self, counts: _Counts) -> tuple[_Counts, int]:
+        """The most evaluations of each subschema for one value inside the current one, and of all of them together."""
+        by_position: dict[tuple[bool, str | None], _Counts] = defaultdict(dict)
+        for subschema, count in counts.items():
+            for is_item, position, inner in self._nodes[subschema].inner_values:
+                inner_counts = by_position[is_item, position]
+                inner_counts[inner] = inner_counts.get(inner, 0) + count
         worst: _Counts = {}
-        most = 0
-        # A value stands in a list or in an object, and there at one place. Which is the worst may differ from part to
-        # part, so that this is never too low.
-        for kind in (False, True):
-            in_one: _Counts = {}
+        highest_total = 0
+        # A value is in a list or in an object, and there at one position. Which of them costs most may differ between
+        # subschemas, so that this is never too low.
+        for is_item in (False, True):
+            named = [part for key, part in by_position.items() if key[0] is is_item and key[1] is not None]
+            in_container: _Counts = {}
             total = 0
-            for counts in (counts for (is_item, name), counts in found.items() if is_item == kind and name is not None):
-                here = self.here(counts)
-                total = max(total, sum(here.values()))
-                _raise_to(in_one, here)
-            here = self.here(found.get((kind, None), {}))
-            most = max(most, total + sum(here.values()))
-            for each, times in here.items():
-                in_one[each] = in_one.get(each, 0) + times
-            _raise_to(worst, in_one)
-        return worst, most
+            for part in map(self.expand, named):
+                total = max(total, sum(part.values()))
+                _raise_to(in_container, part)
+            anywhere = self.expand(by_position.get((is_item, None), {}))
+            highest_total = max(highest_total, total + sum(anywhere.values()))
+            for subschema, count in anywhere.items():
+                in_container[subschema] = in_container.get(subschema, 0) + count
+            _raise_to(worst, in_container)
+        return worst, highest_total
 
-    def _closed(self) -> dict[int, _Counts]:
-        """How often each part asks others, itself included, about the value that it is asked about."""
+    def _close(self) -> dict[int, _Counts]:
+        """For each subschema the evaluations of all that it leads to for the same value, itself included."""
         closures: dict[int, _Counts] = {}
-        counted = 0
-        for each in reversed(self._in_order()):
-            part = self._parts[each]
-            closure = {each: 1}
-            for other in part.here:
-                for asked, times in closures[other].items():
-                    closure[asked] = closure.get(asked, 0) + part.times * times
-            counted += len(closure)
-            if counted > _MOST_COUNTED:
-                raise Unbounded(_TOO_MUCH)
-            if max(closure.values()) > MOST_TIMES:
-                raise Unbounded(_TOO_OFTEN)
-            closures[each] = closure
+        size = 0
+        for subschema in reversed(self._sort()):
+            node = self._nodes[subschema]
+            closure = {subschema: 1}
+            for other in node.same_value:
+                for reached, count in closures[other].items():
+                    closure[reached] = closure.get(reached, 0) + node.factor * count
+            size += len(closure)
+            if size > _MAX_COUNTS:
+                raise TooComplex(_TOO_MUCH)
+            if _highest(closure) > MAX_PER_VALUE:
+                raise TooComplex(_TOO_OFTEN)
+            closures[subschema] = closure
         return closures
 
-    def _in_order(self) -> list[int]:
-        """Each part before those that it asks about the same value."""
-        asked_by = Counter(each for part in self._parts.values() for each in part.here)
-        order = [each for each in self._parts if not asked_by[each]]
-        for each in order:
-            for other in self._parts[each].here:
-                asked_by[other] -= 1
-                if not asked_by[other]:
+    def _sort(self) -> list[int]:
+        """The subschemas in topological order: each before those that it leads to for the same value."""
+        references = Counter(other for node in self._nodes.values() for other in node.same_value)
+        order = [subschema for subschema in self._nodes if not references[subschema]]
+        for subschema in order:
+            for other in self._nodes[subschema].same_value:
+                references[other] -= 1
+                if not references[other]:
                     order.append(other)
-        if len(order) < len(self._parts):
-            raise Unbounded(_ENDLESS)
+        if len(order) < len(self._nodes):
+            raise TooComplex(_ENDLESS)
         return order
 
-    def _read(self, part: dict[str, Any]) -> Iterator[Any]:
-        """Note what a part asks others; gives those."""
-        if part is not self._schema and isinstance(part.get("$id"), str):
-            raise Unbounded("has an $id within it, from which references would start")
-        here = [part.get(keyword) for keyword in _HERE]
-        here += [each for keyword in _EACH_HERE for each in _listed(part.get(keyword))]
-        here += [each for keyword in ("dependentSchemas", "dependencies") for _, each in _mapped(part.get(keyword))]
-        here += [self._target(part.get(keyword)) for keyword in _REFERENCES]
-        below: list[tuple[bool, str | None, Any]] = [(False, None, part.get(keyword)) for keyword in _IN_OBJECTS]
-        below += [(False, None, each) for _, each in _mapped(part.get("patternProperties"))]
-        below += [(False, name, each) for name, each in _mapped(part.get("properties"))]
-        below += [(True, None, part.get(keyword)) for keyword in _IN_LISTS]
-        below += [(True, str(place), each) for place, each in enumerate(_listed(part.get("prefixItems")))]
-        below += [(True, str(place), each) for place, each in enumerate(_listed(part.get("items")))]
-        self._parts[id(part)] = _Part(
-            [id(each) for each in here if isinstance(each, dict)],
-            [(is_item, name, id(each)) for is_item, name, each in below if isinstance(each, dict)],
-            # Who asks what nobody has evaluated may evaluate it all once more.
-            times=2 if any(keyword in part for keyword in _UNEVALUATED) else 1,
+    def _add_node(self, schema: dict[str, Any]) -> Iterator[Any]:
+        """Add a subschema; returns those that it leads to."""
+        if schema is not self._schema and isinstance(schema.get("$id"), str):
+            raise TooComplex("has an $id within it, which changes what references mean")
+        same = [schema.get(keyword) for keyword in _HERE]
+        same += [each for keyword in _EACH_HERE for each in _list(schema.get(keyword))]
+        same += [each for keyword in ("dependentSchemas", "dependencies") for _, each in _items(schema.get(keyword))]
+        same += [self._resolve(schema.get(keyword)) for keyword in _REFERENCES]
+        inner: list[tuple[bool, str | None, Any]] = [(False, None, schema.get(keyword)) for keyword in _IN_OBJECTS]
+        inner += [(False, None, each) for _, each in _items(schema.get("patternProperties"))]
+        inner += [(False, name, each) for name, each in _items(schema.get("properties"))]
+        inner += [(True, None, schema.get(keyword)) for keyword in _IN_LISTS]
+        for keyword in ("prefixItems", "items"):
+            inner += [(True, str(index), each) for index, each in enumerate(_list(schema.get(keyword)))]
+        self._nodes[id(schema)] = _Node(
+            [id(each) for each in same if isinstance(each, dict)],
+            [_Inner(is_item, name, id(each)) for is_item, name, each in inner if isinstance(each, dict)],
+            # To find what has not been evaluated, an engine may evaluate everything once more.
+            factor=2 if any(keyword in schema for keyword in _UNEVALUATED) else 1,
         )
-        yield from (*here, *(each for _, _, each in below))
+        yield from (*same, *(each for _, _, each in inner))
 
-    def _target(self, reference: Any) -> Any:
-        """Return the target of a reference within the schema.
-
-        References to other documents are refused by the compiler of the schema, or resolve to exprec's own schemas.
-        """
+    def _resolve(self, reference: Any) -> Any:
+        """The target of a reference within the schema; None for any other, which the engine refuses or knows."""
         if not isinstance(reference, str):
             return None
-        document, _, place = reference.partition("#")
+        document, _, fragment = reference.partition("#")
         if document and document != self._schema.get("$id"):
             return None
-        return self._schema if not place else self._anchors.get(place) or local_target(f"#{place}", self._schema)
+        if not fragment:
+            return self._schema
+        return self._anchors.get(fragment) or resolve_reference(f"#{fragment}", self._schema)
 
 
-def _anchors(schema: Any) -> Iterator[tuple[str, Any]]:
+def _find_anchors(schema: Any) -> Iterator[tuple[str, Any]]:
     pending = [schema]
     while pending:
         part = pending.pop()
@@ -251,11 +258,11 @@ def _anchors(schema: Any) -> Iterator[tuple[str, Any]]:
         pending += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
 
 
-def _counts(value: Any) -> list[int]:
-    """How many values there are on each level of a value, itself included."""
-    found, values = [], [value]
+def _values_per_level(value: Any) -> list[int]:
+    """The number of values on each level of a value; the first level is the value itself."""
+    counts, values = [], [value]
     while values:
-        found.append(len(values))
+        counts.append(len(values))
         inner: list[Any] = []
         for each in values:
             if isinstance(each, dict):
@@ -263,25 +270,25 @@ def _counts(value: Any) -> list[int]:
             elif isinstance(each, list):
                 inner += each
         values = inner
-    return found
+    return counts
 
 
 def _levels(count: int) -> str:
     return f"{count} level{'s' if count != 1 else ''}"
 
 
-def _most(asked: _Counts) -> int:
-    return max(asked.values(), default=0)
+def _highest(counts: _Counts) -> int:
+    return max(counts.values(), default=0)
 
 
 def _raise_to(worst: _Counts, counts: _Counts) -> None:
-    for each, times in counts.items():
-        worst[each] = max(worst.get(each, 0), times)
+    for subschema, count in counts.items():
+        worst[subschema] = max(worst.get(subschema, 0), count)
 
 
-def _listed(value: Any) -> list[Any]:
+def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _mapped(value: Any) -> list[tuple[str, Any]]:
+def _items(value: Any) -> list[tuple[str, Any]]:
     return list(value.items()) if isinstance(value, dict) else []

@@ -1,6 +1,6 @@
-"""The line by which events of a declared type are shown: text with the names of fields in braces.
+"""Display templates of declared event types: one line of text with names of fields in braces.
 
-It is data, from whoever recorded the run: it can name fields and how numbers are written, and nothing else.
+A template is data from the author of a run. It can name fields and number formats, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from exprec.recorder.diagnostics import cut_text, json_text
 from exprec.recorder.errors import NotEncodable
 
 LONGEST = 500
-"""Characters of a template."""
+"""Maximum characters of a template."""
 
 _LONGEST_VALUE = 200
-"""Characters that are shown of a text, or of the JSON of an array or an object."""
+"""Maximum characters displayed of a text, or of the JSON of an array or an object."""
 
 _PART = re.compile(
     r"(?P<escaped>\{\{|\}\})"
     r"|\{(?P<field>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)(?::(?P<form>[^{}]*))?\}"
     r"|(?P<wrong>[{}])"
 )
-# What Python calls a format specification, without what could fill the memory or depend on the locale.
+# A format specification of Python, without what could fill the memory or depend on the locale.
 _FORM = re.compile(r"[<>^]?[+]?[0-9]{0,2},?(?:\.[0-9]{1,2})?[dfeg%]?")
 _MISSING = "–"
 
 
-class Template:
+class DisplayTemplate:
     """A line such as `epoch {iteration}: loss {loss:.4f}`; `{{` and `}}` stand for braces."""
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError, with the reason, for a text that is no template."""
+        """Compile a template. Raises ValueError with the reason for an invalid one."""
         if len(text) > LONGEST:
-            raise ValueError(f"has {len(text)} characters, and {LONGEST} are the most")
+            raise ValueError(f"has {len(text)} characters; {LONGEST} are allowed")
         if not text.isprintable():
-            raise ValueError("must be one line of characters that can be printed")
+            raise ValueError("must be one line of printable characters")
         self._parts = list(_parsed(text))
 
     @property
     def fields(self) -> list[str]:
-        """The fields that it names, in order: names of fields, or paths such as `timing.total`."""
+        """The names of the fields in it, in order; a path such as `timing.total` for an inner one."""
         return [part[0] for part in self._parts if isinstance(part, tuple)]
 
-    def filled(self, event: Mapping[str, Any]) -> str:
-        """The line of an event. What it does not have is shown as a dash; it never raises."""
+    def render(self, event: Mapping[str, Any]) -> str:
+        """Return the line of an event, with a dash for each field that it does not have. Never raises."""
         return "".join(part if isinstance(part, str) else _written(event, *part) for part in self._parts)
 
 
@@ -78,7 +78,7 @@ def _written(event: Mapping[str, Any], field: str, form: str) -> str:
     try:
         text = cut_text(value, _LONGEST_VALUE) if isinstance(value, str) else json_text(value, _LONGEST_VALUE)
     except NotEncodable:
-        # What is read may be nested deeper than what is ever written.
+        # What is read may be nested more deeply than what exprec writes.
         return _MISSING
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     try:

@@ -1,39 +1,28 @@
-"""The words for what is wrong with a value, from jsonschema's errors.
-
-It gives no verdicts on the hot path: `validation` asks it only about values that already failed.
-"""
+"""Explanations: everything that is wrong with a value by a schema, from the errors of the package jsonschema."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from exprec.recorder.diagnostics import did_you_mean, key_name, show_value, unknown_word
 from exprec.recorder.errors import KeyPath, Problem
-from exprec.recorder.events import ENVELOPE
-from exprec.recorder.schema.engine import Schema, local_target, part_at
+from exprec.recorder.format import layout
+from exprec.recorder.schema.engine import Schema, resolve_reference
 
-# JSON Schema counts 1.0 as an integer; exprec does not (see `validation`).
-_strict_types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
+"""The check of one keyword: validator, value of the keyword, instance, schema."""
 
-
-def _put_off(_checker: Any, reference: str, instance: Any, _schema: Schema) -> Iterator[ValidationError]:
-    """Instead of following a `$ref`, say that it stands here: `explain` follows it.
-
-    jsonschema follows it by recursion, and a tree as deep as a policy may be has no room on Python's
-    stack. Under `not`, `if`, `anyOf` or `oneOf` this would be taken for a failure; no schema has one there.
-    """
-    yield ValidationError("", validator="$ref", validator_value=reference, instance=instance)
-
-
-_StrictValidator = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, validators={"$ref": _put_off}, type_checker=_strict_types
-)
-
+_REFUSED = "x-exprec-refused"
+_DEFAULT: dict[str, Keyword] = dict(Draft202012Validator.VALIDATORS)
 _TYPE_WORDS = {
     "object": "a mapping",
     "array": "a list",
@@ -46,120 +35,206 @@ _TYPE_WORDS = {
 
 
 def explain(schema: Schema, value: Any) -> list[Problem]:
-    """Every problem of `value`, each with the path it stands at, in the order of the paths' discovery."""
-    found: dict[tuple[KeyPath, str], Problem] = {}
-    pending: list[tuple[KeyPath, Any, Any]] = [((), schema, value)]
+    """Every problem of a value, each with its path in the value. Empty for a value that is valid by this engine.
+
+    Raises RecursionError for a value whose nesting is too deep for alternatives within each other.
+    """
+    problems: dict[tuple[KeyPath, str], Problem] = {}
+    # A part of the schema with a "$schema" of its own would be checked by another validator than ours.
+    root = _Validator({key: part for key, part in schema.items() if key != "$schema"})
+    pending: list[tuple[KeyPath, Any, Any]] = [((), root.schema, value)]
     while pending:
-        place, part, instance = pending.pop()
-        for error in _StrictValidator(part).iter_errors(instance):
-            path: KeyPath = (*place, *error.absolute_path)
+        start, part, instance = pending.pop()
+        for error in root.evolve(schema=part).iter_errors(instance):
+            path: KeyPath = (*start, *error.absolute_path)
             if error.validator == "$ref":
-                pending.append((path, local_target(str(error.validator_value), schema), error.instance))
+                pending.append((path, resolve_reference(str(error.validator_value), schema), error.instance))
                 continue
-            for where, message in _words(error, path):
-                problem = Problem(path=where, message=message, key=key_name(where, value))
-                found.setdefault((where, message), problem)
-    return list(found.values())
+            for at, message in _error_messages(error, path):
+                problems.setdefault((at, message), Problem(at, message, key_name(at, value)))
+    return list(problems.values())
 
 
-def explain_found(errors: Iterable[Any], schema: Schema, value: Any) -> list[Problem]:
-    """The same of the errors that jsonschema-rs found with any schema."""
-    found: dict[tuple[KeyPath, str], Problem] = {}
-    for error in errors:
-        path: KeyPath = tuple(error.instance_path)
-        for where, message in _words_found(error, path, schema, value):
-            found.setdefault((where, message), Problem(where, message, key_name(where, value)))
-    return list(found.values())
+# --- Keywords ----------------------------------------------------------------------------------------------
+
+_is_nested: ContextVar[bool] = ContextVar("_is_nested", default=False)
+"""Whether the errors of a part of a schema decide about another part, and are no problems by themselves."""
 
 
-def _words_found(error: Any, path: KeyPath, schema: Schema, value: Any) -> Iterator[tuple[KeyPath, str]]:
-    """The problems that one error of jsonschema-rs stands for. Its own message may hold all of a value."""
-    *place, keyword = error.schema_path or [""]
-    part, limit, shown = part_at(place, schema), part_at(error.schema_path, schema), show_value(error.instance)
-    about = error.kind.as_dict()
-    match error.kind.name:
-        case "additionalProperties" | "unevaluatedProperties":
-            named = part.get("properties", {}) if isinstance(part, dict) else {}
-            for key in about["unexpected"]:
-                yield (*path, key), unknown_word("key", key, sorted(named.keys() - set(ENVELOPE)))
-        case "falseSchema" if keyword == "additionalProperties":
-            # The error of a schema that names no field at all does not tell which one there is.
-            for key in part_at(path, value):
-                yield (*path, key), unknown_word("key", key, [])
-        case "falseSchema":
-            yield path, "may not be here, says the schema"
-        case "required":
-            yield (*path, about["property"]), "this key is required and missing"
-        case "type":
-            # From the error: that of an integer was found in a schema of `validation`, at no place in this one.
-            yield path, _type_words(sorted(about["types"], key=[*_TYPE_WORDS].index), shown)
-        case "enum":
-            yield (
-                path,
-                f"must be one of {', '.join(map(show_value, limit))}, not {shown}{did_you_mean(error.instance, limit)}",
-            )
-        case "const":
-            yield path, f"must be {show_value(limit)}, not {shown}"
-        case _:
-            yield path, _bound_words(str(keyword), limit, shown, f"{shown} is not valid by '{keyword}' of its schema")
+@contextmanager
+def _nested() -> Iterator[None]:
+    token = _is_nested.set(True)
+    try:
+        yield
+    finally:
+        _is_nested.reset(token)
 
 
-def _words(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """The problems that one error of jsonschema, at a path, stands for: path and message of each."""
-    keyword: str = str(error.validator)
+def _check_reference(validator: Any, reference: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Postpone a `$ref`: its error tells `explain` to follow it.
+
+    jsonschema follows it by recursion, and a tree as deep as a policy may be has no room on Python's stack. Where the
+    errors decide about alternatives, there is no way around that.
+    """
+    if _is_nested.get() or not reference.startswith("#/"):
+        yield from _DEFAULT["$ref"](validator, reference, instance, schema)
+    else:
+        yield ValidationError("", validator="$ref", validator_value=reference, instance=instance)
+
+
+def _decided_at_once(keyword: str) -> Keyword:
+    """The check of a keyword for which the errors of the parts below it are not problems by themselves."""
+
+    def check(validator: Any, limit: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        with _nested():
+            errors = list(_DEFAULT[keyword](validator, limit, instance, schema))
+        yield from errors
+
+    return check
+
+
+def _check_condition(validator: Any, condition: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    with _nested():
+        branch = "then" if validator.evolve(schema=condition).is_valid(instance) else "else"
+    if branch in schema:
+        yield from validator.descend(instance, schema[branch], schema_path=branch)
+
+
+def _descend(validator: Any, value: Any, part: Any, key: str) -> Iterator[ValidationError]:
+    """Check a field of an object. jsonschema loses the path of one whose schema is `false`."""
+    if part is False:
+        yield ValidationError("", validator="false", path=[key])
+    else:
+        yield from validator.descend(value, part, path=key)
+
+
+def _check_properties(validator: Any, parts: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+    for key, part in parts.items() if isinstance(instance, dict) else ():
+        if key in instance:
+            yield from _descend(validator, instance[key], part, key)
+
+
+# Patterns are matched by the engine of the verdict, in a time that grows with the text alone; Python's may never end.
+
+
+@lru_cache(maxsize=256)
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    options = jsonschema_rs.RegexOptions()
+    return jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=options).is_valid
+
+
+def _check_pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _matcher(pattern)(instance):
+        yield ValidationError("")
+
+
+def _check_pattern_properties(validator: Any, parts: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+    for pattern, part in parts.items() if isinstance(instance, dict) else ():
+        for key in filter(_matcher(pattern), instance):
+            yield from _descend(validator, instance[key], part, key)
+
+
+def _check_additional_properties(validator: Any, part: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    named, matchers = schema.get("properties", {}), list(map(_matcher, schema.get("patternProperties", {})))
+    for key in instance if isinstance(instance, dict) else ():
+        if key in named or any(matches(key) for matches in matchers):
+            continue
+        if part is False:
+            yield ValidationError("", path=[key])
+        else:
+            yield from validator.descend(instance[key], part, path=key)
+
+
+_UNIQUE = jsonschema_rs.validator_for({"uniqueItems": True})
+
+
+def _check_unique_items(_: Any, is_asked: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
+    # jsonschema compares each item with each other one if they cannot be sorted.
+    if is_asked is True and not _UNIQUE.is_valid(instance):
+        yield ValidationError("")
+
+
+_DECIDING = ("anyOf", "oneOf", "not", "contains", "unevaluatedProperties", "unevaluatedItems")
+
+# JSON Schema counts 1.0 as an integer; exprec does not (see `engine`).
+_TYPE_CHECKER = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    validators={
+        "$ref": _check_reference,
+        "if": _check_condition,
+        "properties": _check_properties,
+        "pattern": _check_pattern,
+        "patternProperties": _check_pattern_properties,
+        "additionalProperties": _check_additional_properties,
+        "uniqueItems": _check_unique_items,
+        **{keyword: _decided_at_once(keyword) for keyword in _DECIDING},
+    },
+    type_checker=_TYPE_CHECKER,
+)
+
+
+# --- Messages ----------------------------------------------------------------------------------------------
+
+
+def _error_messages(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """The problems that one error of jsonschema stands for: the path and the message of each."""
+    keyword = str(error.validator)
     limit: Any = error.validator_value
     schema: Any = error.schema
     instance: Any = error.instance
     shown = show_value(instance)
-    if isinstance(schema, dict) and "x-exprec-refused" in schema:
-        yield path, f"{shown} is refused: {schema['x-exprec-refused']}"
-        return
-    match keyword:
-        case "additionalProperties" if limit is False:
-            named = schema.get("properties", {})
-            known = sorted(key for key, sub in named.items() if "x-exprec-refused" not in sub)
-            for key in instance:
-                if key not in named:
-                    yield (*path, key), unknown_word("key", key, known)
-        case "required":
-            missing = next(key for key in limit if error.message.startswith(f"{key!r} is"))
-            yield (*path, missing), "this key is required and missing"
-        case "type":
-            kinds = [limit] if isinstance(limit, str) else limit
-            yield path, _type_words(kinds, shown)
-        case "enum":
-            yield (
-                path,
-                f"must be one of {', '.join(map(show_value, limit))}, not {shown}{did_you_mean(instance, limit)}",
-            )
-        case "anyOf" if all(set(choice) == {"required"} for choice in limit):
-            yield path, f"must have one of the keys {', '.join(key for choice in limit for key in choice['required'])}"
-        case "const":
-            yield path, f"must be {show_value(limit)}, not {shown}"
-        case _:
-            yield path, _bound_words(keyword, limit, shown, error.message)
+    if keyword in ("false", "None"):
+        yield path, "is not allowed by the schema"
+    elif isinstance(schema, dict) and _REFUSED in schema:
+        yield path, f"{shown} is refused: {schema[_REFUSED]}"
+    elif keyword == "additionalProperties":
+        yield path, unknown_word("key", str(path[-1]), _known_keys(schema))
+    elif keyword == "unevaluatedProperties":
+        # jsonschema names the keys in its message only.
+        for key in (key for key in instance if repr(key) in error.message):
+            yield (*path, key), unknown_word("key", key, _known_keys(schema))
+    elif keyword == "required":
+        missing = next(key for key in limit if error.message.startswith(f"{key!r} is"))
+        yield (*path, missing), "this key is required and missing"
+    else:
+        yield path, _limit_message(keyword, limit, instance, shown)
 
 
-def _type_words(kinds: list[str], shown: str) -> str:
-    return f"must be {' or '.join(_TYPE_WORDS[kind] for kind in kinds)}, not {shown}"
+def _known_keys(schema: Any) -> list[str]:
+    """The keys that a schema names and does not refuse, without those that exprec gives every event."""
+    named = schema.get("properties", {})
+    is_refused = {key: isinstance(part, dict) and _REFUSED in part for key, part in named.items()}
+    return sorted(key for key in named if not is_refused[key] and key not in layout.ENVELOPE)
 
 
-def _bound_words(keyword: str, limit: Any, shown: str, otherwise: str) -> str:
-    words = {
+def _limit_message(keyword: str, limit: Any, instance: Any, shown: str) -> str:
+    """The message about a value that breaks one keyword of its schema."""
+    if keyword == "type":
+        kinds = [limit] if isinstance(limit, str) else limit
+        return f"must be {' or '.join(_TYPE_WORDS[kind] for kind in kinds)}, not {shown}"
+    if keyword == "enum":
+        return f"must be one of {', '.join(map(show_value, limit))}, not {shown}{did_you_mean(instance, limit)}"
+    if keyword == "anyOf" and all(isinstance(choice, dict) and set(choice) == {"required"} for choice in limit):
+        return f"must have one of the keys {', '.join(key for choice in limit for key in choice['required'])}"
+    plural = "" if limit == 1 else "s"
+    messages = {
+        "const": f"must be {show_value(limit)}, not {shown}",
         "minimum": f"must be at least {limit}, not {shown}",
         "maximum": f"must be at most {limit}, not {shown}",
         "exclusiveMinimum": f"must be more than {limit}, not {shown}",
         "exclusiveMaximum": f"must be less than {limit}, not {shown}",
-        "minItems": f"must have at least {limit} item{'s' if limit != 1 else ''}",
-        "maxItems": f"must have at most {limit} item{'s' if limit != 1 else ''}",
-        "minLength": "must not be empty" if limit == 1 else f"must have at least {limit} characters",
-        "minProperties": f"must have at least {limit} key{'s' if limit != 1 else ''}",
-        "maxLength": f"must have at most {limit} character{'s' if limit != 1 else ''}",
-        "maxProperties": f"must have at most {limit} key{'s' if limit != 1 else ''}",
         "multipleOf": f"must be a multiple of {limit}, not {shown}",
-        "anyOf": f"{shown} is none of what its schema allows",
-        "oneOf": f"{shown} is none, or more than one, of what its schema allows",
+        "minItems": f"must have at least {limit} item{plural}",
+        "maxItems": f"must have at most {limit} item{plural}",
+        "minLength": "must not be empty" if limit == 1 else f"must have at least {limit} characters",
+        "maxLength": f"must have at most {limit} character{plural}",
+        "minProperties": f"must have at least {limit} key{plural}",
+        "maxProperties": f"must have at most {limit} key{plural}",
         "pattern": f"must match the pattern {limit}, not {shown}",
         "uniqueItems": "must not list the same item twice",
+        "anyOf": f"{shown} matches none of the alternatives in its schema",
+        "oneOf": f"{shown} must match exactly one of the alternatives in its schema",
     }
-    return words.get(keyword, otherwise)
+    return messages.get(keyword, f"{shown} is not valid by '{keyword}' of its schema")

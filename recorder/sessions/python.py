@@ -21,10 +21,9 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
-from exprec.recorder.events import Event, common
+from exprec.recorder.events import Event, EventTypes, common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.layout import MAX_ARTIFACT_BYTES
-from exprec.recorder.schema.event_types import EventTypes, problems_of_names, problems_of_sent
 from exprec.recorder.sessions import provenance
 from exprec.recorder.sessions.coerce import coerce_value
 from exprec.recorder.sessions.session import Observation, Session, error_text
@@ -264,7 +263,7 @@ class Run:
             self._is_cut_off = False
 
     def _append(self, event_type: str, iteration: int, fields: dict[str, Any]) -> None:
-        problems = problems_of_sent(event_type, fields)
+        problems = EventTypes.find_sent_problems(event_type, fields)
         if problems:
             raise InvalidEvent(str(event_type), problems)
         try:
@@ -276,7 +275,7 @@ class Run:
     def _keep_result(self, fields: dict[str, Any]) -> None:
         if self._result is not None:
             raise InvalidEvent(common.RUN_END.event_type, [Problem((), "the result was given already; a run has one")])
-        problems = problems_of_names(fields)
+        problems = EventTypes.find_reserved_fields(fields)
         if problems:
             raise InvalidEvent(common.RUN_END.event_type, problems)
         data, result = canonical_json.encode_checked(coerce_value(fields))

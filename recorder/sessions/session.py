@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.events import TERMINAL_TYPES, Event, event_fields
+from exprec.recorder.events import TERMINAL_TYPES, Event, EventTypes, event_fields
 from exprec.recorder.format import layout
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import RunDirectory, Sealed, Store, WorkRun
 

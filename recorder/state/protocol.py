@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from exprec.recorder.events import Event
+from exprec.recorder.schema import DisplayTemplate
 
 
 class ExperimentStateProvider(Protocol):
@@ -53,8 +54,8 @@ class ExperimentStateProvider(Protocol):
         """Return all events, in order, one at a time."""
         ...
 
-    def get_event_schemas(self) -> Mapping[str, Any]:
-        """Return the schemas that the author of the run declared, by name, as the run embeds them.
+    def get_display_templates(self) -> Mapping[str, DisplayTemplate]:
+        """Return the display templates of the event types that the author of the run declared, by type.
 
         A stored run that is not sealed has none.
         """

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from exprec.recorder.events import Event, common, optimization
-from exprec.recorder.schema.event_types import is_declared
+from exprec.recorder.events import Event, EventTypes, common, optimization
+from exprec.recorder.schema import DisplayTemplate
 from exprec.recorder.state.reducer import Iteration, Reducer
 from exprec.recorder.store import RunDirectory, log
 
@@ -113,9 +113,9 @@ class LiveStateProvider(_ReducedState):
         """Whether the run is sealed."""
         return self._sealed
 
-    def get_event_schemas(self) -> Mapping[str, Any]:
-        """Return the schemas of the declared event types by name."""
-        return self._events.types.schemas
+    def get_display_templates(self) -> Mapping[str, DisplayTemplate]:
+        """Return the display templates of the declared event types by type."""
+        return self._events.types.templates
 
     def get_run_metadata(self) -> dict[str, Any]:
         """Return name, type, status and counts of the run."""
@@ -231,9 +231,9 @@ class StoredStateProvider(_ReducedState):
         """Return all events with the lines that hold them, in order, one at a time."""
         return self._reader.entries()
 
-    def get_event_schemas(self) -> Mapping[str, Any]:
-        """Return the schemas of the declared event types by name."""
-        return {name: schema for name, schema in self._run.schemas.items() if is_declared(name)}
+    def get_display_templates(self) -> Mapping[str, DisplayTemplate]:
+        """Return the display templates of the declared event types by type."""
+        return EventTypes.recorded_templates(self._run.schemas)
 
     def get_run_metadata(self) -> dict[str, Any]:
         """Return name, type, status and counts of the run."""

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple, cast
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, Problem
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, EventTypes
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
-from exprec.recorder.schema import engine
-from exprec.recorder.schema.engine import Validator
-from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.schema import Validator, find_problems, load_validator
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.sinks import MemorySink, Sink
 
@@ -114,7 +112,7 @@ class ExchangeLog:
     def append(self, exchange: Mapping[str, Any]) -> int:
         """Check, encode and append one exchange; returns its index. Raises as `EventLog.append`."""
         line, decoded = canonical_json.encode_checked({**exchange, "index": self.count})
-        validator = engine.validator(EXCHANGE_SCHEMA)
+        validator = load_validator(EXCHANGE_SCHEMA)
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
         self._secrets.check("exchange", line, decoded)
@@ -168,7 +166,7 @@ class ExchangeReader(_LineReader):
                 exchange = canonical_json.decode(line)
             except ValueError as error:
                 raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
-            problems = engine.problems(exchange, EXCHANGE_SCHEMA)
+            problems = find_problems(exchange, EXCHANGE_SCHEMA)
             if problems:
                 raise Damaged(self._path, str(problems[0]), index + 1)
             if exchange["index"] != index:

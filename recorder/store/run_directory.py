@@ -12,7 +12,7 @@ from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.format import ByteSource, canonical_json, layout
 from exprec.recorder.format.hashing import tree_id
 from exprec.recorder.fs.durable import is_locked
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FileTree, FolderTree
 from exprec.recorder.store.log import ExchangeReader, LogReader
 from exprec.recorder.store.sinks import MemorySink
@@ -73,7 +73,7 @@ class RunDirectory:
         head = self._read_json(layout.RUN_FILE)
         if isinstance(head, dict) and isinstance(head.get("format"), int) and head["format"] > layout.FORMAT:
             raise Damaged(path, f"format {head['format']} is newer than this version of exprec knows; update exprec")
-        problems = engine.problems(head, "run.v1")
+        problems = find_problems(head, "run.v1")
         if problems:
             raise Damaged(path, str(problems[0]))
         assert isinstance(head, dict)

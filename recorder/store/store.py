@@ -18,12 +18,12 @@ from exprec.recorder.errors import (
     RunNotFound,
     StorageFailure,
 )
+from exprec.recorder.events import EventTypes
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import digest
 from exprec.recorder.fs import durable
 from exprec.recorder.fs.safe_read import names_in
-from exprec.recorder.schema import engine
-from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FolderTree
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store_reader import StoreReader
@@ -137,7 +137,7 @@ class Store(StoreReader):
         observation that is not valid by its schema, StorageFailure.
         """
         attestation = {**observation, "format": layout.FORMAT, "run": run_id}
-        problems = engine.problems(attestation, "attestation.v1")
+        problems = find_problems(attestation, "attestation.v1")
         if problems:
             raise InvalidEvent("attestation", problems)
         data = canonical_json.encode(attestation, indent=True)

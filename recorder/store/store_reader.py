@@ -8,7 +8,7 @@ from typing import Any
 from exprec.recorder.errors import AmbiguousRun, Damaged, NotAStore, RunNotFound, StorageFailure
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs.safe_read import EntryKind
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FileTree
 from exprec.recorder.store.run_directory import RunDirectory
 
@@ -127,7 +127,7 @@ class StoreReader:
             attestation = canonical_json.decode(self._read(name))
         except ValueError as error:
             raise Damaged(path, f"not JSON ({error})") from None
-        problems = engine.problems(attestation, "attestation.v1")
+        problems = find_problems(attestation, "attestation.v1")
         if problems:
             raise Damaged(path, str(problems[0]))
         assert isinstance(attestation, dict)
@@ -146,6 +146,6 @@ class StoreReader:
         version = content.get("format") if isinstance(content, dict) else None
         if type(version) is int and version > layout.FORMAT:
             raise NotAStore(mark, f"format {version} is newer than this version of exprec knows; update exprec")
-        problems = engine.problems(content, "store.v1")
+        problems = find_problems(content, "store.v1")
         if problems:
             raise NotAStore(mark, str(problems[0]))

@@ -18,13 +18,12 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
-from exprec.recorder.events import exchange_index
+from exprec.recorder.events import EventTypes, exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import blob_id, file_names, folder_id, sha256_of, tree_id
 from exprec.recorder.fs import durable
 from exprec.recorder.fs.digests import Digest, digest_of
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from exprec.recorder.diagnostics import key_name
-from exprec.recorder.documents.loader import Document
+from exprec.recorder.documents import Document
 from exprec.recorder.documents.parsers import read_json
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.format import canonical_json, layout

@@ -12,12 +12,9 @@ from typing import Any, NamedTuple
 from exprec import schemas
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
-from exprec.recorder.events import EVENT_SPECS
+from exprec.recorder.events import EVENT_SPECS, common
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.schema import engine
-from exprec.recorder.schema.bounded import BoundedValidator, declared_validator
-from exprec.recorder.schema.complexity import Unbounded, growth_of
-from exprec.recorder.schema.event_types import ANY_EVENT
+from exprec.recorder.schema import Validator, compile_untrusted, load_validator
 from exprec.recorder.verify.documents import JsonDocument, read_run_document
 from exprec.recorder.verify.files import RunFiles
 from exprec.recorder.verify.messages import RESTORE, value_problem, with_advice
@@ -33,7 +30,7 @@ class Schema(NamedTuple):
     """A schema of records; `is_known` if it is one of this package."""
 
     name: str
-    validator: engine.Validator
+    validator: Validator
     is_known: bool
 
     def is_valid(self, value: Any) -> bool:
@@ -79,7 +76,7 @@ class EmbeddedSchemas:
         if name in schemas.names() and not is_known:
             yield value_problem((name,), "differs from the released schema of that name, which never changes")
         try:
-            validator = engine.validator(name) if is_known else _compile_schema(schema)
+            validator = load_validator(name) if is_known else _compile_schema(schema)
             self._usable[name] = Schema(name, validator, is_known)
         except Exception as error:
             # The schema may be anything, and so may be what its compiler raises.
@@ -127,7 +124,7 @@ class EmbeddedSchemas:
         """Return the schema of this package, for a run that embeds none yet."""
         is_event, kind = key
         spec = EVENT_SPECS.get(kind)
-        name = (spec.schema_name if spec is not None else ANY_EVENT) if is_event else f"{EXCHANGE}.v1"
+        name = (spec.schema_name if spec is not None else common.ANY_EVENT_SCHEMA) if is_event else f"{EXCHANGE}.v1"
         return None if self._is_expected else released_schema(name)
 
 
@@ -147,7 +144,7 @@ def explain_failure(schema: Schema, value: Any) -> list[Problem]:
     """
     if schema.is_valid(value):
         return []
-    refusal = schema.validator.refusal(value) if isinstance(schema.validator, BoundedValidator) else None
+    refusal = schema.validator.find_excess(value)
     if refusal is not None:
         return [refusal]
     try:
@@ -160,7 +157,7 @@ def explain_failure(schema: Schema, value: Any) -> list[Problem]:
 
 def released_schema(name: str) -> Schema:
     """Return a schema of this package."""
-    return Schema(name, engine.validator(name), True)
+    return Schema(name, load_validator(name), True)
 
 
 def is_released(name: str, schema: Any) -> bool:
@@ -169,10 +166,7 @@ def is_released(name: str, schema: Any) -> bool:
     return canonical_json.is_canonical(canonical_json.encode(schemas.load(name)), schema)
 
 
-def _compile_schema(schema: Any) -> engine.Validator:
+def _compile_schema(schema: Any) -> Validator:
     if not isinstance(schema, dict):
         raise ValueError("a schema must be a JSON object")
-    try:
-        return declared_validator(schema, growth_of(schema))
-    except Unbounded as error:
-        raise ValueError(f"it {error}") from None
+    return compile_untrusted(schema)

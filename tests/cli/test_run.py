@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.format import canonical_json
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
 from tests.fixtures.files import files_and_times
@@ -52,7 +52,7 @@ def test_a_second_execution_is_evidence_and_changes_nothing(tmp_path: Path) -> N
     attestations = store.attestations(run_id)
     assert len(attestations) == 2
     for attestation in attestations:
-        assert engine.problems(attestation, "attestation.v1") == []
+        assert find_problems(attestation, "attestation.v1") == []
         assert attestation["run"] == run_id
         assert attestation["exprec"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.documents.loader import load_document
+from exprec.recorder.documents import load_document
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import EVENT_SPECS, Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import ExperimentResult
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.payments import PaymentSimulator
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EVENT_TYPES
@@ -99,4 +99,4 @@ def test_every_type_of_event_occurs_in_a_run_and_is_valid(tmp_path: Path) -> Non
     for event in recorded:
         schema = EVENT_SPECS[event["event_type"]].schema_name
         assert schema is not None
-        assert engine.problems(event, schema) == []
+        assert find_problems(event, schema) == []

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.documents.loader import MOST_BYTES, read_plain
+from exprec.recorder.documents import read_plain
+from exprec.recorder.documents.loader import MOST_BYTES
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify import verify_run

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from exprec.recorder.errors import Damaged
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
@@ -87,7 +87,7 @@ def test_the_schemas_are_those_of_the_lines(every_run: tuple[Run, ...]) -> None:
 @pytest.mark.fact("F14")
 def test_the_head_describes_a_sealed_run(every_run: tuple[Run, ...], store: Store) -> None:
     for run in every_run:
-        assert engine.problems(run.head, "run.v1") == []
+        assert find_problems(run.head, "run.v1") == []
         assert run.head["format"] == 1
         assert run.head["name"] == run.config["name"] == "castro-two-period"
     assert not (interrupted(store) / "run.json").exists()

@@ -14,7 +14,7 @@ import pytest
 
 from exprec.recorder.errors import InvalidEvent, StorageFailure
 from exprec.recorder.events import common, optimization
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.sessions.python import record as record_program
 from exprec.recorder.store.store import Store, find_run
 from tests.fixtures.cli import exprec
@@ -63,7 +63,7 @@ def test_events_of_a_program_are_durable_once_sealed(store: Store, monkeypatch: 
     steps = _Steps(store.path, monkeypatch)
     for iteration in (1, 2):
         run.event("epoch", iteration=iteration)
-    with pytest.raises(InvalidEvent, match="a type of exprec's own"):
+    with pytest.raises(InvalidEvent, match="is reserved for exprec"):
         run.event(optimization.ITERATION_END.event_type, iteration=2)
     assert steps.names == []
     run.close()
@@ -172,7 +172,7 @@ def test_each_execution_is_attested(searched: Run, tmp_path: Path) -> None:
     assert files_and_times(copy.folder) == before
     first, second = sorted(map(read_json, copy.attestations), key=lambda attestation: str(attestation["started_at"]))
     for attestation in (first, second):
-        assert engine.problems(attestation, "attestation.v1") == []
+        assert find_problems(attestation, "attestation.v1") == []
         assert attestation["run"] == searched.run_id
         assert datetime.fromisoformat(attestation["started_at"]).utcoffset() == timedelta(0)
         assert attestation["duration_seconds"] >= 0

@@ -16,7 +16,7 @@ from exprec import schemas
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAStore
 from exprec.recorder.events import optimization
 from exprec.recorder.format.hashing import folder_id
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import engine, find_problems
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
@@ -113,7 +113,7 @@ def test_refusal_reason_in_a_schema_does_not_change_the_verdict(searched: Run, t
     plain = engine.Validator(_without_reasons(schema))
     assert reason not in json.dumps(_without_reasons(schema))
     for value in ({"answer": "x"}, {"error": "x"}, {"answer": "x", "error": "y"}, {}):
-        problems = engine.problems(value, "scripted_answer.v1")
+        problems = find_problems(value, "scripted_answer.v1")
         assert bool(problems) == (not plain.is_valid(value)) == (not Draft202012Validator(schema).is_valid(value))
         assert any(reason in str(problem) for problem in problems) == (len(value) == 2)
     script = write_script(tmp_path, [{"answer": "x", "error": "y"}])

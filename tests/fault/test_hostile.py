@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import InvalidInput
-from exprec.recorder.schema.complexity import LEAST_DEPTH, MOST_IN_ALL, Unbounded, growth_of
-from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.events import EventTypes
+from exprec.recorder.schema.complexity import MAX_EVALUATIONS, MIN_DEPTH, TooComplex, bound_complexity
 from tests.fault.hostile import (
     CONTROLS,
     TAG,
@@ -567,7 +567,7 @@ def test_embedded_schemas_do_no_harm(original: Victim, tmp_path: Path, count_fau
         if kind in UNBOUNDED and name.startswith("event"):
             assert b"is not a usable schema" in done[0].stdout, done[0].report
         if kind in GROWING and name == "event.epoch.v99":
-            assert b"is nested 101 levels deep, and its schema can be asked about" in done[0].stdout, done[0].report
+            assert b"is nested 101 levels deep, and its schema can be evaluated for" in done[0].stdout, done[0].report
         count += len(done)
     count_faults("calls on runs with schemas made to harm", count)
 
@@ -581,31 +581,30 @@ def _nested(deep: int) -> Any:
 
 @pytest.mark.parametrize("kind", UNBOUNDED)
 def test_schema_of_unbounded_complexity_is_refused_before_use(kind: str) -> None:
-    with pytest.raises(Unbounded):
-        growth_of(UNBOUNDED[kind])
+    with pytest.raises(TooComplex):
+        bound_complexity(UNBOUNDED[kind])
     with pytest.raises(InvalidInput):
         EventTypes({"epoch": UNBOUNDED[kind]})
 
 
 @pytest.mark.parametrize("kind", BOUNDED)
 def test_schema_of_bounded_complexity_is_accepted(kind: str) -> None:
-    assert growth_of(BOUNDED[kind]) is None
+    assert bound_complexity(BOUNDED[kind]).is_constant
 
 
 @pytest.mark.parametrize("kind", GROWING)
 def test_validation_time_is_bounded_for_any_value(victim: Victim, kind: str) -> None:
-    growth = growth_of(json.loads(json.dumps(GROWING[kind])))
-    assert growth is not None
-    assert growth.greatest_depth is not None
-    assert growth.greatest_depth >= LEAST_DEPTH
+    bound = bound_complexity(json.loads(json.dumps(GROWING[kind])))
+    assert bound.max_depth is not None
+    assert bound.max_depth >= MIN_DEPTH
     log = records(victim.command / "events.jsonl")
     (first, *_) = (event for event in log if event["event_type"] == "epoch")
     # As wide as it may be on each level, and one level too deep.
-    widest = [_widest(growth.asked[depth], depth) for depth in range(1, growth.greatest_depth + 1)]
+    widest = [_widest(bound.evaluations[depth], depth) for depth in range(1, bound.max_depth + 1)]
     for event in log:
         if event["event_type"] == "epoch":
             event["a"] = {"a": 1}
-    for number, value in enumerate([*widest, _nested(growth.greatest_depth)]):
+    for number, value in enumerate([*widest, _nested(bound.max_depth)]):
         log.insert(number + log.index(first), {**first, "a": value})
     for number, event in enumerate(log):
         event["seq"] = number
@@ -616,15 +615,15 @@ def test_validation_time_is_bounded_for_any_value(victim: Victim, kind: str) -> 
     calls = [["verify", resealed(victim.command).name]]
     (done,) = run_limited(*calls, cwd=victim.folder, cpu=2 + len(widest)).calls
     said = done.stdout.decode()
-    refused = f"a: is nested {growth.greatest_depth + 1} levels deep, and its schema can be asked about"
+    refused = f"a: is nested {bound.max_depth + 1} levels deep, and its schema can be evaluated for"
     assert said.count(refused) == 1, done.report
-    assert f"{refused} {growth.greatest_depth}: references within references multiply on each level" in said
+    assert f"{refused} {bound.max_depth} at most: nested references multiply with each level" in said
     assert "too many values" not in said
 
 
 def _widest(times: int, depth: int) -> Any:
     """A field with as many values on its last level as may be there when each is asked about so often."""
-    value: Any = {str(n): 1 for n in range(max(1, min(MOST_IN_ALL // 2 // times, 5_000)))}
+    value: Any = {str(n): 1 for n in range(max(1, min(MAX_EVALUATIONS // 2 // times, 5_000)))}
     for _ in range(depth - 2):
         value = {"a": value}
     return value if depth > 1 else 1

@@ -27,8 +27,9 @@ from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import SecretGuard, visible
 from exprec.recorder.diff import diff
 from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
-from exprec.recorder.documents.loader import Document, parse_document
+from exprec.recorder.documents import Document, parse_document
 from exprec.recorder.errors import ExprecError, InvalidInput
+from exprec.recorder.events import EventTypes
 from exprec.recorder.experiment.config import ExperimentConfig, ModelConfig
 from exprec.recorder.experiment.proposal import check_answer
 from exprec.recorder.format import canonical_json, layout
@@ -38,8 +39,7 @@ from exprec.recorder.payments.scenario.scenario import compile_scenario
 from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.proposers.scripted import ScriptedProposer
 from exprec.recorder.query import list_orphans, list_runs
-from exprec.recorder.schema.display_template import Template
-from exprec.recorder.schema.event_types import EventTypes, template_of
+from exprec.recorder.schema.display_template import DisplayTemplate
 from exprec.recorder.sessions.command.event_channel import EventChannel
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.state.reducer import Reducer
@@ -202,23 +202,23 @@ def schema(data: bytes) -> None:
     for fields in ({}, {key: _EVENT[key] for key in ("loss", "text", "part")}, {"loss": "x" * 300}):
         with suppress(ExprecError):
             log.append("epoch", 1, fields)
-    line = template_of(types.schemas["event.epoch.v1"])
+    line = types.templates.get("epoch")
     if line is not None:
-        _check_shown(visible(line.filled(_EVENT)))
+        _check_shown(visible(line.render(_EVENT)))
 
 
 def template(data: bytes) -> None:
     """Fuzz display templates, which never raise for any event."""
     text, _, event = data.partition(b"\n")
     try:
-        line = Template(text.decode("utf-8", "replace"))
+        line = DisplayTemplate(text.decode("utf-8", "replace"))
     except ValueError:
         return
-    line.filled(_EVENT)
+    line.render(_EVENT)
     with suppress(ValueError):
         value = canonical_json.decode(event)
         if isinstance(value, dict):
-            line.filled(value)
+            line.render(value)
     assert len(line.fields) <= 500
 
 

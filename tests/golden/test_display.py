@@ -12,9 +12,9 @@ from syrupy.assertion import SnapshotAssertion
 
 from exprec.cli import live_display
 from exprec.recorder.display import VerboseConfig, display_experiment_output
+from exprec.recorder.events import EventTypes
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store

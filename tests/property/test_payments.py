@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exprec import schemas
 from exprec.recorder.payments import PaymentSimulator, SimulationResult, check_policy, check_scenario
-from exprec.recorder.schema.engine import validator
+from exprec.recorder.schema import load_validator
 from exprec.recorder.schema.messages import explain
 from tests.fixtures.payments import Json, agent, arrivals, branch, compare, leaf, pay, policy, scenario, split
 
@@ -184,7 +184,7 @@ def test_both_schema_engines_give_the_same_verdict(case: tuple[Json, dict[str, J
     for name, document in (("scenario.v1", day), ("policy.v1", policies["A"])):
         container, key = data.draw(st.sampled_from(_places(document)))
         container[key] = data.draw(_junk)
-        assert validator(name).is_valid(document) == (explain(schemas.load(name), document) == [])
+        assert load_validator(name).is_valid(document) == (explain(schemas.load(name), document) == [])
 
 
 @settings(max_examples=80, deadline=None)

@@ -47,8 +47,6 @@ PACKAGES = sorted(path.parent for path in SOURCES if path.name == "__init__.py" 
 UPWARDS = {
     "recorder.format.hashing",
     "recorder.fs.safe_read",
-    "recorder.schema.event_types",
-    "recorder.schema.messages",
 }
 # Rooms with too many modules.
 TOO_LARGE: set[str] = set()
@@ -58,7 +56,6 @@ WITHOUT_BORDER = {
     "recorder.format",
     "recorder.fs",
     "recorder.git",
-    "recorder.schema",
 }
 
 MODULES_OF_A_ROOM = 12

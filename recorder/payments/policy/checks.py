@@ -13,7 +13,7 @@ from exprec.recorder.diagnostics import key_name, unknown_word
 from exprec.recorder.errors import KeyPath, NotEncodable, Problem
 from exprec.recorder.format.canonical_json import encode
 from exprec.recorder.payments.policy.expressions import operand_names, value_key
-from exprec.recorder.schema.engine import problems
+from exprec.recorder.schema import find_problems
 
 MAX_CONDITIONS = 100
 """Maximum number of conditions on a path from the root of a tree to a leaf."""
@@ -44,7 +44,7 @@ def check_policy(policy: Any) -> list[Problem]:
     """Return every problem of a policy document, with its key and the id of its node; empty if it is valid."""
     if unencodable := encoding_problems(policy):
         return unencodable
-    structure = problems(policy, "policy.v1")
+    structure = find_problems(policy, "policy.v1")
     findings = _semantic_findings(policy) if isinstance(policy, dict) else ()
     semantics = [Problem(path, message, key_name(path, policy)) for path, message in findings]
     return [_name_node(problem, policy) for problem in (*structure, *semantics)]

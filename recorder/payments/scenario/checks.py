@@ -10,7 +10,7 @@ from exprec.recorder.diagnostics import key_name, unknown_word
 from exprec.recorder.errors import KeyPath, Problem
 from exprec.recorder.payments.policy import Finding, check_policy, encoding_problems
 from exprec.recorder.payments.scenario.distributions import sum_in_order
-from exprec.recorder.schema.engine import problems
+from exprec.recorder.schema import find_problems
 
 MAX_TICKS = 1_000_000
 """Maximum length of a day: all its payments and events are kept in memory (a tick of 0.1 s gives 864,000)."""
@@ -20,7 +20,7 @@ def check_scenario(scenario: Any) -> list[Problem]:
     """Return every problem of a scenario, with its key; empty if it is valid."""
     if unencodable := encoding_problems(scenario):
         return unencodable
-    structure = problems(scenario, "scenario.v1")
+    structure = find_problems(scenario, "scenario.v1")
     sound = _SoundDocument(scenario, structure)
     agents = sound.items("agents")
     ids = _agent_ids(sound, agents)

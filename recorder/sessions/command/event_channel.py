@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.errors import ExprecError, SecretFound, StorageFailure
+from exprec.recorder.events import EventTypes
 from exprec.recorder.format import LineSplitter, LineTooLong, layout
 from exprec.recorder.fs import durable
-from exprec.recorder.schema.event_types import problems_of_sent
 
 VARIABLE = "EXPREC_EVENTS"
 """The environment variable of the command that contains the path of the file."""
@@ -174,7 +174,7 @@ def _check_event(number: int, value: Any) -> SentEvent:
     if "event_type" not in value:
         raise InvalidLine(number, "event_type", f"is missing; {_EXPECTED}")
     event_type, iteration = value.pop("event_type"), value.pop("iteration", 0)
-    for problem in problems_of_sent(event_type, value):
+    for problem in EventTypes.find_sent_problems(event_type, value):
         raise InvalidLine(number, problem.key, problem.message)
     if type(iteration) is not int or iteration < 0:
         message = f"must be an integer from 1, or 0 for none, not {show_value(iteration)}"

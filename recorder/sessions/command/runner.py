@@ -17,9 +17,8 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
-from exprec.recorder.events import common
+from exprec.recorder.events import EventTypes, common
 from exprec.recorder.format import layout
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command
 from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, InvalidLine, SentEvent
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted

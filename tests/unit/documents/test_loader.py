@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.documents.loader import document_of, load_document, parse_document, read_document
+from exprec.recorder.documents import document_of, load_document, parse_document, read_document
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.format import canonical_json
 

@@ -11,8 +11,8 @@ from exprec import schemas
 from exprec.recorder.diagnostics import key_name
 from exprec.recorder.errors import InvalidEvent
 from exprec.recorder.events import EVENT_SPECS, optimization
-from exprec.recorder.schema import engine
-from exprec.recorder.schema.event_types import ANY_EVENT
+from exprec.recorder.events.common import ANY_EVENT_SCHEMA
+from exprec.recorder.schema import find_problems
 from exprec.recorder.store.log import EventLog
 from tests.fixtures.events import EVENT_TYPES, EXAMPLES, OTHER_TYPES, full_event
 from tests.fixtures.json_values import remove_at, replace_at
@@ -93,7 +93,7 @@ def _cases() -> Iterator[Any]:
 def test_an_event_that_breaks_one_rule_is_refused_by_field(event_type: str, path: Path, broken: Any) -> None:
     name = EVENT_SPECS[event_type].schema_name
     assert name is not None
-    found = engine.problems(broken, name)
+    found = find_problems(broken, name)
     assert path in [problem.path for problem in found]
     assert key_name(path, broken) in [problem.key for problem in found]
 
@@ -102,12 +102,12 @@ def test_an_event_that_breaks_one_rule_is_refused_by_field(event_type: str, path
 def test_the_example_of_each_type_is_valid(event_type: str) -> None:
     name = EVENT_SPECS[event_type].schema_name
     assert name is not None
-    assert engine.problems(full_event(event_type), name) == []
+    assert find_problems(full_event(event_type), name) == []
 
 
 def test_the_vocabulary_is_what_has_a_schema() -> None:
     prefix = "event."
-    names = [name for name in schemas.names() if name.startswith(prefix) and name != ANY_EVENT]
+    names = [name for name in schemas.names() if name.startswith(prefix) and name != ANY_EVENT_SCHEMA]
     with_schema = {name.removeprefix(prefix).rpartition(".v")[0] for name in names}
     assert with_schema == {*EVENT_TYPES, *OTHER_TYPES} == set(EXAMPLES)
 

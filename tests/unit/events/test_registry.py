@@ -13,7 +13,6 @@ from exprec import schemas
 from exprec.recorder.display import event_lines
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import (
-    ENVELOPE,
     EVENT_SPECS,
     TERMINAL_TYPES,
     EventSpec,
@@ -21,6 +20,7 @@ from exprec.recorder.events import (
     exchange_index,
     is_failure,
 )
+from exprec.recorder.format import layout
 from tests.fixtures.events import EXAMPLES, full_event
 from tests.fixtures.paths import ROOT
 
@@ -44,14 +44,14 @@ def test_a_kind_is_rendered_by_a_function_of_its_own(spec: EventSpec[Any]) -> No
 
 @SPECS
 def test_the_payload_type_has_the_fields_of_the_schema(spec: EventSpec[Any]) -> None:
-    fields = {name: part for name, part in _schema(spec)["properties"].items() if name not in ENVELOPE}
+    fields = {name: part for name, part in _schema(spec)["properties"].items() if name not in layout.ENVELOPE}
     if not is_typeddict(spec.payload):
         assert (spec.payload, fields) == (dict[str, Any], {})
         return
     assert list(get_type_hints(spec.payload)) == list(fields)
     hints = get_type_hints(spec.payload, include_extras=True)
     required = {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
-    assert required == {*_schema(spec)["required"]} - {*ENVELOPE}
+    assert required == {*_schema(spec)["required"]} - {*layout.ENVELOPE}
     for name, hint in get_type_hints(spec.payload).items():
         assert _json_types(hint) == _schema_types(fields[name]), name
 

@@ -16,7 +16,7 @@ from exprec import schemas
 from exprec.recorder.errors import InvalidInput
 from exprec.recorder.experiment.config import AcceptanceConfig, ConvergenceConfig, EvaluationConfig, ExperimentConfig
 from exprec.recorder.format import canonical_json
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from tests.fixtures import experiments
 
 SCENARIO: dict[str, Any] = {
@@ -668,7 +668,7 @@ class TestResolved:
             ExperimentConfig.load(origin_style),
         ):
             resolved = config.resolved()
-            assert engine.problems(resolved, "experiment.v1") == []
+            assert find_problems(resolved, "experiment.v1") == []
             again = ExperimentConfig.from_mapping(
                 canonical_json.decode(canonical_json.encode(resolved)), tmp_path / "empty"
             )

@@ -23,7 +23,7 @@ from exprec.recorder.experiment.convergence import (
     relative_change,
 )
 from exprec.recorder.experiment.stats import coefficient_of_variation, mann_kendall
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import find_problems
 from exprec.recorder.state.provider import LiveStateProvider
 from tests.fixtures.events import full_event
 
@@ -194,7 +194,7 @@ class TestWhatIsRecorded:
         committed = [{"A": value} for value in fractions or [0.5] * len(totals)]
         shown = assess_convergence(mode, totals, committed, self.CONFIG).as_dict()
         event = {**full_event(optimization.ITERATION_END.event_type), "convergence": shown}
-        assert engine.problems(event, "event.iteration_end.v1") == []
+        assert find_problems(event, "event.iteration_end.v1") == []
         return shown
 
     def test_the_deterministic_figures(self) -> None:
@@ -259,9 +259,7 @@ class TestWhatIsRecorded:
     def test_other_figures_are_refused(self, figure: str, value: Any) -> None:
         event = full_event(optimization.ITERATION_END.event_type)
         event["convergence"] = {**event["convergence"], figure: value}
-        assert [problem.path for problem in engine.problems(event, "event.iteration_end.v1")] == [
-            ("convergence", figure)
-        ]
+        assert [problem.path for problem in find_problems(event, "event.iteration_end.v1")] == [("convergence", figure)]
 
     def test_whoever_records_without_a_criterion_leaves_it_out(self) -> None:
         provider = LiveStateProvider("two banks")

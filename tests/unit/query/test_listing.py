@@ -9,9 +9,8 @@ import pytest
 
 from exprec.cli.output.listing import listing_lines
 from exprec.recorder.errors import Damaged, InvalidInput, RunNotFound
-from exprec.recorder.events import common, optimization
+from exprec.recorder.events import EventTypes, common, optimization
 from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, select_rows, sort_rows
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.store import Store

@@ -10,7 +10,7 @@ import pytest
 import exprec
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, NotVerified
-from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.events import EventTypes
 from exprec.recorder.sessions.command.command import Command
 from exprec.recorder.sessions.command.runner import CommandRunner
 from exprec.recorder.store import RunDirectory, Store

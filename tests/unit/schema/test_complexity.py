@@ -12,17 +12,16 @@ import pytest
 
 from exprec import schemas
 from exprec.recorder.errors import InvalidEvent, InvalidInput
-from exprec.recorder.schema import engine
-from exprec.recorder.schema.bounded import MOST_EXPLAINED, BoundedValidator
-from exprec.recorder.schema.complexity import MOST_BELOW, MOST_IN_ALL, Growth, growth_of
-from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.events import EventTypes
+from exprec.recorder.schema.complexity import MAX_EVALUATIONS, MAX_PER_INNER_VALUE, ComplexityBound, bound_complexity
+from exprec.recorder.schema.untrusted import MAX_EXPLAINED, BoundedValidator, UntrustedValidator
 from exprec.recorder.store.log import EventLog
 from tests.fixtures.cli import exprec
 from tests.fixtures.paths import ROOT
 
-_MULTIPLY = "references within references multiply on each level"
+_MULTIPLY = "nested references multiply with each level"
 _BINARY = {"properties": {"left": {"$ref": "#/$defs/tree"}, "right": {"$ref": "#/$defs/tree"}}}
-_TOO_DEEP = f"event step: tree: is nested 7 levels deep, and its schema can be asked about 6: {_MULTIPLY}"
+_TOO_DEEP = f"event step: tree: is nested 7 levels deep, and its schema can be evaluated for 6 at most: {_MULTIPLY}"
 
 
 def _expressions(alternatives: int) -> Any:
@@ -50,11 +49,9 @@ def _tree(deep: int, leaf: Any = 1, operation: str = "o1") -> Any:
     return {"op": operation, "left": _tree(deep - 1, leaf, operation), "right": _tree(deep - 1, leaf, operation)}
 
 
-def _growth(schema: Any) -> Growth:
+def _bound(schema: Any) -> ComplexityBound:
     # Parts that Python holds as one would count as one.
-    growth = growth_of(json.loads(json.dumps(schema)))
-    assert growth is not None
-    return growth
+    return bound_complexity(json.loads(json.dumps(schema)))
 
 
 def _log(alternatives: int = 10) -> EventLog:
@@ -72,19 +69,19 @@ class TestDepth:
         ("alternatives", "deep"), [(2, 17), (3, 11), (5, 8), (10, 6), (20, 4), (30, 4), (100, 3), (300, 3)]
     )
     def test_the_more_alternatives_the_less_deep(self, alternatives: int, deep: int) -> None:
-        growth = _growth(_expressions(alternatives))
-        assert growth.greatest_depth == deep
-        assert alternatives**deep > MOST_BELOW >= alternatives ** (deep - 1)
+        bound = _bound(_expressions(alternatives))
+        assert bound.max_depth == deep
+        assert alternatives**deep > MAX_PER_INNER_VALUE >= alternatives ** (deep - 1)
         # The reference, the whole, numbers and each of the operations.
         in_all = [(alternatives + 3) * alternatives**level for level in range(deep)]
-        assert growth.asked == (1, *in_all)
+        assert bound.evaluations == (1, *in_all)
 
     def test_one_of_no_use_is_refused(self) -> None:
         with pytest.raises(InvalidInput) as caught:
             EventTypes({"step": _expressions(400)})
         assert str(caught.value) == (
-            "step: the schema asks a part of it more than 100000 times about one of the values in a value that is "
-            "nested 3 levels deep, by references within references; write it out, or leave it to your program to check"
+            "step: the schema is too complex: nested references evaluate a subschema more than 100000 times for a "
+            "value inside one that is nested 3 levels deep; expand the references, or check such values in your program"
         )
 
     def test_one_that_multiplies_on_a_few_levels_only_takes_any_depth(self) -> None:
@@ -93,29 +90,29 @@ class TestDepth:
             "$defs": {"some": some, "any": {}},
             "allOf": [{"additionalProperties": {"$ref": "#/$defs/some"}}] * 40,
         }
-        assert _growth(schema) == Growth((41, 1680, 3200, 0, 0, 0), None)
-        assert _growth(schema).refusal(json.loads('{"a":' * 200 + "1" + "}" * 200)) is None
+        assert _bound(schema) == ComplexityBound((41, 1680, 3200, 0, 0, 0), None, is_constant=False)
+        assert _bound(schema).find_excess(json.loads('{"a":' * 200 + "1" + "}" * 200)) is None
 
     def test_without_references_that_multiply_nothing_is_counted(self) -> None:
         types = EventTypes({"step": {"properties": {"tree": {"$ref": "#/$defs/tree"}}, "$defs": {"tree": _BINARY}}})
         found = types.check("step")
         assert found is not None
-        assert type(found[1]) is engine.DeclaredValidator
+        assert type(found[1]) is UntrustedValidator
 
     def test_exprecs_own_schemas_need_no_look_at_values_but_that_of_policies(self) -> None:
-        growing = [name for name in schemas.names() if growth_of(schemas.load(name)) is not None]
+        growing = [name for name in schemas.names() if not bound_complexity(schemas.load(name)).is_constant]
         assert growing == ["policy.v1"]
-        assert _growth(schemas.load("policy.v1")).greatest_depth == 32
+        assert _bound(schemas.load("policy.v1")).max_depth == 32
 
     def test_the_policies_of_this_project_could_be_checked_by_a_declared_schema(self) -> None:
-        growth = _growth(schemas.load("policy.v1"))
+        bound = _bound(schemas.load("policy.v1"))
         count = 0
         for path in sorted((ROOT / "tests" / "data" / "vectors").glob("*.json")):
             pending = [json.loads(path.read_bytes())]
             while pending:
                 value = pending.pop()
                 if isinstance(value, dict) and "payment_tree" in value:
-                    assert growth.refusal(value) is None
+                    assert bound.find_excess(value) is None
                     count += 1
                 pending += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
         assert count > 10
@@ -133,8 +130,8 @@ class TestRecording:
         assert _refusal(_log(), other=[[[[[[1]]]]]]) == _TOO_DEEP.replace("tree", "other")
 
     def test_it_is_never_handed_to_the_engine(self) -> None:
-        growth = _growth(_expressions(10))
-        checked = BoundedValidator(_expressions(10), growth)
+        bound = _bound(_expressions(10))
+        checked = BoundedValidator(_expressions(10), bound)
         with mock.patch.object(checked, "_verdict") as engine:
             assert not checked.is_valid({"tree": _tree(6)})
             assert len(checked.problems({"tree": _tree(6)})) == 1
@@ -147,24 +144,24 @@ class TestRecording:
         schema = {"$defs": {"lists": lists}, "properties": {"a": {"$ref": "#/$defs/lists"}}}
         log = EventLog(types=EventTypes({"step": schema}))
         assert log.append("step", 0, {"a": [[1] * 700]})
-        times = f"{_growth(schema).times({'a': [[1] * 900], 'seq': 0, 'iteration': 0, 'event_type': ''}):,}"
+        times = f"{_bound(schema).evaluations_for({'a': [[1] * 900], 'seq': 0, 'iteration': 0, 'event_type': ''}):,}"
         assert _refusal(log, a=[[1] * 900]) == (
-            f"event step: has too many values on 3 levels, about which its schema asks up to {times} times "
-            f"(100,000,000 is the limit): {_MULTIPLY}"
+            f"event step: has too many values on 3 levels: its schema takes up to {times} evaluations "
+            f"(limit 100,000,000), as {_MULTIPLY}"
         )
 
-    def test_of_a_tree_with_many_questions_only_the_field_is_told(self) -> None:
-        problem = "is not valid by its schema, which has too many alternatives within each other to say why"
-        assert _growth(_expressions(10)).times({"tree": _tree(3)}) > MOST_EXPLAINED
+    def test_of_a_tree_with_many_evaluations_only_the_field_is_told(self) -> None:
+        problem = "does not match its schema (too many nested alternatives to report details)"
+        assert _bound(_expressions(10)).evaluations_for({"tree": _tree(3)}) > MAX_EXPLAINED
         assert _refusal(_log(), plain=1, tree=_tree(3, "x")) == f"event step: tree: {problem}"
         types = EventTypes({"step": {**_expressions(10), "required": ["name"]}})
         assert _refusal(EventLog(types=types), tree=_tree(3)) == f"event step: {problem}"
-        assert _refusal(_log(), tree="x") == "event step: tree: 'x' is none of what its schema allows"
+        assert _refusal(_log(), tree="x") == "event step: tree: 'x' matches none of the alternatives in its schema"
 
 
 def test_the_limits_leave_room_for_a_full_tree() -> None:
-    growth = _growth(_expressions(10))
-    assert growth.times({"tree": _tree(5)}) < MOST_IN_ALL
+    bound = _bound(_expressions(10))
+    assert bound.evaluations_for({"tree": _tree(5)}) < MAX_EVALUATIONS
 
 
 _CHILD = """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.schema.display_template import LONGEST, Template
+from exprec.recorder.schema.display_template import LONGEST, DisplayTemplate
 
 EVENT = {
     "seq": 3,
@@ -44,15 +44,15 @@ EVENT = {
     ],
 )
 def test_a_template_is_filled_with_the_fields_of_an_event(template: str, line: str) -> None:
-    assert Template(template).filled(EVENT) == line
+    assert DisplayTemplate(template).render(EVENT) == line
 
 
 def test_its_fields_are_told_in_order() -> None:
-    assert Template("{b:.1f} {a} {{c}} {timing.total}").fields == ["b", "a", "timing.total"]
+    assert DisplayTemplate("{b:.1f} {a} {{c}} {timing.total}").fields == ["b", "a", "timing.total"]
 
 
 def test_a_name_with_underscores_is_a_field_and_no_attribute() -> None:
-    assert Template("{__class__} {seq.__class__} {name.__len__}").filled(EVENT) == "a field like any other – –"
+    assert DisplayTemplate("{__class__} {seq.__class__} {name.__len__}").render(EVENT) == "a field like any other – –"
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_a_name_with_underscores_is_a_field_and_no_attribute() -> None:
         ("{loss:c}", "cannot write loss as"),
         ("{loss:%H:%M}", "cannot write loss as"),
         ("two\nlines", "one line"),
-        ("\x1b[31mred", "one line of characters that can be printed"),
+        ("\x1b[31mred", "one line of printable characters"),
         ("a\u2028b", "one line"),
         ("a\u202eb", "one line"),
-        ("x" * (LONGEST + 1), "501 characters, and 500 are the most"),
+        ("x" * (LONGEST + 1), "501 characters; 500 are allowed"),
     ],
 )
 def test_what_is_no_template_is_refused_with_the_reason(template: str, reason: str) -> None:
     with pytest.raises(ValueError, match=r"^(has|must|cannot) ") as caught:
-        Template(template)
+        DisplayTemplate(template)
     assert reason in str(caught.value)
 
 
@@ -91,14 +91,14 @@ def test_a_hostile_template_is_soon_refused_or_filled() -> None:
     began = time.perf_counter()
     for text in ("{" * (LONGEST - 1), "{a" * (LONGEST // 2), "{a:" + "9" * (LONGEST - 4) + "}", "{a." * (LONGEST // 3)):
         with pytest.raises(ValueError, match=r"single|cannot"):
-            Template(text)
-    line = Template("{a:99.99f}" * (LONGEST // 10)).filled({"a": 1.7e308})
+            DisplayTemplate(text)
+    line = DisplayTemplate("{a:99.99f}" * (LONGEST // 10)).render({"a": 1.7e308})
     assert len(line) < 25_000
     assert time.perf_counter() - began < 1
 
 
 def test_a_long_value_is_cut() -> None:
-    line = Template("{text}|{list}").filled({"text": "x" * 10_000, "list": list(range(10_000))})
+    line = DisplayTemplate("{text}|{list}").render({"text": "x" * 10_000, "list": list(range(10_000))})
     assert len(line) < 500
 
 
@@ -106,7 +106,7 @@ def test_a_value_nested_deeper_than_any_that_is_written_is_shown_as_missing() ->
     deep: Any = 1
     for _ in range(600):
         deep = [deep]
-    assert Template("{deep}").filled({"deep": deep}) == "–"
+    assert DisplayTemplate("{deep}").render({"deep": deep}) == "–"
 
 
 @settings(max_examples=300)
@@ -123,7 +123,7 @@ def test_a_value_nested_deeper_than_any_that_is_written_is_shown_as_missing() ->
 )
 def test_any_text_is_refused_or_can_be_filled(text: str, event: dict[str, Any]) -> None:
     try:
-        template = Template(text)
+        template = DisplayTemplate(text)
     except ValueError:
         return
-    assert isinstance(template.filled(event), str)
+    assert isinstance(template.render(event), str)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from exprec import schemas
-from exprec.recorder.schema import engine
-from exprec.recorder.schema.engine import Validator
+from exprec.recorder.schema import Validator, load_validator
 from exprec.recorder.schema.messages import explain
 from tests.fixtures.events import EXAMPLES, full_event
 
@@ -31,7 +30,7 @@ def test_the_engines_give_the_same_verdict(event_type: str, data: st.DataObject)
     for key in data.draw(st.lists(st.sampled_from(sorted(event)), max_size=2)):
         event[key] = data.draw(_anything)
     name = f"event.{event_type}.v1"
-    assert engine.validator(name).is_valid(event) == (explain(schemas.load(name), event) == [])
+    assert load_validator(name).is_valid(event) == (explain(schemas.load(name), event) == [])
 
 
 @pytest.mark.parametrize("name", schemas.names())

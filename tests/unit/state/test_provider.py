@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.events import Event, common, event_fields, optimization
-from exprec.recorder.schema.event_types import EventTypes
+from exprec.recorder.events import Event, EventTypes, common, event_fields, optimization
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
@@ -182,8 +181,8 @@ def test_a_run_in_memory_is_not_sealed_and_may_be_closed() -> None:
     assert provider.is_sealed is False
 
 
-def test_only_declared_types_have_schemas_to_ask_for(tmp_path: Path) -> None:
-    own = {"type": "object", "properties": {"loss": {"type": "number"}}}
+def test_the_display_templates_are_those_of_declared_types(tmp_path: Path) -> None:
+    own = {"properties": {"loss": {"type": "number"}}, "x-exprec-display": "loss {loss}"}
     store = Store.open_or_create(tmp_path / "runs")
     recording = store.begin("training", "python", {}, types=EventTypes({"epoch": own}))
     live = LiveStateProvider("training", recording=recording)
@@ -191,7 +190,10 @@ def test_only_declared_types_have_schemas_to_ask_for(tmp_path: Path) -> None:
     live.record_end({})
     sealed = seal(live)
     stored = StoredStateProvider(RunDirectory(sealed.path))
-    assert list(stored.get_event_schemas()) == list(live.get_event_schemas()) == ["event.epoch.v1"]
+    templates = live.get_display_templates(), stored.get_display_templates()
+    assert [{name: each.render({"loss": 0.5}) for name, each in found.items()} for found in templates] == [
+        {"epoch": "loss 0.5"}
+    ] * 2
 
 
 def test_the_listener_gets_what_was_decoded_from_the_log_after_it_is_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format import lines as lines_module
 from exprec.recorder.fs.durable import AppendOnlyFile
-from exprec.recorder.schema.engine import Validator
+from exprec.recorder.schema import Validator
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, LogReader

@@ -23,7 +23,7 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EVENT_SPECS, common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format.hashing import folder_id
-from exprec.recorder.schema import engine
+from exprec.recorder.schema import engine, find_problems
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.run_directory import RunDirectory, Summary
@@ -63,7 +63,7 @@ def test_a_sealed_run_is_its_address(store: Store) -> None:
 def test_the_head_describes_every_other_file(store: Store) -> None:
     sealed = record(store)
     head = RunDirectory(sealed.path).head
-    assert engine.problems(head, "run.v1") == []
+    assert find_problems(head, "run.v1") == []
     described = {path.name for path in sealed.path.iterdir()} - {"run.json"}
     assert set(head["files"]) == described
     for name, entry in head["files"].items():
@@ -218,7 +218,7 @@ def test_attestations_add_up_beside_the_run(store: Store) -> None:
         assert path.stem == hashlib.sha256(path.read_bytes()).hexdigest()
     found = store.attestations(sealed.run_id)
     assert [attestation["started_at"] for attestation in found] == [OBSERVATION["started_at"], later["started_at"]]
-    assert engine.problems(found[0], "attestation.v1") == []
+    assert find_problems(found[0], "attestation.v1") == []
     with pytest.raises(InvalidEvent, match="duration_seconds"):
         store.attest(sealed.run_id, {**OBSERVATION, "duration_seconds": "long"})
 

@@ -21,10 +21,9 @@ from exprec.recorder.errors import (
     SecretFound,
     StorageFailure,
 )
-from exprec.recorder.events import common, optimization
+from exprec.recorder.events import EventTypes, common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs import durable
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.store import work_run as recording_module
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import InvalidInput
+from exprec.recorder.events import EventTypes
 from exprec.recorder.format import layout
-from exprec.recorder.schema.event_types import EventTypes
 from exprec.recorder.sessions.command.command import Command, Input
 from exprec.recorder.store.garbage import find_orphans
 from exprec.recorder.store.store import Store

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import InvalidEvent, InvalidInput
-from exprec.recorder.schema.engine import Schema, Validator
-from exprec.recorder.schema.event_types import ANY_EVENT, DISPLAY, EventTypes, template_of
+from exprec.recorder.events import EventTypes
+from exprec.recorder.events.common import ANY_EVENT_SCHEMA
+from exprec.recorder.schema import Schema, Validator
+from exprec.recorder.schema.declared import DISPLAY
 from exprec.recorder.store.log import EventLog
 
 EPOCH: Schema = {
@@ -90,7 +92,7 @@ class TestEvents:
         types = EventTypes(declared, strict=False)
         log = EventLog(types=types)
         assert log.append("other", 2, {"anything": [1, None]}).event["anything"] == [1, None]
-        assert log.schema_names == {ANY_EVENT}
+        assert log.schema_names == {ANY_EVENT_SCHEMA}
         assert "iteration" in _refusal(types, "other", "one")  # type: ignore[arg-type]
 
     def test_without_declared_types_none_is_refused_unless_strict(self) -> None:
@@ -99,12 +101,12 @@ class TestEvents:
 
     @pytest.mark.parametrize("kind", ["", "Epoch", "1st", "a-b", "a.b", "a" * 65, "epoch\n", "événement", "../x"])
     def test_a_type_has_a_name_that_can_be_part_of_a_file_name(self, kind: str) -> None:
-        assert "is no event type" in _refusal(EventTypes(strict=False), kind)
-        assert "is no event type" in _problems({}, kind)
+        assert "is not an event type" in _refusal(EventTypes(strict=False), kind)
+        assert "is not an event type" in _problems({}, kind)
 
     @pytest.mark.parametrize("kind", ["run_end", "experiment_failed", "llm_call", "command_end"])
     def test_a_type_of_exprecs_own_cannot_be_declared(self, kind: str) -> None:
-        assert f"is of '{kind}', which is a type of exprec's own; name yours otherwise" in _problems({}, kind)
+        assert f"declares '{kind}', which is reserved for exprec; choose another name" in _problems({}, kind)
 
     def test_several_types_and_several_problems(self) -> None:
         types = EventTypes({"epoch": EPOCH, "note": {}})
@@ -115,12 +117,14 @@ class TestEvents:
         assert [problem.key for problem in caught.value.problems] == ["epoch", "run_end", "7"]
 
     def test_types_can_be_told_from_a_schema_as_its_template(self) -> None:
-        template = template_of(EventTypes({"epoch": EPOCH}).schema("event.epoch.v1"))
-        assert template is not None
-        assert template.filled({"iteration": 3, "loss": 0.25}) == "epoch 3: loss 0.250"
-        # From a log of somebody else, it may be anything.
+        types = EventTypes({"epoch": EPOCH, "plain": {}})
+        assert list(types.templates) == ["epoch"]
+        assert types.templates["epoch"].render({"iteration": 3, "loss": 0.25}) == "epoch 3: loss 0.250"
+        embedded = {**types.schemas, "event.run_end.v1": {DISPLAY: "not one of these"}, "event.epoch.v2": EPOCH}
+        assert list(EventTypes.recorded_templates(embedded)) == ["epoch"]
+        # From a log of somebody else, a schema may be anything.
         others: list[Any] = [None, [], {}, {DISPLAY: 3}, {DISPLAY: "{loss"}]
-        assert [template_of(each) for each in others] == [None] * 5
+        assert [EventTypes.recorded_templates({"event.x.v1": each}) for each in others] == [{}] * 5
 
 
 class TestSchemas:
@@ -129,14 +133,14 @@ class TestSchemas:
         [
             ([], "must be a JSON object, not a list"),
             ("epoch", "must be a JSON object, not 'epoch'"),
-            ({"type": "objekt"}, "is no valid JSON Schema: type: "),
-            ({"required": "loss"}, "is no valid JSON Schema: required: "),
-            ({"properties": []}, "is no valid JSON Schema: properties: "),
-            ({"properties": {"loss": {"minimum": "0"}}}, "is no valid JSON Schema: properties.loss.minimum: "),
-            ({"properties": {"loss": {"pattern": "(("}}}, "is no valid JSON Schema: properties.loss.pattern: "),
-            ({"properties": {"loss": {"enum": float("nan")}}}, "cannot be kept: properties.loss.enum: nan"),
+            ({"type": "objekt"}, "is not a valid JSON Schema: type: "),
+            ({"required": "loss"}, "is not a valid JSON Schema: required: "),
+            ({"properties": []}, "is not a valid JSON Schema: properties: "),
+            ({"properties": {"loss": {"minimum": "0"}}}, "is not a valid JSON Schema: properties.loss.minimum: "),
+            ({"properties": {"loss": {"pattern": "(("}}}, "is not a valid JSON Schema: properties.loss.pattern: "),
+            ({"properties": {"loss": {"enum": float("nan")}}}, "cannot be recorded: properties.loss.enum: nan"),
             ({"type": "array"}, "describes the fields of an event: type must be object, not 'array'"),
-            ({"$schema": "http://json-schema.org/draft-07/schema#"}, f"exprec knows {DRAFT} only"),
+            ({"$schema": "http://json-schema.org/draft-07/schema#"}, f"only {DRAFT} is supported"),
             ({DISPLAY: 3}, f"has {DISPLAY}, which must be a string, not 3"),
             ({DISPLAY: "{loss"}, f"has {DISPLAY}, which has a single '{{' at character 1"),
             (
@@ -174,7 +178,7 @@ class TestSchemas:
     )
     def test_a_schema_without_room_for_the_fields_of_every_event_is_refused(self, closing: str, schema: Schema) -> None:
         message = _problems(schema)
-        assert f"refuses, by {closing}, the fields that exprec gives every event" in message
+        assert f"forbids, by {closing}, the fields that exprec gives every event" in message
 
     @pytest.mark.parametrize(
         "schema",
@@ -198,7 +202,8 @@ class TestSchemas:
     @pytest.mark.parametrize("closed", [{"additionalProperties": False}, {"properties": {"c": False}}])
     def test_a_field_that_may_not_be_there_is_named(self, closed: Schema) -> None:
         types = EventTypes({"epoch": {"properties": {"a": closed}}})
-        assert _refusal(types, "epoch", a={"c": 1}).startswith("event epoch: a.c: ")
+        reason = "is not allowed by the schema" if "properties" in closed else "unknown key (known: none)"
+        assert _refusal(types, "epoch", a={"c": 1}) == f"event epoch: a.c: {reason}"
 
 
 class TestReferences:
@@ -215,7 +220,7 @@ class TestReferences:
         assert _log(types, "epoch", tree=deep, rate=0.5)["tree"] == deep
         deep["in"] = {"in": {"size": "two"}}
         assert _refusal(types, "epoch", tree=deep) == "event epoch: tree.in.in.size: must be an integer, not 'two'"
-        assert "rate: 3 is none of what its schema allows" in _refusal(types, "epoch", rate=3)
+        assert "rate: 3 matches none of the alternatives in its schema" in _refusal(types, "epoch", rate=3)
 
     @pytest.mark.parametrize(
         "reference",
@@ -241,7 +246,7 @@ class TestReferences:
             {"allOf": [{"properties": {"a": {"items": {"$dynamicRef": reference}}}}]},
         ):
             message = _problems(schema)
-            assert "leads to no place in it; nothing is ever fetched" in message
+            assert "has no target in it; nothing is ever fetched" in message
             assert f"'{reference}'" in message
 
     def test_an_id_within_a_schema_is_refused(self) -> None:
@@ -306,7 +311,7 @@ class TestPatterns:
     @pytest.mark.parametrize("pattern", ["(?=a)b", "(?<=a)b", r"(a)\1", "(a{1000}){1000}"])
     def test_one_that_could_is_refused_with_its_place(self, pattern: str) -> None:
         message = _problems({"properties": {"a": {"pattern": pattern}}})
-        assert "is no valid JSON Schema: properties.a.pattern: " in message
+        assert "is not a valid JSON Schema: properties.a.pattern: " in message
 
 
 class TestFolder:
@@ -328,9 +333,9 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("name", "text", "reason"),
         [
-            ("Epoch.schema.json", "{}", "'Epoch', which is no event type"),
-            ("run_end.schema.json", "{}", "which is a type of exprec's own"),
-            ("epoch.schema.json", '{"type": 3}', "is no valid JSON Schema: type: "),
+            ("Epoch.schema.json", "{}", "'Epoch', which is not an event type"),
+            ("run_end.schema.json", "{}", "which is reserved for exprec"),
+            ("epoch.schema.json", '{"type": 3}', "is not a valid JSON Schema: type: "),
             ("epoch.schema.json", "{", "not valid JSON"),
             ("epoch.schema.json", "[]", "must be a JSON object"),
         ],
@@ -346,5 +351,5 @@ class TestFolder:
     def test_a_folder_without_schemas_or_no_folder_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match=r"has no file <type>\.schema\.json"):
             EventTypes.in_folder(tmp_path)
-        with pytest.raises(InvalidInput, match="is no folder"):
+        with pytest.raises(InvalidInput, match="is not a folder"):
             EventTypes.in_folder(tmp_path / "missing")
