@@ -5,13 +5,14 @@
     with exprec.record("train", config={"lr": 0.1}) as run:
         run.event("epoch", iteration=1, loss=0.31)
 
-The public names are those of `exprec.recorder`; each is imported on first use. The errors that they raise are in
-`exprec.recorder.errors`.
+The public names are those of `exprec.recorder`, and `diff`; each is imported on first use. The errors that they
+raise are in `exprec.recorder.errors`.
 """
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if not os.path.isdir(f"{__path__[0]}/recorder"):  # noqa: PTH112 - pathlib doubles the import time
@@ -27,10 +28,15 @@ __version__ = version.VERSION
 
 if TYPE_CHECKING:
     from exprec.recorder import *  # noqa: F403
+    from exprec.recorder.diff import diff as diff
 else:
-    __all__ = [*recorder.__all__, "__version__"]
+    # Named like their rooms: `exprec.recorder.diff` is the package, `exprec.diff` the function in it.
+    _ROOM_FUNCTIONS = ("diff",)
+    __all__ = [*recorder.__all__, *_ROOM_FUNCTIONS, "__version__"]
 
     def __getattr__(name: str) -> Any:
+        if name in _ROOM_FUNCTIONS:
+            return getattr(import_module(f"{recorder.__name__}.{name}"), name)
         if name not in recorder.__all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(recorder, name)

@@ -11,6 +11,7 @@ from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard as SecretGuard
+    from exprec.recorder.diff import DiffResult as DiffResult
     from exprec.recorder.display import VerboseConfig as VerboseConfig
     from exprec.recorder.errors import ExprecError as ExprecError
     from exprec.recorder.events import EventTypes as EventTypes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from exprec.recorder.store.store import find_run as find_run
 
 _MODULES = {
+    "DiffResult": "diff",
     "EventTypes": "events",
     "ExperimentConfig": "experiment.config",
     "ExperimentResult": "experiment.loop",

@@ -33,7 +33,8 @@ class Line(NamedTuple):
 
 
 new_line = cast(Callable[[tuple[tuple[Span, ...], int, int, bool]], Line], partial(tuple.__new__, Line))
-"""Make a Line of a tuple of all its fields, in half the time of `Line(...)`, which is a function in Python."""
+"""Make a Line of a tuple of all its fields: 0.16 µs, instead of 0.29 with `Line._make` and 0.47 with `Line(...)`,
+which are Python functions."""
 
 
 def count_noun(number: int, noun: str) -> str:

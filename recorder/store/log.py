@@ -31,7 +31,8 @@ class Entry(NamedTuple):
 
 
 new_entry = cast(Callable[[tuple[Event, bytes, int]], Entry], partial(tuple.__new__, Entry))
-"""Make an entry of a tuple, in half the time of `Entry(...)`, which is a Python function."""
+"""Make an entry of a tuple. Reading 200,000 events takes 0.36 s with it, 0.38 s with `Entry._make`, 0.42 s with
+`Entry(...)`, which are Python functions."""
 
 
 class EventLog:

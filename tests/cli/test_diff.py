@@ -196,6 +196,15 @@ def test_a_folder_that_is_not_what_its_name_says(folder: Path) -> None:
     assert _json(folder, "base", "ffff")["equal"] is False
 
 
+def test_requests_that_one_run_alone_made(tmp_path: Path) -> None:
+    old, new = Recorded(), Recorded()
+    del old.exchanges[-1], new.exchanges[-2:]
+    for name, side in (("old", old), ("new", new)):
+        side.written(tmp_path / name)
+    assert "Only in one run" in _diff(tmp_path, "old", "new")
+    assert "only in A  1 request to a model" in _diff(tmp_path, "--stat", "old", "new")
+
+
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
     old, new = Recorded(), Recorded()
     evil = "\x1b[2J\u202e[red]x[/red] |`</code>@all\n# x"

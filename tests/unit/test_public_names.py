@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ OF_THE_PLAN = {
     "display_experiment_output",
 }
 """Names that the plan of the origin fixes; they do not count in the limit."""
+ROOM_FUNCTIONS = {"diff"}
+"""Functions in `exprec`; in `exprec.recorder`, their names are those of packages."""
 
 
 @pytest.mark.parametrize("name", dir(recorder))
@@ -37,8 +40,15 @@ def test_a_public_name_is_an_object_of_that_name(name: str) -> None:
 
 
 def test_completion_offers_the_public_names_only() -> None:
-    assert set(dir(exprec)) == {*dir(recorder), "__version__"}
-    assert len(set(dir(recorder)) - OF_THE_PLAN) <= 25
+    assert set(dir(exprec)) == {*dir(recorder), *ROOM_FUNCTIONS, "__version__"}
+    assert len((set(dir(recorder)) | ROOM_FUNCTIONS) - OF_THE_PLAN) <= 25
+
+
+@pytest.mark.parametrize("name", sorted(ROOM_FUNCTIONS))
+def test_a_function_named_like_its_room_is_public_in_the_package(name: str) -> None:
+    function = getattr(import_module(f"exprec.recorder.{name}"), name)
+    assert inspect.isfunction(function)
+    assert getattr(exprec, name) is function
 
 
 def test_a_program_records_with_the_package_alone(tmp_path: Path) -> None:

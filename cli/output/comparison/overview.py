@@ -94,9 +94,7 @@ def count_differences(comparison: DiffResult) -> Items:
         lines = list(divergence_lines(comparison.log.divergence))
         diverged = tuple(piece for each in lines for piece in (("; ", ""), *each))[1:]
         rows.insert(1 if comparison.config.count else 0, ("diverged", diverged))
-    for label, ranges in (("A", comparison.log.old_iterations), ("B", comparison.log.new_iterations)):
-        if ranges.count:
-            rows.append((f"only in {label}", ((iteration_ranges(ranges), ""),)))
+    rows += [(f"only in {label}", ((text, ""),)) for label, text in _one_sided(comparison).items()]
     if not comparison.has_differences:
         rows.append(("bytes", tuple(byte_spans(comparison))))
     width = max(len(name) for name, _ in rows)
@@ -116,18 +114,24 @@ def iteration_ranges(ranges: result.Truncated[result.Range]) -> str:
 
 def one_sided_sections(comparison: DiffResult) -> Iterator[Section]:
     """Yield the section of iterations and requests that only one run has, if there are any."""
+    lines = tuple(((f"{label}: ", "strong"), (text, "")) for label, text in _one_sided(comparison).items())
+    if lines:
+        yield Section(bold_title("Only in one run"), (Items(lines),))
+
+
+def _one_sided(comparison: DiffResult) -> dict[str, str]:
+    """Return the iterations and requests that only one run has, by the label of the run."""
     sides = (
         ("A", comparison.log.old_iterations, comparison.exchanges.old_only),
         ("B", comparison.log.new_iterations, comparison.exchanges.new_only),
     )
-    lines = []
+    found: dict[str, str] = {}
     for label, ranges, exchanges in sides:
-        found = [iteration_ranges(ranges)] if ranges.count else []
-        found += [count_noun(exchanges, "request") + " to a model"] if exchanges else []
-        if found:
-            lines.append(((f"{label}: ", "strong"), (", ".join(found), "")))
-    if lines:
-        yield Section(bold_title("Only in one run"), (Items(tuple(lines)),))
+        parts = [iteration_ranges(ranges)] if ranges.count else []
+        parts += [count_noun(exchanges, "request") + " to a model"] if exchanges else []
+        if parts:
+            found[label] = ", ".join(parts)
+    return found
 
 
 def result_lines(comparison: DiffResult) -> Iterator[Spans]:
