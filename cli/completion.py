@@ -88,7 +88,7 @@ def complete_agent(context: click.Context, incomplete: str) -> Iterable[str]:
 def complete_revision(_: click.Context, incomplete: str) -> Iterable[str]:
     """Complete the branches and tags of the git repository."""
     # Imported here for the sake of start-up time: most calls complete nothing.
-    from exprec.recorder.git.repository import Repository
+    from exprec.recorder.git import Repository
 
     return [name for name in ("HEAD", *Repository(Path()).names()) if name.startswith(incomplete)]
 

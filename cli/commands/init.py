@@ -15,8 +15,7 @@ from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable
 from exprec.recorder.fs.safe_read import read_whole
-from exprec.recorder.git.setup import CHANGED, FOREIGN, HOOK_LINE, NEW, PRESENT, GitSetup
-from exprec.recorder.git.source import repository_of
+from exprec.recorder.git import find_repository, setup
 from exprec.recorder.store import Store
 
 
@@ -42,7 +41,7 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
     """
     path = store_path(store)
     # Report what cannot be set up before anything is created.
-    git = GitSetup(repository_of(path)[0].folder) if with_git or with_hook else None
+    git = setup.GitSetup(find_repository(path)[0].folder) if with_git or with_hook else None
     made = _create(path)
     shown = git.show_logs(this_program()) if git is not None and with_git else None
     hook, hooked = git.verify_commits(this_program()) if git is not None and with_hook else (None, None)
@@ -50,8 +49,8 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
     if git is not None and git.ignores(path / layout.STORE_FILE):
         message = f"git ignores {path} (see git check-ignore -v {path}); its runs will not be committed"
         click.echo(f"exprec: warning: {visible(message)}", err=True)
-    if hooked == FOREIGN:
-        message = f"this hook is not exprec's and was not changed; add this line to it: {HOOK_LINE} || exit 1"
+    if hooked == setup.FOREIGN:
+        message = f"this hook is not exprec's and was not changed; add this line to it: {setup.HOOK_LINE} || exit 1"
         raise InvalidInput([Problem((), message, source=str(hook))])
 
 
@@ -59,7 +58,9 @@ def _create(path: Path) -> str:
     """Create or update the store; returns NEW, CHANGED or PRESENT. Raises NotAStore, StorageFailure."""
     is_new = not (path / layout.STORE_FILE).exists()
     Store.open_or_create(path)
-    return NEW if is_new else CHANGED if _complete_attributes(path / ".gitattributes") else PRESENT
+    if is_new:
+        return setup.NEW
+    return setup.CHANGED if _complete_attributes(path / ".gitattributes") else setup.PRESENT
 
 
 def _complete_attributes(path: Path) -> bool:

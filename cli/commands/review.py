@@ -66,7 +66,7 @@ def review(
 
     found = review_branch(branch, SecretGuard(known_secrets()).redacted, progress)
     reporter.review(found)
-    for other in branch.others:
+    for other in branch.other_stores():
         click.echo(f"exprec: the store {visible(other)} also differs; --store selects it", err=True)
     if found.problem_count:
         context.exit(_NOT_VERIFIED)

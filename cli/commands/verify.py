@@ -25,7 +25,7 @@ from exprec.recorder.store import RunDirectory, Store, find_run
 from exprec.recorder.verify import verify_run, verify_store
 
 if TYPE_CHECKING:
-    from exprec.recorder.git.source import CommittedStore, Layout
+    from exprec.recorder.git import GitStore
 
 _NOT_VERIFIED = 1
 
@@ -171,62 +171,57 @@ def _problem_file(run: RunDirectory, source: str) -> Path:
 def _in_revision(
     revision: str, references: Sequence[str], option: Path | None, resources: ExitStack, *, quick: bool
 ) -> _Selected:
-    from exprec.recorder.git.source import find_store, laid_out, repository_of
+    from exprec.recorder.git import GitStore, TreeIndex, find_repository, find_store_folder
 
-    repository, path = repository_of(store_path(option))
-    entries = repository.tree(repository.commit(revision))
-    store = find_store(revision, path, entries, is_given=option is not None)
-    if store.path != path:
-        click.echo(f"exprec: using the store {visible(store.name())}; there is none at {visible(path)}", err=True)
-    blobs = resources.enter_context(repository.blobs())
-    names = [store.resolve(each, blobs) for each in references] if references else store.run_names()
-    layout = resources.enter_context(laid_out(store, blobs))
-    return _Selected(len(names), chain.from_iterable(_verify_committed(layout, name, quick=quick) for name in names))
+    repository, folder = find_repository(store_path(option))
+    index = TreeIndex(repository.tree(repository.commit(revision)))
+    used = find_store_folder(revision, folder, index, is_given=option is not None)
+    store = GitStore(revision, used, index, resources.enter_context(repository.blobs()))
+    if used != folder:
+        place = visible(store.name_file())
+        click.echo(f"exprec: using the store {place}; there is none at {visible(folder)}", err=True)
+    names = [store.resolve(each).files.name for each in references] if references else store.run_names()
+    store.check_mark()
+    return _Selected(len(names), (_verify_committed(store, name, quick=quick) for name in names))
 
 
 def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> _Selected:
-    from exprec.recorder.git.repository import Repository
-    from exprec.recorder.git.source import repository_of
-    from exprec.recorder.git.staged import staged_stores
+    from exprec.recorder.git import Repository, find_repository, staged_stores
 
-    repository, only = (Repository(Path()), None) if option is None else repository_of(option)
+    repository, only = (Repository(Path()), None) if option is None else find_repository(option)
     blobs = resources.enter_context(repository.blobs())
     stores = staged_stores(repository, blobs, only)
     for note in (note for each in stores for note in each.notes):
         click.echo(f"exprec: {visible(note)}", err=True)
 
     def verify_all() -> Iterator[Verification]:
-        from exprec.recorder.git.source import laid_out
-
         for each in stores:
             for problem in each.problems:
-                yield Verification(each.store.name(problem.source or ""), iter([problem]), _named_by(each.store))
+                yield Verification(each.store.name_file(problem.source or ""), iter([problem]), _named_by(each.store))
             if each.runs:
-                with laid_out(each.store, blobs) as layout:
-                    for name, changes in each.runs.items():
-                        yield from _verify_committed(layout, name, changes, quick=quick)
+                each.store.check_mark()
+            for name, changes in each.runs.items():
+                yield _verify_committed(each.store, name, changes, quick=quick)
 
     return _Selected(sum(len(each.runs) + len(each.problems) for each in stores), verify_all())
 
 
-def _verify_committed(
-    layout: Layout, name: str, changes: Sequence[Problem] = (), *, quick: bool
-) -> Iterator[Verification]:
-    """Yield the verification of a run in git, whose files exist until the next one is requested.
+def _verify_committed(store: GitStore, name: str, changes: Sequence[Problem] = (), *, quick: bool) -> Verification:
+    """Verify a run in git.
 
     `changes` to the sealed run are not problems if it verifies: then the commit repairs it.
     """
-    with layout.run(name) as laid:
-        found = chain(laid.problems, verify_run(laid.run, quick=quick) if laid.run else ())
-        first = next(found, None)
-        if changes and first is None:
-            click.echo(f"exprec: this commit repairs run {name}", err=True)
-        problems = iter(()) if first is None else chain(changes, [first], found)
-        yield Verification(layout.committed.name(name), problems, _named_by(layout.committed), laid.run, name)
+    run = store.find_run(name)
+    found = chain(store.check_entries(name), verify_run(run, quick=quick) if run else ())
+    first = next(found, None)
+    if changes and first is None:
+        click.echo(f"exprec: this commit repairs run {name}", err=True)
+    problems = iter(()) if first is None else chain(changes, [first], found)
+    return Verification(store.name_file(name), problems, _named_by(store), run, name)
 
 
-def _named_by(store: CommittedStore) -> Callable[[Problem], str]:
-    return lambda problem: store.name(problem.source or "")
+def _named_by(store: GitStore) -> Callable[[Problem], str]:
+    return lambda problem: store.name_file(problem.source or "")
 
 
 def _print_summary(tally: _Tally) -> None:

@@ -143,12 +143,14 @@ def copy_new(source: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
     """Give a file this content at one moment: a reader sees all of the old or all of the new."""
     draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         write_new(draft, data)
         with _failures_of(path):
+            if is_executable:
+                draft.chmod(0o755)
             os.rename(draft, path)
     except BaseException:
         with suppress(OSError):

@@ -62,11 +62,7 @@ class GitSetup(Repository):
         if found == wanted and os.access(path, os.X_OK):
             return path, PRESENT
         durable.create_folder(path.parent)
-        durable.replace(path, wanted)
-        try:
-            path.chmod(0o755)
-        except OSError as error:
-            raise StorageFailure(path, error) from error
+        durable.replace(path, wanted, is_executable=True)
         return path, NEW if found is None else CHANGED
 
     def ignores(self, path: Path) -> bool:

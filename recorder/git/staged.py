@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
+from exprec.recorder.git.git_store import GitStore, store_folders
+from exprec.recorder.git.git_tree import TreeIndex
 from exprec.recorder.git.repository import LINK, SUBMODULE, Blobs, Change, Entry, Repository, applied
-from exprec.recorder.git.source import RUN_FILES, CommittedStore, store_folders
 
 _UNSTAGE = "git restore --staged --worktree takes it back"
 
@@ -17,7 +18,7 @@ _UNSTAGE = "git restore --staged --worktree takes it back"
 class StagedStore:
     """What is staged in one store. Files of problems are named from the store."""
 
-    store: CommittedStore
+    store: GitStore
     """The store in the index."""
     runs: Mapping[str, tuple[Problem, ...]]
     """The runs to verify, each with the changes to its sealed files: invalid unless they restore it."""
@@ -47,14 +48,15 @@ def staged_stores(repository: Repository, blobs: Blobs, only: str | None = None)
     folders = {*store_folders(before), *store_folders(after), *_folders_of_new_runs(changes)}
     if only is not None and only not in folders:
         note = f"there are no runs in {only or 'the top of the repository'}, neither in HEAD nor in the index"
-        return [StagedStore(CommittedStore("", only, {}), {}, (), (note,))]
+        return [StagedStore(GitStore("", only, TreeIndex({}), blobs), {}, (), (note,))]
+    indexes = TreeIndex(before), TreeIndex(after)
     found = []
     for path in sorted(folders if only is None else {only}):
         prefix = f"{path}/" if path else ""
         inside = {change.path.removeprefix(prefix): change for change in changes if change.path.startswith(prefix)}
         if not inside:
             continue
-        old, new = CommittedStore("HEAD", path, before), CommittedStore("", path, after)
+        old, new = GitStore("HEAD", path, indexes[0], blobs), GitStore("", path, indexes[1], blobs)
         staged = _staged(old, new, inside, blobs)
         if staged.runs or staged.problems or staged.notes:
             found.append(staged)
@@ -65,11 +67,11 @@ def _folders_of_new_runs(changes: list[Change]) -> Iterator[str]:
     """The folders to which a run is added, even where the file that makes them a store is not."""
     for change in changes:
         *above, folder, name = ["", *change.path.split("/")]
-        if change.after is not None and name in RUN_FILES and layout.is_run_id(folder):
+        if change.after is not None and layout.is_run_id(folder) and layout.is_run("", (name,)):
             yield "/".join(above[1:])
 
 
-def _staged(old: CommittedStore, new: CommittedStore, changes: Mapping[str, Change], blobs: Blobs) -> StagedStore:
+def _staged(old: GitStore, new: GitStore, changes: Mapping[str, Change], blobs: Blobs) -> StagedStore:
     findings = _Findings()
     names, old_names = set(new.run_names()), set(old.run_names())
     for file, change in changes.items():
@@ -85,9 +87,9 @@ def _staged(old: CommittedStore, new: CommittedStore, changes: Mapping[str, Chan
             _tag(findings, file, change, names, blobs)
         elif file == layout.STORE_FILE and change.after is None and names:
             findings.problems.append(_at(file, f"is removed, but runs remain; {_UNSTAGE}"))
-    _note_removed(findings, sorted(old_names - names), new, blobs)
+    _note_removed(findings, sorted(old_names - names), new)
     if findings.runs and not new.is_marked:
-        place = new.path or "the top of the repository"
+        place = new.folder or "the top of the repository"
         findings.notes.append(f"{place} has no {layout.STORE_FILE}, so it is not a store; add it to the commit too")
     runs = {name: tuple(findings.runs[name]) for name in sorted(findings.runs)}
     return StagedStore(new, runs, tuple(findings.problems), tuple(findings.notes))
@@ -134,11 +136,11 @@ def _address(entry: Entry, blobs: Blobs) -> str | None:
     return text if layout.is_run_id(text) else None
 
 
-def _note_removed(findings: _Findings, removed: Sequence[str], new: CommittedStore, blobs: Blobs) -> None:
-    tags = new.tags(blobs) if removed else {}
+def _note_removed(findings: _Findings, removed: Sequence[str], new: GitStore) -> None:
+    tags = new.tags() if removed else {}
     for name in removed:
         kept = [f"tag {tag}" for tag, run_id in tags.items() if run_id == name]
-        count = len(new.attestations(name))
+        count = len(new.attestation_entries(name))
         kept += [f"{count} attestation{'s' if count > 1 else ''}"] if count else []
         rest = f"; still present: {', '.join(kept)}" if kept else ""
         findings.notes.append(f"this commit removes the run {name}{rest}")

@@ -15,18 +15,19 @@ from exprec.recorder.query.abbreviation import abbreviate_ids
 from exprec.recorder.query.index import HEAD_BYTES, TAIL_BYTES, NoSummary, read_summary
 from exprec.recorder.query.run_row import RunRow
 from exprec.recorder.state import Reducer
-from exprec.recorder.store import RunDirectory, Store, log
+from exprec.recorder.store import RunDirectory, Store, StoreReader, log
 
 _Fields = dict[str, Any]
 """Some fields of a RunRow, by name."""
 
 
-def list_runs(store: Store) -> list[RunRow]:
-    """Return a row for every run of a store, sealed or not, in no particular order.
+def list_runs(store: StoreReader, only: str | None = None) -> list[RunRow]:
+    """Return a row for every run of a store, sealed or not, in no particular order; with `only`, for that sealed run.
 
     The row of a run that cannot be read has a `problem`. Raises StorageFailure when the store itself cannot be read.
     """
-    work_names, run_ids = store.work_names(), store.run_ids()
+    work_names = store.work_names() if only is None else []
+    run_ids = store.run_ids() if only is None else [only]
     shorts = abbreviate_ids(work_names + run_ids)
     tags: dict[str, list[str]] = {}
     for tag, run_id in store.tags().items():
@@ -36,15 +37,17 @@ def list_runs(store: Store) -> list[RunRow]:
         for run_id in run_ids
     ]
     for name in work_names:
-        fields = _unsealed_fields(store.work_run(name))
+        fields = _unsealed_fields(RunDirectory(store.files.subtree(f"{layout.WORK_FOLDER}/{name}")))
         if fields is not None:
             rows.append(RunRow(name, False, shorts[name], **fields))
     counts = Counter(row.inputs for row in rows)
     return [replace(row, shares_inputs=True) if row.inputs and counts[row.inputs] > 1 else row for row in rows]
 
 
-def _sealed_fields(store: Store, run_id: str) -> _Fields:
-    """The row of a sealed run, by the fast path if that suffices."""
+def _sealed_fields(store: StoreReader, run_id: str) -> _Fields:
+    """The row of a sealed run, by the fast path if it is on disk and that suffices."""
+    if not isinstance(store, Store):
+        return _checked_fields(store, run_id)
     try:
         summary = read_summary(str(store.path), run_id)
         executions = _execution_fields(store.sort_attestations(summary.attestations))
@@ -53,7 +56,7 @@ def _sealed_fields(store: Store, run_id: str) -> _Fields:
         return _checked_fields(store, run_id)
 
 
-def _checked_fields(store: Store, run_id: str) -> _Fields:
+def _checked_fields(store: StoreReader, run_id: str) -> _Fields:
     """The same with all checks, and with the problem if there is one."""
     fields: _Fields = {}
     try:

@@ -6,49 +6,56 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exprec.recorder.errors import NotAStore
-from exprec.recorder.git.repository import GitFailure, Repository
-from exprec.recorder.git.source import CommittedStore, find_store, repository_of, store_folders
+from exprec.recorder.git import GitFailure, Repository, TreeIndex, find_repository, find_store_folder, store_folders
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A store at the head of a branch and at the commit where the branch left another."""
+    """The head of a branch and its merge base, and the store that both have in one folder."""
 
     repository: Repository
     base: str
     head: str
+    """Both as the user gave them."""
     merge_base: str
-    old: CommittedStore
-    new: CommittedStore
-    others: tuple[str, ...]
-    """The paths of other stores that the branch changes too."""
+    """The id of the commit where the branch left the base."""
+    folder: str
+    """The path of the store from the top of the repository; empty for the top."""
+    old: TreeIndex
+    """The entries of the merge base."""
+    new: TreeIndex
+    """The entries of the head."""
+
+    @property
+    def old_label(self) -> str:
+        """What the merge base is called in names of files."""
+        return self.merge_base[:12]
+
+    def other_stores(self) -> list[str]:
+        """Return the folders of other stores that the branch changes too, sorted."""
+        old, new = self.old.entries, self.new.entries
+        folders = {*store_folders(old), *store_folders(new)} - {self.folder}
+        return sorted(folder for folder in folders if old.get(folder) != new.get(folder))
 
 
 def find_branch(revisions: str, store: Path, *, is_given: bool) -> Branch:
-    """The branch that `BASE..HEAD`, `BASE...HEAD` or `BASE` (up to HEAD) names, and the store in it.
+    """Find the branch `BASE..HEAD`, `BASE...HEAD` or `BASE` (up to HEAD), and the store in it.
 
     Raises GitFailure, NotAStore.
     """
-    repository, path = repository_of(store)
+    repository, folder = find_repository(store)
     base, head = _ends(revisions)
     merge_base = _merge_base(repository, base, head)
-    label = merge_base[:12]
-    before, after = repository.tree(merge_base), repository.tree(repository.commit(head))
+    old, new = TreeIndex(repository.tree(merge_base)), TreeIndex(repository.tree(repository.commit(head)))
     try:
-        path = find_store(head, path, after, is_given=is_given).path
+        folder = find_store_folder(head, folder, new, is_given=is_given)
     except NotAStore as missing:
         # A branch may remove a store.
         try:
-            path = find_store(label, path, before, is_given=is_given).path
+            folder = find_store_folder(merge_base[:12], folder, old, is_given=is_given)
         except NotAStore:
             raise missing from None
-    others = sorted(
-        other
-        for other in {*store_folders(before), *store_folders(after)} - {path}
-        if before.get(other) != after.get(other)
-    )
-    old, new = CommittedStore(label, path, before), CommittedStore(head, path, after)
-    return Branch(repository, base, head, merge_base, old, new, tuple(others))
+    return Branch(repository, base, head, merge_base, folder, old, new)
 
 
 def _ends(revisions: str) -> tuple[str, str]:

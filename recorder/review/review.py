@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
-from itertools import chain
+from itertools import islice
 from typing import Any
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.diff import DiffResult, diff
-from exprec.recorder.errors import ExprecError, Problem
+from exprec.recorder.errors import Damaged, ExprecError, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.git.repository import Blobs, Entry, ObjectUnreadable
-from exprec.recorder.git.source import CommittedStore, LaidOut, Layout, laid_out
+from exprec.recorder.git import GitStore
 from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, sort_rows
 from exprec.recorder.review.branch import Branch
 from exprec.recorder.review.result import NamedRun, Review, ReviewedRun, TagChange
@@ -40,29 +38,34 @@ def review_branch(branch: Branch, redacted: Callable[[str], str], progress: Prog
     Raises:
         NotAStore: There is no store, or one of an unknown format.
         ObjectUnreadable: git cannot read an object.
-        StorageFailure: The temporary folder cannot be written.
+        StorageFailure: A temporary file cannot be written.
     """
-    with ExitStack() as resources:
-        blobs = resources.enter_context(branch.repository.blobs())
-        layouts = [resources.enter_context(laid_out(store, blobs)) for store in (branch.old, branch.new)]
-        return _Reviewing(branch, blobs, layouts[0], layouts[1], redacted).review(progress)
+    with branch.repository.blobs() as blobs:
+        old = GitStore(branch.old_label, branch.folder, branch.old, blobs)
+        new = GitStore(branch.head, branch.folder, branch.new, blobs)
+        for store in (old, new):
+            store.check_mark()
+        return _Reviewer(branch, old, new, redacted).review(progress)
 
 
-class _Reviewing:
+class _Reviewer:
     """One pass over what a branch changes."""
 
-    def __init__(self, branch: Branch, blobs: Blobs, old: Layout, new: Layout, redacted: Callable[[str], str]) -> None:
-        self._branch, self._blobs, self._redacted = branch, blobs, redacted
-        self._old_layout, self._new_layout = old, new
-        self._old, self._new = branch.old, branch.new
-        self._old_names, self._new_names = set(self._old.run_names()), set(self._new.run_names())
+    def __init__(self, branch: Branch, old: GitStore, new: GitStore, redacted: Callable[[str], str]) -> None:
+        self._branch, self._old, self._new, self._redacted = branch, old, new, redacted
+        self._old_names, self._new_names = set(old.run_names()), set(new.run_names())
+        self._old_tags, self._new_tags = old.tags(), new.tags()
         self._shorts = abbreviate_ids(self._old_names | self._new_names)
 
     def review(self, progress: Progress) -> Review:
         added = self._new_names - self._old_names
         both = self._new_names & self._old_names
-        changed = {name for name in both if _files(self._old, name) != _files(self._new, name)}
-        again = {name for name in both - changed if self._old.attestations(name) != self._new.attestations(name)}
+        changed = {name for name in both if self._old.entries(name) != self._new.entries(name)}
+        again = {
+            name
+            for name in both - changed
+            if self._old.attestation_entries(name) != self._new.attestation_entries(name)
+        }
         same_inputs = tuple(self._same_inputs(added))
         marked = {run.run_id for group in same_inputs for run in group}
         runs = {}
@@ -75,7 +78,7 @@ class _Reviewing:
             self._branch.base,
             self._branch.head,
             self._branch.merge_base,
-            self._new.path,
+            self._branch.folder,
             added=_newest_first(runs[name] for name in added),
             changed=_newest_first(runs[name] for name in changed),
             again=_newest_first(runs[name] for name in again),
@@ -88,34 +91,33 @@ class _Reviewing:
     # --- runs ---------------------------------------------------------------------------------------------
 
     def _run(self, name: str, *, is_changed: bool) -> ReviewedRun:
-        with self._new_layout.run(name) as laid:
-            problems, count = self._problems(laid)
-            row = replace(self._row(name, laid), short_id=self._shorts[name])
-        files = tuple(_differing(_files(self._old, name), _files(self._new, name))) if is_changed else ()
-        return ReviewedRun(row, problems, count, files, executions_before=len(self._old.attestations(name)))
+        problems = self._problems(name)
+        first = tuple(map(self._shown, islice(problems, _MOST_PROBLEMS)))
+        count = len(first) + sum(1 for _ in problems)
+        row = replace(self._row(name), short_id=self._shorts[name])
+        files = tuple(_differing(self._old.entries(name), self._new.entries(name))) if is_changed else ()
+        return ReviewedRun(row, first, count, files, executions_before=len(self._old.attestation_entries(name)))
 
-    def _problems(self, laid: LaidOut) -> tuple[tuple[Problem, ...], int]:
-        kept: list[Problem] = []
-        count = 0
-        for problem in chain(laid.problems, verify_run(laid.run) if laid.run else ()):
-            count += 1
-            if count <= _MOST_PROBLEMS:
-                kept.append(self._shown(problem))
-        return tuple(kept), count
+    def _is_executed_again(self, name: str) -> bool:
+        return self._old.attestation_entries(name) != self._new.attestation_entries(name)
+
+    def _problems(self, name: str) -> Iterator[Problem]:
+        yield from self._new.check_entries(name)
+        run = self._new.find_run(name)
+        if run is not None:
+            yield from verify_run(run)
 
     def _shown(self, problem: Problem) -> Problem:
-        source = self._new.name(problem.source or "")
+        source = self._new.name_file(problem.source or "")
         message, key = self._redacted(problem.message), self._redacted(problem.key)
         return replace(problem, source=source, message=message, key=key)
 
-    def _row(self, name: str, laid: LaidOut) -> RunRow:
-        if laid.run is not None:
-            for row in list_runs(self._new_layout.store()):
-                if row.run_id == name:
-                    return row
+    def _row(self, name: str) -> RunRow:
+        if layout.is_run_id(name) and self._new.find_run(name) is not None:
+            return list_runs(self._new, only=name)[0]
         return RunRow(name, is_sealed=True)
 
-    def _named(self, name: str, store: CommittedStore, *, is_added: bool = False) -> NamedRun:
+    def _named(self, name: str, store: GitStore, *, is_added: bool = False) -> NamedRun:
         head = self._head(name, store)
         title, result = head.get("name"), head.get("result")
         cost = result.get("final_cost") if isinstance(result, dict) else None
@@ -127,12 +129,11 @@ class _Reviewing:
             is_added,
         )
 
-    def _head(self, name: str, store: CommittedStore) -> Mapping[str, Any]:
+    def _head(self, name: str, store: GitStore) -> Mapping[str, Any]:
         """Return the head of a run without validating it; empty if it cannot be read."""
-        entry = store.entries(name).get(layout.RUN_FILE)
         try:
-            head = canonical_json.decode(self._blobs.read(entry.object_id)) if entry else None
-        except (ValueError, ObjectUnreadable):
+            head = canonical_json.decode(store.files.read(f"{name}/{layout.RUN_FILE}"))
+        except (ValueError, OSError, Damaged):
             head = None
         return head if isinstance(head, dict) else {}
 
@@ -153,7 +154,7 @@ class _Reviewing:
     # --- tags ---------------------------------------------------------------------------------------------
 
     def _tags(self, broken: set[str]) -> Iterator[TagChange]:
-        old, new = self._old.tags(self._blobs), self._new.tags(self._blobs)
+        old, new = self._old_tags, self._new_tags
         for name in sorted(old.keys() | new.keys()):
             before, after = old.get(name), new.get(name)
             if before == after:
@@ -167,32 +168,28 @@ class _Reviewing:
         return "" if content is None else self._shorts.get(content) or content
 
     def _compare(self, old: str, new: str, broken: set[str]) -> tuple[DiffResult | None, str]:
-        layouts = []
+        runs = []
         for run_id in (old, new):
             if run_id not in self._old_names | self._new_names:
                 return None, f"there is no run {_shown(run_id)}"
             if run_id in broken:
                 return None, f"the run {self._shorts[run_id]} does not verify"
-            layouts.append(self._new_layout if run_id in self._new_names else self._old_layout)
-        with layouts[0].run(old) as one, layouts[1].run(new) as other:
-            if one.run is None or other.run is None:
+            run = (self._new if run_id in self._new_names else self._old).find_run(run_id)
+            if run is None:
                 return None, "one of the two runs cannot be read"
-            try:
-                return diff(one.run, other.run, limit=_MOST_DIFFERENCES), ""
-            except ExprecError as error:
-                reason = str(error)
-                for layout in layouts:
-                    reason = layout.described(reason)
-                return None, self._redacted(reason)
+            runs.append(run)
+        try:
+            return diff(*runs, limit=_MOST_DIFFERENCES), ""
+        except ExprecError as error:
+            return None, self._redacted(str(error))
 
     def _tag_problems(self) -> Iterator[Problem]:
         """Yield a problem for each tag whose run the branch removes, or that does not name a run."""
-        old = self._old.tags(self._blobs)
-        for name, content in self._new.tags(self._blobs).items():
-            was_there = old.get(name) == content and content not in self._old_names
+        for name, content in self._new_tags.items():
+            was_there = self._old_tags.get(name) == content and content not in self._old_names
             if content not in self._new_names and not was_there:
-                message = f"names {_shown(self._redacted(content))}, which is not a run of {self._new.name()}"
-                yield Problem((), message, source=self._new.name(f"{layout.TAGS_FOLDER}/{name}"))
+                message = f"names {_shown(self._redacted(content))}, which is not a run of {self._new.name_file()}"
+                yield Problem((), message, source=self._new.name_file(f"{layout.TAGS_FOLDER}/{name}"))
 
 
 def _shown(content: str) -> str:
@@ -200,13 +197,7 @@ def _shown(content: str) -> str:
     return content if layout.is_run_id(content) else show_value(content)
 
 
-def _files(store: CommittedStore, name: str) -> Mapping[str, Entry]:
-    """The files of a run; of something else under its name that itself."""
-    entry = store.entries("").get(name)
-    return {"": entry} if entry else store.entries(name)
-
-
-def _differing(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Iterator[str]:
+def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
     for file in sorted(old.keys() | new.keys()):
         if old.get(file) != new.get(file):
             yield file or "the folder itself"

@@ -32,7 +32,13 @@ class StoreReader:
 
         A copy or damage may leave a run under a name that is not its id.
         """
-        return [name for name in self.visible_names() if layout.is_run_id(name) or self._is_run(name)]
+        others = (layout.TAGS_FOLDER, layout.ATTESTATIONS_FOLDER)
+        names = [name for name in self.visible_names() if name not in others]
+        return [name for name in names if layout.is_run_id(name) or self._is_run(name)]
+
+    def work_names(self) -> list[str]:
+        """Return the names of runs in progress and of interrupted runs, sorted; only a store on disk has any."""
+        return []
 
     def tags(self) -> dict[str, str]:
         """Return run ids by tag, sorted. The content of a tag is not checked."""

@@ -224,7 +224,7 @@ def test_special_entries_and_missing_objects(folder: Path) -> None:
     git(folder, "update-index", "--add", "--cacheinfo", f"120000,{blob},runs/{'f' * 64}")
     git(folder, "commit", "-q", "-m", "links")
     shown, _ = _review(folder, "main", code=1)
-    assert f"HEAD:runs/{first}/config.json: must be a file, and is a symbolic link" in shown
+    assert f"HEAD:runs/{first}/config.json: is a symbolic link, not a regular file" in shown
     assert f"HEAD:runs/{'f' * 64}: must be a folder, and is a symbolic link" in shown
     git(folder, "reset", "-q", "--hard")
     added = _run(folder, "--seed", "7")
