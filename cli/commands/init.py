@@ -13,8 +13,7 @@ from exprec.cli.terminal import store_path, this_program
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import layout
-from exprec.recorder.fs import durable
-from exprec.recorder.fs.safe_read import read_whole
+from exprec.recorder.fs import durable, read_whole
 from exprec.recorder.git import find_repository, setup
 from exprec.recorder.store import Store
 
@@ -66,7 +65,7 @@ def _create(path: Path) -> str:
 def _complete_attributes(path: Path) -> bool:
     """Add the lines that this file lacks, as one of an older exprec does; returns whether it lacked any."""
     try:
-        text = read_whole(path).decode("utf-8", "surrogateescape")
+        text = read_whole(path, layout.MAX_LINE_BYTES).decode("utf-8", "surrogateescape")
     except OSError as error:
         raise StorageFailure(path, error) from error
     lines = text.splitlines()

@@ -16,7 +16,7 @@ from exprec.cli.output.reporters import choose_reporter
 from exprec.recorder.diagnostics import unknown_word, visible
 from exprec.recorder.documents import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
-from exprec.recorder.format.canonical_json import decode, encode
+from exprec.recorder.format import canonical_json
 from exprec.recorder.payments import MAX_SEED, PaymentSimulator, SimulationResult, check_scenario
 
 _LINE_KEYS = ("scenario", "policies", "seed")
@@ -83,7 +83,7 @@ def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> S
 
 def _simulate_lines(batch: BinaryIO) -> None:
     """Print the outcome or the error of each line before reading the next line."""
-    simulator_of = lru_cache(_CACHED_SCENARIOS)(lambda scenario: PaymentSimulator(decode(scenario)))
+    simulator_of = lru_cache(_CACHED_SCENARIOS)(lambda scenario: PaymentSimulator(canonical_json.decode(scenario)))
     for line in batch:
         if line.strip():
             click.echo(_simulate_line(line, simulator_of), nl=False)
@@ -92,10 +92,10 @@ def _simulate_lines(batch: BinaryIO) -> None:
 def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
     try:
         given = _read_line(line)
-        simulator = simulator_of(encode(given["scenario"]))
-        return encode(simulator.simulate(given.get("policies", {}), given.get("seed")).as_dict())
+        simulator = simulator_of(canonical_json.encode(given["scenario"]))
+        return canonical_json.encode(simulator.simulate(given.get("policies", {}), given.get("seed")).as_dict())
     except ExprecError as error:
-        return encode({"error": visible(str(error), keep="\n")})
+        return canonical_json.encode({"error": visible(str(error), keep="\n")})
 
 
 def _read_line(line: bytes) -> Mapping[str, Any]:

@@ -1,1 +1,23 @@
-"""File system effects: the only writer, and safe reading."""
+"""The file system: `durable`, the only module that writes to disk, and safe reading."""
+
+from exprec.recorder.fs import durable
+from exprec.recorder.fs.safe_read import (
+    EntryKind,
+    file_names,
+    kind_of,
+    plain_size,
+    read_pieces,
+    read_whole,
+    visible_names,
+)
+
+__all__ = [
+    "EntryKind",
+    "durable",
+    "file_names",
+    "kind_of",
+    "plain_size",
+    "read_pieces",
+    "read_whole",
+    "visible_names",
+]

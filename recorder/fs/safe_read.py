@@ -1,17 +1,19 @@
-"""Safe reading of a store from an untrusted source: regular files only, up to a size limit.
+"""Safe reading of files from an untrusted source: regular files only, up to a size limit.
 
-Opening a pipe blocks, a device may never end, and a symbolic link may lead out of the store.
+Opening a pipe blocks, a device may never end, and a symbolic link may lead out of the folder.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
 from exprec.recorder.errors import Damaged
-from exprec.recorder.format import layout
+
+_CHUNK_BYTES = 64 * 1024
 
 
 class EntryKind(StrEnum):
@@ -22,6 +24,15 @@ class EntryKind(StrEnum):
     LINK = "a symbolic link"
     SUBMODULE = "a submodule"
     OTHER = "a special file"
+
+
+def kind_of(mode: int) -> EntryKind:
+    """Return what an entry is, by its mode."""
+    if stat.S_ISDIR(mode):
+        return EntryKind.FOLDER
+    if stat.S_ISREG(mode):
+        return EntryKind.FILE
+    return EntryKind.LINK if stat.S_ISLNK(mode) else EntryKind.OTHER
 
 
 def plain_size(path: Path, top: Path | None = None) -> int:
@@ -42,16 +53,28 @@ def plain_size(path: Path, top: Path | None = None) -> int:
     return found.st_size
 
 
-def read_whole(path: Path) -> bytes:
-    """The bytes of a plain file. Raises Damaged for anything else, and where it is too large; OSError."""
+def read_whole(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        Damaged: The path is not a regular file, or the file has more than `limit` bytes.
+        OSError: The file cannot be read.
+    """
     size = plain_size(path)
-    if size > layout.MAX_LINE_BYTES:
-        raise Damaged(path, f"has {size} bytes, more than {layout.MAX_LINE_BYTES}")
+    if size > limit:
+        raise Damaged(path, f"has {size} bytes, more than {limit}")
     return path.read_bytes()
 
 
-def names_in(folder: str | Path) -> list[str]:
-    """The names in a folder that are not drafts; none when there is no such folder. Raises OSError."""
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file in pieces of bounded size. Raises OSError."""
+    with path.open("rb") as stream:
+        while piece := stream.read(_CHUNK_BYTES):
+            yield piece
+
+
+def visible_names(folder: str | Path) -> list[str]:
+    """Return the names in a folder that do not begin with a dot; [] if there is no folder. Raises OSError."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if not entry.name.startswith(".")]
@@ -59,10 +82,16 @@ def names_in(folder: str | Path) -> list[str]:
         return []
 
 
-def kind_of(mode: int) -> EntryKind:
-    """Return what an entry is, by its mode."""
-    if stat.S_ISDIR(mode):
-        return EntryKind.FOLDER
-    if stat.S_ISREG(mode):
-        return EntryKind.FILE
-    return EntryKind.LINK if stat.S_ISLNK(mode) else EntryKind.OTHER
+def file_names(folder: Path) -> list[str]:
+    """Return the paths (`a/b`) of all files in a folder and below it, sorted. Raises OSError."""
+    # Without recursion: folders may be nested more deeply than Python's stack.
+    names: list[str] = []
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        for path in (folder / prefix).iterdir():
+            if path.is_dir() and not path.is_symlink():
+                pending.append(f"{prefix}{path.name}/")
+            else:
+                names.append(f"{prefix}{path.name}")
+    return sorted(names)

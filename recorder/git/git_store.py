@@ -8,7 +8,7 @@ from pathlib import Path
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import NotAStore, Problem, RunNotFound
 from exprec.recorder.format import layout
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.git.git_tree import GitTree, TreeIndex, join_path
 from exprec.recorder.git.repository import EXECUTABLE, Blobs, Entry, Repository
 from exprec.recorder.store import RunDirectory, StoreReader

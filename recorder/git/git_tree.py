@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from exprec.recorder.errors import Damaged, StorageFailure
-from exprec.recorder.format import layout
-from exprec.recorder.fs.digests import Digest, digest_pieces
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.format import hashing, layout
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.git.repository import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Blobs, Entry, ObjectUnreadable
 
 _KINDS = {
@@ -172,10 +171,10 @@ class GitTree:
         """Open a file for reading at any offset."""
         return self._blob(name)
 
-    def digest(self, name: str) -> Digest:
+    def digest(self, name: str) -> hashing.Digest:
         """Return size, SHA-256 and git id of a regular file."""
         blob = self._blob(name)
-        return digest_pieces(blob.size, blob.pieces())
+        return hashing.digest_pieces(blob.size, blob.pieces())
 
     def _blob(self, name: str) -> BlobSource:
         kind = self.kind(name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from exprec.recorder.diagnostics import unknown_word
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
-from exprec.recorder.format.canonical_json import decode, encode
+from exprec.recorder.format import canonical_json
 from exprec.recorder.payments.engine import run_day
 from exprec.recorder.payments.payment import Payment
 from exprec.recorder.payments.policy import Policy, check_policy, compile_policy, default_policy
@@ -103,7 +103,7 @@ class PaymentSimulator:
                 problems.append(_prefix_agent(agent, Problem((), unknown_word("agent", agent, list(self.agents)))))
                 continue
             try:
-                compiled[agent] = self._compile(encode(document))
+                compiled[agent] = self._compile(canonical_json.encode(document))
             except (InvalidInput, NotEncodable):
                 problems += [_prefix_agent(agent, problem) for problem in check_policy(document)]
         if problems:
@@ -120,7 +120,7 @@ class PaymentSimulator:
 
 def _compile_encoded(document: bytes) -> Policy:
     """Compile a policy document from its canonical JSON; raises InvalidInput."""
-    value = decode(document)
+    value = canonical_json.decode(document)
     if problems := check_policy(value):
         raise InvalidInput(problems)
     return compile_policy(value)

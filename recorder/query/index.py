@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.fs.safe_read import names_in
+from exprec.recorder.fs import visible_names
 from exprec.recorder.schema import load_validator
 from exprec.recorder.store import log
 
@@ -50,7 +50,7 @@ def read_summary(store: str, run_id: str) -> FastSummary:
     try:
         head = _read_document(f"{store}/{run_id}/{layout.RUN_FILE}", "run.v1")
         folder = f"{store}/{layout.ATTESTATIONS_FOLDER}/{run_id}"
-        attestations = [_read_document(f"{folder}/{name}", "attestation.v1") for name in names_in(folder)]
+        attestations = [_read_document(f"{folder}/{name}", "attestation.v1") for name in visible_names(folder)]
         size = head["files"][layout.EVENTS_FILE]["size"]
         handle = os.open(f"{store}/{run_id}/{layout.EVENTS_FILE}", _OPEN_FLAGS)
         try:

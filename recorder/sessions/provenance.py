@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exprec.recorder.format.layout import DEFAULT_STORE
+from exprec.recorder.format import layout
 from exprec.recorder.version import VERSION
 
 # Modules that only some functions need are imported in those: every command imports this one.
@@ -28,7 +28,7 @@ _GIT_SECONDS = 10
 
 def store_path(option: Path | None, configured: str | None = None) -> Path:
     """The store to use: the option, else EXPREC_STORE, else the `configured` one of the experiment, else ./runs."""
-    return option or Path(os.environ.get("EXPREC_STORE") or configured or DEFAULT_STORE)
+    return option or Path(os.environ.get("EXPREC_STORE") or configured or layout.DEFAULT_STORE)
 
 
 def process_environment() -> dict[str, str]:

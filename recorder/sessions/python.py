@@ -23,7 +23,6 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import Event, EventTypes, common
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.format.layout import MAX_ARTIFACT_BYTES
 from exprec.recorder.sessions import provenance
 from exprec.recorder.sessions.coerce import coerce_value
 from exprec.recorder.sessions.session import Observation, Session, error_text
@@ -58,7 +57,7 @@ def record(
     schemas: str | os.PathLike[str] | Mapping[str, Any] | EventTypes | None = None,
     strict: bool | None = None,
     display: Display | None = None,
-    artifact_limit: int = MAX_ARTIFACT_BYTES,
+    artifact_limit: int = layout.MAX_ARTIFACT_BYTES,
     secrets: Mapping[str, str] | None = None,
 ) -> Run:
     """Begin to record a run, which is sealed at the end of the `with` block.

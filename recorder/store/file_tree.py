@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from exprec.recorder.errors import StorageFailure
-from exprec.recorder.format import ByteSource
-from exprec.recorder.format.hashing import file_names
-from exprec.recorder.fs.digests import Digest, digest_of
-from exprec.recorder.fs.safe_read import EntryKind, kind_of, plain_size, read_whole
+from exprec.recorder.format import ByteSource, hashing, layout
+from exprec.recorder.fs import EntryKind, file_names, kind_of, plain_size, read_pieces, read_whole
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -71,7 +69,7 @@ class FileTree(Protocol):
         """Open a file for reading at any offset. Raises StorageFailure. Check its kind or size first."""
         ...
 
-    def digest(self, name: str) -> Digest:
+    def digest(self, name: str) -> hashing.Digest:
         """Return size, SHA-256 and git id of a regular file, which is read once."""
         ...
 
@@ -101,6 +99,17 @@ class FileSource:
         while piece := self.read(offset, _CHUNK_BYTES):
             yield piece
             offset += len(piece)
+
+
+def digest_file(path: Path) -> hashing.Digest:
+    """Return the digests of a file, which is read once. Raises OSError."""
+    return hashing.digest_pieces(path.stat().st_size, read_pieces(path))
+
+
+def folder_id(folder: Path) -> str:
+    """Return the git id of a folder on disk, 64 hex digits. Raises OSError, Damaged for other than regular files."""
+    tree = FolderTree(folder)
+    return hashing.tree_id({name: tree.digest(name).blob for name in tree.files()})
 
 
 class FolderTree:
@@ -145,16 +154,16 @@ class FolderTree:
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
-        return read_whole(self.path / name)
+        return read_whole(self.path / name, layout.MAX_LINE_BYTES)
 
     def open(self, name: str) -> FileSource:
         """Open a file for reading at offsets."""
         return FileSource(self.path / name)
 
-    def digest(self, name: str) -> Digest:
+    def digest(self, name: str) -> hashing.Digest:
         """Return the size and the digests of a file."""
         self.size(name)
-        return digest_of(self.path / name)
+        return digest_file(self.path / name)
 
     def _resolved(self) -> Path:
         try:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.errors import Damaged, StorageFailure
-from exprec.recorder.format import ByteSource, canonical_json, layout
-from exprec.recorder.format.hashing import tree_id
-from exprec.recorder.fs.durable import is_locked
+from exprec.recorder.format import ByteSource, canonical_json, hashing, layout
+from exprec.recorder.fs import durable
 from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FileTree, FolderTree
 from exprec.recorder.store.log import ExchangeReader, LogReader
@@ -62,7 +61,7 @@ class RunDirectory:
         if not self.is_sealed or layout.is_run_id(name):
             return name
         try:
-            return tree_id({file: self.files.digest(file).blob for file in self.files.files()})
+            return hashing.tree_id({file: self.files.digest(file).blob for file in self.files.files()})
         except OSError as error:
             raise StorageFailure(self.path, error) from error
 
@@ -111,7 +110,7 @@ class RunDirectory:
         """`completed` or `failed` when sealed, else `running` or `interrupted`."""
         if self.is_sealed:
             return str(self.head["status"])
-        return "running" if is_locked(layout.work_head_path(self.path)) else "interrupted"
+        return "running" if durable.is_locked(layout.work_head_path(self.path)) else "interrupted"
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from exprec.recorder.errors import NotAsRecorded
 from exprec.recorder.format import ByteSource, read_lines
-from exprec.recorder.fs.durable import AppendOnlyFile
+from exprec.recorder.fs import durable
 
 
 class Sink(ByteSource, Protocol):
@@ -51,7 +51,7 @@ class MemorySink:
 class ContinuedSink:
     """A file of records that is recorded again: its lines must come again, then it grows."""
 
-    def __init__(self, file: AppendOnlyFile) -> None:
+    def __init__(self, file: durable.AppendOnlyFile) -> None:
         """Begin at the first byte of the file, the `size` of which is that of the recorded lines."""
         self._file = file
         self._recorded = file.size

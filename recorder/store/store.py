@@ -19,10 +19,8 @@ from exprec.recorder.errors import (
     StorageFailure,
 )
 from exprec.recorder.events import EventTypes
-from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.format.hashing import digest
-from exprec.recorder.fs import durable
-from exprec.recorder.fs.safe_read import names_in
+from exprec.recorder.format import canonical_json, hashing, layout
+from exprec.recorder.fs import durable, visible_names
 from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FolderTree
 from exprec.recorder.store.run_directory import RunDirectory
@@ -143,7 +141,7 @@ class Store(StoreReader):
         data = canonical_json.encode(attestation, indent=True)
         folder = self.path / layout.ATTESTATIONS_FOLDER / run_id
         durable.create_folder(folder)
-        path = folder / f"{digest(data)}.json"
+        path = folder / f"{hashing.sha256_hex((data,))}.json"
         durable.replace(path, data)
         return path
 
@@ -188,7 +186,7 @@ def _is_run_directory(path: Path) -> bool:
 def _is_used(folder: Path) -> bool:
     """Whether there is anything but hidden files in a folder."""
     try:
-        return bool(names_in(folder))
+        return bool(visible_names(folder))
     except OSError as error:
         raise StorageFailure(folder, error) from error
 

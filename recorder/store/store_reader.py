@@ -7,7 +7,7 @@ from typing import Any
 
 from exprec.recorder.errors import AmbiguousRun, Damaged, NotAStore, RunNotFound, StorageFailure
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FileTree
 from exprec.recorder.store.run_directory import RunDirectory

@@ -20,11 +20,9 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import EventTypes, exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
-from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.format.hashing import blob_id, file_names, folder_id, sha256_of, tree_id
-from exprec.recorder.fs import durable
-from exprec.recorder.fs.digests import Digest, digest_of
-from exprec.recorder.store.file_tree import FileSource
+from exprec.recorder.format import canonical_json, hashing, layout
+from exprec.recorder.fs import durable, file_names, read_pieces
+from exprec.recorder.store.file_tree import FileSource, digest_file, folder_id
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.sinks import ContinuedSink, Sink
@@ -68,7 +66,7 @@ class WorkRun:
         self._secrets = secrets
         self._types = types or EventTypes()
         self._streams: dict[str, durable.AppendOnlyFile] = {}
-        self._inputs = sha256_of(folder / layout.CONFIG_FILE)
+        self._inputs = hashing.sha256_hex(read_pieces(folder / layout.CONFIG_FILE))
         recorded = _find_recorded_ends(folder)
         self.recorded_bytes = recorded.events
         """The size of the events of an earlier execution, which must come again."""
@@ -207,10 +205,12 @@ class WorkRun:
         self._secrets.check(layout.RUN_FILE, canonical_json.encode(recorded), recorded)
         self._sync_and_close()
         durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(self._schemas(), indent=True))
-        digests = {name: digest_of(self.folder / name) for name in file_names(self.folder)}
+        digests = {name: digest_file(self.folder / name) for name in file_names(self.folder)}
         head = canonical_json.encode(self._run_head(summary, digests), indent=True)
         durable.write_new(self.folder / layout.RUN_FILE, head)
-        run_id = tree_id({layout.RUN_FILE: blob_id(head), **{name: digest.blob for name, digest in digests.items()}})
+        run_id = hashing.tree_id(
+            {layout.RUN_FILE: hashing.blob_id(head), **{name: digest.blob for name, digest in digests.items()}}
+        )
         final = self._store / run_id
         is_new = durable.publish_folder(self.folder, final)
         if not is_new and not _is_run(final, run_id):
@@ -251,7 +251,7 @@ class WorkRun:
             names.add(EXCHANGE_SCHEMA)
         return {name: self._types.schema(name) for name in sorted(names)}
 
-    def _run_head(self, summary: Summary, digests: Mapping[str, Digest]) -> dict[str, Any]:
+    def _run_head(self, summary: Summary, digests: Mapping[str, hashing.Digest]) -> dict[str, Any]:
         files = {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in digests.items()}
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": files}

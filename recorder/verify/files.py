@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exprec.recorder.errors import Damaged, StorageFailure
-from exprec.recorder.format import ByteSource, layout
-from exprec.recorder.format.hashing import tree_id
-from exprec.recorder.fs.digests import Digest, digest_pieces
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.format import ByteSource, hashing, layout
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.store import FileTree
 from exprec.recorder.verify.location import RunLocation, RunProblems
 from exprec.recorder.verify.messages import MOVE, RESTORE, unreadable, wrong_kind
@@ -27,7 +25,7 @@ _PIECE_BYTES = 64 * 1024
 class ReadFile:
     """A regular file that was opened once, and read for its digest."""
 
-    digest: Digest
+    digest: hashing.Digest
     content: bytes | None = None
     """All of a document; None for other files, and for a document that is larger than exprec writes any."""
     records: ByteSource | None = None
@@ -53,8 +51,8 @@ def read_file(tree: FileTree, name: str) -> ReadFile | NotRead:
         source = tree.open(name)
         if name.endswith(".json") and size <= layout.MAX_LINE_BYTES and not name.startswith(layout.ARTIFACTS_FOLDER):
             content = b"".join(_read_pieces(source))
-            return ReadFile(digest_pieces(len(content), (content,)), content)
-        digest = digest_pieces(size, _read_pieces(source))
+            return ReadFile(hashing.digest_pieces(len(content), (content,)), content)
+        digest = hashing.digest_pieces(size, _read_pieces(source))
         # Only these stay open: a run may have more artifacts than a process may have open files.
         return ReadFile(digest, records=source if name in _RECORDS else None)
     except Damaged as error:
@@ -123,7 +121,7 @@ class RunFiles:
             or (not layout.is_run_id(name) and self.location.store is None)
         ):
             return
-        run_id = tree_id({file: read.digest.blob for file, read in self.checked.items()})
+        run_id = hashing.tree_id({file: read.digest.blob for file, read in self.checked.items()})
         if run_id == name:
             return
         if not layout.is_run_id(name):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
-from exprec.recorder.fs.durable import is_locked
+from exprec.recorder.fs import durable
 from exprec.recorder.store import FileTree
 
 
@@ -47,7 +47,7 @@ class RunLocation:
 
     def is_in_progress(self) -> bool:
         """Return whether a process is recording the run."""
-        return is_locked(layout.work_head_path(self.files.path))
+        return durable.is_locked(layout.work_head_path(self.files.path))
 
 
 class RunProblems:

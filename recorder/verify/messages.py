@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exprec.recorder.errors import KeyPath, Problem, StorageFailure
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.fs import EntryKind
 
 RESTORE = "restore it from version control or from another copy of the run"
 MOVE = "move it elsewhere"

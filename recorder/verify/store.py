@@ -9,7 +9,7 @@ from functools import partial
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.store import FileTree, Store
 from exprec.recorder.verify.messages import MOVE, RESTORE, unreadable, wrong_kind
 

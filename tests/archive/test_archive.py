@@ -20,8 +20,8 @@ from exprec.recorder.diff.runs import diff
 from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
-from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
 from exprec.recorder.verify import verify_run

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.format.hashing import file_blob_id, folder_id, tree_id
+from exprec.recorder.format.hashing import tree_id
+from exprec.recorder.store.file_tree import digest_file, folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
@@ -31,9 +32,9 @@ def _address(files: dict[str, bytes]) -> str:
 @pytest.mark.fact("F23")
 def test_file_id_is_that_of_a_git_blob(asked: Run, tmp_path: Path) -> None:
     for path in asked.folder.iterdir():
-        assert file_blob_id(path) == _file_id(path.read_bytes())
+        assert digest_file(path).blob == _file_id(path.read_bytes())
     (tmp_path / "empty").touch()
-    assert file_blob_id(tmp_path / "empty") == _file_id(b"")
+    assert digest_file(tmp_path / "empty").blob == _file_id(b"")
 
 
 @pytest.mark.fact("F24", "F25")

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from exprec import schemas
 from exprec.recorder.errors import InvalidEvent, InvalidInput
 from exprec.recorder.events import EventTypes
-from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.log import EventLog
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store

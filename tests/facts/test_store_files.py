@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import AmbiguousRun, RunNotFound
-from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.store import Store, find_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import answer, experiment

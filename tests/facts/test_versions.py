@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from exprec import schemas
 from exprec.recorder.errors import Damaged, InvalidEvent, NotAStore
 from exprec.recorder.events import optimization
-from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine, find_problems
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exprec.recorder.format import canonical_json
-from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.events import OBSERVATION

@@ -20,7 +20,7 @@ from unittest import mock
 
 from exprec.cli.main import main
 from exprec.recorder.format import layout
-from exprec.recorder.format.hashing import folder_id
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fault.syscalls import Call, watched

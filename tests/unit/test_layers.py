@@ -43,18 +43,11 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 SOURCES = sorted(path for folder in ("recorder", "cli", "schemas") for path in (ROOT / folder).rglob("*.py"))
 PACKAGES = sorted(path.parent for path in SOURCES if path.name == "__init__.py" and "schemas" not in path.parts)
 
-# Modules that still import upwards.
-UPWARDS = {
-    "recorder.format.hashing",
-    "recorder.fs.safe_read",
-}
 # Rooms with too many modules.
 TOO_LARGE: set[str] = set()
 # Rooms of which others still import something that is not among the exports (`__all__`) of the room.
 WITHOUT_BORDER = {
     "recorder.documents",
-    "recorder.format",
-    "recorder.fs",
 }
 
 MODULES_OF_A_ROOM = 12
@@ -108,14 +101,7 @@ def _upward_imports(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", [p for p in SOURCES if _module(p) != "recorder"], ids=_module)
 def test_imports_go_down_only(path: Path) -> None:
     upwards = _upward_imports(path)
-    if _module(path) in UPWARDS:
-        assert upwards, f"{_module(path)} no longer imports upwards; remove it from UPWARDS"
-    else:
-        assert upwards == [], f"{_module(path)} imports rooms that are not below it"
-
-
-def test_modules_excepted_from_the_layers_exist() -> None:
-    assert {_module(path) for path in SOURCES} >= UPWARDS
+    assert upwards == [], f"{_module(path)} imports rooms that are not below it"
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=_module)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import key_name, unknown_word
 from exprec.recorder.errors import KeyPath, NotEncodable, Problem
-from exprec.recorder.format.canonical_json import encode
+from exprec.recorder.format import canonical_json
 from exprec.recorder.payments.policy.expressions import operand_names, value_key
 from exprec.recorder.schema import find_problems
 
@@ -53,7 +53,7 @@ def check_policy(policy: Any) -> list[Problem]:
 def encoding_problems(value: Any) -> list[Problem]:
     """Return the first reason why a value has no canonical JSON, as a list of at most one problem."""
     try:
-        encode(value)
+        canonical_json.encode(value)
     except NotEncodable as error:
         return [Problem((), error.reason, error.field)]
     return []

@@ -14,8 +14,8 @@ from typing import Any
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
-from exprec.recorder.format import has_surrogate, layout
-from exprec.recorder.format.hashing import sha256_of
+from exprec.recorder.format import has_surrogate, hashing, layout
+from exprec.recorder.fs import read_pieces
 
 _LONGEST_NAME = 60
 
@@ -156,6 +156,6 @@ def _artifact_problem(name: str) -> str | None:
 
 def _read_digest(path: Path) -> Input:
     try:
-        return Input(sha256_of(path), path.stat().st_size)
+        return Input(hashing.sha256_hex(read_pieces(path)), path.stat().st_size)
     except OSError as error:
         raise StorageFailure(path, error) from error

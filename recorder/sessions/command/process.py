@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from exprec.recorder.format.layout import STREAMS
+from exprec.recorder.format import layout
 
 TICK_SECONDS = 0.05
 """How often a child without output is polled."""
@@ -164,7 +164,7 @@ class Child:
             raise NotStarted(argv[0], error) from None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
-        self._pipes = dict(zip(STREAMS, (self._process.stdout, self._process.stderr), strict=True))
+        self._pipes = dict(zip(layout.STREAMS, (self._process.stdout, self._process.stderr), strict=True))
         self._selector = selectors.DefaultSelector()
         for stream, pipe in self._pipes.items():
             os.set_blocking(pipe.fileno(), False)
@@ -212,7 +212,7 @@ class Child:
                 delay = min(delay * 2, TICK_SECONDS) if not self._selector.get_map() else TICK_SECONDS
                 ready = self._ready(delay)
             if not ready:
-                yield STREAMS[0], b""
+                yield layout.STREAMS[0], b""
             for stream in ready:
                 yield stream, self._read(stream) or b""
         for stream in self._open_streams():

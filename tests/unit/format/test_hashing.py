@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.format.hashing import blob_id, file_names, folder_id, tree_id
+from exprec.recorder.format.hashing import blob_id, tree_id
+from exprec.recorder.fs import file_names
+from exprec.recorder.store.file_tree import folder_id
 from tests.fixtures.git import git_tree_id
 
 CASES: dict[str, dict[str, bytes]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import Damaged
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.git import GitStore, Repository, TreeIndex
 from exprec.recorder.git import git_tree as module
 from exprec.recorder.git.git_tree import GitTree

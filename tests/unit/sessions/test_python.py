@@ -35,7 +35,7 @@ from exprec.recorder.errors import (
     StorageFailure,
 )
 from exprec.recorder.events import Event
-from exprec.recorder.fs.durable import AppendOnlyFile
+from exprec.recorder.fs import durable
 from exprec.recorder.state.protocol import ExperimentStateProvider
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
@@ -493,10 +493,10 @@ class TestAFullDisk:
     """A recorder that fails fails the experiment."""
 
     def _fill(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def append(file: AppendOnlyFile, data: bytes) -> int:
+        def append(file: durable.AppendOnlyFile, data: bytes) -> int:
             raise StorageFailure(file.path, OSError(errno.ENOSPC, "No space left on device"))
 
-        monkeypatch.setattr(AppendOnlyFile, "append", append)
+        monkeypatch.setattr(durable.AppendOnlyFile, "append", append)
 
     def test_the_error_goes_up_and_nothing_is_sealed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StorageFailure, match="No space left"), record("full") as run:

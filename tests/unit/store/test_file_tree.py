@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import Damaged
-from exprec.recorder.fs.safe_read import EntryKind
+from exprec.recorder.fs import EntryKind
 from exprec.recorder.store.file_tree import FileTree, FolderTree
 
 

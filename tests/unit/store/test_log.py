@@ -13,7 +13,7 @@ from exprec.recorder.errors import Damaged, InvalidEvent, NotEncodable, SecretFo
 from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format import lines as lines_module
-from exprec.recorder.fs.durable import AppendOnlyFile
+from exprec.recorder.fs import durable
 from exprec.recorder.schema import Validator
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.file_tree import FileSource
@@ -27,7 +27,7 @@ def _fill(log: EventLog) -> list[bytes]:
 
 def test_a_line_is_the_canonical_event_and_comes_back_equal(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    log = EventLog(AppendOnlyFile(path))
+    log = EventLog(durable.AppendOnlyFile(path))
     lines = _fill(log)
     assert path.read_bytes() == b"".join(lines)
     back = list(log.entries())
@@ -46,7 +46,7 @@ def test_each_event_is_one_write_before_append_returns(tmp_path: Path, monkeypat
         return real(handle, data)
 
     monkeypatch.setattr("os.write", write)
-    log = EventLog(AppendOnlyFile(tmp_path / "events.jsonl"))
+    log = EventLog(durable.AppendOnlyFile(tmp_path / "events.jsonl"))
     lines = _fill(log)
     assert written == lines
 
@@ -62,7 +62,7 @@ def test_iterations_do_not_go_back(tmp_path: Path) -> None:
 
 def test_a_refused_event_leaves_no_byte(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    log = EventLog(AppendOnlyFile(path))
+    log = EventLog(durable.AppendOnlyFile(path))
     iteration, fields = EXAMPLES[optimization.LLM_CALL.event_type]
     log.append(optimization.LLM_CALL.event_type, iteration, fields)
     before = path.read_bytes()
@@ -79,7 +79,7 @@ def test_reading_does_not_depend_on_the_size_of_the_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setattr(lines_module, "CHUNK_BYTES", chunk)
-    log = EventLog(AppendOnlyFile(tmp_path / "events.jsonl"))
+    log = EventLog(durable.AppendOnlyFile(tmp_path / "events.jsonl"))
     lines = _fill(log)
     reader = LogReader(FileSource(tmp_path / "events.jsonl"))
     entries = list(reader.entries())
@@ -91,7 +91,7 @@ def test_reading_does_not_depend_on_the_size_of_the_pieces(
 
 def test_a_torn_line_at_every_byte_is_no_event(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    lines = _fill(EventLog(AppendOnlyFile(path)))
+    lines = _fill(EventLog(durable.AppendOnlyFile(path)))
     data = b"".join(lines)
     for cut in range(len(data) - 800, len(data) + 1):
         path.write_bytes(data[:cut])
@@ -142,7 +142,7 @@ def test_an_event_of_an_unknown_type_is_kept(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_halfway_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.jsonl"
-    log = EventLog(AppendOnlyFile(path))
+    log = EventLog(durable.AppendOnlyFile(path))
     kind = optimization.ITERATION_START.event_type
     log.append(kind, *EXAMPLES[kind])
     whole = path.read_bytes()
@@ -166,14 +166,14 @@ def test_a_write_that_fails_halfway_is_taken_back(tmp_path: Path, monkeypatch: p
 def test_a_short_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr("os.write", lambda handle, data: real(handle, data[:7]))
-    log = EventLog(AppendOnlyFile(tmp_path / "events.jsonl"))
+    log = EventLog(durable.AppendOnlyFile(tmp_path / "events.jsonl"))
     lines = _fill(log)
     assert (tmp_path / "events.jsonl").read_bytes() == b"".join(lines)
 
 
 def test_exchanges_are_numbered_and_checked(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.jsonl"
-    log = ExchangeLog(AppendOnlyFile(path))
+    log = ExchangeLog(durable.AppendOnlyFile(path))
     assert not path.exists()
     assert [log.append(EXCHANGE), log.append(EXCHANGE)] == [0, 1]
     assert [canonical_json.decode(line)["index"] for line in path.read_bytes().splitlines()] == [0, 1]

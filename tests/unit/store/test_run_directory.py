@@ -13,7 +13,6 @@ import pytest
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.events import common
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.fs.safe_read import plain_size, read_whole
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
@@ -216,17 +215,6 @@ def test_a_copy_goes_by_its_content_and_a_link_by_where_it_leads(store: Store, t
     assert RunDirectory(copy).run_id == run.path.name
     (copy / "more").write_text("x")
     assert RunDirectory(copy).run_id != run.path.name
-
-
-def test_a_file_is_read_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "MAX_LINE_BYTES", 3)
-    path = tmp_path / "file"
-    path.write_bytes(b"123")
-    assert (read_whole(path), plain_size(path)) == (b"123", 3)
-    path.write_bytes(b"1234")
-    with pytest.raises(Damaged, match="has 4 bytes, more than 3") as raised:
-        read_whole(path)
-    assert raised.value.path == path
 
 
 def test_only_a_run_that_is_not_sealed_may_end_where_power_was_lost(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from exprec.recorder.errors import NotAsRecorded
 from exprec.recorder.format import lines as lines_module
-from exprec.recorder.fs.durable import AppendOnlyFile
+from exprec.recorder.fs import durable
 from exprec.recorder.store.sinks import ContinuedSink
 
 LINES = [b"first\n", b"2\n", b"the third\n"]
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sink(path: Path) -> ContinuedSink:
-    return ContinuedSink(AppendOnlyFile(path, len(RECORDED)))
+    return ContinuedSink(durable.AppendOnlyFile(path, len(RECORDED)))
 
 
 def test_what_comes_again_stands_where_it_stood_and_then_the_file_grows(path: Path, sink: ContinuedSink) -> None:
@@ -92,7 +92,7 @@ def test_only_what_came_again_can_be_read(sink: ContinuedSink) -> None:
 
 
 def test_without_records_it_grows_at_once(tmp_path: Path) -> None:
-    sink = ContinuedSink(AppendOnlyFile(tmp_path / "new.jsonl"))
+    sink = ContinuedSink(durable.AppendOnlyFile(tmp_path / "new.jsonl"))
     assert sink.next_recorded() is None
     assert sink.append(b"1\n") == 0
     assert sink.read(0, 9) == b"1\n"

@@ -22,10 +22,10 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import EVENT_SPECS, common, optimization
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.format.hashing import folder_id
 from exprec.recorder.schema import engine, find_problems
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store import file_tree
+from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store, find_run
 from tests.fixtures.events import EVENT_TYPES, EXAMPLES, OBSERVATION
@@ -411,7 +411,7 @@ def test_a_run_goes_on_in_its_store(store: Store) -> None:
 def test_a_tag_that_cannot_be_read_is_a_failure_of_storage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.tag("best", record(store).run_id)
 
-    def refused(path: Path) -> bytes:
+    def refused(path: Path, limit: int) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(file_tree, "read_whole", refused)
