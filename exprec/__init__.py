@@ -5,8 +5,8 @@
     with exprec.record("train", config={"lr": 0.1}) as run:
         run.event("epoch", iteration=1, loss=0.31)
 
-The public names are those of `exprec.recorder`, and `diff`; each is imported on first use. The errors that they
-raise are in `exprec.recorder.errors`.
+The public names are those of `exprec.recorder`, `diff` and `verify`; each is imported on first use. Errors are in
+`exprec.recorder.errors`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ __version__ = version.VERSION
 if TYPE_CHECKING:
     from exprec.recorder import *  # noqa: F403
     from exprec.recorder.diff import diff as diff
+    from exprec.recorder.verify import verify as verify
 else:
     # Named like their rooms: `exprec.recorder.diff` is the package, `exprec.diff` the function in it.
-    _ROOM_FUNCTIONS = ("diff",)
+    _ROOM_FUNCTIONS = ("diff", "verify")
     __all__ = [*recorder.__all__, *_ROOM_FUNCTIONS, "__version__"]
 
     def __getattr__(name: str) -> Any:

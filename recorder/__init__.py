@@ -13,45 +13,49 @@ if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard as SecretGuard
     from exprec.recorder.diff import DiffResult as DiffResult
     from exprec.recorder.display import VerboseConfig as VerboseConfig
+    from exprec.recorder.display import display_experiment_output as display_experiment_output
     from exprec.recorder.errors import ExprecError as ExprecError
+    from exprec.recorder.errors import Problem as Problem
     from exprec.recorder.events import EventTypes as EventTypes
-    from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig
-    from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
-    from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
-    from exprec.recorder.experiment.runner import GenericExperimentRunner as GenericExperimentRunner
-    from exprec.recorder.proposers.recorded import RecordedProposer as RecordedProposer
-    from exprec.recorder.replay.reexecution import RerunResult as RerunResult
-    from exprec.recorder.replay.reexecution import rerun as rerun
-    from exprec.recorder.sessions.python import Run as Run
-    from exprec.recorder.sessions.python import record as record
-    from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
-    from exprec.recorder.state.provider import LiveStateProvider as LiveStateProvider
-    from exprec.recorder.state.provider import StoredStateProvider as StoredStateProvider
-    from exprec.recorder.store.run_directory import RunDirectory as RunDirectory
-    from exprec.recorder.store.store import Store as Store
-    from exprec.recorder.store.store import find_run as find_run
+    from exprec.recorder.experiment import ExperimentConfig as ExperimentConfig
+    from exprec.recorder.experiment import ExperimentResult as ExperimentResult
+    from exprec.recorder.experiment import GenericExperimentRunner as GenericExperimentRunner
+    from exprec.recorder.experiment import OptimizationLoop as OptimizationLoop
+    from exprec.recorder.proposers import RecordedProposer as RecordedProposer
+    from exprec.recorder.replay import RerunResult as RerunResult
+    from exprec.recorder.replay import rerun as rerun
+    from exprec.recorder.sessions import Run as Run
+    from exprec.recorder.sessions import record as record
+    from exprec.recorder.state import ExperimentStateProvider as ExperimentStateProvider
+    from exprec.recorder.state import LiveStateProvider as LiveStateProvider
+    from exprec.recorder.state import StoredStateProvider as StoredStateProvider
+    from exprec.recorder.store import RunDirectory as RunDirectory
+    from exprec.recorder.store import Store as Store
+    from exprec.recorder.store import find_run as find_run
 
 _MODULES = {
     "DiffResult": "diff",
     "EventTypes": "events",
-    "ExperimentConfig": "experiment.config",
-    "ExperimentResult": "experiment.loop",
-    "ExperimentStateProvider": "state.protocol",
+    "ExperimentConfig": "experiment",
+    "ExperimentResult": "experiment",
+    "ExperimentStateProvider": "state",
     "ExprecError": "errors",
-    "GenericExperimentRunner": "experiment.runner",
-    "LiveStateProvider": "state.provider",
-    "OptimizationLoop": "experiment.loop",
-    "RecordedProposer": "proposers.recorded",
-    "RerunResult": "replay.reexecution",
-    "Run": "sessions.python",
-    "RunDirectory": "store.run_directory",
-    "SecretGuard": "diagnostics.secret_guard",
-    "Store": "store.store",
-    "StoredStateProvider": "state.provider",
+    "GenericExperimentRunner": "experiment",
+    "LiveStateProvider": "state",
+    "OptimizationLoop": "experiment",
+    "Problem": "errors",
+    "RecordedProposer": "proposers",
+    "RerunResult": "replay",
+    "Run": "sessions",
+    "RunDirectory": "store",
+    "SecretGuard": "diagnostics",
+    "Store": "store",
+    "StoredStateProvider": "state",
     "VerboseConfig": "display",
-    "find_run": "store.store",
-    "record": "sessions.python",
-    "rerun": "replay.reexecution",
+    "display_experiment_output": "display",
+    "find_run": "store",
+    "record": "sessions",
+    "rerun": "replay",
 }
 
 if not TYPE_CHECKING:

@@ -17,6 +17,21 @@ from exprec.recorder.verify.records import EventChecker, ExchangeChecker, check_
 from exprec.recorder.verify.schemas import EmbeddedSchemas, read_schemas
 
 
+def verify(run: RunDirectory, *, quick: bool = False) -> list[Problem]:
+    """Return everything wrong with a run; an empty list if it verifies.
+
+        exprec.verify(exprec.find_run("baseline", "runs")) == []
+
+    Args:
+        run: A run, as `find_run` returns it. That it is not sealed is a problem.
+        quick: Check sizes, digests and the run id only.
+
+    Nothing is changed, and damage raises nothing: it is listed. The file in a problem is named from the store, or from
+    the run if there is no store around it.
+    """
+    return list(verify_run(run, quick=quick))
+
+
 def verify_run(run: RunDirectory, *, quick: bool = False) -> Iterator[Problem]:
     """Yield everything wrong with a run, step by step; nothing if it verifies.
 

@@ -29,7 +29,7 @@ OF_THE_PLAN = {
     "display_experiment_output",
 }
 """Names that the plan of the origin fixes; they do not count in the limit."""
-ROOM_FUNCTIONS = {"diff"}
+ROOM_FUNCTIONS = {"diff", "verify"}
 """Functions in `exprec`; in `exprec.recorder`, their names are those of packages."""
 
 
@@ -79,6 +79,26 @@ def test_the_folder_of_a_checkout_does_not_hide_the_installed_package(tmp_path: 
     )
     assert done.stdout.split()[0] == recorder.record.__module__
     assert str(tmp_path / "site" / "exprec") in done.stdout
+
+
+def _documented() -> list[tuple[str, object]]:
+    """Each public function and class, and the public methods that these classes define."""
+    found: list[tuple[str, object]] = []
+    for name in dir(recorder):
+        public = getattr(recorder, name)
+        found.append((name, public))
+        if inspect.isclass(public):
+            found += [
+                (f"{name}.{member}", value)
+                for member, value in vars(public).items()
+                if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
+            ]
+    return found
+
+
+@pytest.mark.parametrize(("name", "public"), _documented(), ids=[name for name, _ in _documented()])
+def test_a_public_name_has_a_docstring(name: str, public: object) -> None:
+    assert inspect.getdoc(public), name
 
 
 def test_every_error_that_a_caller_can_meet_is_documented() -> None:
