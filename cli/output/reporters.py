@@ -163,20 +163,16 @@ class JsonReporter:
 
     def verification(self, verification: Verification) -> int:
         """Print an object per run; returns the number of its problems."""
-        problems = [
-            replace(problem, key=self._redact(problem.key), message=self._redact(problem.message)).as_dict()
+        from exprec.recorder.verify import VerificationResult
+
+        problems = tuple(
+            replace(problem, key=self._redact(problem.key), message=self._redact(problem.message))
             for problem in verification.problems
-        ]
-        run = None if problems else verification.run
-        _print_json(
-            {
-                "run": verification.name if run is None else run.run_id,
-                "path": verification.path,
-                "ok": not problems,
-                "events": None if run is None else run.head["counts"]["events"],
-                "problems": problems,
-            }
         )
+        run = None if problems else verification.run
+        name = verification.name if run is None else run.run_id
+        events = None if run is None else run.head["counts"]["events"]
+        _print_json(VerificationResult(verification.path, problems, name, events).as_dict())
         return len(problems)
 
 

@@ -150,10 +150,9 @@ class Repository:
         return done.stdout
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(self._command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        except OSError as error:
-            raise _not_started(error) from error
+        process = _start(self._command(*arguments), subprocess.DEVNULL, subprocess.PIPE)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
     def _command(self, *arguments: str) -> list[str]:
         # What is committed counts, not what `git replace` shows in its place.
@@ -214,12 +213,7 @@ class Blobs:
     def _start(self) -> subprocess.Popen[bytes]:
         self._errors.seek(0)
         self._errors.truncate()
-        try:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
-            )
-        except OSError as error:
-            raise _not_started(error) from error
+        self._process = _start(self._command, subprocess.PIPE, self._errors)
         return self._process
 
     def _died(self, object_id: str) -> ObjectUnreadable:
@@ -230,6 +224,14 @@ class Blobs:
         reason = _reason(self._errors.read())
         self.close()
         return ObjectUnreadable(object_id, reason)
+
+
+def _start(command: list[str], stdin: int, stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start git. Raises GitFailure."""
+    try:
+        return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr)
+    except OSError as error:
+        raise _not_started(error) from error
 
 
 def _records(data: bytes) -> Iterator[bytes]:

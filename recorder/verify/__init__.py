@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from exprec.recorder.verify.result import VerificationResult
 from exprec.recorder.verify.run import verify, verify_run
 from exprec.recorder.verify.store import verify_store
 
-__all__ = ["verify", "verify_run", "verify_store"]
+__all__ = ["VerificationResult", "verify", "verify_run", "verify_store"]
