@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
-from exprec.recorder.errors import InvalidInput, NotVerified, Problem
+from exprec.recorder.errors import Damaged, InvalidInput, NotVerified, Problem
 from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
 from exprec.recorder.replay.command_rerun import rerun_command
@@ -85,10 +86,13 @@ def rerun(
 
 
 def check_sealed(run: RunDirectory) -> None:
-    """Check that a run is sealed and matches its run id. Raises InvalidInput, NotVerified."""
+    """Check that a run is sealed and matches its run id. Raises InvalidInput, NotVerified, StorageFailure."""
     if not run.is_sealed:
         hint = "; `exprec resume` resumes it" if run.type == EXPERIMENT_TYPE else ""
         raise InvalidInput([Problem((), f"run {run.run_id} is not sealed{hint}")])
+    with suppress(Damaged):
+        # A disk that cannot be read says nothing about the run; damage is listed below, all of it.
+        _ = run.head
     # Execution records are not part of the run.
     problems = [
         problem for problem in verify_run(run, quick=True) if layout.ATTESTATIONS_FOLDER not in str(problem.source)

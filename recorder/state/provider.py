@@ -25,17 +25,21 @@ Listener = Callable[[Event], None]
 class _ReducedState:
     """The answers that both providers share: from a reducer, and from the log it was applied to."""
 
-    def __init__(self, events: log.EventLog | log.LogReader, name: str, experiment_type: str) -> None:
+    def __init__(self, events: log.EventLog | log.LogReader) -> None:
         self._log: log.EventLog | log.LogReader = events
-        self._name = name
-        self._type = experiment_type
 
     @property
     def _state(self) -> Reducer:
         raise NotImplementedError
 
+    @property
+    def _identity(self) -> tuple[str, str]:
+        """Name and type of the experiment."""
+        raise NotImplementedError
+
     def get_experiment_info(self) -> dict[str, Any]:
-        return {"experiment_name": self._name, "experiment_type": self._type, **self._state.info}
+        name, experiment_type = self._identity
+        return {"experiment_name": name, "experiment_type": experiment_type, **self._state.info}
 
     def get_total_iterations(self) -> int:
         return len(self._state.iterations)
@@ -91,7 +95,8 @@ class LiveStateProvider(_ReducedState):
         after it was appended.
         """
         self._events = recording.events if recording else log.EventLog()
-        super().__init__(self._events, experiment_name, experiment_type)
+        super().__init__(self._events)
+        self._name, self._type = experiment_name, experiment_type
         self._reducer = Reducer()
         self._exchanges = recording.exchanges if recording else log.ExchangeLog()
         self._recording = recording
@@ -102,6 +107,10 @@ class LiveStateProvider(_ReducedState):
     @property
     def _state(self) -> Reducer:
         return self._reducer
+
+    @property
+    def _identity(self) -> tuple[str, str]:
+        return self._name, self._type
 
     @property
     def run_id(self) -> str | None:
@@ -203,7 +212,12 @@ class StoredStateProvider(_ReducedState):
         """Open the log of a run. Raises Damaged, StorageFailure."""
         self._run = run
         self._reader = run.reader()
-        super().__init__(self._reader, run.name, run.type)
+        super().__init__(self._reader)
+
+    @property
+    def _identity(self) -> tuple[str, str]:
+        # Read on first use: the log of a run that was interrupted before its head was written can be shown.
+        return self._run.name, self._run.type
 
     @cached_property
     def _state(self) -> Reducer:
