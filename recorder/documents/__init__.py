@@ -1,5 +1,6 @@
 """YAML, TOML and JSON documents that people write, with the line of each key."""
 
+from exprec.recorder.documents.json_reader import DuplicateKey, read_json, unique_object
 from exprec.recorder.documents.loader import (
     Document,
     document_of,
@@ -12,10 +13,13 @@ from exprec.recorder.documents.loader import (
 
 __all__ = [
     "Document",
+    "DuplicateKey",
     "document_of",
     "load_document",
     "parse_document",
     "read_document",
+    "read_json",
     "read_plain",
     "read_text",
+    "unique_object",
 ]

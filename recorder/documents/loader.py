@@ -14,20 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import key_name
-from exprec.recorder.documents.parsers import (
-    MAX_DEPTH,
-    MAX_INTEGER,
-    MIN_INTEGER,
-    BadSyntaxError,
-    Lines,
-    Reading,
-    Refused,
-    read_json,
-    read_toml,
-    read_yaml,
-)
+from exprec.recorder.documents.json_reader import read_json
+from exprec.recorder.documents.reading import BadSyntaxError, Lines, Reading, Refused
+from exprec.recorder.documents.toml_reader import read_toml
+from exprec.recorder.documents.yaml_reader import read_yaml
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
-from exprec.recorder.format import has_surrogate
+from exprec.recorder.format import has_surrogate, layout
 
 MOST_BYTES = 16 * 1024 * 1024
 """Largest file that is read as a whole: far more than people write, and than YAML is read in a minute."""
@@ -170,7 +162,7 @@ def _document(source: str, reading: Reading) -> Document:
 
 
 def _too_deep(source: str) -> InvalidInput:
-    return _unreadable(source, f"is nested deeper than {MAX_DEPTH} levels")
+    return _unreadable(source, f"is nested deeper than {layout.MAX_DOCUMENT_DEPTH} levels")
 
 
 def _unreadable(source: str, reason: str) -> InvalidInput:
@@ -188,7 +180,7 @@ def _at(value: Any, path: KeyPath) -> Any:
 
 def _kept(path: KeyPath, value: Any, problems: list[Problem]) -> Any:
     """Return the value with null for each part that JSON cannot represent; each is added to `problems`."""
-    if len(path) > MAX_DEPTH:
+    if len(path) > layout.MAX_DOCUMENT_DEPTH:
         raise RecursionError
     if isinstance(value, dict):
         kept = {}
@@ -215,7 +207,7 @@ def _reason_against(value: Any) -> str | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
-        return None if MIN_INTEGER <= value <= MAX_INTEGER else "the integer is beyond 64 bits"
+        return None if layout.MIN_INTEGER <= value <= layout.MAX_INTEGER else "the integer is beyond 64 bits"
     if isinstance(value, float):
         return None if math.isfinite(value) else "must be a finite number; JSON has no infinity and no NaN"
     return f"a {type(value).__name__} is not a value that JSON has; write it as a string, in quotes"

@@ -25,7 +25,8 @@ from exprec.recorder.schema import (
     templates_in,
 )
 
-_RESERVED = "is reserved for exprec; choose another name"
+# Failed runs record this message and that about reserved fields, so that another wording would change run ids.
+_RESERVED = "is a type of exprec's own; name yours otherwise"
 _FILE = re.compile(r"(?P<type>[^.]+)\.schema\.json")
 
 
@@ -154,7 +155,7 @@ class EventTypes:
     @staticmethod
     def find_reserved_fields(fields: Mapping[str, Any]) -> list[Problem]:
         """Return a problem for each field that has the name of one that exprec gives every event."""
-        message = "is a field that exprec gives every event; choose another name"
+        message = "is a field that exprec gives every event; name yours otherwise"
         return [Problem((name,), message, name) for name in layout.ENVELOPE if name in fields]
 
 

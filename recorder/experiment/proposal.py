@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exprec.recorder.documents.parsers import MAX_DEPTH
+from exprec.recorder.documents import unique_object
 from exprec.recorder.errors import NotEncodable
 from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
@@ -19,7 +19,7 @@ from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
-from exprec.recorder.format import canonical_json
+from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.proposers import Answer, ModelFailure, ProposalRequest, Proposer
 from exprec.recorder.state import LiveStateProvider
 
@@ -33,7 +33,6 @@ SIMULATION_ERROR = "simulation_error"
 # Each run of blanks matches in one way only, to avoid backtracking: an answer may have any number of empty lines.
 _FENCED = re.compile(r"```(?:json)?[ \t\r]*\n(.*)\n[ \t]*```", re.DOTALL)
 # Longer integers exceed 64 bits anyway, and Python refuses to convert very long ones.
-_MAX_DIGITS = 40
 _EXCERPT_LENGTH = 20
 
 
@@ -157,7 +156,7 @@ def parse_answer(text: str) -> dict[str, Any]:
     try:
         value = json.loads(
             fenced.group(1) if fenced else text,
-            object_pairs_hook=_check_unique_keys,
+            object_pairs_hook=unique_object,
             parse_constant=_refuse_constant,
             parse_int=_parse_integer,
         )
@@ -174,7 +173,7 @@ def parse_answer(text: str) -> dict[str, Any]:
     return value
 
 
-_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_TOO_DEEP = f"nested deeper than {layout.MAX_DOCUMENT_DEPTH} levels"
 
 
 def _is_too_deep(value: Any) -> bool:
@@ -182,7 +181,7 @@ def _is_too_deep(value: Any) -> bool:
     pending = [(value, 0)]
     while pending:
         part, depth = pending.pop()
-        if depth > MAX_DEPTH:
+        if depth > layout.MAX_DOCUMENT_DEPTH:
             return True
         if isinstance(part, dict | list):
             pending.extend((child, depth + 1) for child in (part.values() if isinstance(part, dict) else part))
@@ -202,16 +201,7 @@ def _describe_syntax_error(error: json.JSONDecodeError) -> str:
 
 
 def _parse_integer(digits: str) -> int:
-    return int(digits[:_MAX_DIGITS])
-
-
-def _check_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    for key, item in pairs:
-        if key in value:
-            raise ValueError(f"the key {key!a} stands twice in one object")
-        value[key] = item
-    return value
+    return int(digits[: layout.MAX_DIGITS])
 
 
 def _refuse_constant(name: str) -> float:

@@ -1,7 +1,6 @@
-"""Values to canonical JSON bytes and back, refusing every value that would not come back equal.
+"""Canonical JSON: values to bytes and back, without any value that would not come back equal.
 
-It knows nothing of events or files. Canonical means: UTF-8, keys sorted, no space (or an indent of
-two in the files that people read), one final newline.
+Canonical means UTF-8, sorted keys, no spaces (or an indent of two in files that people read), and one final newline.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 import orjson
 
 from exprec.recorder.errors import NotEncodable
+from exprec.recorder.format import layout
 from exprec.recorder.format.utf8 import has_surrogate
 
 _COMPACT = (
@@ -23,25 +23,22 @@ _COMPACT = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 _INDENTED = _COMPACT | orjson.OPT_INDENT_2
-# Signed and unsigned 64-bit integers: the range in which orjson keeps every digit.
-_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
-_MAX_DEPTH = 250
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
-    """The canonical bytes of a JSON value: one line, or indented for files that people read.
+    """Return the canonical bytes of a JSON value: one line, or indented for files that people read.
 
-    Raises NotEncodable, naming the field, for NaN, infinities, integers beyond 64 bits, lone
-    surrogates, keys that are not strings and types JSON does not have.
+    Raises NotEncodable, naming the field, for NaN, infinities, integers beyond 64 bits, lone surrogates, keys that
+    are not strings, and types that JSON does not have.
     """
     return encode_checked(value, indent=indent)[0]
 
 
 def encode_checked(value: Any, *, indent: bool = False) -> tuple[bytes, Any]:
-    """The canonical bytes and the value read back from them.
+    """Return the canonical bytes of a value, and the value decoded from them. Raises NotEncodable.
 
-    What was written is read back and compared, because an encoder may alter silently: orjson writes
-    NaN as null and an enum as its value.
+    The two values are compared, because an encoder may alter a value silently: orjson writes NaN as null, and an enum
+    as its value.
     """
     try:
         data = orjson.dumps(value, None, _INDENTED if indent else _COMPACT)
@@ -50,17 +47,17 @@ def encode_checked(value: Any, *, indent: bool = False) -> tuple[bytes, Any]:
         raise NotEncodable("", str(error)) from error
     back = orjson.loads(data)
     if back != value:
-        # Unequal without a refusal leaves tuples, which JSON has as arrays.
+        # What is unequal and not refused are tuples, which become arrays.
         _refuse(value)
     return data, back
 
 
 decode: Callable[[bytes], Any] = orjson.loads
-"""The value of JSON bytes. Raises ValueError for anything that is not JSON."""
+"""Decode JSON bytes. Raises ValueError for anything else."""
 
 
 def is_canonical(data: bytes, value: Any, *, indent: bool = False) -> bool:
-    """Whether `data` is exactly what `encode` writes for `value` (so: no duplicate key, no lost digit)."""
+    """Return whether `data` is exactly what `encode` writes for `value`: no duplicate key, no lost digit."""
     try:
         return orjson.dumps(value, option=_INDENTED if indent else _COMPACT) == data
     except TypeError:
@@ -68,11 +65,11 @@ def is_canonical(data: bytes, value: Any, *, indent: bool = False) -> bool:
 
 
 def _refuse(value: Any) -> None:
-    """Raise NotEncodable for the first part of `value` that JSON cannot keep; return if there is none."""
+    """Raise NotEncodable for the first part of a value that JSON cannot represent, if there is one."""
     pending: list[tuple[str, Any, int]] = [("", value, 0)]
     while pending:
         field, part, depth = pending.pop()
-        reason = "nested too deeply" if depth > _MAX_DEPTH else _reason_against(part)
+        reason = "nested too deeply" if depth > layout.MAX_DEPTH else _reason_against(part)
         if reason is not None:
             raise NotEncodable(field, reason)
         if isinstance(part, dict):
@@ -92,7 +89,7 @@ def _reason_against(part: Any) -> str | None:
     if part is None or kind in (bool, dict, list, tuple):
         return None
     if kind is int:
-        return None if _MIN_INTEGER <= part <= _MAX_INTEGER else f"the integer {part} is beyond 64 bits"
+        return None if layout.MIN_INTEGER <= part <= layout.MAX_INTEGER else f"the integer {part} is beyond 64 bits"
     if kind is float:
         return None if math.isfinite(part) else f"{part} is not a number that JSON has"
     if kind is str:

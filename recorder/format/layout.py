@@ -43,6 +43,15 @@ MAX_ARTIFACT_BYTES = 100 * 1000 * 1000
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line of a log that is read; a longer one is damage, not data."""
 
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+"""The integers that can be recorded: signed and unsigned 64-bit ones, of which orjson keeps every digit."""
+MAX_DEPTH = 250
+"""Deepest nesting of a value that can be recorded."""
+MAX_DOCUMENT_DEPTH = 200
+"""Deepest nesting of a document that people or models write, which leaves room for the record that contains it."""
+MAX_DIGITS = 40
+"""Digits of an integer that are parsed: more are beyond 64 bits anyway, and Python refuses to convert very many."""
+
 GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl diff=exprec\n"
 """Makes git restore the bytes of every file unchanged, whatever the surrounding repository configures."""
 GIT_IGNORE = f"/{WORK_FOLDER}/\n"

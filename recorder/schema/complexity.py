@@ -40,7 +40,8 @@ _TOO_SOON = (
     f"is too complex: nested references evaluate a subschema more than {MAX_PER_INNER_VALUE} times for a value inside "
     "one that is nested {} deep"
 )
-_MULTIPLY = "nested references multiply with each level"
+# Failed runs record the messages with this end, so that another wording would change run ids.
+_MULTIPLY = "references within references multiply on each level"
 _TOO_MUCH = "is too complex: it has too many nested references to be analysed"
 
 
@@ -73,12 +74,12 @@ class ComplexityBound:
         depth = len(counts) - 1
         if self.max_depth is not None and depth > self.max_depth:
             fields = [name for name, each in _items(value) if len(_values_per_level(each)) == depth]
-            message = f"is nested {_levels(depth)} deep, and its schema can be evaluated for {self.max_depth} at most"
+            message = f"is nested {_levels(depth)} deep, and its schema can be asked about {self.max_depth}"
             return Problem(tuple(fields[:1]), f"{message}: {_MULTIPLY}", fields[0] if fields else "")
         total = self._total(counts)
         if total > MAX_EVALUATIONS:
-            message = f"has too many values on {_levels(depth)}: its schema takes up to {total:,} evaluations"
-            return Problem((), f"{message} (limit {MAX_EVALUATIONS:,}), as {_MULTIPLY}")
+            message = f"has too many values on {_levels(depth)}, about which its schema asks up to {total:,} times"
+            return Problem((), f"{message} ({MAX_EVALUATIONS:,} is the limit): {_MULTIPLY}")
         return None
 
     def _total(self, counts: list[int]) -> int:

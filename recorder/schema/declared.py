@@ -17,7 +17,8 @@ DISPLAY = "x-exprec-display"
 """The keyword with the display template of a declared type."""
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_NOT_A_TYPE = "is not an event type: use a small letter, then at most 63 small letters, digits and '_'"
+# Failed runs record this message, so that another wording would change run ids.
+_NOT_A_TYPE = "is no event type: a small letter, then small letters, digits and '_', 64 at most"
 _SCHEMA_NAME = re.compile(rf"event\.(?P<type>{_TYPE.pattern})\.v1")
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _UNEVALUATED = "unevaluatedProperties"

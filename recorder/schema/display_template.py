@@ -29,7 +29,7 @@ _MISSING = "–"
 
 
 class DisplayTemplate:
-    """A line such as `epoch {iteration}: loss {loss:.4f}`; `{{` and `}}` stand for braces."""
+    """A line such as `epoch {iteration}: loss {loss:.4f}`; `{{` and `}}` are braces."""
 
     def __init__(self, text: str) -> None:
         """Compile a template. Raises ValueError with the reason for an invalid one."""

@@ -61,8 +61,8 @@ class Validator:
         try:
             problems = explain(self._schema, value)
         except RecursionError:
-            return [Problem((), "does not match its schema (nested too deeply to report details)")]
-        return problems or [Problem((), "does not match its schema")]
+            return [Problem((), "is not valid, and is nested too deeply to say why")]
+        return problems or [Problem((), "is not valid by its schema")]
 
 
 @cache

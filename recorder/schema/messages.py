@@ -176,17 +176,19 @@ _Validator = extend(  # type: ignore[no-untyped-call]
 
 
 # --- Messages ----------------------------------------------------------------------------------------------
+# Runs record them: as reasons why policies were rejected, and as the failure of a run with an invalid event. Another
+# wording would change run ids.
 
 
 def _error_messages(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """The problems that one error of jsonschema stands for: the path and the message of each."""
+    """Yield the path and the message of each problem that an error of jsonschema represents."""
     keyword = str(error.validator)
     limit: Any = error.validator_value
     schema: Any = error.schema
     instance: Any = error.instance
     shown = show_value(instance)
     if keyword in ("false", "None"):
-        yield path, "is not allowed by the schema"
+        yield path, "may not be here, says the schema"
     elif isinstance(schema, dict) and _REFUSED in schema:
         yield path, f"{shown} is refused: {schema[_REFUSED]}"
     elif keyword == "additionalProperties":
@@ -234,7 +236,7 @@ def _limit_message(keyword: str, limit: Any, instance: Any, shown: str) -> str:
         "maxProperties": f"must have at most {limit} key{plural}",
         "pattern": f"must match the pattern {limit}, not {shown}",
         "uniqueItems": "must not list the same item twice",
-        "anyOf": f"{shown} matches none of the alternatives in its schema",
-        "oneOf": f"{shown} must match exactly one of the alternatives in its schema",
+        "anyOf": f"{shown} is none of what its schema allows",
+        "oneOf": f"{shown} is none, or more than one, of what its schema allows",
     }
     return messages.get(keyword, f"{shown} is not valid by '{keyword}' of its schema")

@@ -1,4 +1,4 @@
-"""Validators of schemas that anybody may have written: the cost of every verdict and explanation is bounded."""
+"""Validators of schemas from untrusted authors: the cost of every verdict and explanation is bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from exprec.recorder.schema.engine import Schema, Validator
 
 MAX_EXPLAINED = 30_000
 """Maximum evaluations for an explanation, which jsonschema makes in Python: at 20 µs each, under a second."""
-_UNEXPLAINED = "does not match its schema (too many nested alternatives to report details)"
+# Failed runs record this message, so that another wording would change run ids.
+_UNEXPLAINED = "is not valid by its schema, which has too many alternatives within each other to say why"
 
 
 class UntrustedValidator(Validator):
@@ -56,7 +57,7 @@ class BoundedValidator(UntrustedValidator):
 
 
 def compile_untrusted(schema: Schema, bound: ComplexityBound | None = None) -> UntrustedValidator:
-    """Compile a schema that anybody may have written. Raises ValueError for an invalid or too complex one.
+    """Compile a schema from an untrusted author. Raises ValueError for an invalid or too complex one.
 
     `bound` is the bound of a schema with the same references, if that is known.
     """

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from exprec.recorder.diagnostics import key_name
-from exprec.recorder.documents import Document
-from exprec.recorder.documents.parsers import read_json
+from exprec.recorder.documents import Document, read_json
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.verify.files import ReadFile, RunFiles

@@ -217,7 +217,7 @@ _BACKWARDS = [_epoch('"iteration": 2, "loss": 1'), _epoch('"iteration": 1, "loss
         ),
         (["[1]"], "InvalidLine", "line 1: is a list; a line must be a JSON object such as {"),
         (['{"loss": 1}'], "InvalidLine", "line 1: event_type: is missing"),
-        (['{"event_type": "run_end"}'], "InvalidLine", "line 1: event_type: 'run_end' is reserved for exprec; choose"),
+        (['{"event_type": "run_end"}'], "InvalidLine", "line 1: event_type: 'run_end' is a type of exprec's own; name"),
         ([_epoch('"iteration": true')], "InvalidLine", "line 1: iteration: must be an integer from 1, or 0 for none"),
         ([_epoch('"seq": 4, "loss": 1')], "InvalidLine", "line 1: seq: is a field that exprec gives every event"),
     ],

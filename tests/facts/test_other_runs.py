@@ -213,7 +213,7 @@ def test_nesting_is_limited_where_a_schema_multiplies_evaluations() -> None:
     for _ in range(4):
         value = {"b": value}
     assert log.append("x", 0, {"a": value}).event["a"] == value
-    with pytest.raises(InvalidEvent, match="a: is nested 7 levels deep, and its schema can be evaluated for 6"):
+    with pytest.raises(InvalidEvent, match="a: is nested 7 levels deep, and its schema can be asked about 6"):
         log.append("x", 0, {"a": {"b": value}})
     wide = {str(n): 1 for n in range(10_000)}
     assert log.append("x", 0, {"a": {"b": wide}})
@@ -230,7 +230,7 @@ def test_undeclared_types_need_only_the_envelope(command: RunDirectory) -> None:
     assert taking.append("note", 7, {"anything": [{"at": None}]}).event["iteration"] == 7
     with pytest.raises(InvalidEvent, match="iteration"):
         taking.append("note", -1, {})
-    with pytest.raises(InvalidEvent, match="not an event type"):
+    with pytest.raises(InvalidEvent, match="no event type"):
         taking.append("Not a type", 0, {})
 
 

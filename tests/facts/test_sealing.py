@@ -63,7 +63,7 @@ def test_events_of_a_program_are_durable_once_sealed(store: Store, monkeypatch: 
     steps = _Steps(store.path, monkeypatch)
     for iteration in (1, 2):
         run.event("epoch", iteration=iteration)
-    with pytest.raises(InvalidEvent, match="is reserved for exprec"):
+    with pytest.raises(InvalidEvent, match="is a type of exprec's own"):
         run.event(optimization.ITERATION_END.event_type, iteration=2)
     assert steps.names == []
     run.close()

@@ -567,7 +567,7 @@ def test_embedded_schemas_do_no_harm(original: Victim, tmp_path: Path, count_fau
         if kind in UNBOUNDED and name.startswith("event"):
             assert b"is not a usable schema" in done[0].stdout, done[0].report
         if kind in GROWING and name == "event.epoch.v99":
-            assert b"is nested 101 levels deep, and its schema can be evaluated for" in done[0].stdout, done[0].report
+            assert b"is nested 101 levels deep, and its schema can be asked about" in done[0].stdout, done[0].report
         count += len(done)
     count_faults("calls on runs with schemas made to harm", count)
 
@@ -615,9 +615,9 @@ def test_validation_time_is_bounded_for_any_value(victim: Victim, kind: str) -> 
     calls = [["verify", resealed(victim.command).name]]
     (done,) = run_limited(*calls, cwd=victim.folder, cpu=2 + len(widest)).calls
     said = done.stdout.decode()
-    refused = f"a: is nested {bound.max_depth + 1} levels deep, and its schema can be evaluated for"
+    refused = f"a: is nested {bound.max_depth + 1} levels deep, and its schema can be asked about"
     assert said.count(refused) == 1, done.report
-    assert f"{refused} {bound.max_depth} at most: nested references multiply with each level" in said
+    assert f"{refused} {bound.max_depth}: references within references multiply on each level" in said
     assert "too many values" not in said
 
 

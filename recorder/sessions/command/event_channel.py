@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.documents import DuplicateKey, unique_object
 from exprec.recorder.errors import ExprecError, SecretFound, StorageFailure
 from exprec.recorder.events import EventTypes
 from exprec.recorder.format import LineSplitter, LineTooLong, layout
@@ -145,26 +146,16 @@ def _decode_line(number: int, line: bytes) -> Any:
     Python's json reads integers of any size and reports duplicate keys, which orjson does not. What it accepts beyond
     JSON, such as NaN, is refused when the event is recorded.
     """
-    repeated: list[str] = []
-
-    def collect_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.append(next(name for position, name in enumerate(names) if name in names[:position]))
-        return value
-
     try:
-        value = json.loads(line.decode("utf-8"), object_pairs_hook=collect_keys)
+        return json.loads(line.decode("utf-8"), object_pairs_hook=unique_object)
+    except DuplicateKey as error:
+        raise InvalidLine(number, error.key, "this key stands twice in one object") from None
     except UnicodeDecodeError:
         raise InvalidLine(number, "", f"is not UTF-8; {_EXPECTED}") from None
     except RecursionError:
         raise InvalidLine(number, "", "is nested too deeply") from None
     except ValueError as error:
         raise InvalidLine(number, "", f"is not JSON ({error}); {_EXPECTED}") from None
-    if repeated:
-        raise InvalidLine(number, repeated[0], "this key stands twice in one object")
-    return value
 
 
 def _check_event(number: int, value: Any) -> SentEvent:

@@ -101,12 +101,12 @@ class TestEvents:
 
     @pytest.mark.parametrize("kind", ["", "Epoch", "1st", "a-b", "a.b", "a" * 65, "epoch\n", "événement", "../x"])
     def test_a_type_has_a_name_that_can_be_part_of_a_file_name(self, kind: str) -> None:
-        assert "is not an event type" in _refusal(EventTypes(strict=False), kind)
-        assert "is not an event type" in _problems({}, kind)
+        assert "is no event type" in _refusal(EventTypes(strict=False), kind)
+        assert "is no event type" in _problems({}, kind)
 
     @pytest.mark.parametrize("kind", ["run_end", "experiment_failed", "llm_call", "command_end"])
     def test_a_type_of_exprecs_own_cannot_be_declared(self, kind: str) -> None:
-        assert f"declares '{kind}', which is reserved for exprec; choose another name" in _problems({}, kind)
+        assert f"declares '{kind}', which is a type of exprec's own; name yours otherwise" in _problems({}, kind)
 
     def test_several_types_and_several_problems(self) -> None:
         types = EventTypes({"epoch": EPOCH, "note": {}})
@@ -202,7 +202,7 @@ class TestSchemas:
     @pytest.mark.parametrize("closed", [{"additionalProperties": False}, {"properties": {"c": False}}])
     def test_a_field_that_may_not_be_there_is_named(self, closed: Schema) -> None:
         types = EventTypes({"epoch": {"properties": {"a": closed}}})
-        reason = "is not allowed by the schema" if "properties" in closed else "unknown key (known: none)"
+        reason = "may not be here, says the schema" if "properties" in closed else "unknown key (known: none)"
         assert _refusal(types, "epoch", a={"c": 1}) == f"event epoch: a.c: {reason}"
 
 
@@ -220,7 +220,7 @@ class TestReferences:
         assert _log(types, "epoch", tree=deep, rate=0.5)["tree"] == deep
         deep["in"] = {"in": {"size": "two"}}
         assert _refusal(types, "epoch", tree=deep) == "event epoch: tree.in.in.size: must be an integer, not 'two'"
-        assert "rate: 3 matches none of the alternatives in its schema" in _refusal(types, "epoch", rate=3)
+        assert "rate: 3 is none of what its schema allows" in _refusal(types, "epoch", rate=3)
 
     @pytest.mark.parametrize(
         "reference",
@@ -333,8 +333,8 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("name", "text", "reason"),
         [
-            ("Epoch.schema.json", "{}", "'Epoch', which is not an event type"),
-            ("run_end.schema.json", "{}", "which is reserved for exprec"),
+            ("Epoch.schema.json", "{}", "'Epoch', which is no event type"),
+            ("run_end.schema.json", "{}", "which is a type of exprec's own"),
             ("epoch.schema.json", '{"type": 3}', "is not a valid JSON Schema: type: "),
             ("epoch.schema.json", "{", "not valid JSON"),
             ("epoch.schema.json", "[]", "must be a JSON object"),

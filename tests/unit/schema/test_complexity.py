@@ -19,9 +19,9 @@ from exprec.recorder.store.log import EventLog
 from tests.fixtures.cli import exprec
 from tests.fixtures.paths import ROOT
 
-_MULTIPLY = "nested references multiply with each level"
+_MULTIPLY = "references within references multiply on each level"
 _BINARY = {"properties": {"left": {"$ref": "#/$defs/tree"}, "right": {"$ref": "#/$defs/tree"}}}
-_TOO_DEEP = f"event step: tree: is nested 7 levels deep, and its schema can be evaluated for 6 at most: {_MULTIPLY}"
+_TOO_DEEP = f"event step: tree: is nested 7 levels deep, and its schema can be asked about 6: {_MULTIPLY}"
 
 
 def _expressions(alternatives: int) -> Any:
@@ -146,17 +146,17 @@ class TestRecording:
         assert log.append("step", 0, {"a": [[1] * 700]})
         times = f"{_bound(schema).evaluations_for({'a': [[1] * 900], 'seq': 0, 'iteration': 0, 'event_type': ''}):,}"
         assert _refusal(log, a=[[1] * 900]) == (
-            f"event step: has too many values on 3 levels: its schema takes up to {times} evaluations "
-            f"(limit 100,000,000), as {_MULTIPLY}"
+            f"event step: has too many values on 3 levels, about which its schema asks up to {times} times "
+            f"(100,000,000 is the limit): {_MULTIPLY}"
         )
 
     def test_of_a_tree_with_many_evaluations_only_the_field_is_told(self) -> None:
-        problem = "does not match its schema (too many nested alternatives to report details)"
+        problem = "is not valid by its schema, which has too many alternatives within each other to say why"
         assert _bound(_expressions(10)).evaluations_for({"tree": _tree(3)}) > MAX_EXPLAINED
         assert _refusal(_log(), plain=1, tree=_tree(3, "x")) == f"event step: tree: {problem}"
         types = EventTypes({"step": {**_expressions(10), "required": ["name"]}})
         assert _refusal(EventLog(types=types), tree=_tree(3)) == f"event step: {problem}"
-        assert _refusal(_log(), tree="x") == "event step: tree: 'x' matches none of the alternatives in its schema"
+        assert _refusal(_log(), tree="x") == "event step: tree: 'x' is none of what its schema allows"
 
 
 def test_the_limits_leave_room_for_a_full_tree() -> None:

@@ -276,7 +276,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("kind", ["run_end", "experiment_failed", "llm_call", "iteration_end"])
     def test_a_type_of_exprecs_own(self, kind: str) -> None:
-        with record("refusing") as run, pytest.raises(InvalidEvent, match="is reserved for exprec"):
+        with record("refusing") as run, pytest.raises(InvalidEvent, match="is a type of exprec's own"):
             run.event(kind)
 
     @pytest.mark.parametrize("kind", ["Epoch", "", 3, None])

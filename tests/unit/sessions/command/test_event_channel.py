@@ -62,7 +62,7 @@ def test_nothing_is_altered(inbox: EventChannel) -> None:
         (b'"text"', "is 'text'; a line must be a JSON object such as"),
         (b"{}", "event_type: is missing"),
         (b'{"event_type": 1}', "event_type: must be a string, not 1"),
-        (b'{"event_type": "command_end"}', "event_type: 'command_end' is reserved for exprec"),
+        (b'{"event_type": "command_end"}', "event_type: 'command_end' is a type of exprec's own"),
         (b'{"event_type": "a", "iteration": -1}', "iteration: must be an integer from 1, or 0 for none, not -1"),
         (b'{"event_type": "a", "iteration": "1"}', "iteration: must be an integer from 1, or 0 for none, not '1'"),
         (b'{"event_type": "a", "seq": 1}', "seq: is a field that exprec gives every event"),

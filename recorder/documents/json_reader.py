@@ -1,0 +1,77 @@
+"""JSON text to a value and the line of each key; duplicate keys are problems."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from exprec.recorder.documents.reading import BadSyntaxError, Reading
+from exprec.recorder.errors import KeyPath
+from exprec.recorder.format import layout
+
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
+
+
+class DuplicateKey(ValueError):
+    """A JSON object has a key twice."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        # Recorded as the reason why a policy was rejected, so that another wording would change run ids.
+        super().__init__(f"the key {key!a} stands twice in one object")
+
+
+def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs; the `object_pairs_hook` of `json.loads`. Raises DuplicateKey."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise DuplicateKey(next(name for index, name in enumerate(names) if name in names[:index]))
+    return value
+
+
+def read_json(text: str) -> Reading:
+    """Read JSON text. Raises BadSyntaxError, RecursionError."""
+    """Read JSON text; raise BadSyntaxError if it is not JSON."""
+    try:
+        value = json.loads(text, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        raise BadSyntaxError(error.msg, error.lineno) from None
+    reading = Reading(value)
+    _scan_json(text, reading)
+    return reading
+
+
+def _integer(digits: str) -> int:
+    return int(digits[: layout.MAX_DIGITS])
+
+
+def _scan_json(text: str, reading: Reading) -> None:
+    """The line of every key and item. Relies on the text being JSON: it only has to follow the nesting."""
+    parents: list[tuple[KeyPath, dict[str, int] | None]] = []
+    here: KeyPath = ()
+    expects_key = False
+    line, counted = 1, 0
+    for token in _JSON_TOKEN.finditer(text):
+        line += text.count("\n", counted, token.start())
+        counted = token.start()
+        keys = parents[-1][1] if parents else None
+        match token[0]:
+            case "{" | "[" as bracket:
+                reading.lines.setdefault(here, line)
+                expects_key = bracket == "{"
+                parents.append((here, {} if expects_key else None))
+                here = here if expects_key else (*here, 0)
+            case "}" | "]":
+                here, _ = parents.pop()
+                expects_key = False
+            case ",":
+                expects_key = keys is not None
+                here = here if keys is not None else (*here[:-1], int(here[-1]) + 1)
+            case name if expects_key and keys is not None:
+                here = (*parents[-1][0], json.loads(name))
+                reading.key(here, line, keys)
+                expects_key = False
+            case _:
+                reading.lines.setdefault(here, line)

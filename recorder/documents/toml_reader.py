@@ -1,0 +1,113 @@
+"""TOML text to a value and the line of each key; duplicate keys are problems."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from exprec.recorder.diagnostics import key_name
+from exprec.recorder.documents.reading import BadSyntaxError, Reading
+from exprec.recorder.errors import KeyPath
+from exprec.recorder.format import layout
+
+_TOML_TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})' + r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:\\.|[^"\\\n])*"' + r"|'[^'\n]*'|#[^\n]*|\n|[\[\]{}=.]|[^\s\[\]{}=.#\"']+|.",
+    re.DOTALL,
+)
+_TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
+
+def read_toml(text: str) -> Reading:
+    """Read TOML text. Raises BadSyntaxError, RecursionError."""
+    """Read TOML text; raise BadSyntaxError if it is not TOML."""
+    reading = Reading(lines={(): 1})
+    _scan_toml(text, reading)
+    try:
+        reading.value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib stops at the first duplicate key; the scan has them all.
+        if reading.problems and str(error).startswith("Cannot"):
+            located = [replace(problem, key=key_name(problem.path)) for problem in reading.problems]
+            raise BadSyntaxError("", problems=located) from None
+        place = _TOML_LINE.search(str(error))
+        raise BadSyntaxError(_TOML_LINE.sub("", str(error)), int(place[1]) if place else None) from None
+    except ValueError:
+        # Python refuses to convert thousands of digits.
+        raise BadSyntaxError("an integer is beyond 64 bits") from None
+    return reading
+
+
+def _scan_toml(text: str, reading: Reading) -> None:
+    """The line of every table header and `key =`; keys inside a value go by the key that it belongs to."""
+    table: KeyPath = ()
+    arrays: dict[KeyPath, int] = {}
+    seen: dict[KeyPath, dict[str, int]] = {}
+
+    def note(path: KeyPath, line: int) -> None:
+        reading.key(path, line, seen.setdefault(path[:-1], {}))
+
+    for words, is_header, line in _toml_statements(text):
+        names = [_toml_name(word) for word in words if word not in (".", "[", "]")]
+        if not names:
+            continue
+        if len(names) > layout.MAX_DOCUMENT_DEPTH:
+            # tomllib takes memory with the square of them.
+            raise RecursionError
+        if not is_header:
+            note((*table, *names), line)
+            continue
+        table = (*_in_arrays(names[:-1], arrays), names[-1])
+        if words[:2] == ["[", "["]:
+            arrays[table] = arrays.get(table, -1) + 1
+            reading.lines.setdefault(table, line)
+            table = (*table, arrays[table])
+            reading.lines[table] = line
+        else:
+            table = _in_arrays(names, arrays)
+            note(table, line)
+
+
+def _toml_statements(text: str) -> Iterator[tuple[list[str], bool, int]]:
+    """The words before each `=`, or of each header; whether it is a header; its line."""
+    words: list[str] = []
+    line = start = 1
+    depth, in_value = 0, False
+    for token in _TOML_TOKEN.finditer(text):
+        word = token[0]
+        if word == "\n" and depth <= 0:
+            if words and words[0] == "[":
+                yield words, True, start
+            words, depth, in_value = [], 0, False
+        elif in_value:
+            depth += (word in "[{") - (word in "]}")
+        elif word == "=":
+            yield words, False, start
+            words, in_value = [], True
+        elif not word.isspace() and not word.startswith("#"):
+            start = start if words else line
+            words.append(word)
+        line += word.count("\n")
+    if words and words[0] == "[":
+        yield words, True, start
+
+
+def _toml_name(word: str) -> str:
+    if word[0] not in "\"'":
+        return word
+    try:
+        return str(tomllib.loads(f"name = {word}")["name"])
+    except tomllib.TOMLDecodeError:
+        return word
+
+
+def _in_arrays(names: Sequence[str], arrays: dict[KeyPath, int]) -> KeyPath:
+    """Return the path of a dotted name, in which an array of tables means its last table."""
+    path: KeyPath = ()
+    for name in names:
+        path = (*path, name)
+        if path in arrays:
+            path = (*path, arrays[path])
+    return path
