@@ -107,8 +107,8 @@ def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call |
             else:
                 # Of a rerun the verdict is what was asked for.
                 is_verdict = stage.name == "rerun" and b"the execution record could not be written" in done.stderr
-                # It verifies the run first, which lists a file that cannot be read as a problem of the run.
-                is_problem = stage.name == "rerun" and b"/run.json: cannot be read" in done.stderr
+                # It verifies the run first, which lists each file that cannot be read as a problem of the run.
+                is_problem = stage.name == "rerun" and b": cannot be read (" in done.stderr
                 assert done.code == (0 if is_verdict else NOT_VERIFIED if is_problem else STORAGE), done.report
                 assert os.strerror(reason).encode() in done.stderr, done.report
             shown = done.stdout[: done.stdout.rfind(b"\n") + 1] if stage.log else b""
