@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -209,6 +208,9 @@ def remove(path: Path) -> None:
     """Remove a file, or a folder with all that is in it; nothing happens when it is gone."""
     with _failures_of(path):
         if path.is_dir() and not path.is_symlink():
+            # Imported here: it loads bz2 and lzma, and a command that reads removes nothing.
+            import shutil
+
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
