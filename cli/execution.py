@@ -14,10 +14,18 @@ import click
 from exprec.cli.output.live_output import ExperimentOutput
 from exprec.cli.terminal import start_observing, store_path, wants_progress
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.errors import ExperimentFailed, ExprecError, InvalidInput, NotAsRecorded, Problem, SimulationError
+from exprec.recorder.errors import (
+    ExperimentFailed,
+    ExprecError,
+    InvalidInput,
+    NotAsRecorded,
+    Problem,
+    SimulationError,
+    UnrecordedRequest,
+)
 from exprec.recorder.events import Event
 from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner, PreparedExperiment
-from exprec.recorder.proposers import RecordedProposer, UnrecordedRequest
+from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.sessions import RunOutcome
 from exprec.recorder.store import RunDirectory, Store
 

@@ -1,11 +1,8 @@
-"""Every error exprec raises on purpose, each with the exit code of its kind.
-
-It holds no logic beyond composing a full message; who raises what is the caller's business.
-"""
+"""The errors that exprec raises on purpose, and the problems that they list. Each class has its exit code."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +48,12 @@ class ExprecError(Exception):
     exit_code = 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is unpickled by calling its class with `args`, which are no arguments of these classes.
+        # By default, unpickling calls the class with `args`, which are not the arguments of these classes.
         return _restored, (type(self), self.args, self.__dict__)
 
 
 class InvalidInput(ExprecError):
-    """What the user wrote (a file, a value, an option) is not valid; every problem found is listed."""
+    """A file, a value or an option of the user is invalid; `problems` lists everything that is wrong with it."""
 
     exit_code = 2
 
@@ -66,12 +63,13 @@ class InvalidInput(ExprecError):
 
 
 class NotEncodable(ExprecError):
-    """A value cannot be kept in JSON without altering it."""
+    """A value cannot be represented exactly in JSON; `field` is its path in the record."""
 
     exit_code = 3
 
     def __init__(self, field: str, reason: str) -> None:
         self.field, self.reason = field, reason
+        # Recorded as the reason of a rejection or a failure, so that another wording would change run ids.
         super().__init__(f"{field or 'the value'}: {reason}; exprec refuses it rather than record something else")
 
 
@@ -122,7 +120,7 @@ class ExperimentFailed(ExprecError):
 
 
 class NotRecording(ExprecError):
-    """A program records into a run that takes nothing from it: it has ended, or belongs to another process."""
+    """A program records into a run that has ended or belongs to another process."""
 
     exit_code = 2
 
@@ -152,7 +150,7 @@ class NotAsRecorded(ExprecError):
 
 
 class RunNotFound(ExprecError):
-    """No run answers to this name."""
+    """The store has no run of this id, prefix or tag."""
 
     exit_code = 4
 
@@ -165,7 +163,7 @@ class RunNotFound(ExprecError):
 
 
 class AmbiguousRun(ExprecError):
-    """Several runs answer to this name; `candidates` are their ids."""
+    """Several runs match a prefix; `candidates` are their ids."""
 
     exit_code = 4
 
@@ -176,7 +174,7 @@ class AmbiguousRun(ExprecError):
 
 
 class Damaged(ExprecError):
-    """Stored bytes are not what exprec wrote; nothing is guessed from them."""
+    """A stored file is corrupt: its bytes are not what exprec wrote."""
 
     exit_code = 5
 
@@ -187,7 +185,7 @@ class Damaged(ExprecError):
 
 
 class NotVerified(ExprecError):
-    """A run is not what its address says; every problem found is listed."""
+    """A run does not verify; `problems` lists everything that was found."""
 
     exit_code = 5
 
@@ -197,7 +195,7 @@ class NotVerified(ExprecError):
 
 
 class NotAStore(ExprecError):
-    """The folder is not an exprec store, or one of a format this version does not know."""
+    """The folder is not an exprec store, or its format is not supported by this version."""
 
     exit_code = 5
 
@@ -214,6 +212,77 @@ class StorageFailure(ExprecError):
     def __init__(self, path: Path, error: OSError) -> None:
         self.path, self.error = path, error
         super().__init__(f"{path}: {error.strerror or error}; nothing sealed was touched")
+
+
+class ModelFailure(ExprecError):
+    """A model gave no answer: it refused, is unreachable, or timed out. The experiment continues without it."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, latency_seconds: float = 0.0) -> None:
+        self.latency_seconds = latency_seconds
+        super().__init__(message)
+
+
+class ScriptExhausted(ExprecError):
+    """The experiment needs more answers than the script has."""
+
+    exit_code = 3
+
+    def __init__(self, script: str, agent_id: str) -> None:
+        super().__init__(f"{script} has no answer left for {agent_id}; add a line, or lower convergence.max_iterations")
+
+
+class UnrecordedRequest(ExprecError):
+    """A request was made that the recorded run did not make: the experiment diverged from it.
+
+    `differences` are those from the nearest recorded request, and `nearest` is the index of its exchange; None when
+    every recorded exchange has been used.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, request: Mapping[str, Any], nearest: int | None, differences: Sequence[Any], described: Sequence[str]
+    ) -> None:
+        """`described` has a line for each of the first differences."""
+        self.nearest, self.differences = nearest, tuple(differences)
+        call = f"iteration {request['iteration']}, {request['agent_id']}, attempt {request['attempt']}"
+        lines = [f"this request was not recorded: {call}"]
+        if nearest is None:
+            lines.append("no recorded exchange is left to compare it with")
+        else:
+            lines += [f"the nearest recorded one is exchange {nearest}; it differs in:", *described]
+        super().__init__("\n".join(lines))
+
+
+class InvalidLine(ExprecError):
+    """A line is not a valid event, or the file was overwritten so that lines were lost."""
+
+    exit_code = 3
+
+    def __init__(self, line: int, key: str, message: str) -> None:
+        self.line, self.key = line, key
+        super().__init__(": ".join(part for part in (f"line {line} of EXPREC_EVENTS", key, message) if part))
+
+
+class GitFailure(ExprecError):
+    """A git command failed: git is not installed, there is no repository, or no such revision."""
+
+    exit_code = 2
+
+
+class ObjectUnreadable(GitFailure):
+    """The repository names an object that it cannot read: a partial clone without its remote, or damage."""
+
+    exit_code = 5
+
+    def __init__(self, object_id: str, reason: str) -> None:
+        self.object_id, self.reason = object_id, reason
+        super().__init__(
+            f"git cannot read the object {object_id} ({reason}); fetch it from the remote (this may be a partial "
+            "clone), or see what `git fsck` says"
+        )
 
 
 class WorkerFailed(ExprecError):

@@ -15,6 +15,7 @@ from exprec.recorder.errors import (
     SecretFound,
     SimulationError,
     StorageFailure,
+    UnrecordedRequest,
     WorkerFailed,
 )
 from exprec.recorder.events import optimization
@@ -43,7 +44,7 @@ from exprec.recorder.experiment.listener import listener_errors, shielded_listen
 from exprec.recorder.experiment.prompts import Attempt, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
 from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
-from exprec.recorder.proposers import ProposalRequest, Proposer, UnrecordedRequest, load_proposer
+from exprec.recorder.proposers import ProposalRequest, Proposer, load_proposer
 from exprec.recorder.sessions import Session, error_text
 from exprec.recorder.state import Listener
 from exprec.recorder.store import WorkRun

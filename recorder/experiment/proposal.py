@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exprec.recorder.documents import unique_object
-from exprec.recorder.errors import NotEncodable
+from exprec.recorder.errors import ModelFailure, NotEncodable
 from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
@@ -20,7 +20,7 @@ from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.proposers import Answer, ModelFailure, ProposalRequest, Proposer
+from exprec.recorder.proposers import Answer, ProposalRequest, Proposer
 from exprec.recorder.state import LiveStateProvider
 
 USABLE = "usable"

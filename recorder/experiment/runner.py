@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display import VerboseConfig
-from exprec.recorder.errors import ExperimentFailed
+from exprec.recorder.errors import ExperimentFailed, UnrecordedRequest
 from exprec.recorder.events import Event, event_fields, is_failure
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
@@ -18,7 +18,7 @@ from exprec.recorder.experiment.loop import (
     PreparedExperiment,
     prepare_experiment,
 )
-from exprec.recorder.proposers import Proposer, RecordedProposer, UnrecordedRequest, load_proposer
+from exprec.recorder.proposers import Proposer, RecordedProposer, load_proposer
 from exprec.recorder.sessions import RunOutcome, Session
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import RunDirectory, Sealed, Store

@@ -13,13 +13,11 @@ if TYPE_CHECKING:
     from exprec.recorder.git.git_store import find_store_folder as find_store_folder
     from exprec.recorder.git.git_store import store_folders as store_folders
     from exprec.recorder.git.git_tree import TreeIndex as TreeIndex
-    from exprec.recorder.git.repository import GitFailure as GitFailure
     from exprec.recorder.git.repository import Repository as Repository
     from exprec.recorder.git.staged import StagedStore as StagedStore
     from exprec.recorder.git.staged import staged_stores as staged_stores
 
 _MODULES = {
-    "GitFailure": "repository",
     "GitStore": "git_store",
     "Repository": "repository",
     "StagedStore": "staged",

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NoReturn
 
-from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.errors import Damaged, ObjectUnreadable, StorageFailure
 from exprec.recorder.format import hashing, layout
 from exprec.recorder.fs import EntryKind
-from exprec.recorder.git.repository import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Blobs, Entry, ObjectUnreadable
+from exprec.recorder.git.repository import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Blobs, Entry
 
 _KINDS = {
     FILE: EntryKind.FILE,

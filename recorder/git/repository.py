@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from exprec.recorder.errors import ExprecError
+from exprec.recorder.errors import GitFailure, ObjectUnreadable
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -19,25 +19,6 @@ FILE, EXECUTABLE, LINK, SUBMODULE, FOLDER = "100644", "100755", "120000", "16000
 
 _NOTHING = "000000"
 _UNMERGED = "U"
-
-
-class GitFailure(ExprecError):
-    """A git command failed: git is not installed, there is no repository, or no such revision."""
-
-    exit_code = 2
-
-
-class ObjectUnreadable(GitFailure):
-    """The repository names an object that it cannot read: a partial clone without its remote, or damage."""
-
-    exit_code = 5
-
-    def __init__(self, object_id: str, reason: str) -> None:
-        self.object_id, self.reason = object_id, reason
-        super().__init__(
-            f"git cannot read the object {object_id} ({reason}); fetch it from the remote (this may be a partial "
-            "clone), or see what `git fsck` says"
-        )
 
 
 @dataclass(frozen=True, slots=True)

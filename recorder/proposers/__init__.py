@@ -9,12 +9,10 @@ from exprec.recorder.exports import lazy_exports
 if TYPE_CHECKING:
     from exprec.recorder.proposers.protocol import Answer as Answer
     from exprec.recorder.proposers.protocol import Message as Message
-    from exprec.recorder.proposers.protocol import ModelFailure as ModelFailure
     from exprec.recorder.proposers.protocol import Parameter as Parameter
     from exprec.recorder.proposers.protocol import ProposalRequest as ProposalRequest
     from exprec.recorder.proposers.protocol import Proposer as Proposer
     from exprec.recorder.proposers.recorded import RecordedProposer as RecordedProposer
-    from exprec.recorder.proposers.recorded import UnrecordedRequest as UnrecordedRequest
     from exprec.recorder.proposers.registry import load_proposer as load_proposer
     from exprec.recorder.proposers.search import LIQUIDITY as LIQUIDITY
 
@@ -22,12 +20,10 @@ _MODULES = {
     "Answer": "protocol",
     "LIQUIDITY": "search",
     "Message": "protocol",
-    "ModelFailure": "protocol",
     "Parameter": "protocol",
     "ProposalRequest": "protocol",
     "Proposer": "protocol",
     "RecordedProposer": "recorded",
-    "UnrecordedRequest": "recorded",
     "load_proposer": "registry",
 }
 

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from exprec.recorder.errors import InvalidInput, Problem
-from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
+from exprec.recorder.errors import InvalidInput, ModelFailure, Problem
+from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage

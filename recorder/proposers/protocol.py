@@ -7,19 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from exprec.recorder.errors import ExprecError
-
 Policy = Mapping[str, Any]
-
-
-class ModelFailure(ExprecError):
-    """A model gave no answer: it refused, is unreachable, or timed out. The experiment continues without it."""
-
-    exit_code = 3
-
-    def __init__(self, message: str, latency_seconds: float = 0.0) -> None:
-        self.latency_seconds = latency_seconds
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exprec.recorder.diff import Difference, difference_lines, differences
-from exprec.recorder.errors import ExprecError
+from exprec.recorder.diff import difference_lines, differences
+from exprec.recorder.errors import ModelFailure, UnrecordedRequest
 from exprec.recorder.exchanges import Exchange, RecordedExchanges, request_fields
-from exprec.recorder.proposers.protocol import Answer, ModelDescription, ModelFailure, ProposalRequest, Proposer
-
-
-class UnrecordedRequest(ExprecError):
-    """A request was made that the recorded run did not make: the experiment diverged from it.
-
-    `differences` are those from the nearest recorded request, and `nearest` is the index of its exchange; None when
-    every recorded exchange has been used.
-    """
-
-    exit_code = 1
-
-    def __init__(self, request: Mapping[str, Any], nearest: int | None, found: Sequence[Difference]) -> None:
-        self.nearest, self.differences = nearest, tuple(found)
-        described = f"iteration {request['iteration']}, {request['agent_id']}, attempt {request['attempt']}"
-        lines = [f"this request was not recorded: {described}"]
-        if nearest is None:
-            lines.append("no recorded exchange is left to compare it with")
-        else:
-            lines.append(f"the nearest recorded one is exchange {nearest}; it differs in:")
-            lines += difference_lines(found)
-        super().__init__("\n".join(lines))
+from exprec.recorder.proposers.protocol import Answer, ModelDescription, ProposalRequest, Proposer
 
 
 class RecordedProposer:
@@ -88,5 +67,6 @@ class RecordedProposer:
     def _unrecorded(self, asked: Mapping[str, Any]) -> UnrecordedRequest:
         nearest = self._exchanges.find_nearest(asked, lambda old, new: len(differences(old, new)))
         if nearest is None:
-            return UnrecordedRequest(asked, None, ())
-        return UnrecordedRequest(asked, nearest["index"], differences(request_fields(nearest), asked))
+            return UnrecordedRequest(asked, None, (), ())
+        found = differences(request_fields(nearest), asked)
+        return UnrecordedRequest(asked, nearest["index"], found, difference_lines(found))

@@ -8,19 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.documents import parse_document, read_plain
-from exprec.recorder.errors import ExprecError, InvalidInput, Problem
+from exprec.recorder.errors import InvalidInput, ModelFailure, Problem, ScriptExhausted
 from exprec.recorder.format import canonical_json
-from exprec.recorder.proposers.protocol import Answer, ModelFailure, ProposalRequest
+from exprec.recorder.proposers.protocol import Answer, ProposalRequest
 from exprec.recorder.schema import find_problems
-
-
-class ScriptExhausted(ExprecError):
-    """The experiment needs more answers than the script has."""
-
-    exit_code = 3
-
-    def __init__(self, script: str, agent_id: str) -> None:
-        super().__init__(f"{script} has no answer left for {agent_id}; add a line, or lower convergence.max_iterations")
 
 
 class ScriptedProposer:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from exprec.recorder.errors import ExperimentFailed, InvalidInput
+from exprec.recorder.errors import ExperimentFailed, InvalidInput, UnrecordedRequest
 from exprec.recorder.events import Event, is_failure
 from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner
 from exprec.recorder.format import layout
-from exprec.recorder.proposers import RecordedProposer, UnrecordedRequest
+from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.replay.divergence import Diverged, EventFollower, compare_files
 from exprec.recorder.replay.verdict import ReplayOutcome, Verdict
 from exprec.recorder.state import Listener

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from exprec.recorder.errors import NotAStore
-from exprec.recorder.git import GitFailure, Repository, TreeIndex, find_repository, find_store_folder, store_folders
+from exprec.recorder.errors import GitFailure, NotAStore
+from exprec.recorder.git import Repository, TreeIndex, find_repository, find_store_folder, store_folders
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.documents import DuplicateKey, unique_object
-from exprec.recorder.errors import ExprecError, SecretFound, StorageFailure
+from exprec.recorder.errors import InvalidLine, SecretFound, StorageFailure
 from exprec.recorder.events import EventTypes
 from exprec.recorder.format import LineSplitter, LineTooLong, layout
 from exprec.recorder.fs import durable
@@ -33,16 +33,6 @@ class SentEvent(NamedTuple):
     event_type: str
     iteration: int
     fields: dict[str, Any]
-
-
-class InvalidLine(ExprecError):
-    """A line is not a valid event, or the file was overwritten so that lines were lost."""
-
-    exit_code = 3
-
-    def __init__(self, line: int, key: str, message: str) -> None:
-        self.line, self.key = line, key
-        super().__init__(": ".join(part for part in (f"line {line} of {VARIABLE}", key, message) if part))
 
 
 class EventChannel:

@@ -12,6 +12,7 @@ from exprec.recorder.errors import (
     ExprecError,
     InvalidEvent,
     InvalidInput,
+    InvalidLine,
     NotEncodable,
     Problem,
     SecretFound,
@@ -20,7 +21,7 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EventTypes, common
 from exprec.recorder.format import layout
 from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, InvalidLine, SentEvent
+from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, SentEvent
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
 from exprec.recorder.sessions.session import RunOutcome, Session
 from exprec.recorder.state import Listener, LiveStateProvider

@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.errors import ExperimentFailed, NotAsRecorded, RunInProgress
+from exprec.recorder.errors import ExperimentFailed, NotAsRecorded, RunInProgress, UnrecordedRequest
 from exprec.recorder.events import Event
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import layout
 from exprec.recorder.proposers.protocol import Answer, ProposalRequest
-from exprec.recorder.proposers.recorded import UnrecordedRequest
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import experiment, policy

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from exprec.recorder.errors import ModelFailure
 from exprec.recorder.events import Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.proposal import AnswerCheck, InvalidAnswer, ProposalSession, parse_answer
 from exprec.recorder.format import canonical_json
-from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
+from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
 from exprec.recorder.proposers.search import SearchProposer
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store

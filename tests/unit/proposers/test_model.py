@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.errors import InvalidInput
+from exprec.recorder.errors import InvalidInput, ModelFailure
 from exprec.recorder.proposers import model
 from exprec.recorder.proposers.model import ModelProposer
-from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure
+from exprec.recorder.proposers.protocol import Answer, Message
 from tests.fixtures.chat_server import ChatServer, Reply, contents, environment_without_server, refuses, says
 from tests.fixtures.experiments import asking
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.errors import Damaged
+from exprec.recorder.errors import Damaged, ModelFailure, UnrecordedRequest
 from exprec.recorder.experiment.config import ModelConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
-from exprec.recorder.proposers.protocol import Answer, Message, ModelFailure, ProposalRequest
-from exprec.recorder.proposers.recorded import RecordedProposer, UnrecordedRequest
+from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
+from exprec.recorder.proposers.recorded import RecordedProposer
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import answer, asking, runner

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.errors import InvalidInput
-from exprec.recorder.proposers.protocol import Answer, ModelFailure
-from exprec.recorder.proposers.scripted import ScriptedProposer, ScriptExhausted
+from exprec.recorder.errors import InvalidInput, ModelFailure, ScriptExhausted
+from exprec.recorder.proposers.protocol import Answer
+from exprec.recorder.proposers.scripted import ScriptedProposer
 from tests.fixtures.experiments import asking, script_lines
 
 

@@ -17,9 +17,13 @@ from exprec.recorder.errors import (
     ExperimentFailed,
     ExprecError,
     InvalidInput,
+    InvalidLine,
+    ModelFailure,
     Problem,
+    ScriptExhausted,
     SecretFound,
     SimulationError,
+    UnrecordedRequest,
     WorkerFailed,
 )
 from exprec.recorder.experiment.config import ExperimentConfig
@@ -28,10 +32,6 @@ from exprec.recorder.experiment.evaluation.simulators import SimulatorSpec
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.payments import PaymentSimulator
-from exprec.recorder.proposers.protocol import ModelFailure
-from exprec.recorder.proposers.recorded import UnrecordedRequest
-from exprec.recorder.proposers.scripted import ScriptExhausted
-from exprec.recorder.sessions.command.event_channel import InvalidLine
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import RANDOM_GAME, mapping, policy
 
@@ -228,17 +228,16 @@ EVERY_ERROR: dict[type[ExprecError], tuple[Any, ...]] = {
         {"iteration": 1, "agent_id": "A", "attempt": 1},
         0,
         [Difference(("messages",), "old", "new")],
+        ["  messages: recorded 'old', now 'new'"],
     ),
+    kinds.GitFailure: ("text",),
+    kinds.ObjectUnreadable: ("1234", "reason"),
 }
 
 
 def _subclasses(kind: type[ExprecError]) -> set[type[ExprecError]]:
-    # Only what the library raises comes out of a worker, which does not use git; not what commands or tests define.
-    own = {
-        each
-        for each in kind.__subclasses__()
-        if each.__module__.startswith("exprec.recorder.") and not each.__module__.startswith("exprec.recorder.git.")
-    }
+    # Only what the library raises, not what commands or tests define.
+    own = {each for each in kind.__subclasses__() if each.__module__.startswith("exprec.recorder.")}
     return own.union(*map(_subclasses, own))
 
 

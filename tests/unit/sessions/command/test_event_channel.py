@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.errors import SecretFound
-from exprec.recorder.sessions.command.event_channel import EventChannel, InvalidLine, SentEvent
+from exprec.recorder.errors import InvalidLine, SecretFound
+from exprec.recorder.sessions.command.event_channel import EventChannel, SentEvent
 
 
 @pytest.fixture
