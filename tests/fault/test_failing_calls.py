@@ -51,7 +51,8 @@ class _Failing:
             is_removal = self._is_sealed and call.path.startswith("runs/.work/")
             is_look = call.name in ("open", "flock") and call.path == f"runs/.work/{INTERRUPTED}.json"
             # A rerun reads execution records, which are not part of the run, only to verify what is around it.
-            is_record = call.name == "open" and call.path.startswith(f"runs/{layout.ATTESTATIONS_FOLDER}/")
+            in_records = call.path.startswith(f"runs/{layout.ATTESTATIONS_FOLDER}/")
+            is_record = call.name == "open" and in_records and call.path.endswith(".json")
             self.goes_unsaid = is_removal or is_record or (is_look and not self._is_looked_at)
             self._is_looked_at = self._is_looked_at or (is_look and call.name == "flock")
         if call.name == "rename" and layout.is_run_id(Path(call.to).name):
