@@ -1,7 +1,4 @@
-"""The guard that no key, token or password enters a run: what is written is searched for known secrets.
-
-It does not know where secrets come from; they are given to it, by the name under which people know them.
-"""
+"""The guard that keeps keys, tokens and passwords out of a run: all that is written is searched for known secrets."""
 
 from __future__ import annotations
 
@@ -14,17 +11,21 @@ from exprec.recorder.errors import SecretFound
 from exprec.recorder.format import canonical_json, has_surrogate
 
 SHORTEST_SECRET = 8
-"""Characters; anything shorter would be found everywhere."""
+"""Minimum characters of a secret; anything shorter occurs by chance."""
 
-_FEWEST_BYTES = 4
-"""So much of a secret may be its beginning; less ends any text, such as a prompt that waits for an answer."""
+_MIN_HELD_BYTES = 4
+"""The bytes of a secret that a scan holds back as its possible beginning. Fewer occur at the end of any text, such as a
+prompt that waits for input."""
 
 
 class SecretGuard:
-    """Knows the values of some secrets, by name, and refuses to let them through."""
+    """Refuses values that contain one of some secrets."""
 
     def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
-        """Values shorter than SHORTEST_SECRET are left out, and those that are no text: no record can hold them."""
+        """Guard against the values of these secrets, given by name.
+
+        Values shorter than SHORTEST_SECRET are ignored, and those that are not text, which no record can contain.
+        """
         self._secrets = {
             name: _forms(value)
             for name, value in (secrets or {}).items()
@@ -36,11 +37,11 @@ class SecretGuard:
 
     @property
     def has_any(self) -> bool:
-        """Whether there is a secret to look for."""
+        """Whether there are secrets to search for."""
         return bool(self._needles)
 
     def check(self, what: str, data: bytes, value: Any) -> None:
-        """Let the canonical bytes of `value` pass. Raises SecretFound, naming `what` and the field in it."""
+        """Check a value and its canonical bytes. Raises SecretFound, naming `what` and the field in it."""
         found = None
         for needle, name in self._needles.items():
             if needle in data:
@@ -55,11 +56,11 @@ class SecretGuard:
         raise SecretFound(what, found)
 
     def scan(self) -> SecretScan:
-        """A new scan for these secrets in bytes that come in pieces."""
+        """Return a new scan for these secrets in bytes that arrive in pieces."""
         return SecretScan({form.encode(): name for name, forms in self._secrets.items() for form in forms})
 
     def redacted(self, text: str) -> str:
-        """The text with the name of a secret in place of its value."""
+        """Return the text with the names of secrets in place of their values."""
         for name, forms in self._secrets.items():
             for form in forms:
                 text = text.replace(form, f"<{name}>")
@@ -73,7 +74,7 @@ def _forms(value: str) -> tuple[str, ...]:
 
 
 def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in a JSON value, keys included, with its place; a key comes before what stands under it."""
+    """Yield the field and the text of every string in a JSON value; of each key before its value."""
     if isinstance(value, str):
         yield field, value
     elif isinstance(value, dict):
@@ -86,50 +87,50 @@ def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 class SecretScan:
-    """Looks for secrets in bytes that come in pieces, such as what a program writes."""
+    """Searches bytes that arrive in pieces, such as the output of a program, for secrets."""
 
     def __init__(self, needles: Mapping[bytes, str]) -> None:
-        """Look for the bytes that `SecretGuard.scan` gives."""
+        """Search for these bytes; each has the name of a secret."""
         self._needles = needles
         self._longest = max(map(len, needles), default=0)
         self._held = b""
-        """What may be the beginning of a secret, and was not let through."""
+        """The possible beginning of a secret, which was not passed on."""
         self._before = b""
-        """The end of what was let through, in which a secret may have begun."""
+        """The end of what was passed on, in which a secret may have begun."""
         self.found: str | None = None
-        """The name of the secret that was found; nothing is let through any more."""
+        """The name of the secret that was found; nothing is passed on after it."""
 
     def passed(self, data: bytes) -> bytes:
-        """What of the bytes so far may be kept now: all up to a secret, or up to what may become one."""
+        """Return the bytes that may be kept now: up to a secret, or up to the possible beginning of one."""
         if not self._needles:
             return data
         if self.found is not None:
             return b""
         window, start = self._before + self._held + data, len(self._before)
-        end = self._end_of_harmless(window)
-        # Of a beginning that was too short to be held, a few bytes are through already.
+        end = self._find_harmless_end(window)
+        # The first bytes of a beginning that was too short to be held were passed on already.
         end = max(end, start)
         self._held = window[end:] if self.found is None else b""
         self._before = window[max(0, end - self._longest) : end]
         return window[start:end]
 
     def rest(self) -> bytes:
-        """What was held and has not become a secret, once there is no more."""
+        """Return the bytes that were held back, once no more arrive."""
         held, self._held = self._held, b""
         return held
 
-    def _end_of_harmless(self, window: bytes) -> int:
+    def _find_harmless_end(self, window: bytes) -> int:
         places = ((place, name) for needle, name in self._needles.items() if (place := window.find(needle)) >= 0)
         first = min(places, default=None)
         if first is not None:
             self.found = first[1]
             return first[0]
-        return min(map(partial(_begins_at, window), self._needles), default=len(window))
+        return min(map(partial(_find_beginning, window), self._needles), default=len(window))
 
 
-def _begins_at(window: bytes, needle: bytes) -> int:
-    """Where at the end of a window a needle begins, or its end when it does not; a few bytes are no beginning."""
-    beginning = needle[:_FEWEST_BYTES]
+def _find_beginning(window: bytes, needle: bytes) -> int:
+    """Return where a needle begins at the end of a window; the end of the window if it does not."""
+    beginning = needle[:_MIN_HELD_BYTES]
     place = window.find(beginning, max(0, len(window) - len(needle) + 1))
     while place >= 0:
         if needle.startswith(window[place:]):

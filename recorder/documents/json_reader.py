@@ -33,7 +33,6 @@ def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def read_json(text: str) -> Reading:
     """Read JSON text. Raises BadSyntaxError, RecursionError."""
-    """Read JSON text; raise BadSyntaxError if it is not JSON."""
     try:
         value = json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -48,7 +47,7 @@ def _integer(digits: str) -> int:
 
 
 def _scan_json(text: str, reading: Reading) -> None:
-    """The line of every key and item. Relies on the text being JSON: it only has to follow the nesting."""
+    """Add the line of every key and item. The text is known to be JSON, so that following its nesting is enough."""
     parents: list[tuple[KeyPath, dict[str, int] | None]] = []
     here: KeyPath = ()
     expects_key = False

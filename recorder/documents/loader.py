@@ -1,4 +1,4 @@
-"""YAML, TOML and JSON files that people write, read into plain values that know their line numbers.
+"""YAML, TOML and JSON files read into plain values, with the line of each key.
 
 It holds no rule of any format of exprec: what a document must contain is its reader's business.
 """
@@ -21,15 +21,15 @@ from exprec.recorder.documents.yaml_reader import read_yaml
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.format import has_surrogate, layout
 
-MOST_BYTES = 16 * 1024 * 1024
-"""Largest file that is read as a whole: far more than people write, and than YAML is read in a minute."""
+MAX_BYTES = 16 * 1024 * 1024
+"""Maximum size of a file: larger YAML takes more than a minute to parse."""
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's value, made of JSON types only, and the line of each of its keys.
+    """The value of a file, which has JSON types only, and the line of each of its keys.
 
     `source` is the path as the user gave it, empty for a value that came from no file. `problems` lists
     what JSON cannot represent (duplicate keys, dates, some numbers); it is empty in a document
@@ -42,25 +42,24 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
     def line(self, path: KeyPath) -> int | None:
-        """The 1-based line of the key at `path`, or of the nearest key above it that has one."""
+        """Return the line (from 1) of the key at `path`, or of the nearest key above it that has one."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
         return None
 
     def locate(self, problems: Iterable[Problem], under: KeyPath = ()) -> list[Problem]:
-        """The same problems with file, line and readable key; their paths then start at the document's root.
+        """Return the problems with file, line and readable key, and with paths from the root of the document.
 
         `under` is the path of the checked value in this document. A problem that already has
-        a source is left as it is: it was found in another file.
+        a source is unchanged: it is of another file.
         """
-        return [problem if problem.source is not None else self._placed(problem, under) for problem in problems]
+        return [problem if problem.source is not None else self._locate_one(problem, under) for problem in problems]
 
     def every_problem(self, problems: Iterable[Problem]) -> list[Problem]:
-        """The document's own problems and the given ones, located, in the order of their lines.
+        """Return the problems of the document and the given ones, located and in the order of their lines.
 
-        A value that the document could not keep was replaced by null; what else is wrong with it is
-        a consequence, and is left out.
+        A value without JSON form was replaced by null; further problems of it are consequences, and are left out.
         """
         replaced = {problem.path for problem in self.problems if _at(self.value, problem.path) is None}
         further = [problem for problem in self.locate(problems) if problem.path not in replaced]
@@ -69,14 +68,14 @@ class Document:
         elsewhere = [problem for problem in further if problem.source != source]
         return sorted(here, key=lambda problem: problem.line or 0) + elsewhere
 
-    def _placed(self, problem: Problem, under: KeyPath) -> Problem:
+    def _locate_one(self, problem: Problem, under: KeyPath) -> Problem:
         path = (*under, *problem.path)
         key = key_name(path, self.value)
         return replace(problem, path=path, key=key, source=self.source or None, line=self.line(path))
 
 
 def load_document(path: Path) -> Document:
-    """Read a file as what its suffix says. Raises InvalidInput with everything that is wrong with it."""
+    """Read a file in the format of its suffix. Raises InvalidInput with everything that is wrong with it."""
     document = read_document(path)
     if document.problems:
         raise InvalidInput(document.problems)
@@ -84,7 +83,7 @@ def load_document(path: Path) -> Document:
 
 
 def read_document(path: Path) -> Document:
-    """Like `load_document`, but problems of single keys stay in the document, for a caller that adds its own.
+    """Read a file as `load_document`, but leave problems of single keys in the document, for callers with more.
 
     Raises InvalidInput when the file cannot be read, has another suffix or is not of its format.
     """
@@ -96,7 +95,7 @@ def read_document(path: Path) -> Document:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark. Raises InvalidInput when there is none to read."""
+    """Return the text of a UTF-8 file, without a byte order mark. Raises InvalidInput if it cannot be read."""
     source = str(path)
     try:
         return read_plain(path).decode("utf-8-sig")
@@ -114,12 +113,12 @@ def read_text(path: Path) -> str:
 
 
 def read_plain(path: Path) -> bytes:
-    """The bytes of a plain file that people write. Raises OSError, for a pipe, a device and too large a file too."""
+    """Return the bytes of a regular file. Raises OSError, also for a pipe, a device and a file that is too large."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file; copy its content into one")
-    if found.st_size > MOST_BYTES:
-        raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, and {MOST_BYTES} are the most")
+    if found.st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, more than {MAX_BYTES}")
     return path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""What the readers of all formats share: what they return, and how they fail."""
+"""The result and the error of the readers of all formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Lines = dict[KeyPath, int]
 
 
 class BadSyntaxError(Exception):
-    """The text is not of its format, at a line where that is known; or `problems` say it in detail."""
+    """The text is not valid in its format: at a line, if that is known, or with `problems` in detail."""
 
     def __init__(self, message: str, line: int | None = None, problems: Sequence[Problem] = ()) -> None:
         self.line, self.problems = line, problems
@@ -22,14 +22,14 @@ class BadSyntaxError(Exception):
 
 @dataclass(slots=True)
 class Reading:
-    """What a format's reader found: a value, not yet of JSON types only, lines, and problems so far."""
+    """The value of a text, which may still contain values without JSON form, its lines, and its problems."""
 
     value: Any = None
     lines: Lines = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def key(self, path: KeyPath, line: int, seen: dict[str, int]) -> None:
-        """Note the key at the end of `path`; `seen` holds the keys of its mapping and their lines."""
+        """Add the line of the key at `path`. `seen` has the lines of the keys of its mapping so far, and is updated."""
         name = str(path[-1])
         if name in seen:
             self.problems.append(Problem(path, f"this key stands twice; line {seen[name]} has it first", line=line))

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from exprec.recorder.diagnostics import key_name
 from exprec.recorder.documents.reading import BadSyntaxError, Reading
@@ -22,7 +23,6 @@ _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 def read_toml(text: str) -> Reading:
     """Read TOML text. Raises BadSyntaxError, RecursionError."""
-    """Read TOML text; raise BadSyntaxError if it is not TOML."""
     reading = Reading(lines={(): 1})
     _scan_toml(text, reading)
     try:
@@ -41,7 +41,7 @@ def read_toml(text: str) -> Reading:
 
 
 def _scan_toml(text: str, reading: Reading) -> None:
-    """The line of every table header and `key =`; keys inside a value go by the key that it belongs to."""
+    """Add the line of every table header and `key =`. Keys inside a value have the line of its key."""
     table: KeyPath = ()
     arrays: dict[KeyPath, int] = {}
     seen: dict[KeyPath, dict[str, int]] = {}
@@ -70,8 +70,15 @@ def _scan_toml(text: str, reading: Reading) -> None:
             note(table, line)
 
 
-def _toml_statements(text: str) -> Iterator[tuple[list[str], bool, int]]:
-    """The words before each `=`, or of each header; whether it is a header; its line."""
+class _Statement(NamedTuple):
+    """The words before a `=`, or those of a table header."""
+
+    words: list[str]
+    is_header: bool
+    line: int
+
+
+def _toml_statements(text: str) -> Iterator[_Statement]:
     words: list[str] = []
     line = start = 1
     depth, in_value = 0, False
@@ -79,19 +86,19 @@ def _toml_statements(text: str) -> Iterator[tuple[list[str], bool, int]]:
         word = token[0]
         if word == "\n" and depth <= 0:
             if words and words[0] == "[":
-                yield words, True, start
+                yield _Statement(words, True, start)
             words, depth, in_value = [], 0, False
         elif in_value:
             depth += (word in "[{") - (word in "]}")
         elif word == "=":
-            yield words, False, start
+            yield _Statement(words, False, start)
             words, in_value = [], True
         elif not word.isspace() and not word.startswith("#"):
             start = start if words else line
             words.append(word)
         line += word.count("\n")
     if words and words[0] == "[":
-        yield words, True, start
+        yield _Statement(words, True, start)
 
 
 def _toml_name(word: str) -> str:

@@ -17,7 +17,6 @@ _TAG = "tag:yaml.org,2002:"
 
 def read_yaml(text: str) -> Reading:
     """Read YAML text. Raises BadSyntaxError, RecursionError."""
-    """Read YAML 1.2 text; raise BadSyntaxError if it is not YAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
     from ruamel.yaml.reader import ReaderError
@@ -48,7 +47,7 @@ def read_yaml(text: str) -> Reading:
 
 
 class _YamlWalk:
-    """Composed YAML nodes to values, collecting lines and problems on the way."""
+    """Converts composed YAML nodes to values, and collects lines and problems."""
 
     def __init__(self, constructor: Any) -> None:
         self.reading = Reading()

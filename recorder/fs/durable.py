@@ -1,6 +1,6 @@
 """The only module that writes to disk: whole files, append-only files, folders, locks.
 
-It knows nothing of runs or events; it turns every OSError into StorageFailure.
+Every OSError becomes StorageFailure.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def _failures_of(path: Path) -> Iterator[None]:
 
 
 class AppendOnlyFile:
-    """A file that only grows: one write(2) a record, and never half a record.
+    """A file that only grows: one write(2) per record, and never half a record.
 
-    One that is not there is created by the first append: a log without records need not leave a file.
+    The first append creates a missing file, so that a log without records leaves no file.
     """
 
     def __init__(self, path: Path, size: int = 0) -> None:
-        """Keep the first `size` bytes of the file; what follows them stays until something is appended.
+        """Keep the first `size` bytes of the file; the first append removes the rest.
 
         Raises StorageFailure.
         """
@@ -42,9 +42,9 @@ class AppendOnlyFile:
         self.size = size
         self._handle: int | None = None
         self._has_rest = False
-        """Whether bytes after `size` are still to be cut off."""
+        """Whether the file has bytes after `size`, which the next append removes."""
         self._is_named = False
-        """Whether the name of the file is on the disk too."""
+        """Whether the entry of the file in its folder is on the disk."""
         with _failures_of(path):
             if path.exists():
                 self._handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
@@ -71,14 +71,14 @@ class AppendOnlyFile:
         return offset
 
     def read(self, offset: int, size: int) -> bytes:
-        """The bytes from `offset` on, at most `size` of them."""
+        """Return at most `size` bytes from `offset` on. Raises StorageFailure."""
         if self._handle is None:
             return b""
         with _failures_of(self.path):
             return os.pread(self._handle, size, offset)
 
     def sync(self) -> None:
-        """Return once everything appended is on the disk."""
+        """Return once everything appended is on the disk. Raises StorageFailure."""
         if self._handle is None:
             return
         with _failures_of(self.path):
@@ -88,7 +88,7 @@ class AppendOnlyFile:
             self._is_named = True
 
     def close(self) -> None:
-        """Close it; nothing happens the second time. Raises StorageFailure."""
+        """Close the file; a second call does nothing. Raises StorageFailure."""
         handle, self._handle = self._handle, None
         if handle is not None:
             with _failures_of(self.path):
@@ -100,8 +100,8 @@ class AppendOnlyFile:
         return self._handle
 
     def _write_rest(self, handle: int, rest: bytes) -> None:
-        # A short write is what a disk that is nearly full gives. The rest may fit, or fail with the
-        # real reason; then the half record is taken back, so that the log stays whole.
+        # A nearly full disk causes a short write. The rest may fit, or fail with the real reason; the half record is
+        # then removed, so that the log stays whole.
         try:
             _write_all(handle, rest)
         except OSError:
@@ -117,7 +117,7 @@ def _write_all(handle: int, data: bytes) -> None:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[int]:
-    """A file that was not there, open for writing; what was written is on the disk when this ends."""
+    """Create a file, open for writing; when the context ends, what was written is on the disk."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         yield handle
@@ -143,7 +143,7 @@ def copy_new(source: Path, path: Path) -> None:
 
 
 def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
-    """Give a file this content at one moment: a reader sees all of the old or all of the new."""
+    """Replace the content of a file atomically: a reader sees all of the old or all of the new one."""
     draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         write_new(draft, data)
@@ -159,7 +159,7 @@ def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
 
 
 def create_folder(path: Path) -> None:
-    """Create a folder and those above it, on the disk when this returns; nothing happens when it is there."""
+    """Create a folder and its parents, on the disk when this returns; does nothing if it exists."""
     if path.is_dir():
         return
     if path.parent != path:
@@ -173,7 +173,7 @@ def create_folder(path: Path) -> None:
 
 
 def create_unique_folder(parent: Path) -> Path:
-    """Create a folder with a new random name, which is part of no content, and return it.
+    """Create a folder with a new random name and return its path. The name never becomes content of a run.
 
     The name is on the disk once `parent` is synced.
     """
@@ -188,7 +188,7 @@ def create_unique_folder(parent: Path) -> Path:
 
 
 def publish_folder(draft: Path, final: Path) -> bool:
-    """Give a finished folder its final name; False, with nothing changed, when that name is taken.
+    """Give a finished folder its final name. Returns False, and changes nothing, if that name is taken.
 
     The rename is one step of the file system: whatever happens, `final` is whole or absent.
     """
@@ -205,7 +205,7 @@ def publish_folder(draft: Path, final: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; nothing happens when it is gone."""
+    """Remove a file, or a folder with its content; does nothing if it is missing."""
     with _failures_of(path):
         if path.is_dir() and not path.is_symlink():
             # Imported here: it loads bz2 and lzma, and a command that reads removes nothing.
@@ -217,7 +217,7 @@ def remove(path: Path) -> None:
 
 
 def remove_upwards(path: Path, top: Path) -> None:
-    """Remove a file as far as it is there, and then the folders above it, below `top`, that are empty."""
+    """Remove a file, if it exists, and then the empty folders above it, up to `top`. Ignores failures."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
         for folder in path.parents:
@@ -227,7 +227,7 @@ def remove_upwards(path: Path, top: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Return once the names in a folder are on the disk."""
+    """Return once the entries of a folder are on the disk."""
     with _failures_of(path):
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -237,10 +237,10 @@ def sync_folder(path: Path) -> None:
 
 
 class Lock:
-    """An exclusive lock on a file, held until `release` or the end of the process, however it ends."""
+    """An exclusive lock on a file, held until `release` or the end of the process."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock of an existing file. Raises StorageFailure when another process has it."""
+        """Lock an existing file. Raises StorageFailure if another process holds the lock."""
         self._handle: int | None = None
         with _failures_of(path):
             handle = os.open(path, _TO_LOCK)

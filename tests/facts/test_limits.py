@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder.documents import read_plain
-from exprec.recorder.documents.loader import MOST_BYTES
+from exprec.recorder.documents.loader import MAX_BYTES
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify import verify_run
@@ -29,7 +29,7 @@ def _of_size(path: Path, size: int) -> Path:
 
 @pytest.mark.fact("F90")
 def test_input_file_has_at_most_16_mib(tmp_path: Path) -> None:
-    assert len(read_plain(_of_size(tmp_path / "fits", LIMIT))) == LIMIT == MOST_BYTES
+    assert len(read_plain(_of_size(tmp_path / "fits", LIMIT))) == LIMIT == MAX_BYTES
     large = _of_size(tmp_path / "large.yaml", LIMIT + 1)
     _of_size(tmp_path / "epoch.schema.json", LIMIT + 1)
     (tmp_path / "game.json").write_text(json.dumps(GAME))
@@ -49,7 +49,7 @@ def test_input_file_has_at_most_16_mib(tmp_path: Path) -> None:
         calls.append(("run", experiment(tmp_path, **{key: value}).rename(tmp_path / f"{number}.json")))
     for words in calls:
         done = exprec(*words, cwd=tmp_path, code=2)
-        assert f"has {LIMIT + 1} bytes, and {LIMIT} are the most" in (done.stdout + done.stderr).decode(), words
+        assert f"has {LIMIT + 1} bytes, more than {LIMIT}" in (done.stdout + done.stderr).decode(), words
     assert not (tmp_path / "runs").exists()
 
 
