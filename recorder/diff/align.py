@@ -87,6 +87,8 @@ class EqualRun:
 
     def first(self, length: int) -> EqualRun:
         """Return the run of the first `length` records."""
+        if length == len(self):
+            return self
         return EqualRun(self.iterations[:length], self.keys[:length], self.lines[:length])
 
 
