@@ -22,7 +22,7 @@ _DEFAULT_WIDTH = 80
 
 
 def make_console(stream: TextIO, *, color: bool, width: int | None = None) -> Console:
-    """Return a console on `stream`, `width` cells wide: by default as the terminal, 80 where there is none."""
+    """Return a console on `stream`, `width` cells wide: by default as the terminal, and 80 without one."""
     # Imported here because many commands print without a console.
     import shutil
 

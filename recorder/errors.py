@@ -267,7 +267,7 @@ class InvalidLine(ExprecError):
 
 
 class GitFailure(ExprecError):
-    """A git command failed: git is not installed, there is no repository, or no such revision."""
+    """A git command failed: git is not installed, or the repository or revision does not exist."""
 
     exit_code = 2
 

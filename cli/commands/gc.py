@@ -96,7 +96,7 @@ def _is_young(garbage: Garbage, keep_days: int | None) -> bool:
 
 
 def _comment(path: Path, found: Sequence[Garbage], chosen: Sequence[Garbage]) -> None:
-    """Report on stderr that there is no garbage, or that some is too young to be removed."""
+    """Report on stderr that nothing is garbage, or that some is too young to be removed."""
     if not found:
         click.echo(f"exprec: nothing to remove in the store {path}", err=True)
     elif len(chosen) < len(found):

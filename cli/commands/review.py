@@ -36,7 +36,7 @@ def review(
     """Summarize the runs and tags a branch adds, changes or removes.
 
     HEAD is compared with its merge base with BASE; BASE alone means BASE..HEAD. Everything is read from git, without
-    a checkout. If there is no store at the usual path, the only other store is used.
+    a checkout. Without a store at the usual path, the only other store is used.
 
     The summary lists runs that were added, changed, removed or recorded again, runs with the same inputs but
     different results, and tags that were added, deleted or moved, with a comparison of the two runs. Every run

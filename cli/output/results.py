@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """The problems and warnings of a file that a user wrote; `kind` is None if it cannot be read."""
+    """The problems and warnings of a file that a user wrote; `kind`: None if it cannot be read."""
 
     file: str
     kind: str | None

@@ -18,7 +18,7 @@ _KNOWN_TO_THE_COMMAND = ("ExitStatus", "Signal")
 
 
 def copy_output(path: Path | None, stream: TextIO) -> bytes:
-    """Write the content of a file to a stream, unchanged; returns its last byte, b"" if there is none.
+    """Write the content of a file to a stream, unchanged; returns its last byte, b"" for an empty file.
 
     Raises StorageFailure if the file cannot be read, OSError if the stream cannot be written.
     """

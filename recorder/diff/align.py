@@ -174,7 +174,7 @@ def align(streams: Streams) -> Iterator[Aligned]:
 
 
 class _UnmatchedBuffer:
-    """Records of one stream whose partner has not come yet, oldest first."""
+    """Records of one stream without a partner so far, oldest first."""
 
     def __init__(self) -> None:
         self.records: dict[Name, Record] = {}

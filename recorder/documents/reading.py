@@ -32,7 +32,7 @@ class Reading:
         """Add the line of the key at `path`. `seen` has the lines of the keys of its mapping so far, and is updated."""
         name = str(path[-1])
         if name in seen:
-            self.problems.append(Problem(path, f"this key stands twice; line {seen[name]} has it first", line=line))
+            self.problems.append(Problem(path, f"duplicate key; line {seen[name]} has it first", line=line))
         else:
             seen[name] = line
         self.lines[path] = line

@@ -70,7 +70,7 @@ class _YamlWalk:
             raise RecursionError
         self._count(node)
         if id(node) in self._open:
-            return self._refuse(path, "this alias stands inside the value it repeats")
+            return self._refuse(path, "this alias is inside the value it repeats")
         if node.id == "scalar":
             return self._scalar(node, path)
         if str(node.tag) not in (f"{_TAG}map", f"{_TAG}seq"):

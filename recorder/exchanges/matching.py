@@ -19,7 +19,7 @@ class RecordedExchanges:
         return len(self._unused)
 
     def take(self, request: Mapping[str, Any]) -> Exchange | None:
-        """Return the first exchange of this request that has not been taken; None if there is none."""
+        """Return the first exchange of this request that is not taken yet, or None."""
         for index, exchange in self._unused.items():
             if request_fields(exchange) == request:
                 return self._unused.pop(index)

@@ -23,7 +23,7 @@ _SAME_MODE = {"deterministic": "deterministic-pairwise"}
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceConfig:
-    """What a proposal needs besides a lower cost; None where there is no limit."""
+    """What a proposal needs besides a lower cost; None means no limit."""
 
     require_statistical_significance: bool = False
     max_coefficient_of_variation: float | None = None
@@ -117,7 +117,7 @@ class ExperimentConfig:
     warnings: tuple[str, ...] = ()
     """Messages for the user about settings without effect."""
     function: user_module.UserFunction | None = field(default=None, compare=False, repr=False)
-    """The custom simulator; None if its module was not found, which is no error for a recorded configuration."""
+    """The custom simulator; None if its module was not found, which a recorded configuration allows."""
 
     @classmethod
     def load(cls, path: Path, *, seed: int | None = None, model: str | None = None) -> ExperimentConfig:

@@ -130,7 +130,7 @@ class _ConfigChecker:
         return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
 
     def simulator(self) -> user_module.UserFunction | None:
-        """The custom simulator; None for the built-in one, and if there is no such function."""
+        """The custom simulator; None for the built-in one, and if the function does not exist."""
         name = self._value.get("simulator")
         if self._is_payments or not isinstance(name, str) or not name:
             return None

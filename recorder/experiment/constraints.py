@@ -25,7 +25,7 @@ Role = Literal["node", "expression", "operand", "computation"]
 
 @dataclass(frozen=True, slots=True)
 class ParameterConstraint:
-    """A parameter that policies may have; its bounds are inclusive, and None if there is no bound."""
+    """A parameter that policies may have; its bounds are inclusive, and None where unbounded."""
 
     name: str
     param_type: Literal["int", "float", "enum"]

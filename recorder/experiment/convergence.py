@@ -35,7 +35,7 @@ Fractions = Mapping[str, float | None]
 class Convergence:
     """An assessment: the criterion that is met, or else was assessed, and its metrics.
 
-    A metric is None where it is undefined: after too few iterations, or because it is infinite.
+    A metric that is undefined has the value None: after too few iterations, or because it is infinite.
     """
 
     criterion: str

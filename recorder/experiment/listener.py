@@ -13,7 +13,7 @@ from exprec.recorder.state import Listener
 class _ListenerStopped(BaseException):
     """Carries an error of the listener out of an experiment.
 
-    It is no Exception, so that no `except Exception` on its way takes it for a failure of the experiment.
+    It does not derive from Exception, so that no `except Exception` on its way takes it for a failed experiment.
     """
 
     def __init__(self, error: Exception) -> None:

@@ -55,7 +55,7 @@ class GenericExperimentRunner:
             jobs: The number of processes (1 or more) that simulate samples. It changes no result.
             resumed: An interrupted run of this config in `store`: it is continued where it was cut off, and what
                 was recorded of it must be recorded again, byte for byte.
-            origin: Where a new run comes from, kept until it is sealed for whoever resumes it.
+            origin: Where a new run comes from, kept until it is sealed, for a resumption.
             prepared: The same experiment with its simulator and proposer loaded already, for a new run.
         """
         self._config = config

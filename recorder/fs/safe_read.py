@@ -74,7 +74,7 @@ def read_pieces(path: Path) -> Iterator[bytes]:
 
 
 def visible_names(folder: str | Path) -> list[str]:
-    """Return the names in a folder that do not begin with a dot; [] if there is no folder. Raises OSError."""
+    """Return the names in a folder that do not begin with a dot; [] without a folder. Raises OSError."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if not entry.name.startswith(".")]

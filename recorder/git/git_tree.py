@@ -75,7 +75,7 @@ class BlobSource:
     """The content of a blob, which can be read at any offset; a large one is kept in an anonymous temporary file."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        """Read a blob. Raises StorageFailure when there is no room for it, and what `chunks` raises."""
+        """Read a blob. Raises StorageFailure when the disk is full, and what `chunks` raises."""
         self.size = 0
         # Closed with the last reference to it.
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115

@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is staged of one path: the entry in the commit and in the index, None where there is none."""
+    """What is staged of one path: the entry in the commit and in the index, each None if absent."""
 
     path: str
     before: Entry | None
@@ -52,7 +52,7 @@ class Repository:
         """The path of the folder from the top of the repository, with a slash at its end; empty at the top."""
 
     def commit(self, revision: str) -> str:
-        """The id of the commit that a revision names. Raises GitFailure when there is none."""
+        """The id of the commit that a revision names. Raises GitFailure for an unknown revision."""
         found = self._object(revision)
         commit = found and self._object(f"{found}^{{commit}}")
         if commit is None:
@@ -240,7 +240,7 @@ def applied(tree: Mapping[str, Entry], changes: list[Change]) -> dict[str, Entry
 
 
 def _reason(stderr: bytes) -> str:
-    """What git said was wrong, without the advice below it."""
+    """The error message of git, without the advice below it."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith("fatal: ")]
     return (fatal or lines or ["git did not say why"])[0].removeprefix("fatal: ")

@@ -113,7 +113,7 @@ def _choice(variable: str, program: str) -> str:
 
 
 def _bytes_of(path: Path) -> bytes | None:
-    """Return the content of a hook, None if there is none, empty for a dangling link."""
+    """Return the content of a hook, or None; empty for a dangling link."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

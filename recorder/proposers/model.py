@@ -132,7 +132,7 @@ def _client(name: str) -> Model[Any]:
     except ImportError as error:
         raise refused(f"'{name}' needs a package that is not installed: {_package(str(error))}") from None
     except Exception as error:
-        # Not in the words of the client: an address or a key may stand in them.
+        # Not the message of the client: it may contain an address or a key.
         variable = _VARIABLE.search(str(error))
         if variable is not None:
             message = f"'{name}' needs the environment variable {variable[1]}, which is not set"
@@ -195,7 +195,7 @@ def _wire_messages(messages: Sequence[Message]) -> list[ModelMessage]:
 
 
 def _reason(error: Exception, timeout_seconds: float) -> str:
-    """Why there is no answer, without URLs, keys or headers, because it is recorded."""
+    """Why the call failed, without URLs, keys or headers, because it is recorded."""
     from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, ModelHTTPError, ModelTimeoutError
 
     if isinstance(error, ModelHTTPError):

@@ -71,7 +71,7 @@ class Proposer(Protocol):
         ...
 
     async def propose(self, request: ProposalRequest) -> Answer:
-        """Answer a request. Raises ModelFailure when there is no answer."""
+        """Answer a request. Raises ModelFailure when it fails."""
         ...
 
 

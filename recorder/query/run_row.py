@@ -15,7 +15,7 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. Costs are in cents; what is not recorded (yet) is None."""
+    """One run. Costs are in cents; None for what is not recorded (yet)."""
 
     run_id: str
     """The run id; of a run that is not sealed the name of its work folder."""

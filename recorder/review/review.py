@@ -36,7 +36,7 @@ def review_branch(branch: Branch, redacted: Callable[[str], str], progress: Prog
         progress: Called before each run is read.
 
     Raises:
-        NotAStore: There is no store, or one of an unknown format.
+        NotAStore: The store does not exist, or has an unknown format.
         ObjectUnreadable: git cannot read an object.
         StorageFailure: A temporary file cannot be written.
     """

@@ -233,7 +233,7 @@ class _Graph:
         self._nodes[id(schema)] = _Node(
             [id(each) for each in same if isinstance(each, dict)],
             [_Inner(is_item, name, id(each)) for is_item, name, each in inner if isinstance(each, dict)],
-            # To find what has not been evaluated, an engine may evaluate everything once more.
+            # To find unevaluated properties or items, an engine may evaluate everything once more.
             factor=2 if any(keyword in schema for keyword in _UNEVALUATED) else 1,
         )
         yield from (*same, *(each for _, _, each in inner))

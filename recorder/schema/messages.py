@@ -74,7 +74,7 @@ def _check_reference(validator: Any, reference: str, instance: Any, schema: Any)
     """Postpone a `$ref`: its error tells `explain` to follow it.
 
     jsonschema follows it by recursion, and a tree as deep as a policy may be has no room on Python's stack. Where the
-    errors decide about alternatives, there is no way around that.
+    errors decide about alternatives, this cannot be avoided.
     """
     if _is_nested.get() or not reference.startswith("#/"):
         yield from _DEFAULT["$ref"](validator, reference, instance, schema)

@@ -178,8 +178,8 @@ class Run:
                 component.
 
         Raises:
-            InvalidInput: There is no such regular file, it is larger than the `artifact_limit` of the run, or the name
-                is taken or not allowed.
+            InvalidInput: The file is missing or not a regular file, it is larger than the `artifact_limit` of the run,
+                or the name is taken or not allowed.
             SecretFound: The file or its name contains a secret.
             StorageFailure, NotRecording: As for `event`.
         """

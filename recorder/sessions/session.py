@@ -167,7 +167,7 @@ class Session:
     def record_again(self) -> None:
         """Record a second time everything that the files of a resumed run contain, exchanges first.
 
-        The listener gets the events that it has not had yet. Raises Damaged, StorageFailure.
+        The listener gets the events that are new to it. Raises Damaged, StorageFailure.
         """
         for exchange in RunDirectory(self.work_folder).exchanges():
             self.provider.record_exchange(exchange)
@@ -229,7 +229,7 @@ class Session:
         return (entry.event for entry in self._in_store().recorded_events())
 
     def _tell(self, event: Event) -> None:
-        """Give the listener an event that it has not had yet."""
+        """Give the listener an event that is new to it."""
         if event["seq"] >= self._heard:
             self._heard += 1
             if self._listener is not None:

@@ -122,7 +122,7 @@ class Store(StoreReader):
         return before
 
     def untag(self, name: str) -> str | None:
-        """Remove a tag and return what it referred to; None if there is no such tag. Raises StorageFailure."""
+        """Remove a tag and return what it referred to, or None for an unknown tag. Raises StorageFailure."""
         before = self.tags().get(name)
         if before is not None:
             durable.remove(self.path / layout.TAGS_FOLDER / name)

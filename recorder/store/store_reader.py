@@ -80,7 +80,7 @@ class StoreReader:
         return run
 
     def visible_names(self, folder: str = "") -> list[str]:
-        """Return the names in a folder of the store that do not begin with a dot, sorted; [] if there is no folder."""
+        """Return the names in a folder of the store that do not begin with a dot, sorted; [] without a folder."""
         try:
             return [name for name in self.files.names(folder) if not name.startswith(".")]
         except FileNotFoundError:

@@ -71,7 +71,7 @@ def read_document(file: ReadFile, source: str, problems: RunProblems) -> JsonDoc
 
 
 def read_run_document(name: str, files: RunFiles) -> JsonDocument | None:
-    """Parse one of the documents of a run; None if there is none that can be read."""
+    """Parse one of the documents of a run; None if it is missing or cannot be read."""
     file = files.checked.get(name)
     return None if file is None else read_document(file, files.location.source(name), files.problems)
 

@@ -60,14 +60,14 @@ class Head:
             if digest.size != recorded["size"]:
                 self._report_difference(("files", name, "size"), recorded["size"], digest.size)
         elif digest.size != recorded["size"]:
-            said = f"{layout.RUN_FILE} records {recorded['size']}"
-            self._problems.add(name, f"has {digest.size} bytes, but {said}; {RESTORE}")
+            recorded_as = f"{layout.RUN_FILE} records {recorded['size']}"
+            self._problems.add(name, f"has {digest.size} bytes, but {recorded_as}; {RESTORE}")
         else:
-            said = f"{layout.RUN_FILE} records {recorded['sha256']}"
-            self._problems.add(name, f"has the SHA-256 {digest.sha256}, but {said}; {RESTORE}")
+            recorded_as = f"{layout.RUN_FILE} records {recorded['sha256']}"
+            self._problems.add(name, f"has the SHA-256 {digest.sha256}, but {recorded_as}; {RESTORE}")
 
     def check_counts(self, *, events: int, exchanges: int, by_type: Mapping[str, int] | None) -> None:
-        """The recorded numbers of records against those of the files; `by_type` is None if not all are valid."""
+        """Compare the recorded numbers of records with those of the files; `by_type`: None if not all are valid."""
         recorded = self.value["counts"]
         for key, counted in (("events", events), ("exchanges", exchanges)):
             if recorded[key] != counted:

@@ -134,7 +134,7 @@ class ExchangeChecker:
     """Checks the exchanges of a run; `record` reads one of them again."""
 
     def __init__(self, source: ByteSource | None, schemas: EmbeddedSchemas) -> None:
-        """`source` is the open file, None if there is none that can be read."""
+        """`source`: the open file, or None if it cannot be read."""
         self._source = source
         self._schemas = schemas
         self._sequence = _Sequence("index")

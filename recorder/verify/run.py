@@ -27,7 +27,7 @@ def verify(run: RunDirectory, *, quick: bool = False) -> list[Problem]:
         quick: Check sizes, digests and the run id only.
 
     Nothing is changed, and damage raises nothing: it is listed. The file in a problem is named from the store, or from
-    the run if there is no store around it.
+    the run outside of a store.
     """
     return list(verify_run(run, quick=quick))
 
@@ -35,7 +35,7 @@ def verify(run: RunDirectory, *, quick: bool = False) -> list[Problem]:
 def verify_run(run: RunDirectory, *, quick: bool = False) -> Iterator[Problem]:
     """Yield everything wrong with a run, step by step; nothing if it verifies.
 
-    A file in a problem is named from the store, or from the run if there is no store around it. With `quick` only
+    A file in a problem is named from the store, or from the run outside of a store. With `quick` only
     sizes, digests and the run id are checked. A run that is not sealed is a problem too. Nothing is changed or raised,
     each file is opened at most once, and memory does not grow with the events.
     """

@@ -85,7 +85,7 @@ class EmbeddedSchemas:
             yield value_problem((name,), f"is not a usable schema ({reason})")
 
     def schema(self, kind: str, *, is_event: bool) -> Schema | None:
-        """Return the schema of records of a type, None if there is none that can be used."""
+        """Return the schema of records of a type, or None without a usable one."""
         key = (is_event, kind)
         try:
             return self._by_type[key]

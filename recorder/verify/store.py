@@ -158,7 +158,7 @@ def _read(files: FileTree, name: str) -> bytes | None:
 
 
 def _lines(files: FileTree, name: str) -> Iterator[str]:
-    """Yield the lines of a file that are not empty; nothing if there is no such file."""
+    """Yield the lines of a file that are not empty; nothing if it does not exist."""
     # One at a time: a list of millions of lines would take ten times the memory of the file.
     for line in re.finditer(rb"[^\n]+", _read(files, name) or b""):
         yield line[0].decode("utf-8", "replace")

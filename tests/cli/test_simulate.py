@@ -139,7 +139,7 @@ def test_a_line_of_a_batch_needs_only_a_scenario() -> None:
         (b"nonsense", "not valid JSON"),
         (b"[]", "a line must be a JSON object"),
         (b"\xff", "not UTF-8 text (byte 0)"),
-        (b'{"scenario": {"agents": [], "agents": []}}', "scenario.agents: this key stands twice"),
+        (b'{"scenario": {"agents": [], "agents": []}}', "scenario.agents: duplicate key"),
         (b'{"scenario": {"cost_rates": {"eod_penalty": NaN}}}', "cost_rates.eod_penalty: nan is not a number"),
         (b'{"scenario": {"\\ud800": 1}}', "lone surrogate"),
         (b'{"scenario": ' + b"[" * 100_000, "nested deeper"),

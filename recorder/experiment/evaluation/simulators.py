@@ -155,7 +155,7 @@ class SimulatorSpec:
 
 
 def load_simulator(config: ExperimentConfig, config_dir: Path) -> Payments | UserSimulator:
-    """Load the simulator of an experiment; a custom one is imported from `config_dir` if it has not been loaded.
+    """Load the simulator of an experiment; a custom one is imported from `config_dir` unless it is loaded.
 
     Raises InvalidInput for a scenario that it cannot simulate, and for a function that cannot be imported.
     """

@@ -49,7 +49,7 @@ class UserFunction:
 
     @property
     def docstring(self) -> str | None:
-        """The docstring of the function without indentation; None if there is none."""
+        """The docstring of the function without indentation, or None."""
         import inspect
 
         text = inspect.getdoc(self._function)

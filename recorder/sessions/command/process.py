@@ -190,7 +190,7 @@ class Child:
         return ExitInfo.of(self._process.wait())
 
     def stop(self) -> None:
-        """Ask it to terminate; `output` kills it if it has not done so after some seconds."""
+        """Ask it to terminate; `output` kills it after some seconds."""
         if self._ticks_left is None and self._process.poll() is None:
             self._ticks_left = _GRACE_TICKS
             self._process.terminate()

@@ -159,7 +159,7 @@ class TestDuplicateKeys:
         assert lines_and_keys(text, "toml") == [(2, "a"), (5, "b.c"), (7, "b")]
 
     def test_the_message_names_the_first_line(self) -> None:
-        assert problems_of("x: 0\na: 1\n\na: 2\n", "yaml") == [(4, "a", "this key stands twice; line 2 has it first")]
+        assert problems_of("x: 0\na: 1\n\na: 2\n", "yaml") == [(4, "a", "duplicate key; line 2 has it first")]
 
 
 class TestRefusedValues:

@@ -123,7 +123,7 @@ BAD_LINES: dict[str, tuple[bytes, str]] = {
     "tokens that are no integer": (b'{"answer": "1", "prompt_tokens": 1.0}', "prompt_tokens"),
     "tokens beyond 64 bits": (b'{"answer": "1", "prompt_tokens": 99999999999999999999}', "prompt_tokens: the integer"),
     "NaN": (b'{"answer": {"a": NaN}}', "answer.a: must be a finite number"),
-    "a key twice": (b'{"answer": {"a": 1, "a": 2}}', "answer.a: this key stands twice"),
+    "a key twice": (b'{"answer": {"a": 1, "a": 2}}', "answer.a: duplicate key"),
     "a lone surrogate": (b'{"answer": "\\ud800"}', "answer: the string has a lone surrogate"),
     "one in an error": (b'{"error": "\\udfff"}', "error: the string has a lone surrogate"),
     "one deep inside": (b'{"answer": {"a": [{"b": "\\ud800"}]}}', "answer.a[0].b: the string has a lone surrogate"),
