@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from exprec.cli.terminal import known_secrets
+from exprec.cli.terminal import make_guard
 from exprec.recorder.errors import Damaged, ExprecError, InvalidInput
 from exprec.recorder.version import VERSION
 
@@ -62,9 +62,9 @@ class CommandGroup(click.Group):
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
             # The message may quote text from files. Imported here because most commands end without an error.
-            from exprec.recorder.diagnostics import SecretGuard, visible
+            from exprec.recorder.diagnostics import visible
 
-            click.echo(visible(SecretGuard(known_secrets()).redacted(message), keep="\n"), err=True)
+            click.echo(visible(make_guard().redacted(message), keep="\n"), err=True)
             ctx.exit(error.exit_code)
         except RecursionError:
             # exprec refuses to write such values, so the files come from elsewhere.

@@ -39,6 +39,14 @@ color_option = click.option(
     help="Color the output.",
 )
 
+allow_secret_option = click.option(
+    "--allow-secret",
+    "allowed",
+    multiple=True,
+    metavar="NAME",
+    help="Record this secret, or secrets of this shape, as named in the message about it. Repeatable.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 jobs_option = click.option(

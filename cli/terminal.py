@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from exprec.recorder.display import Console
 
 known_secrets = provenance.known_secrets
+make_guard = provenance.make_guard
 start_observing = provenance.start_observing
 store_path = provenance.store_path
 

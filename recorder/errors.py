@@ -74,14 +74,18 @@ class NotEncodable(ExprecError):
 
 
 class SecretFound(ExprecError):
-    """A value that is about to be written contains a secret; the message names the field, never the value."""
+    """Values that are about to be written contain secrets; the message names the fields, never the values."""
 
     exit_code = 3
 
-    def __init__(self, field: str, secret: str) -> None:
+    def __init__(self, field: str, secret: str, *, more: Sequence[tuple[str, str]] = ()) -> None:
         self.field, self.secret = field, secret
+        self.hits = ((field, secret), *more)
+        """Each field that contains a secret, with the name of the secret or its shape."""
+        also = "".join(f", {other} that of {name}" for other, name in more)
         super().__init__(
-            f"{field} contains the value of {secret}; it was not written (if that is no secret, run without {secret})"
+            f"{field} contains the value of {secret}{also}; it was not written (if that is no secret, "
+            f"use --allow-secret '{secret}')"
         )
 
 

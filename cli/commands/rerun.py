@@ -11,16 +11,15 @@ import click
 
 from exprec.cli.completion import complete_run
 from exprec.cli.execution import show_progress
-from exprec.cli.options import jobs_option, json_option, store_option
+from exprec.cli.options import allow_secret_option, jobs_option, json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.terminal import (
     child_environment,
-    known_secrets,
+    make_guard,
     processors,
     start_observing,
     store_path,
 )
-from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
@@ -42,10 +41,17 @@ _NOT_IDENTICAL = 1
     help="The directory in which commands run, and with the simulators of experiments.  [default: the current one]",
 )
 @jobs_option
+@allow_secret_option
 @json_option
 @click.pass_context
 def rerun(
-    context: click.Context, runs: tuple[str, ...], store: Path | None, files: Path, jobs: int, as_json: bool
+    context: click.Context,
+    runs: tuple[str, ...],
+    store: Path | None,
+    files: Path,
+    jobs: int,
+    allowed: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Execute runs again, offline, and report whether they reproduce. Models are not called; no key is needed.
 
@@ -72,7 +78,7 @@ def rerun(
       exprec log --json | jq -r 'select(.status == "completed") | .run_id' | xargs exprec rerun
     """
     path = store_path(store)
-    guard = SecretGuard(known_secrets())
+    guard = make_guard(allowed)
     reporter = choose_reporter(as_json=as_json, redact=guard.redacted)
     all_identical = True
     for directory in [_find_sealed(reference, path) for reference in runs]:

@@ -8,10 +8,17 @@ import click
 
 from exprec.cli.completion import complete_work
 from exprec.cli.execution import ExperimentExecution, recorded_proposer
-from exprec.cli.options import display_options, jobs_option, json_option, quiet_option, store_option, verbose_config
+from exprec.cli.options import (
+    allow_secret_option,
+    display_options,
+    jobs_option,
+    json_option,
+    quiet_option,
+    store_option,
+    verbose_config,
+)
 from exprec.cli.output.live_output import choose_experiment_output
-from exprec.cli.terminal import known_secrets, processors, store_path
-from exprec.recorder.diagnostics import SecretGuard
+from exprec.cli.terminal import make_guard, processors, store_path
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.experiment import ExperimentConfig
@@ -31,6 +38,7 @@ from exprec.recorder.store import RunDirectory, Store
     help="The directory of the custom simulator or script.  [default: that of the experiment when it was run]",
 )
 @jobs_option
+@allow_secret_option
 @display_options
 @quiet_option
 @json_option
@@ -39,6 +47,7 @@ def resume(
     store: Path | None,
     files: Path | None,
     jobs: int,
+    allowed: tuple[str, ...],
     verbose: bool,
     color: str,
     quiet: bool,
@@ -82,7 +91,7 @@ def resume(
         folder,
         opened,
         output,
-        SecretGuard(known_secrets()),
+        make_guard(allowed),
         jobs or processors(),
         proposer,
         resumed=directory,

@@ -14,7 +14,15 @@ from click.core import ParameterSource
 
 from exprec.cli.completion import complete_run
 from exprec.cli.execution import ExperimentExecution, recorded_proposer, report_kept_run
-from exprec.cli.options import display_options, jobs_option, json_option, quiet_option, store_option, verbose_config
+from exprec.cli.options import (
+    allow_secret_option,
+    display_options,
+    jobs_option,
+    json_option,
+    quiet_option,
+    store_option,
+    verbose_config,
+)
 from exprec.cli.output.live_output import (
     CommandOutput,
     ExperimentOutput,
@@ -22,7 +30,7 @@ from exprec.cli.output.live_output import (
     choose_experiment_output,
 )
 from exprec.cli.output.reporters import choose_reporter
-from exprec.cli.terminal import child_environment, known_secrets, processors, start_observing, store_path
+from exprec.cli.terminal import child_environment, make_guard, processors, start_observing, store_path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, Problem, SecretFound, StorageFailure
 from exprec.recorder.events import EventTypes
@@ -79,6 +87,7 @@ class _CommandOptions:
     artifact_limit: int | None = None
     schemas: Path | None = None
     strict: bool | None = None
+    allowed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class _ExperimentOptions:
     model: str | None
     replayed: str | None
     jobs: int
+    allowed: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +160,7 @@ class _ReadyExperiment:
     help="Replay the model responses of this run; needs no key and no network.",
 )
 @jobs_option
+@allow_secret_option
 @display_options
 @quiet_option
 @click.option("--dry-run", is_flag=True, help="Check the experiment and print what would be run, without running it.")
@@ -170,6 +181,7 @@ def run(
     model: str | None,
     replayed: str | None,
     jobs: int,
+    allowed: tuple[str, ...],
     verbose: bool,
     color: str,
     quiet: bool,
@@ -205,7 +217,7 @@ def run(
         _refuse_options(context, _OF_EXPERIMENTS, "applies to experiments, not to a command")
         selection = verbose_config(verbose=verbose, switches=switches)
         printed = choose_command_output(selection, color, verbose=verbose, quiet=quiet, as_json=as_json)
-        options = _CommandOptions(store, name, inputs, artifacts, artifact_limit, schemas, strict)
+        options = _CommandOptions(store, name, inputs, artifacts, artifact_limit, schemas, strict, allowed)
         context.exit(_record_command(argv, options, printed))
     if argv or context.args:
         _refuse_arguments(context, experiment, argv)
@@ -213,7 +225,7 @@ def run(
     output = choose_experiment_output(
         verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json
     )
-    request = _ExperimentOptions(experiment, store, seed, model, replayed, jobs or processors())
+    request = _ExperimentOptions(experiment, store, seed, model, replayed, jobs or processors(), allowed)
     if dry_run:
         ready = _prepare(request)
         choose_reporter(as_json=as_json).experiment(ready.config, ready.location)
@@ -267,16 +279,16 @@ def _prepare(request: _ExperimentOptions) -> _ReadyExperiment:
     for warning in config.warnings:
         click.echo(f"exprec: warning: {warning}", err=True)
     location = store_path(request.store, config.output_directory)
-    secrets = _make_guard(config, request.experiment)
+    secrets = _make_guard(config, request.experiment, request.allowed)
     replayed = None if request.replayed is None else find_run(request.replayed, location)
     proposer = None if replayed is None else recorded_proposer(replayed, config)
     prepared = prepare_experiment(config, request.experiment.parent, proposer)
     return _ReadyExperiment(config, location, secrets, replayed, proposer, prepared)
 
 
-def _make_guard(config: ExperimentConfig, experiment: Path) -> SecretGuard:
+def _make_guard(config: ExperimentConfig, experiment: Path, allowed: Sequence[str]) -> SecretGuard:
     """Return the secret guard of the run. Raises InvalidInput if the experiment itself contains a secret."""
-    secrets = SecretGuard(known_secrets())
+    secrets = make_guard(allowed)
     resolved = config.resolved()
     try:
         secrets.check(str(experiment), canonical_json.encode(resolved), resolved)
@@ -300,7 +312,7 @@ def _record_command(argv: Sequence[str], options: _CommandOptions, output: Comma
         name=options.name,
     )
     types = _event_types(options)
-    secrets = SecretGuard(known_secrets())
+    secrets = make_guard(options.allowed)
     config = command.as_config(strict=types.is_strict)
     # Refuse a command with a secret before the store is created.
     secrets.check("the command", canonical_json.encode(config), config)

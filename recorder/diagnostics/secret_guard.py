@@ -1,80 +1,177 @@
-"""The guard that keeps keys, tokens and passwords out of a run: all that is written is searched for known secrets."""
+"""The guard that no key, token or password enters a run: what is written is searched for known secrets and shapes.
+
+It does not know where secrets come from; they are given to it, by the name under which people know them.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from functools import partial
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from exprec.recorder.diagnostics import secret_forms, secret_shapes
+from exprec.recorder.diagnostics.secret_scan import Needles, SecretScan
 from exprec.recorder.errors import SecretFound
 from exprec.recorder.format import canonical_json, has_surrogate
 
 SHORTEST_SECRET = 8
-"""Minimum characters of a secret; anything shorter occurs by chance."""
+"""Characters; anything shorter would be found everywhere."""
 
-_MIN_HELD_BYTES = 4
-"""The bytes of a secret that a scan holds back as its possible beginning. Fewer occur at the end of any text, such as a
-prompt that waits for input."""
+_VARYING = b"0123456789-.,"
+"""Bytes in which events of one kind differ: numbers, and how many of them there are."""
+_SHORTEST_SKELETON = 4
+_MOST_CLEAN = 4096
+_LONGEST_CLEAN = 2048
+"""Bytes of a record whose skeleton is worth keeping."""
+_MARKS = (b"\\", b"%", b"&")
+"""What each escaped form has in canonical JSON."""
+_NAMES = re.compile(r"(?:password in|part \d+ of) (\w+)")
+"""The variable in the name of what is a part of its value."""
+_TOKEN = re.compile(r"\S+")
+
+Renew = Callable[[], "Mapping[str, str] | None"]
+"""Returns the secrets anew when they have changed since the last call, else None."""
 
 
 class SecretGuard:
-    """Refuses values that contain one of some secrets."""
+    """Knows the values of some secrets, by name, and refuses to let them through."""
 
-    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
-        """Guard against the values of these secrets, given by name.
+    def __init__(
+        self,
+        secrets: Mapping[str, str] | None = None,
+        *,
+        has_shapes: bool = False,
+        allowed: Iterable[str] = (),
+        renew: Renew | None = None,
+    ) -> None:
+        """Look for the values of `secrets` and, with `has_shapes`, for whatever has the shape of a secret.
 
-        Values shorter than SHORTEST_SECRET are ignored, and those that are not text, which no record can contain.
+        Values shorter than SHORTEST_SECRET are left out, and those that are no text: no record can hold them.
+        `allowed` are names of secrets and shapes, and SHA-256 digests of values, that may be written. `renew` is
+        called for each record.
         """
-        self._secrets = {
-            name: _forms(value)
-            for name, value in (secrets or {}).items()
-            if len(value) >= SHORTEST_SECRET and not has_surrogate(value)
-        }
-        self._needles = {
-            canonical_json.encode(form)[1:-2]: name for name, forms in self._secrets.items() for form in forms
-        }
+        self._has_shapes = has_shapes
+        self._allowed = frozenset(allowed)
+        self._renew = renew
+        self._know(secrets or {})
+
+    def _know(self, secrets: Mapping[str, str]) -> None:
+        """Look for these secrets from now on."""
+        self._needles = Needles(
+            {
+                form: name
+                for name, value in secrets.items()
+                if not self._allows_name(name) and not has_surrogate(value)
+                for line in secret_forms.split_lines(value)
+                if len(line) >= SHORTEST_SECRET and not self._is_allowed(line)
+                for form in secret_forms.encoded_forms(line)
+            },
+            self._shapes if self._has_shapes else None,
+        )
+        self._lines = {canonical_json.encode(form)[1:-2]: name for form, name in self._needles.names.items()}
+        skeletons = {needle: needle.translate(None, _VARYING) for needle in self._lines}
+        self._skeletons = [skeleton for skeleton in skeletons.values() if len(skeleton) >= _SHORTEST_SKELETON]
+        # What is to be searched for in each record itself: the skeleton of such a one is found everywhere.
+        self._direct = [needle for needle, skeleton in skeletons.items() if len(skeleton) < _SHORTEST_SKELETON]
+        if self._has_shapes:
+            self._direct.append(secret_shapes.SHORT_START)
+        self._clean: set[bytes] = set()
+        """The skeletons of records without a secret: records that differ in numbers alone are searched once."""
 
     @property
     def has_any(self) -> bool:
-        """Whether there are secrets to search for."""
-        return bool(self._needles)
+        """Whether there is, or may come, anything to look for."""
+        return bool(self._lines) or self._has_shapes or self._renew is not None
 
     def check(self, what: str, data: bytes, value: Any) -> None:
-        """Check a value and its canonical bytes. Raises SecretFound, naming `what` and the field in it."""
-        found = None
-        for needle, name in self._needles.items():
-            if needle in data:
-                found = name
-        if found is None:
-            return
-        for field, text in _strings(value):
-            for name, forms in self._secrets.items():
-                if any(form in text for form in forms):
-                    raise SecretFound(f"{what}: {field}" if field else what, name)
-        # In no string: the secret is a number.
-        raise SecretFound(what, found)
+        """Let the canonical bytes of `value` pass. Raises SecretFound, naming `what` and each field in it."""
+        if self._renew is not None and (secrets := self._renew()) is not None:
+            self._know(secrets)
+        skeleton = data.translate(None, _VARYING)
+        if skeleton in self._clean:
+            for needle in self._direct:
+                if needle in data:
+                    break
+            else:
+                return
+        self._search(what, data, value)
+        if len(data) <= _LONGEST_CLEAN and self._is_clean(skeleton):
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.add(skeleton)
 
     def scan(self) -> SecretScan:
-        """Return a new scan for these secrets in bytes that arrive in pieces."""
-        return SecretScan({form.encode(): name for name, forms in self._secrets.items() for form in forms})
+        """A new scan for these secrets in bytes that come in pieces."""
+        return SecretScan(self._needles)
+
+    def sources(self, text: str) -> list[str]:
+        """Return the names of the secrets that a text contains, each once."""
+        return list(dict.fromkeys(self._needles.sources(text)))
 
     def redacted(self, text: str) -> str:
-        """Return the text with the names of secrets in place of their values."""
-        for name, forms in self._secrets.items():
-            for form in forms:
-                text = text.replace(form, f"<{name}>")
-        return text
+        """The text with the name of a secret in place of its value."""
+        for form, name in self._needles.by_length:
+            text = text.replace(form, f"<{name}>")
+        if self._has_shapes:
+            for shape, start, end in sorted(self._shapes(text), key=lambda match: -match[1]):
+                text = f"{text[:start]}<{shape}>{text[end:]}"
+        if self._is_harmless(text):
+            return text
+        # In an escaped form: the words that contain one, or else all of it.
+        text = _TOKEN.sub(lambda token: self._named(token[0]), text)
+        return self._named(text)
 
+    def _named(self, text: str) -> str:
+        """The text, or the name of the first secret in it."""
+        found = next(self._needles.sources(text), None)
+        return text if found is None else f"<{found}>"
 
-def _forms(value: str) -> tuple[str, ...]:
-    """Return a secret as it is, and as escaped in JSON inside a string, such as the answer of a model."""
-    escaped = (canonical_json.encode(value).decode()[1:-2], json.dumps(value)[1:-1])
-    return tuple(sorted({value, *escaped}, key=len, reverse=True))
+    def _is_harmless(self, text: str) -> bool:
+        return next(self._needles.sources(text), None) is None
+
+    def _search(self, what: str, data: bytes, value: Any) -> None:
+        """Raise SecretFound for a secret in a record."""
+        number = next((name for needle, name in self._lines.items() if needle in data), None)
+        if number is None and self._is_harmless(data.decode()):
+            return
+        hits = [
+            (f"{what}: {self.redacted(field)}" if field else what, name)
+            for field, text in _strings(value)
+            for name in self.sources(text)
+        ]
+        # In no string: the secret is a number.
+        if not hits and number is not None:
+            hits = [(what, number)]
+        if hits:
+            raise SecretFound(*hits[0], more=tuple(dict.fromkeys(hits[1:])))
+
+    def _is_clean(self, skeleton: bytes) -> bool:
+        """Whether no record with this skeleton contains a secret, except for those that are searched for directly."""
+        if any(mark in skeleton for mark in _MARKS) or any(needle in skeleton for needle in self._skeletons):
+            return False
+        return not self._has_shapes or not secret_shapes.may_contain(skeleton)
+
+    def _shapes(self, text: str) -> Iterator[secret_shapes.Match]:
+        return (
+            match
+            for match in secret_shapes.find_shapes(text)
+            if match.shape not in self._allowed and not self._is_allowed(text[match.start : match.end])
+        )
+
+    def _allows_name(self, name: str) -> bool:
+        return not self._allowed.isdisjoint((name, *_NAMES.findall(name)))
+
+    def _is_allowed(self, value: str) -> bool:
+        if not self._allowed:
+            return False
+        # Imported here because few projects allow any.
+        import hashlib
+
+        return hashlib.sha256(value.encode()).hexdigest() in self._allowed
 
 
 def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the field and the text of every string in a JSON value; of each key before its value."""
+    """Every string in a JSON value, keys included, with its place; a key comes before what stands under it."""
     if isinstance(value, str):
         yield field, value
     elif isinstance(value, dict):
@@ -84,56 +181,3 @@ def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for position, part in enumerate(value):
             yield from _strings(part, f"{field}[{position}]")
-
-
-class SecretScan:
-    """Searches bytes that arrive in pieces, such as the output of a program, for secrets."""
-
-    def __init__(self, needles: Mapping[bytes, str]) -> None:
-        """Search for these bytes; each has the name of a secret."""
-        self._needles = needles
-        self._longest = max(map(len, needles), default=0)
-        self._held = b""
-        """The possible beginning of a secret, which was not passed on."""
-        self._before = b""
-        """The end of what was passed on, in which a secret may have begun."""
-        self.found: str | None = None
-        """The name of the secret that was found; nothing is passed on after it."""
-
-    def passed(self, data: bytes) -> bytes:
-        """Return the bytes that may be kept now: up to a secret, or up to the possible beginning of one."""
-        if not self._needles:
-            return data
-        if self.found is not None:
-            return b""
-        window, start = self._before + self._held + data, len(self._before)
-        end = self._find_harmless_end(window)
-        # The first bytes of a beginning that was too short to be held were passed on already.
-        end = max(end, start)
-        self._held = window[end:] if self.found is None else b""
-        self._before = window[max(0, end - self._longest) : end]
-        return window[start:end]
-
-    def rest(self) -> bytes:
-        """Return the bytes that were held back, once no more arrive."""
-        held, self._held = self._held, b""
-        return held
-
-    def _find_harmless_end(self, window: bytes) -> int:
-        places = ((place, name) for needle, name in self._needles.items() if (place := window.find(needle)) >= 0)
-        first = min(places, default=None)
-        if first is not None:
-            self.found = first[1]
-            return first[0]
-        return min(map(partial(_find_beginning, window), self._needles), default=len(window))
-
-
-def _find_beginning(window: bytes, needle: bytes) -> int:
-    """Return where a needle begins at the end of a window; the end of the window if it does not."""
-    beginning = needle[:_MIN_HELD_BYTES]
-    place = window.find(beginning, max(0, len(window) - len(needle) + 1))
-    while place >= 0:
-        if needle.startswith(window[place:]):
-            return place
-        place = window.find(beginning, place + 1)
-    return len(window)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +59,7 @@ def record(
     display: Display | None = None,
     artifact_limit: int = layout.MAX_ARTIFACT_BYTES,
     secrets: Mapping[str, str] | None = None,
+    allow_secrets: Sequence[str] = (),
 ) -> Run:
     """Begin to record a run, which is sealed at the end of the `with` block.
 
@@ -81,7 +82,9 @@ def record(
         strict: Whether events of types that are not declared are refused; None: if any type is declared.
         display: Gets each event right after it was recorded.
         artifact_limit: The size of the largest artifact, in bytes.
-        secrets: The values that must not enter the run, by name; None: those in the environment.
+        secrets: The values that must not enter the run, by name; None: those that exprec knows from the environment,
+            which is read again for each record, and from files of secrets, and whatever has the shape of a key.
+        allow_secrets: Names of secrets and of shapes that may be recorded all the same.
 
     Raises:
         InvalidInput: The name, the config or a schema cannot be used.
@@ -91,7 +94,11 @@ def record(
         StorageFailure: The store cannot be written.
     """
     types = _event_types(schemas, strict)
-    guard = SecretGuard(provenance.known_secrets() if secrets is None else secrets)
+    guard = (
+        provenance.make_guard(allow_secrets, is_renewed=True)
+        if secrets is None
+        else SecretGuard(secrets, allowed=allow_secrets)
+    )
     checked = _check_config(name, config)
     observation = provenance.start_observing(provenance.program_folder())
     # Absolute, because a program may change its working directory.

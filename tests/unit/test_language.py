@@ -62,7 +62,7 @@ FROZEN = {
     "recorder/payments/policy/checks.py": ["the node_id '"],
     # Errors that end a run: the message is recorded in `experiment_failed`.
     "recorder/errors.py": ["it was not written (if that is no secret"],
-    "recorder/sessions/provenance.py": ["as it stands there"],
+    "recorder/sessions/known_secrets.py": ["as it stands there"],
     "recorder/schema/declared.py": ["is no event type: a small letter"],
     "recorder/schema/messages.py": ["is none of what its schema allows", "is none, or more than one, of what"],
     "recorder/store/work_run.py": ["stands for a file of this run", "it is no file"],

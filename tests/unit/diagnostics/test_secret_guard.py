@@ -44,7 +44,7 @@ class TestGuard:
     def test_the_field_is_named_and_not_the_value(self, value: Any, field: str) -> None:
         with pytest.raises(SecretFound) as caught:
             check(value)
-        assert str(caught.value).startswith(f"{field} contains the value of MY_KEY; it was not written")
+        assert str(caught.value).startswith(f"{field} contains the value of MY_KEY")
         assert SECRET not in str(caught.value)
 
     @pytest.mark.parametrize("value", [{"a": SECRET[:-1]}, {"a": [SECRET[:9], SECRET[9:]]}, {}, None, 1.5])
@@ -189,7 +189,7 @@ class TestRun:
         assert failed(*prepared(tmp_path, answer)) == {
             "error_type": "SecretFound",
             "message": "exchange: answer contains the value of MY_KEY; it was not written (if that is no secret, "
-            "run without MY_KEY)",
+            "use --allow-secret 'MY_KEY')",
         }
 
     def test_a_secret_in_the_text_of_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +221,45 @@ class TestRun:
         recording = store.begin("name", "generic", {}, SecretGuard({"GPG_KEY": digest[:40]}))
         recording.events.append("experiment_failed", 0, {"error_type": "E", "message": "m"})
         recording.seal(Summary("failed", {"events": 1, "iterations": 0, "events_by_type": {}}, None, None))
+
+
+class TestAllowed:
+    def test_by_name_of_secret_or_shape_and_by_digest(self) -> None:
+        token = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD3fG6"
+        for secrets, allowed in (
+            ({"MY_KEY": SECRET}, ["MY_KEY"]),
+            ({"the password in DB_URL": SECRET}, ["DB_URL"]),
+            ({"MY_KEY": SECRET}, [hashlib.sha256(SECRET.encode()).hexdigest()]),
+        ):
+            check({"a": SECRET}, SecretGuard(secrets, allowed=allowed))
+            with pytest.raises(SecretFound):
+                check({"a": SECRET}, SecretGuard(secrets, allowed=["OTHER"]))
+        for allowed in (["github-token"], [hashlib.sha256(token.encode()).hexdigest()]):
+            check({"a": token}, SecretGuard(has_shapes=True, allowed=allowed))
+        with pytest.raises(SecretFound, match="github-token"):
+            check({"a": token}, SecretGuard(has_shapes=True))
+
+
+def test_every_hit_is_named() -> None:
+    guard = SecretGuard({"ONE": SECRET, "TWO": "another-secret-77"})
+    with pytest.raises(SecretFound) as caught:
+        check({"a": SECRET, "b": ["another-secret-77"]}, guard)
+    assert caught.value.hits == (("record: a", "ONE"), ("record: b[0]", "TWO"))
+
+
+def test_a_record_that_differs_in_digits_from_a_clean_one() -> None:
+    guard = SecretGuard({"PIN": "1234567890123456", "KEY": "a1b2c3d4e5f6g7h8"})
+    check({"cost": 1, "id": "a9b9c9d9e9f9g9h9"}, guard)
+    for value in ({"cost": 1234567890123456, "id": ""}, {"cost": 2, "id": "a1b2c3d4e5f6g7h8"}):
+        with pytest.raises(SecretFound):
+            check(value, guard)
+
+
+def test_a_secret_that_is_set_later() -> None:
+    changes: list[dict[str, str]] = []
+    guard = SecretGuard(renew=lambda: changes.pop() if changes else None)
+    assert guard.has_any
+    check({"a": SECRET}, guard)
+    changes.append({"NEW": SECRET})
+    with pytest.raises(SecretFound, match="NEW"):
+        check({"a": SECRET}, guard)

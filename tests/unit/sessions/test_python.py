@@ -802,3 +802,12 @@ def test_an_event_costs_little_more_than_writing_its_bytes() -> None:
             run.event("step", iteration=step, **fields)
         assert (time.perf_counter() - began) / 2000 < 0.001
     assert _stored(run)
+
+
+def test_a_secret_that_the_program_sets_after_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LATE_TOKEN", raising=False)
+    with record("late") as run:
+        run.event("note", text="harmless")
+        monkeypatch.setenv("LATE_TOKEN", "s3cret-value-0815")
+        with pytest.raises(SecretFound, match="LATE_TOKEN"):
+            run.event("note", text="s3cret-value-0815")

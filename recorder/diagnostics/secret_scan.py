@@ -1,0 +1,144 @@
+"""The search for secrets in texts, and in bytes that come in pieces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from exprec.recorder.diagnostics import secret_shapes
+from exprec.recorder.diagnostics.secret_forms import decoded_texts
+
+_FEWEST_BYTES = 4
+"""So much of a secret may be its beginning; less ends any text, such as a prompt that waits for an answer."""
+_LONGEST_TOKEN = 4096
+"""Bytes of an escaped word that is held back because it may become a secret."""
+_LAST_TOKEN = re.compile(r"[^\s]*\Z")
+_ESCAPED_TOKEN = re.compile(r"[^\s]+")
+_CUT_ESCAPE = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?|%[0-9a-fA-F]?|&#?[0-9a-zA-Z]*)\Z")
+"""An escape that is cut at the end of a piece."""
+
+ShapeSearch = Callable[[str], Iterator[secret_shapes.Match]]
+
+
+class Needles:
+    """What to look for: the forms of secrets, with the name of each, and shapes."""
+
+    def __init__(self, names: Mapping[str, str], shapes: ShapeSearch | None) -> None:
+        """Look for the texts that are the keys of `names`, and for what `shapes` finds."""
+        self.names = names
+        self.by_length = sorted(names.items(), key=lambda item: -len(item[0]))
+        """The forms with their names, the longest first."""
+        self.shapes = shapes
+        self.data = {form.encode(): name for form, name in names.items()}
+        """The forms as bytes, with their names."""
+        # In bytes that are decoded as Latin-1, so that characters are bytes.
+        self._latin = {form.encode().decode("latin-1"): name for form, name in names.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self.names) or self.shapes is not None
+
+    def sources(self, text: str) -> Iterator[str]:
+        """Yield the names of the secrets in a text, which may be escaped; a name may come several times."""
+        yield from self._plain_sources(text)
+        for decoded in decoded_texts(text):
+            yield from self._plain_sources(decoded)
+
+    def decoded_sources(self, text: str) -> Iterator[str]:
+        """Yield the names of the secrets in the escaped parts of bytes that were decoded as Latin-1."""
+        # Binary data has zero bytes; undoing its chance escapes would take most of the time.
+        texts = [text.replace("\0", "")] if "\0" in text else decoded_texts(text)
+        for decoded in texts:
+            yield from (name for forms in (self._latin, self.names) for form, name in forms.items() if form in decoded)
+            if self.shapes is not None:
+                yield from (match.shape for match in self.shapes(decoded))
+
+    def _plain_sources(self, text: str) -> Iterator[str]:
+        yield from (name for form, name in self.names.items() if form in text)
+        if self.shapes is not None:
+            yield from (match.shape for match in self.shapes(text))
+
+
+class SecretScan:
+    """Looks for secrets in bytes that come in pieces, such as what a program writes."""
+
+    def __init__(self, needles: Needles) -> None:
+        """Look for what `SecretGuard.scan` gives."""
+        self._needles = needles
+        self._longest = max(map(len, needles.data), default=64)
+        self._held = b""
+        """What may be the beginning of a secret, and was not let through."""
+        self._before = b""
+        """The end of what was let through, in which a secret may have begun."""
+        self.found: str | None = None
+        """The name of the secret that was found; nothing is let through any more."""
+
+    def passed(self, data: bytes) -> bytes:
+        """What of the bytes so far may be kept now: all up to a secret, or up to what may become one."""
+        if not self._needles or not data:
+            return data
+        if self.found is not None:
+            return b""
+        window, start = self._before + self._held + data, len(self._before)
+        end = self._end_of_harmless(window)
+        # Of a beginning that was too short to be held, a few bytes are through already.
+        end = max(end, start)
+        self._held = window[end:] if self.found is None else b""
+        self._before = window[max(0, end - self._longest) : end]
+        return window[start:end]
+
+    def rest(self) -> bytes:
+        """What was held and has not become a secret, once there is no more."""
+        held, self._held = self._held, b""
+        return held
+
+    def _end_of_harmless(self, window: bytes) -> int:
+        first = min(self._places(window), default=None)
+        if first is not None:
+            self.found = first[1]
+            return first[0]
+        return self._beginning(window)
+
+    def _places(self, window: bytes) -> Iterator[tuple[int, str]]:
+        """Yield where secrets begin in a window, and their names."""
+        places = [(place, name) for needle, name in self._needles.data.items() if (place := window.find(needle)) >= 0]
+        text = window.decode("latin-1")
+        if self._needles.shapes is not None:
+            places += ((match.start, match.shape) for match in self._needles.shapes(text))
+        yield from places
+        # Before the first of these alone: undoing the escapes leaves a secret that has none as it is.
+        before = text[: min(places)[0]] if places else text
+        decoded = next(self._needles.decoded_sources(before), None)
+        if decoded is not None:
+            yield self._escaped_place(before), decoded
+
+    def _escaped_place(self, text: str) -> int:
+        """Where the first word begins that contains a secret in an escaped form; 0 if it spans several words."""
+        for token in _ESCAPED_TOKEN.finditer(text):
+            if next(self._needles.decoded_sources(token[0]), None) is not None:
+                return token.start()
+        return 0
+
+    def _beginning(self, window: bytes) -> int:
+        """Where at the end of a window a secret may begin, or its end."""
+        places = [_begins_at(window, needle) for needle in self._needles.data]
+        if self._needles.shapes is not None:
+            places.append(secret_shapes.find_beginning(window.decode("latin-1")))
+        tail = window[-_LONGEST_TOKEN:].decode("latin-1")
+        token = _LAST_TOKEN.search(tail)
+        if token is not None and any(mark in token[0] for mark in "\\%&\0"):
+            for decoded in decoded_texts(token[0]):
+                data = _CUT_ESCAPE.sub("", decoded).encode("latin-1", "replace")
+                if any(_begins_at(data, needle) < len(data) for needle in self._needles.data):
+                    places.append(len(window) - len(token[0]))
+        return min(places, default=len(window))
+
+
+def _begins_at(window: bytes, needle: bytes) -> int:
+    """Where at the end of a window a needle begins, or its end when it does not; a few bytes are no beginning."""
+    beginning = needle[:_FEWEST_BYTES]
+    place = window.find(beginning, max(0, len(window) - len(needle) + 1))
+    while place >= 0:
+        if needle.startswith(window[place:]):
+            return place
+        place = window.find(beginning, place + 1)
+    return len(window)
