@@ -73,6 +73,10 @@ class NotEncodable(ExprecError):
         super().__init__(f"{field or 'the value'}: {reason}; exprec refuses it rather than record something else")
 
 
+_MOST_HITS = 100
+"""Fields with a secret that a message names after the first."""
+
+
 class SecretFound(ExprecError):
     """Values that are about to be written contain secrets; the message names the fields, never the values."""
 
@@ -82,7 +86,9 @@ class SecretFound(ExprecError):
         self.field, self.secret = field, secret
         self.hits = ((field, secret), *more)
         """Each field that contains a secret, with the name of the secret or its shape."""
-        also = "".join(f", {other} that of {name}" for other, name in more)
+        also = "".join(f", {other} that of {name}" for other, name in more[:_MOST_HITS])
+        if len(more) > _MOST_HITS:
+            also += f", and {len(more) - _MOST_HITS} others"
         super().__init__(
             f"{field} contains the value of {secret}{also}; it was not written (if that is no secret, "
             f"use --allow-secret '{secret}')"

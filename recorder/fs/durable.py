@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -132,14 +132,29 @@ def write_new(path: Path, data: bytes) -> None:
         _write_all(handle, data)
 
 
-def copy_new(source: Path, path: Path) -> None:
-    """Create a file with the content of another one, on the disk when this returns. Raises StorageFailure."""
+def copy_new(source: Path, path: Path, passed: Callable[[bytes], bytes] = bytes) -> None:
+    """Create a file with the content of another one, on the disk when this returns. Raises StorageFailure.
+
+    `passed` gets each piece and returns what is to be written now; it gets empty bytes at the end.
+    """
     with _failures_of(source):
         origin = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     with os.fdopen(origin, "rb", 0) as reader, _failures_of(path), _new_file(path) as handle:
         while data := reader.read(_CHUNK_BYTES):
-            _write_all(handle, data)
+            _write_all(handle, passed(data))
+        _write_all(handle, passed(b""))
     sync_folder(path.parent)
+
+
+def overwrite(handle: int, path: Path, offset: int, data: bytes) -> None:
+    """Write over bytes of an open file, also if it was removed or renamed; `path` is for errors.
+
+    Raises StorageFailure.
+    """
+    with _failures_of(path):
+        while data:
+            written = os.pwrite(handle, data, offset)
+            data, offset = data[written:], offset + written
 
 
 def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:

@@ -70,6 +70,8 @@ def record(
             run.result(accuracy=0.93)
         print(run.id)
 
+    An event, artifact or result with a secret is left out, with a warning, and the run is sealed as `failed`.
+
     An exception in the block, Ctrl-C included, seals the run as `failed` and is raised as usual. In a notebook, call
     `run.close()` or `run.fail(error)` instead. A run that reaches neither stays in the store, interrupted.
 
@@ -136,10 +138,13 @@ class Run:
         self._display = display
         self._artifact_limit = artifact_limit
         self._result: dict[str, Any] | None = None
+        self._withheld: list[tuple[str, str]] = []
+        """The fields and files that contain a secret and were not recorded, with the name of the secret."""
         self._process = os.getpid()
         # Reentrant: a display or a signal handler that records gets an error instead of a deadlock.
         self._lock = threading.RLock()
         self._is_busy = False
+        self._is_sealing = False
         self._is_cut_off = False
         """Whether an append was interrupted midway, as by Ctrl-C: only the files know how far it got."""
         self._broken: StorageFailure | None = None
@@ -170,7 +175,6 @@ class Run:
         Raises:
             InvalidEvent: The type, the iteration or a field is not allowed; the log is unchanged.
             NotEncodable: A value has no exact JSON form; the log is unchanged.
-            SecretFound: The event contains a secret; the log is unchanged.
             StorageFailure: The disk refused to write; nothing can be recorded or sealed any more.
             NotRecording: The run has ended, or belongs to another process.
         """
@@ -187,7 +191,6 @@ class Run:
         Raises:
             InvalidInput: The file is missing or not a regular file, it is larger than the `artifact_limit` of the run,
                 or the name is taken or not allowed.
-            SecretFound: The file or its name contains a secret.
             StorageFailure, NotRecording: As for `event`.
         """
         source = Path(path)
@@ -201,7 +204,7 @@ class Run:
 
         Raises:
             InvalidEvent: There is a result already, or a field has a name that is exprec's own.
-            NotEncodable, SecretFound, StorageFailure, NotRecording: As for `event`.
+            NotEncodable, StorageFailure, NotRecording: As for `event`.
         """
         self._do(lambda: self._keep_result(fields))
 
@@ -243,7 +246,13 @@ class Run:
             except StorageFailure as failure:
                 self._broken = failure
                 raise
-            except (InvalidEvent, InvalidInput, NotEncodable, SecretFound):
+            except SecretFound as found:
+                if self._is_sealing:
+                    raise
+                # The program continues; the run fails at its end.
+                self._withheld += found.hits
+                warnings.warn(f"{found}; the run is sealed as failed", stacklevel=4)
+            except (InvalidEvent, InvalidInput, NotEncodable):
                 raise
             except BaseException:
                 self._is_cut_off = True
@@ -305,7 +314,11 @@ class Run:
             self._session.attest(self._observation())
 
     def _seal(self, error: BaseException | None) -> None:
-        if error is None:
+        self._is_sealing = True
+        if self._withheld:
+            found = SecretFound(*self._withheld[0], more=tuple(dict.fromkeys(self._withheld[1:])))
+            self._session.fail(type(found).__name__, str(found))
+        elif error is None:
             self._session.complete(self._result or {})
         else:
             self._session.fail(type(error).__name__, error_text(error))

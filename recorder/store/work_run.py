@@ -22,6 +22,7 @@ from exprec.recorder.events import EventTypes, exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, hashing, layout
 from exprec.recorder.fs import durable, file_names, read_pieces
+from exprec.recorder.store.archive_members import read_members
 from exprec.recorder.store.file_tree import FileSource, digest_file, folder_id
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary
@@ -94,6 +95,9 @@ class WorkRun:
         config_bytes, head_bytes = canonical_json.encode(config, indent=True), canonical_json.encode(work_head)
         secrets.check(layout.CONFIG_FILE, config_bytes, config)
         secrets.check(layout.RUN_FILE, head_bytes, work_head)
+        for schema_name, schema in (types or EventTypes()).schemas.items():
+            secrets.check(f"the schema {schema_name}", canonical_json.encode(schema), schema)
+        _remove_leaked_channels(store / layout.WORK_FOLDER, secrets)
         folder = durable.create_unique_folder(store / layout.WORK_FOLDER)
         lock: durable.Lock | None = None
         try:
@@ -170,22 +174,38 @@ class WorkRun:
         if problem is not None:
             raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
         self._secrets.check("the name of an artifact", canonical_json.encode(name), name)
-        self._check_content(name, source)
+        scan = self._secrets.scan()
+
+        def pass_on(piece: bytes) -> bytes:
+            kept = scan.passed(piece) if piece else scan.rest()
+            if scan.found is not None:
+                raise SecretFound(f"the artifact {show_value(name)}", scan.found)
+            return kept
+
         try:
             durable.create_folder(path.parent)
-            durable.copy_new(source, path)
+            # Searched as it is copied: another process may write the file in the meantime.
+            durable.copy_new(source, path, pass_on)
+            self._check_members(name, path)
         except BaseException:
             # A part of a file is not an artifact, and git keeps no empty folders.
             durable.remove_upwards(path, self.folder)
             raise
 
-    def _check_content(self, name: str, source: Path) -> None:
-        """Raise SecretFound for a secret in the content of an artifact, before any of it is written."""
-        scan = self._secrets.scan()
-        for piece in FileSource(source).pieces():
-            scan.passed(piece)
-            if scan.found is not None:
-                raise SecretFound(f"the artifact {show_value(name)}", scan.found)
+    def _check_members(self, name: str, path: Path) -> None:
+        """Raise SecretFound for a secret in a member of a compressed artifact."""
+        if not self._secrets.has_any:
+            return
+        try:
+            for member, pieces in read_members(path):
+                scan = self._secrets.scan()
+                for piece in pieces:
+                    scan.passed(piece)
+                    if scan.found is not None:
+                        place = show_value(self._secrets.redacted(member))
+                        raise SecretFound(f"{place} in the artifact {show_value(name)}", scan.found)
+        except OSError as error:
+            raise StorageFailure(path, error) from error
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its run id, and move it into the store in one step, a rename.
@@ -203,8 +223,12 @@ class WorkRun:
         # Without the digests of the files, in which a short secret of hex digits occurs by chance.
         recorded = asdict(summary)
         self._secrets.check(layout.RUN_FILE, canonical_json.encode(recorded), recorded)
+        schemas = self._schemas()
+        # Again, because the environment may have changed since the beginning.
+        declared = {name: schema for name, schema in schemas.items() if name in self._types.schemas}
+        self._secrets.check(layout.SCHEMAS_FILE, canonical_json.encode(declared), declared)
         self._sync_and_close()
-        durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(self._schemas(), indent=True))
+        durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(schemas, indent=True))
         digests = {name: digest_file(self.folder / name) for name in file_names(self.folder)}
         head = canonical_json.encode(self._run_head(summary, digests), indent=True)
         durable.write_new(self.folder / layout.RUN_FILE, head)
@@ -255,6 +279,22 @@ class WorkRun:
         files = {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in digests.items()}
         counts = {**summary.counts, "exchanges": self.exchanges.count}
         return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": files}
+
+
+def _remove_leaked_channels(work: Path, secrets: SecretGuard) -> None:
+    """Remove what commands sent to runs whose recording was killed, if it contains a secret. Raises StorageFailure.
+
+    Nothing else reads these files; a command may still append to one without a secret if locks do not work.
+    """
+    for path in sorted(work.glob(f"*{layout.WORK_EVENTS_SUFFIX}")):
+        head = path.with_name(path.name.removesuffix(layout.WORK_EVENTS_SUFFIX) + layout.WORK_HEAD_SUFFIX)
+        if path.is_symlink() or not path.is_file() or durable.is_locked(head):
+            continue
+        scan = secrets.scan()
+        for piece in FileSource(path).pieces():
+            scan.passed(piece)
+        if scan.found is not None:
+            durable.remove(path)
 
 
 def remove_work(folder: Path) -> None:

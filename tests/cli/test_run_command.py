@@ -385,31 +385,62 @@ def pieces(size):
     for n in range(0, len(key), size):
         os.write(1, key[n : n + size].encode())
         time.sleep(0.3 / size)
-def wait():
-    time.sleep(60)
 """
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "field"),
     [
-        ("print('a'); print('the key is', key, flush=True); wait()", "line 2 of stdout"),
-        ("os.write(2, b'x' * 65530 + key.encode()); wait()", "line 1 of stderr"),
-        ("pieces(7); wait()", "line 1 of stdout"),
-        ("pieces(5); wait()", "line 1 of stdout"),
-        ("send({'event_type': 'note', 'text': key}); wait()", "line 1 of EXPREC_EVENTS"),
-        ("send({'event_type': 'BAD ' + key}); wait()", "line 1 of EXPREC_EVENTS"),
+        ("print('a'); print('the key is', key, flush=True)", "stdout from line 2 on"),
+        ("os.write(2, b'x' * 65530 + key.encode())", "stderr from line 1 on"),
+        ("pieces(7)", "stdout from line 1 on"),
+        ("pieces(5)", "stdout from line 1 on"),
+        ("import base64; print(base64.b64encode(b'user:' + key.encode()).decode())", "stdout from line 1 on"),
+        ("print(''.join('%%%02x' % ord(c) for c in key))", "stdout from line 1 on"),
+        ("print('ghp_' + 'aB3dE6gH9j' * 4)", "stdout from line 1 on"),
+        ("send({'event_type': 'note', 'text': key})", "line 1 of EXPREC_EVENTS"),
+        ("send({'event_type': 'BAD ' + key})", "line 1 of EXPREC_EVENTS"),
         ("open('made', 'w').write('a' * 1048570 + key)", "the artifact 'made'"),
     ],
-    ids=["line", "between two reads", "in pieces", "in small pieces", "event", "type of event", "artifact"],
 )
-def test_secrets_are_not_recorded(program: str, said: str, tmp_path: Path) -> None:
+def test_secrets_are_withheld_and_the_command_continues(program: str, field: str, tmp_path: Path) -> None:
     made: list[str] = ["--artifact", "made"] if "made" in program else []
-    done = exprec("run", *made, "--", *_python(PLANTED + program), cwd=tmp_path, env=KEY, code=3)
-    assert f"{said} contains the value of PLANTED_API_KEY; it was not written" in done.stderr.decode()
+    program = f"{PLANTED}{program}; send({{'event_type': 'note', 'text': 'the end'}}); print('the end')"
+    done = exprec("run", *made, "--", *_python(program), cwd=tmp_path, env=KEY, code=3)
+    source = "github-token" if "ghp_" in program else "PLANTED_API_KEY"
+    assert f"{field} contains the value of {source}; it was not written" in done.stderr.decode()
     assert SECRET.encode() not in done.stdout + done.stderr
     assert not _holds(tmp_path / "runs", SECRET[:6]), "not even the beginning of it"
-    exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
+    run = sealed_run(tmp_path)
+    assert run.head["status"] == "failed"
+    assert b"the end" in run.read("events.jsonl")
+    if "stdout" not in field:
+        assert run.read("stdout") == b"the end\n"
+    exprec("verify", run.run_id, cwd=tmp_path)
+
+
+def test_every_secret_is_named(tmp_path: Path) -> None:
+    program = PLANTED + "print(key); send({'event_type': 'note', 'text': key}); send({'event_type': 'n', 'x': [key]})"
+    done = exprec("run", "--", *_python(program), cwd=tmp_path, env=KEY, code=3)
+    for field in ("stdout from line 1 on", "line 1 of EXPREC_EVENTS", "line 2 of EXPREC_EVENTS"):
+        assert field in done.stderr.decode()
+
+
+def test_a_secret_that_is_allowed_is_recorded(tmp_path: Path) -> None:
+    words = _python(PLANTED + "print(key)")
+    exprec("run", "--allow-secret", "PLANTED_API_KEY", "--", *words, cwd=tmp_path, env=KEY)
+    assert sealed_run(tmp_path).read("stdout") == f"{SECRET}\n".encode()
+
+
+def test_a_killed_recording_leaves_no_secret_to_the_next(tmp_path: Path) -> None:
+    exprec("run", "--", "true", cwd=tmp_path)
+    left = tmp_path / "runs" / ".work" / "0123456789abcdef.events"
+    harmless = left.with_name("fedcba9876543210.events")
+    left.write_text(f'{{"event_type": "note", "text": "{SECRET}"}}\n')
+    harmless.write_text('{"event_type": "note"}\n')
+    exprec("run", "--", "echo", "again", cwd=tmp_path, env=KEY)
+    assert not left.exists()
+    assert harmless.exists()
 
 
 @pytest.mark.parametrize(

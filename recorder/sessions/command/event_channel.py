@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
 from exprec.recorder.documents import DuplicateKey, unique_object
-from exprec.recorder.errors import InvalidLine, SecretFound, StorageFailure
+from exprec.recorder.errors import InvalidLine, StorageFailure
 from exprec.recorder.events import EventTypes
 from exprec.recorder.format import LineSplitter, LineTooLong, layout
 from exprec.recorder.fs import durable
@@ -39,13 +39,17 @@ class EventChannel:
     """The file that a command appends its events to."""
 
     def __init__(self, path: Path, secrets: SecretGuard) -> None:
-        """Create the file, empty; a line that contains one of `secrets` is refused. Raises StorageFailure."""
+        """Create the file, empty; a line that contains one of `secrets` is withheld. Raises StorageFailure."""
         self.path = path
+        self.withheld: list[tuple[str, str]] = []
+        """The lines that contain a secret, with the name of the secret."""
         self._secrets = secrets
         durable.write_new(path, b"")
         self._handle = _open_file(path)
         self._offset = 0
         self._line = 0
+        self._line_start = 0
+        """The offset of the next line."""
         self._splitter = LineSplitter()
         self._last_bytes = b""
         """The last bytes that were read; if they change, the file was overwritten."""
@@ -59,8 +63,8 @@ class EventChannel:
     def received(self) -> Iterator[SentEvent]:
         """The events of the lines that have been completed since the last call.
 
-        Raises InvalidLine for a line that is not a valid event, and when the file was overwritten; SecretFound,
-        StorageFailure.
+        Raises InvalidLine for a line that is not a valid event, and when the file was overwritten; StorageFailure.
+        A line with a secret is left out and erased from the file; see `withheld`.
         """
         while data := self._read_more():
             try:
@@ -111,21 +115,38 @@ class EventChannel:
         if not os.path.samestat(opened, current):
             raise InvalidLine(self._line + 1, "", "another file has taken its place; append to the one that was there")
 
+    def _erase(self, start: int, size: int) -> None:
+        """Write spaces over bytes that were read; the command may append in the meantime."""
+        durable.overwrite(self._handle, self.path, start, b" " * size)
+        kept = len(self._last_bytes)
+        try:
+            self._last_bytes = os.pread(self._handle, kept, self._offset - kept)
+        except OSError as error:
+            raise StorageFailure(self.path, error) from error
+
     def _parse_line(self, line: bytes) -> Iterator[SentEvent]:
         self._line += 1
+        start, self._line_start = self._line_start, self._line_start + len(line) + 1
         if not line.strip():
             return
         # First, so that no error message quotes a secret.
         scan = self._secrets.scan()
         scan.passed(line)
         if scan.found is not None:
-            raise SecretFound(f"line {self._line} of {VARIABLE}", scan.found)
+            self.withheld.append((f"line {self._line} of {VARIABLE}", scan.found))
+            self._erase(start, len(line))
+            return
         yield _check_event(self._line, _decode_line(self._line, line))
+
+
+def remove_channel(folder: Path) -> None:
+    """Remove the event file of a work folder: it may contain what was not searched yet. Raises StorageFailure."""
+    durable.remove(layout.work_events_path(folder))
 
 
 def _open_file(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise StorageFailure(path, error) from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EventTypes, common
 from exprec.recorder.format import layout
 from exprec.recorder.sessions.command.command import Command
-from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, SentEvent
+from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, SentEvent, remove_channel
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
 from exprec.recorder.sessions.session import RunOutcome, Session
 from exprec.recorder.state import Listener, LiveStateProvider
@@ -97,6 +98,8 @@ class CommandRunner:
         self._name = name or command.name
         self._stopped_by: CommandFailure | None = None
         """Why exprec stopped the command."""
+        self._withheld: list[tuple[str, str]] = []
+        """What contains a secret and was not recorded, with the name of the secret."""
         self._session: Session | None = None
 
     @property
@@ -136,6 +139,8 @@ class CommandRunner:
             with BlockedSignals() as signals:
                 return self._record(session, signals)
         except BaseException:
+            with suppress(StorageFailure):
+                remove_channel(session.work_folder)
             session.leave()
             raise
 
@@ -160,7 +165,8 @@ class CommandRunner:
         except NotStarted as error:
             not_started = error
         missing = self._keep_artifacts(session, before)
-        failure = _find_failure(self._stopped_by, not_started, exit_info, missing)
+        withheld = [*self._withheld, *channel.withheld]
+        failure = _find_failure(self._stopped_by, withheld, not_started, exit_info, missing)
         session.emit(
             0, common.COMMAND_END.event_type, {"exit_status": exit_info.exit_status, "signal": exit_info.signal}
         )
@@ -173,7 +179,11 @@ class CommandRunner:
         return CommandOutcome(session.sealed, failure, left_open, signals.any())
 
     def _follow(self, child: Child, channel: EventChannel, session: Session) -> None:
-        """Record what the child writes and sends until it has ended; stop it if that cannot be recorded."""
+        """Record what the child writes and sends until it has ended; stop it if that cannot be recorded.
+
+        Output is withheld from the first secret on, and so are events that contain one.
+        """
+        cut_off: set[str] = set()
         scans = {stream: self._secrets.scan() for stream in layout.STREAMS}
 
         def keep(stream: str, data: bytes) -> None:
@@ -185,9 +195,10 @@ class CommandRunner:
         for stream, data in child.output():
             keep(stream, scans[stream].passed(data))
             secret = scans[stream].found
-            if secret is not None and self._stopped_by is None:
+            if secret is not None and stream not in cut_off:
+                cut_off.add(stream)
                 line = _count_lines(session.work_folder / stream) + 1
-                self._stopped_by = _failure_of(SecretFound(f"line {line} of {stream}", secret))
+                self._withheld.append((f"{stream} from line {line} on", secret))
             self._record_sent(channel.received(), session)
             if self._stopped_by is not None:
                 child.stop()
@@ -203,10 +214,12 @@ class CommandRunner:
             for line, event_type, iteration, fields in sent:
                 try:
                     session.emit(iteration, event_type, fields)
-                except (InvalidEvent, NotEncodable, SecretFound) as error:
+                except SecretFound as found:
+                    self._withheld += ((f"line {line} of {VARIABLE}: {field}", name) for field, name in found.hits)
+                except (InvalidEvent, NotEncodable) as error:
                     self._stopped_by = _failure_of(error, f"line {line} of {VARIABLE}: ")
                     return
-        except (InvalidLine, SecretFound) as error:
+        except InvalidLine as error:
             self._stopped_by = _failure_of(error)
 
     def _keep_artifacts(self, session: Session, before: Mapping[str, _FileStamp | None]) -> ExprecError | None:
@@ -221,17 +234,25 @@ class CommandRunner:
                     message = f"the artifact {show_value(name)} was there before, and the command did not write it"
                     raise InvalidInput([Problem((), message)])
                 session.add_artifact(name, source, max_bytes)
-            except (InvalidInput, SecretFound) as error:
+            except SecretFound as found:
+                self._withheld += found.hits
+            except InvalidInput as error:
                 problem = problem or error
         return problem
 
 
 def _find_failure(
-    stopped_by: CommandFailure | None, not_started: NotStarted | None, exit_info: ExitInfo, missing: ExprecError | None
+    stopped_by: CommandFailure | None,
+    withheld: Sequence[tuple[str, str]],
+    not_started: NotStarted | None,
+    exit_info: ExitInfo,
+    missing: ExprecError | None,
 ) -> CommandFailure | None:
-    """Why a command failed: the reason for which exprec stopped it, else its exit, else a missing artifact."""
+    """Why a command failed: why exprec stopped it, else secrets, else its exit, else a missing artifact."""
     if stopped_by is not None:
         return stopped_by
+    if withheld:
+        return _failure_of(SecretFound(*withheld[0], more=withheld[1:]))
     if not_started is not None:
         return CommandFailure(NOT_STARTED, str(not_started), not_started.code, is_news=True)
     if exit_info.signal is not None:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import json
 import os
 import signal
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -457,21 +459,26 @@ class TestArtifacts:
 
 
 class TestSecrets:
-    def test_an_artifact_with_one_in_it_is_refused_before_a_byte_is_written(self) -> None:
+    def test_an_artifact_with_one_in_it_is_withheld(self) -> None:
         Path("model").write_bytes(b"x" * 1_048_570 + b"another-one-4711" + b"y" * 10)
         with record("kept out", secrets={"MINE": "another-one-4711"}) as run:
-            with pytest.raises(SecretFound, match="the artifact 'model' contains the value of MINE"):
+            with pytest.warns(UserWarning, match="the artifact 'model' contains the value of MINE"):
                 run.artifact("model")
             assert not (run.path / "artifacts").exists()
         assert not (run.path / "artifacts").exists()
+        assert _stored(run).head["failure"]["error_type"] == "SecretFound"
 
     def test_those_of_the_environment_are_kept_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVICE_TOKEN", "s3cret-value-0815")
         with record("quiet") as run:
-            with pytest.raises(SecretFound, match="event note: text contains the value of SERVICE_TOKEN"):
+            with pytest.warns(UserWarning, match="event note: text contains the value of SERVICE_TOKEN"):
                 run.event("note", text="it is s3cret-value-0815")
-            with pytest.raises(SecretFound, match="the result: text"):
+            with pytest.warns(UserWarning, match="the result: text"):
                 run.result(text="s3cret-value-0815")
+            run.event("note", text="harmless")
+        message = _stored(run).head["failure"]["message"]
+        assert "event note: text contains the value of SERVICE_TOKEN, the result: text that of" in message
+        assert [event["event_type"] for event in _events(run)] == ["note", "experiment_failed"]
         with pytest.raises(ValueError, match="s3cret"), record("failing") as failed:
             raise ValueError("cannot log in with s3cret-value-0815")
         assert _stored(failed).head["failure"]["message"] == "cannot log in with <SERVICE_TOKEN>"
@@ -480,11 +487,29 @@ class TestSecrets:
         assert not any(b"s3cret" in path.read_bytes() for path in Path("runs").rglob("*") if path.is_file())
         assert _stored(run)
 
+    def test_declared_schemas_are_searched(self) -> None:
+        schema = {"type": "object", "description": "uses another-one-4711"}
+        with pytest.raises(SecretFound, match=r"the schema .*: description contains the value of MINE"):
+            record("declared", schemas={"note": schema}, secrets={"MINE": "another-one-4711"})
+        assert list(Path("runs/.work").iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["model.zip", "model.gz"])
+    def test_members_of_compressed_artifacts_are_searched(self, name: str) -> None:
+        if name.endswith("zip"):
+            with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("a/b.txt", "x" * 100_000 + "another-one-4711")
+        else:
+            Path(name).write_bytes(gzip.compress(b"x" * 100_000 + b"another-one-4711"))
+        with record("packed", secrets={"MINE": "another-one-4711"}) as run:
+            with pytest.warns(UserWarning, match=f"in the artifact '{name}' contains the value of MINE"):
+                run.artifact(name)
+            assert not (run.path / "artifacts").exists()
+
     def test_others_can_be_named_in_their_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVICE_TOKEN", "s3cret-value-0815")
         with record("other", secrets={"mine": "another-one-4711"}) as run:
             run.event("note", text="s3cret-value-0815")
-            with pytest.raises(SecretFound, match="mine"):
+            with pytest.warns(UserWarning, match="mine"):
                 run.event("note", text="another-one-4711")
         assert _stored(run)
 
@@ -809,5 +834,5 @@ def test_a_secret_that_the_program_sets_after_the_beginning(monkeypatch: pytest.
     with record("late") as run:
         run.event("note", text="harmless")
         monkeypatch.setenv("LATE_TOKEN", "s3cret-value-0815")
-        with pytest.raises(SecretFound, match="LATE_TOKEN"):
+        with pytest.warns(UserWarning, match="LATE_TOKEN"):
             run.event("note", text="s3cret-value-0815")

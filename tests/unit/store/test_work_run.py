@@ -289,7 +289,7 @@ def test_an_artifact_that_cannot_be_written_whole_is_removed(
     source.write_bytes(b"123")
     recording = begin(store)
 
-    def half(origin: Path, path: Path) -> None:
+    def half(origin: Path, path: Path, passed: object) -> None:
         path.write_bytes(b"1")
         raise StorageFailure(path, OSError(28, "No space left on device"))
 

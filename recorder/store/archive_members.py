@@ -1,0 +1,62 @@
+"""The content of compressed files, in which secrets are searched for: members of zip files, and gzip streams."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gzip
+
+MAX_MEMBER_BYTES = 64 * 1024 * 1024
+"""Uncompressed bytes of all members of a file that are searched."""
+MAX_MEMBERS = 10_000
+
+_PIECE_BYTES = 64 * 1024
+_ZIP_START, _GZIP_START = b"PK\x03\x04", b"\x1f\x8b"
+
+
+def read_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield the name and the uncompressed pieces of each member, up to MAX_MEMBER_BYTES; nothing for other files.
+
+    What cannot be uncompressed is left out. Take the pieces of a member before the next member. Raises OSError.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(_ZIP_START))
+        file.seek(0)
+        if start == _ZIP_START:
+            yield from _zip_members(file)
+        elif start.startswith(_GZIP_START):
+            # Imported here because few artifacts are compressed.
+            import gzip
+
+            with gzip.GzipFile(fileobj=file) as stream:
+                yield "its gzip stream", _pieces(stream, [MAX_MEMBER_BYTES])
+
+
+def _zip_members(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    import zipfile
+
+    left = [MAX_MEMBER_BYTES]
+    try:
+        archive = zipfile.ZipFile(file)
+        for member in archive.infolist()[:MAX_MEMBERS]:
+            with archive.open(member) as stream:
+                yield member.filename, _pieces(stream, left)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, zlib.error):
+        # Damaged, encrypted, or of a method that Python lacks.
+        return
+
+
+def _pieces(stream: IO[bytes] | gzip.GzipFile, left: list[int]) -> Iterator[bytes]:
+    """Yield a stream in pieces, and count them down from `left`."""
+    import zipfile
+
+    try:
+        while left[0] > 0 and (piece := stream.read(min(_PIECE_BYTES, left[0]))):
+            left[0] -= len(piece)
+            yield piece
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error):
+        return
