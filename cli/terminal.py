@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 known_secrets = provenance.known_secrets
 make_guard = provenance.make_guard
+read_machine = provenance.read_machine
 start_observing = provenance.start_observing
 store_path = provenance.store_path
 

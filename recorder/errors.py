@@ -42,6 +42,9 @@ class Problem:
         return {"file": self.source, "line": self.line, "key": self.key, "message": self.message}
 
 
+_RESTORE = "restore the file from version control or another copy"
+
+
 class ExprecError(Exception):
     """Base of all errors that exprec raises on purpose; `exit_code` is what a command exits with."""
 
@@ -188,10 +191,10 @@ class Damaged(ExprecError):
 
     exit_code = 5
 
-    def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
+    def __init__(self, path: Path, reason: str, line: int | None = None, *, remedy: str = _RESTORE) -> None:
         self.path, self.reason, self.line = path, reason, line
         place = f"{path}:{line}" if line is not None else str(path)
-        super().__init__(f"{place}: {reason}; restore the file from version control or another copy")
+        super().__init__(f"{place}: {reason}; {remedy}")
 
 
 class NotVerified(ExprecError):
@@ -292,6 +295,17 @@ class ObjectUnreadable(GitFailure):
         super().__init__(
             f"git cannot read the object {object_id} ({reason}); fetch it from the remote (this may be a partial "
             "clone), or see what `git fsck` says"
+        )
+
+
+class NotAttested(ExprecError):
+    """A run was sealed, but its execution record was not added; `cause` is the reason and gives the exit code."""
+
+    def __init__(self, run_id: str, cause: Damaged | StorageFailure) -> None:
+        self.run_id, self.cause, self.exit_code = run_id, cause, cause.exit_code
+        reason = cause.error.strerror or cause.error if isinstance(cause, StorageFailure) else cause.reason
+        super().__init__(
+            f"{cause.path}: {reason}; the run {run_id} is sealed, but its execution records are incomplete"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -11,9 +11,8 @@ from exprec.cli.completion import complete_work
 from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import Garbage, count_garbage
-from exprec.cli.terminal import can_ask, seconds_since, store_path
+from exprec.cli.terminal import can_ask, read_machine, seconds_since, store_path
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
-from exprec.recorder.format import layout
 from exprec.recorder.query import OrphanRow, list_orphans, read_orphan
 from exprec.recorder.store import Store
 
@@ -45,7 +44,8 @@ def gc(
     then exprec asks for confirmation. Without a terminal it removes nothing unless --yes is given. `exprec resume
     NAME` resumes an interrupted experiment without paying again for its model responses.
 
-    Sealed runs and runs in progress are never removed.
+    Sealed runs and runs in progress are never removed, nor a run of another machine in which something was written
+    during the last day, because it may be in progress there; nor anything that exprec did not create.
 
     \b
     Example:
@@ -60,7 +60,8 @@ def gc(
     opened = open_store(path)
     rows = [] if opened is None and not names else _find_garbage(opened or Store(path), names)
     found = [Garbage(row, seconds_since(row.orphan.changed)) for row in rows]
-    chosen = [garbage for garbage in found if not _is_young(garbage, keep_days)]
+    machine = read_machine()
+    chosen = [garbage for garbage in found if not _is_young(garbage, keep_days, machine)]
     reporter = choose_reporter(as_json=as_json)
     reporter.garbage_found(chosen)
     if not as_json:
@@ -82,7 +83,7 @@ def _find_garbage(store: Store, names: Sequence[str]) -> list[OrphanRow]:
 
 def _find_interrupted(store: Store, name: str) -> OrphanRow:
     run = store.resolve(name)
-    if run.path.parent.name != layout.WORK_FOLDER:
+    if not run.is_work:
         raise InvalidInput([Problem((), f"run {run.run_id} is sealed; gc removes interrupted runs only")])
     row = read_orphan(run)
     if row is None:
@@ -90,9 +91,10 @@ def _find_interrupted(store: Store, name: str) -> OrphanRow:
     return row
 
 
-def _is_young(garbage: Garbage, keep_days: int | None) -> bool:
+def _is_young(garbage: Garbage, keep_days: int | None, machine: Mapping[str, str]) -> bool:
     may_begin = garbage.orphan.may_begin and garbage.age < _MAY_BEGIN_SECONDS
-    return may_begin or garbage.age < (keep_days or 0) * _DAY_SECONDS
+    may_be_in_progress = garbage.orphan.may_be_in_progress(machine) and garbage.age < _DAY_SECONDS
+    return may_begin or may_be_in_progress or garbage.age < (keep_days or 0) * _DAY_SECONDS
 
 
 def _comment(path: Path, found: Sequence[Garbage], chosen: Sequence[Garbage]) -> None:

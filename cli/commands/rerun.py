@@ -20,7 +20,7 @@ from exprec.cli.terminal import (
     start_observing,
     store_path,
 )
-from exprec.recorder.errors import StorageFailure
+from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
 from exprec.recorder.replay import check_sealed, execute_again
@@ -127,5 +127,5 @@ def _attest(run: RunDirectory, observation: dict[str, object]) -> None:
         return
     try:
         Store(folder).attest(run.run_id, observation)
-    except StorageFailure as error:
+    except (Damaged, StorageFailure) as error:
         click.echo(f"exprec: the execution record could not be written: {error}", err=True)

@@ -145,7 +145,7 @@ def _verify_stored(run: RunDirectory, *, quick: bool) -> Verification:
         verify_run(run, quick=quick),
         lambda problem: name_file(problem.source or "."),
         run,
-        run.path.resolve().name,
+        run.files.name,
     )
 
 
@@ -158,8 +158,8 @@ def _problem_file(run: RunDirectory, source: str) -> Path:
     """Return the path of the file of a problem from the working directory."""
     parts: Sequence[str] = Path(source).parts
     if parts and parts[0] == layout.ATTESTATIONS_FOLDER:
-        return run.path.resolve().parent.joinpath(*parts)
-    name = run.path.resolve().name
+        return run.files.parent().path.resolve().joinpath(*parts)
+    name = run.files.name
     inside = parts[parts.index(name) + 1 :] if name in parts else parts
     return run.path.joinpath(*inside)
 

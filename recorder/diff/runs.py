@@ -15,7 +15,6 @@ from exprec.recorder.diff.json_values import differences
 from exprec.recorder.diff.result import DiffResult, Side
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import EVENT_SPECS, Event, event_fields
-from exprec.recorder.format import layout
 from exprec.recorder.query import abbreviate_ids
 from exprec.recorder.store import RunDirectory
 
@@ -65,10 +64,7 @@ def _is_same(old: RunDirectory, new: RunDirectory) -> bool:
 def _short_ids(old: RunDirectory, new: RunDirectory) -> tuple[str, str]:
     names = abbreviate_ids((old.run_id, new.run_id))
     # The name of a folder that exprec did not name stays whole.
-    first, second = (
-        names[run.run_id] if run.is_sealed or run.path.resolve().parent.name == layout.WORK_FOLDER else run.run_id
-        for run in (old, new)
-    )
+    first, second = (names[run.run_id] if run.is_sealed or run.is_work else run.run_id for run in (old, new))
     return first, second
 
 

@@ -86,7 +86,7 @@ class GenericExperimentRunner:
         return None if self._session is None else self._session.outcome
 
     def attest(self, observation: Mapping[str, object]) -> int:
-        """Add the execution record of the sealed run; returns the number of its executions. Raises StorageFailure."""
+        """Add the execution record of the sealed run; returns the number of its executions. Raises NotAttested."""
         assert self._session is not None, "the experiment ran"
         return self._session.attest(observation)
 

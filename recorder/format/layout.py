@@ -34,6 +34,7 @@ TAGS_FOLDER = "tags"
 DEFAULT_STORE = "runs"
 
 ID_DIGITS = 64
+WORK_DIGITS = 16
 SHORTEST_PREFIX = 4
 """Minimum length of an abbreviated run id, in hex digits, as in git."""
 
@@ -70,6 +71,11 @@ def work_head_path(folder: Path) -> Path:
 def work_events_path(folder: Path) -> Path:
     """Return the file beside a work folder to which a recorded command appends its events."""
     return folder.with_name(folder.name + WORK_EVENTS_SUFFIX)
+
+
+def is_work_name(text: str) -> bool:
+    """Return whether the text has the form of the name of a work folder: 16 lower-case hex digits."""
+    return len(text) == WORK_DIGITS and not set(text) - set("0123456789abcdef")
 
 
 def is_run_id(text: str) -> bool:

@@ -3,6 +3,7 @@
 from exprec.recorder.fs import durable
 from exprec.recorder.fs.safe_read import (
     EntryKind,
+    check_folders,
     file_names,
     kind_of,
     plain_size,
@@ -13,6 +14,7 @@ from exprec.recorder.fs.safe_read import (
 
 __all__ = [
     "EntryKind",
+    "check_folders",
     "durable",
     "file_names",
     "kind_of",

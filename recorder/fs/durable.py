@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from exprec.recorder.errors import StorageFailure
+from exprec.recorder.errors import Damaged, StorageFailure
+from exprec.recorder.fs.safe_read import check_folders, open_plain
 
 _CHUNK_BYTES = 1024 * 1024
-_TO_LOCK = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Without blocking if the path is a pipe."""
+_NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Of a file system that cannot lock a folder; of NFS, which locks only what is open for writing."""
+_LOCK_ATTEMPTS = 100
+_LOCK_PAUSE_SECONDS = 0.05
 
 
 @contextmanager
@@ -36,19 +39,19 @@ class AppendOnlyFile:
     def __init__(self, path: Path, size: int = 0) -> None:
         """Keep the first `size` bytes of the file; the first append removes the rest.
 
-        Raises StorageFailure.
+        Raises Damaged for anything but a regular file with one name, StorageFailure.
         """
         self.path = path
         self.size = size
         self._handle: int | None = None
-        self._has_rest = False
+        self.has_rest = False
         """Whether the file has bytes after `size`, which the next append removes."""
         self._is_named = False
         """Whether the entry of the file in its folder is on the disk."""
         with _failures_of(path):
-            if path.exists():
-                self._handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-                self._has_rest = os.fstat(self._handle).st_size > size
+            if os.path.lexists(path):
+                self._handle = open_plain(path, os.O_RDWR | os.O_APPEND)
+                self.has_rest = os.fstat(self._handle).st_size > size
 
     def append(self, data: bytes) -> int:
         """Append `data` and return its offset in bytes.
@@ -58,9 +61,9 @@ class AppendOnlyFile:
         # Without `_failures_of`, which takes as long as the write itself.
         try:
             handle = self._handle if self._handle is not None else self._create()
-            if self._has_rest:
+            if self.has_rest:
                 os.ftruncate(handle, self.size)
-                self._has_rest = False
+                self.has_rest = False
             written, size = os.write(handle, data), len(data)
             if written != size:
                 self._write_rest(handle, data[written:])
@@ -173,8 +176,14 @@ def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
     sync_folder(path.parent)
 
 
-def create_folder(path: Path) -> None:
-    """Create a folder and its parents, on the disk when this returns; does nothing if it exists."""
+def create_folder(path: Path, top: Path | None = None) -> None:
+    """Create a folder and its parents, on the disk when this returns; does nothing if it exists.
+
+    Raises Damaged for a link, or anything but a folder, in place of it or of one of its parents below `top`.
+    """
+    if top is not None:
+        with _failures_of(path):
+            check_folders(path, top)
     if path.is_dir():
         return
     if path.parent != path:
@@ -212,7 +221,9 @@ def publish_folder(draft: Path, final: Path) -> bool:
         try:
             os.rename(draft, final)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            # In a folder with the sticky bit, the folder of another user is not even compared.
+            is_taken = error.errno in (errno.EPERM, errno.EACCES) and os.path.lexists(final)
+            if is_taken or error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
     sync_folder(final.parent)
@@ -251,14 +262,52 @@ def sync_folder(path: Path) -> None:
             os.close(handle)
 
 
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in this context with this folder.
+
+    No process is excluded where the file system cannot lock a folder. Raises StorageFailure, also when another process
+    stays in it.
+    """
+    with _failures_of(folder):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        with _failures_of(folder):
+            _wait_for_lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for_lock(handle: int) -> None:
+    """Take a lock that other processes hold for milliseconds. Raises BlockingIOError when one keeps it."""
+    # Imported here because only tags are locked so.
+    import threading
+
+    for attempt in range(_LOCK_ATTEMPTS):
+        try:
+            if _is_taken(handle):
+                return
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            raise
+        if attempt:
+            threading.Event().wait(_LOCK_PAUSE_SECONDS)
+    raise BlockingIOError(errno.EAGAIN, "another process is changing it; try again")
+
+
 class Lock:
     """An exclusive lock on a file, held until `release` or the end of the process."""
 
     def __init__(self, path: Path) -> None:
-        """Lock an existing file. Raises StorageFailure if another process holds the lock."""
+        """Lock an existing file.
+
+        Raises StorageFailure if another process holds the lock, Damaged for anything but a regular file.
+        """
         self._handle: int | None = None
         with _failures_of(path):
-            handle = os.open(path, _TO_LOCK)
+            handle = open_plain(path)
             try:
                 while not _is_taken(handle):
                     # `is_locked` may have held it for a moment. While a process holds it, this raises.
@@ -289,8 +338,8 @@ def is_locked(path: Path) -> bool:
     False if the file is missing or cannot be opened: a caller that then takes the lock gets the reason as an error.
     """
     try:
-        handle = os.open(path, _TO_LOCK)
-    except OSError:
+        handle = open_plain(path)
+    except (OSError, Damaged):
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

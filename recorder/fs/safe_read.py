@@ -5,6 +5,7 @@ Opening a pipe blocks, a device may never end, and a symbolic link may lead out 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -35,22 +36,68 @@ def kind_of(mode: int) -> EntryKind:
     return EntryKind.LINK if stat.S_ISLNK(mode) else EntryKind.OTHER
 
 
-def plain_size(path: Path, top: Path | None = None) -> int:
+def check_folders(folder: Path, top: Path, checked: set[Path] | None = None) -> None:
+    """Check that a folder and those above it, below `top`, are folders and not links to folders.
+
+    Nothing happens when one is missing. `top`, which the user names, may be a link. `checked` are folders that were
+    checked before, to which this call adds: otherwise a walk through nested folders takes quadratic time.
+
+    Raises:
+        Damaged: One of them is something else.
+        OSError: One of them cannot be examined.
+    """
+    known = set() if checked is None else checked
+    pending: list[Path] = []
+    while folder != top and folder not in known:
+        pending.append(folder)
+        folder = folder.parent
+    for path in reversed(pending):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(mode):
+            raise Damaged(path, f"must be a folder, and is {kind_of(mode)}", remedy="replace it with the folder itself")
+        known.add(path)
+
+
+def plain_size(path: Path, top: Path | None = None, checked: set[Path] | None = None) -> int:
     """Return the size of a regular file in bytes.
 
     Raises:
-        Damaged: The path is not a regular file, or a folder above it, below `top`, is a link.
+        Damaged: The path is not a regular file, or a folder above it, below `top`, is not a folder.
         OSError: The file cannot be examined.
     """
-    for folder in path.parents if top is not None else ():
-        if folder == top:
-            break
-        if folder.is_symlink():
-            raise Damaged(folder, "must be a folder, and is a symbolic link")
+    if top is not None:
+        check_folders(path.parent, top, checked)
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
         raise Damaged(path, f"must be a file, and is {kind_of(found.st_mode)}")
     return found.st_size
+
+
+def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file that exists. Nothing blocks, and no link is followed.
+
+    Raises:
+        Damaged: The path is not a regular file, or has a second name when it is to be written: a write would change
+            the other file too.
+        OSError: The file cannot be opened.
+    """
+    try:
+        handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            plain_size(path)
+        raise
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise Damaged(path, f"must be a file, and is {kind_of(found.st_mode)}")
+    if flags & (os.O_WRONLY | os.O_RDWR) and found.st_nlink > 1:
+        os.close(handle)
+        raise Damaged(path, "is a hard link, so a write would change another file too", remedy="replace it with a copy")
+    return handle
 
 
 def read_whole(path: Path, limit: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from exprec.recorder.format import canonical_json, layout
@@ -48,8 +49,10 @@ class FastSummary(NamedTuple):
 def read_summary(store: str, run_id: str) -> FastSummary:
     """Read the summary of a sealed run in the store at this path. Raises NoSummary."""
     try:
-        head = _read_document(f"{store}/{run_id}/{layout.RUN_FILE}", "run.v1")
         folder = f"{store}/{layout.ATTESTATIONS_FOLDER}/{run_id}"
+        for each in (f"{store}/{run_id}", f"{store}/{layout.ATTESTATIONS_FOLDER}", folder):
+            _refuse_link(each)
+        head = _read_document(f"{store}/{run_id}/{layout.RUN_FILE}", "run.v1")
         attestations = [_read_document(f"{folder}/{name}", "attestation.v1") for name in visible_names(folder)]
         size = head["files"][layout.EVENTS_FILE]["size"]
         handle = os.open(f"{store}/{run_id}/{layout.EVENTS_FILE}", _OPEN_FLAGS)
@@ -80,6 +83,13 @@ def _read_document(path: str, schema: str) -> dict[str, Any]:
     if len(data) != size or not load_validator(schema).is_valid(document):
         raise NoSummary
     return document
+
+
+def _refuse_link(path: str) -> None:
+    """Raise NoSummary for a link in place of a folder, which may be missing."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISLNK(os.lstat(path).st_mode):
+            raise NoSummary
 
 
 def _file_size(handle: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -159,7 +160,7 @@ def _unsealed_fields(run: RunDirectory) -> _Fields | None:
         mode = _string(state.info.get("evaluation_mode"))
         iterations, first_cost = len(state.iterations), state.first_cost
         fields |= {"status": status, "mode": mode, "iterations": iterations, "first_cost": first_cost}
-    return fields if run.path.is_dir() else None
+    return fields if os.path.lexists(run.path) else None
 
 
 def _integer(value: Any) -> int | None:

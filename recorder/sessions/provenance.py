@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ Digests and no names: a project that a stranger wrote must not allow a secret of
 """
 
 _GIT_SECONDS = 10
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def store_path(option: Path | None, configured: str | None = None) -> Path:
@@ -71,6 +73,16 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
         }
 
     return finish
+
+
+def read_machine() -> dict[str, str]:
+    """Return the name of this host and the id of its present boot, as far as they are known."""
+    import socket
+
+    machine = {"host": socket.gethostname()}
+    with suppress(OSError):
+        machine["boot"] = _BOOT_ID.read_text().strip()
+    return {key: value for key, value in machine.items() if value}
 
 
 class GitState(NamedTuple):

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.errors import Damaged, NotAttested, StorageFailure
 from exprec.recorder.events import TERMINAL_TYPES, Event, EventTypes, event_fields
 from exprec.recorder.format import layout
+from exprec.recorder.sessions.provenance import read_machine
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import RunDirectory, Sealed, Store, WorkRun
 
@@ -99,7 +101,7 @@ class Session:
         for `exprec resume`, and is not part of the run. Raises NotEncodable or SecretFound for the config or the name,
         StorageFailure.
         """
-        recording = store.begin(name, run_type, config, secrets, origin, types)
+        recording = store.begin(name, run_type, config, secrets, {**read_machine(), **(origin or {})}, types)
         return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener)
 
     @classmethod
@@ -198,11 +200,17 @@ class Session:
         self.sealed = self.provider.seal()
 
     def attest(self, observation: Mapping[str, Any]) -> int:
-        """Add the execution record of a sealed run; returns the number of its executions. Raises StorageFailure."""
+        """Add the execution record of a sealed run; returns the number of its executions.
+
+        Raises NotAttested when it cannot be written, or one of an earlier execution cannot be read.
+        """
         assert self._store is not None
         assert self.sealed is not None, "only a sealed run is attested"
-        self._store.attest(self.sealed.run_id, observation)
-        return 1 if self.sealed.is_new else len(self._store.attestations(self.sealed.run_id))
+        try:
+            self._store.attest(self.sealed.run_id, observation)
+            return 1 if self.sealed.is_new else len(self._store.attestations(self.sealed.run_id))
+        except (Damaged, StorageFailure) as error:
+            raise NotAttested(self.sealed.run_id, error) from error
 
     def leave(self) -> None:
         """Leave the run interrupted, with everything that was recorded on the disk. Raises StorageFailure."""

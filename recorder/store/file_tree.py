@@ -10,7 +10,7 @@ from typing import Protocol
 
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.format import ByteSource, hashing, layout
-from exprec.recorder.fs import EntryKind, file_names, kind_of, plain_size, read_pieces, read_whole
+from exprec.recorder.fs import EntryKind, check_folders, file_names, kind_of, plain_size, read_pieces, read_whole
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -20,7 +20,7 @@ class FileTree(Protocol):
 
     Names are paths in the folder with slashes (`artifacts/a.bin`); "" is the folder itself. What cannot be read
     raises OSError, a name that does not exist FileNotFoundError. `read`, `size` and `digest` raise Damaged for an
-    entry that is not a regular file, and for a link in the place of a folder above it.
+    entry that is not a regular file. All methods do for a link or a file in place of a folder, from the store on.
     """
 
     @property
@@ -77,11 +77,11 @@ class FileTree(Protocol):
 class FileSource:
     """The bytes of a file on disk, which another process may still be writing."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file. Raises StorageFailure."""
+    def __init__(self, path: Path, flags: int = 0) -> None:
+        """Open the file, with more flags of open(2). Raises StorageFailure."""
         self.path = path
         try:
-            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
         except OSError as error:
             raise StorageFailure(path, error) from error
         weakref.finalize(self, os.close, self._handle)
@@ -115,34 +115,44 @@ def folder_id(folder: Path) -> str:
 class FolderTree:
     """A folder on disk; see `FileTree`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, top: Path | None = None) -> None:
+        """Read a folder in the folder `top`, below which no link is followed; by default `top` is the folder itself."""
         self.path = path
+        self._top = path if top is None else top
+        self._checked: set[Path] = set()
+        """The folders that were found to be folders."""
 
     @property
     def name(self) -> str:
         """Name of the folder."""
-        return self._resolved().name
+        return self._resolved().name if self.path == self._top else self.path.name
 
     def subtree(self, name: str) -> FolderTree:
         """Return a folder in this folder."""
-        return FolderTree(self.path / name)
+        return FolderTree(self.path / name, self._top)
 
     def parent(self) -> FolderTree:
         """Return the folder around this folder."""
-        return FolderTree(self._resolved().parent)
+        return (
+            FolderTree(self._resolved().parent) if self.path == self._top else FolderTree(self.path.parent, self._top)
+        )
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of the entries of a folder, sorted."""
+        check_folders(self.path / folder, self._top, self._checked)
         with os.scandir(self.path / folder) as entries:
             return sorted(entry.name for entry in entries)
 
     def files(self) -> list[str]:
         """Return the paths of all files, sorted."""
+        check_folders(self.path, self._top, self._checked)
         return file_names(self.path)
 
     def kind(self, name: str) -> EntryKind:
         """Return the kind of an entry, without following a link."""
-        return kind_of((self.path / name).lstat().st_mode)
+        path = self.path / name
+        check_folders(path.parent if name else path, self._top, self._checked)
+        return kind_of(path.lstat().st_mode)
 
     def exists(self, name: str) -> bool:
         """Return whether there is an entry; a link need not lead anywhere."""
@@ -150,15 +160,17 @@ class FolderTree:
 
     def size(self, name: str) -> int:
         """Return the size of a regular file in bytes."""
-        return plain_size(self.path / name, self.path)
+        return plain_size(self.path / name, self._top, self._checked)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
-        return read_whole(self.path / name, layout.MAX_LINE_BYTES)
+        path = self.path / name
+        check_folders(path.parent, self._top, self._checked)
+        return read_whole(path, layout.MAX_LINE_BYTES)
 
     def open(self, name: str) -> FileSource:
         """Open a file for reading at offsets."""
-        return FileSource(self.path / name)
+        return FileSource(self.path / name, os.O_NOFOLLOW | os.O_NONBLOCK)
 
     def digest(self, name: str) -> hashing.Digest:
         """Return the size and the digests of a file."""

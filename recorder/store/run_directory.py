@@ -48,7 +48,14 @@ class RunDirectory:
             self.files.kind(layout.RUN_FILE)
         except OSError:
             return False
-        return self.path.resolve().parent.name != layout.WORK_FOLDER
+        return not self.is_work
+
+    @cached_property
+    def is_work(self) -> bool:
+        """Whether the directory is that of a run in progress or interrupted."""
+        parent = self.files.parent()
+        # A store may be in a folder of this name.
+        return parent.name == layout.WORK_FOLDER and not parent.exists(layout.STORE_FILE)
 
     @cached_property
     def run_id(self) -> str:
@@ -92,9 +99,8 @@ class RunDirectory:
     def work_head(self) -> dict[str, Any]:
         """What is recorded beside the work folder of an unsealed run; empty if nothing is."""
         path = layout.work_head_path(self.path)
-        tree = FolderTree(path.parent)
         try:
-            head = canonical_json.decode(tree.read(path.name))
+            head = canonical_json.decode(self.files.parent().read(path.name))
         except FileNotFoundError:
             return {}
         except OSError as error:

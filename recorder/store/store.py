@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
+    Damaged,
     InvalidEvent,
     InvalidInput,
     NotAStore,
@@ -20,7 +21,7 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import EventTypes
 from exprec.recorder.format import canonical_json, hashing, layout
-from exprec.recorder.fs import durable, visible_names
+from exprec.recorder.fs import EntryKind, durable, visible_names
 from exprec.recorder.schema import find_problems
 from exprec.recorder.store.file_tree import FolderTree
 from exprec.recorder.store.run_directory import RunDirectory
@@ -59,7 +60,7 @@ class Store(StoreReader):
         for name, text in ((".gitattributes", layout.GIT_ATTRIBUTES), (".gitignore", layout.GIT_IGNORE)):
             if not (path / name).exists():
                 durable.replace(path / name, text.encode())
-        durable.create_folder(path / layout.WORK_FOLDER)
+        durable.create_folder(path / layout.WORK_FOLDER, path)
         return store
 
     def begin(
@@ -92,8 +93,12 @@ class Store(StoreReader):
 
     def work_names(self) -> list[str]:
         """Return the names of all runs in progress or interrupted, sorted."""
-        work = self.path / layout.WORK_FOLDER
-        return [name for name in self.visible_names(layout.WORK_FOLDER) if (work / name).is_dir()]
+        names = self.visible_names(layout.WORK_FOLDER)
+        # A link, or a file with the name of a folder, is damage, which whatever reads the run names.
+        kinds = (EntryKind.FOLDER, EntryKind.LINK)
+        return [
+            name for name in names if layout.is_work_name(name) or self._kind(f"{layout.WORK_FOLDER}/{name}") in kinds
+        ]
 
     def work_run(self, name: str) -> RunDirectory:
         """Return the run in a work folder, which need not exist."""
@@ -108,24 +113,34 @@ class Store(StoreReader):
         problem = _tag_problem(name)
         if problem is not None:
             raise InvalidInput([Problem((), f"'{name}' cannot be a tag: {problem}")])
-        if not layout.is_run_id(run_id) or not (self.path / run_id).is_dir():
+        if not layout.is_run_id(run_id) or self._kind(run_id) is not EntryKind.FOLDER:
             raise RunNotFound(run_id, self.path)
+        folder = self.path / layout.TAGS_FOLDER
         before = self.tags().get(name)
         if before == run_id:
             return before
-        if before is not None and not force:
-            message = f"tag '{name}' already refers to {before!r}; use --force to move it to {run_id}"
-            raise InvalidInput([Problem((), message)])
-        folder = self.path / layout.TAGS_FOLDER
-        durable.create_folder(folder)
-        durable.replace(folder / name, f"{run_id}\n".encode())
+        durable.create_folder(folder, self.path)
+        # Of two processes that set a tag at once, the second finds the tag of the first.
+        with durable.locked_folder(folder):
+            before = self.tags().get(name)
+            if before == run_id:
+                return before
+            if before is not None and not force:
+                message = f"tag '{name}' already refers to {before!r}; use --force to move it to {run_id}"
+                raise InvalidInput([Problem((), message)])
+            self._check_tag_file(name)
+            durable.replace(folder / name, f"{run_id}\n".encode())
         return before
 
     def untag(self, name: str) -> str | None:
         """Remove a tag and return what it referred to, or None for an unknown tag. Raises StorageFailure."""
         before = self.tags().get(name)
-        if before is not None:
-            durable.remove(self.path / layout.TAGS_FOLDER / name)
+        if before is None:
+            return None
+        with durable.locked_folder(self.path / layout.TAGS_FOLDER):
+            before = self.tags().get(name)
+            if before is not None:
+                durable.remove(self.path / layout.TAGS_FOLDER / name)
         return before
 
     def attest(self, run_id: str, observation: Mapping[str, Any]) -> Path:
@@ -140,17 +155,24 @@ class Store(StoreReader):
             raise InvalidEvent("attestation", problems)
         data = canonical_json.encode(attestation, indent=True)
         folder = self.path / layout.ATTESTATIONS_FOLDER / run_id
-        durable.create_folder(folder)
+        durable.create_folder(folder, self.path)
         path = folder / f"{hashing.sha256_hex((data,))}.json"
         durable.replace(path, data)
         return path
+
+    def _check_tag_file(self, name: str) -> None:
+        """Check that there is a regular file, or nothing, in place of a tag. Raises Damaged."""
+        kind = self._kind(f"{layout.TAGS_FOLDER}/{name}")
+        if kind not in (None, EntryKind.FILE):
+            path = self.path / layout.TAGS_FOLDER / name
+            raise Damaged(path, f"must be a file, and is {kind}", remedy="remove it")
 
     def _candidates(self) -> list[str]:
         return self.run_ids() + self.work_names()
 
     def _find_run(self, name: str) -> RunDirectory | None:
         for folder in (name, f"{layout.WORK_FOLDER}/{name}"):
-            if (self.path / folder).is_dir():
+            if self._kind(folder) in (EntryKind.FOLDER, EntryKind.LINK):
                 return self.run(folder)
         return None
 
@@ -162,8 +184,10 @@ def find_run(reference: str, store: Path) -> RunDirectory:
     """
     path = Path(reference)
     try:
-        if _is_run_directory(path):
-            return RunDirectory(path)
+        around = _store_around(path)
+        # A link in a store is damage, and not followed to find that out.
+        if (around is not None and path.is_symlink()) or _is_run_directory(path):
+            return RunDirectory(FolderTree(path, around))
         if not store.exists():
             raise RunNotFound(reference, store)
         return Store(store).resolve(reference)
@@ -181,6 +205,15 @@ def _is_run_directory(path: Path) -> bool:
         # ValueError: a file system cannot have this name.
         return False
     return layout.is_run(path.resolve().name, names)
+
+
+def _store_around(path: Path) -> Path | None:
+    """Return the store that the folder of a run is in, so that no link in it is followed; None outside of any store."""
+    parent = path.parent
+    if (parent / layout.STORE_FILE).exists():
+        return parent
+    is_work = parent.name == layout.WORK_FOLDER and (parent.parent / layout.STORE_FILE).exists()
+    return parent.parent if is_work else None
 
 
 def _is_used(folder: Path) -> bool:

@@ -109,8 +109,8 @@ class StoreReader:
     def _is_run(self, name: str) -> bool:
         try:
             return layout.is_run(name, self.files.names(name))
-        except OSError:
-            # A file, or a folder that cannot be read.
+        except (OSError, Damaged):
+            # A file, a link, or a folder that cannot be read.
             return False
 
     def _kind(self, name: str) -> EntryKind | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -21,9 +23,9 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EventTypes, exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, hashing, layout
-from exprec.recorder.fs import durable, file_names, read_pieces
+from exprec.recorder.fs import check_folders, durable
 from exprec.recorder.store.archive_members import read_members
-from exprec.recorder.store.file_tree import FileSource, digest_file, folder_id
+from exprec.recorder.store.file_tree import FileSource, FolderTree, folder_id
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.sinks import ContinuedSink, Sink
@@ -67,7 +69,9 @@ class WorkRun:
         self._secrets = secrets
         self._types = types or EventTypes()
         self._streams: dict[str, durable.AppendOnlyFile] = {}
-        self._inputs = hashing.sha256_hex(read_pieces(folder / layout.CONFIG_FILE))
+        self._logs: dict[str, durable.AppendOnlyFile] = {}
+        self._files = FolderTree(folder, self._store)
+        self._inputs = self._files.digest(layout.CONFIG_FILE).sha256
         recorded = _find_recorded_ends(folder)
         self.recorded_bytes = recorded.events
         """The size of the events of an earlier execution, which must come again."""
@@ -97,6 +101,7 @@ class WorkRun:
         secrets.check(layout.RUN_FILE, head_bytes, work_head)
         for schema_name, schema in (types or EventTypes()).schemas.items():
             secrets.check(f"the schema {schema_name}", canonical_json.encode(schema), schema)
+        _check_work_folder(store)
         _remove_leaked_channels(store / layout.WORK_FOLDER, secrets)
         folder = durable.create_unique_folder(store / layout.WORK_FOLDER)
         lock: durable.Lock | None = None
@@ -124,6 +129,8 @@ class WorkRun:
         Raises RunInProgress, RunNotFound when it was removed meanwhile, Damaged with an invalid line, StorageFailure.
         """
         head = _head(name, experiment_type)
+        _check_work_folder(folder.parent.parent)
+        _check_folders(folder)
         lock = _lock_interrupted(folder, head)
         try:
             if not folder.is_dir():
@@ -151,7 +158,7 @@ class WorkRun:
         return RunDirectory(self.folder).reader().entries(0, self.recorded_bytes)
 
     def _sink(self, name: str, size: int) -> Sink:
-        file = durable.AppendOnlyFile(self.folder / name, size)
+        file = self._logs[name] = durable.AppendOnlyFile(self.folder / name, size)
         return ContinuedSink(file) if size else file
 
     def write_output(self, stream: str, data: bytes) -> None:
@@ -229,7 +236,8 @@ class WorkRun:
         self._secrets.check(layout.SCHEMAS_FILE, canonical_json.encode(declared), declared)
         self._sync_and_close()
         durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(schemas, indent=True))
-        digests = {name: digest_file(self.folder / name) for name in file_names(self.folder)}
+        digests = {name: self._files.digest(name) for name in self._files.files()}
+        self._check_sizes(digests)
         head = canonical_json.encode(self._run_head(summary, digests), indent=True)
         durable.write_new(self.folder / layout.RUN_FILE, head)
         run_id = hashing.tree_id(
@@ -243,6 +251,18 @@ class WorkRun:
         with suppress(StorageFailure):
             remove_work(self.folder)
         return Sealed(run_id, final, is_new)
+
+    def _check_sizes(self, digests: Mapping[str, hashing.Digest]) -> None:
+        """Check that the files are as this process wrote them. Raises Damaged.
+
+        Where a lock does not exclude processes of other machines, two of them may have written to the run.
+        """
+        for name, file in {**self._logs, **self._streams}.items():
+            size = digests[name].size if name in digests else 0
+            if size != file.size and not file.has_rest:
+                reason = f"has {size} bytes, but this process wrote {file.size}: another process wrote to it"
+                remedy = "use one process for each run, and a store whose file system has locks"
+                raise Damaged(self.folder / name, reason, remedy=remedy)
 
     def close(self) -> None:
         """Leave the run interrupted, with everything recorded on the disk. Raises StorageFailure."""
@@ -298,13 +318,37 @@ def _remove_leaked_channels(work: Path, secrets: SecretGuard) -> None:
 
 
 def remove_work(folder: Path) -> None:
-    """Remove a work folder and the files beside it, if they exist. Raises StorageFailure."""
+    """Remove a work folder and the files beside it, if they exist. Raises Damaged for a link, StorageFailure."""
+    _check_folders(folder)
     if folder.is_dir():
         # The log first: after an interruption here, what is left cannot be resumed.
         durable.remove(folder / layout.EVENTS_FILE)
         durable.sync_folder(folder)
-    for path in filter(Path.exists, (folder, layout.work_events_path(folder), layout.work_head_path(folder))):
+    for path in filter(os.path.lexists, (folder, layout.work_events_path(folder), layout.work_head_path(folder))):
         durable.remove(path)
+
+
+def _check_work_folder(store: Path) -> None:
+    """Check that the folder of runs in progress can hold one, before anything is recorded.
+
+    Raises Damaged for a link or a file in its place; StorageFailure when the run could not be moved into the store.
+    """
+    work = store / layout.WORK_FOLDER
+    try:
+        check_folders(work, store)
+        if work.stat().st_dev != store.stat().st_dev:
+            reason = "is on another file system than its store, so that no run could be sealed"
+            raise StorageFailure(work, OSError(errno.EXDEV, reason))
+    except OSError as error:
+        raise StorageFailure(work, error) from error
+
+
+def _check_folders(folder: Path) -> None:
+    """Check that a work folder is a folder, and not a link to one, if it exists. Raises Damaged, StorageFailure."""
+    try:
+        check_folders(folder, folder.parent.parent)
+    except OSError as error:
+        raise StorageFailure(folder, error) from error
 
 
 def _artifact_problem(name: str, source: Path, max_bytes: int) -> str | None:
@@ -335,7 +379,7 @@ def _head(name: str, experiment_type: str) -> dict[str, Any]:
 def _lock_interrupted(folder: Path, head: Mapping[str, Any]) -> durable.Lock:
     """Take the lock of an interrupted run. Raises RunInProgress, RunNotFound, StorageFailure."""
     path = layout.work_head_path(folder)
-    if not path.exists():
+    if not os.path.lexists(path):
         # A crash before it was written, or a copy without it.
         durable.replace(path, canonical_json.encode(head))
     try:

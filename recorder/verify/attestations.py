@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exprec.recorder.diagnostics import show_value
-from exprec.recorder.errors import Problem
+from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import layout
 from exprec.recorder.store import FileTree
 from exprec.recorder.verify.documents import read_document
@@ -22,6 +22,9 @@ def check_attestations(files: RunFiles, *, quick: bool) -> None:
     try:
         names = store.names(folder)
     except FileNotFoundError:
+        return
+    except Damaged as error:
+        problems.extend([Problem((), f"{error.reason}; {RESTORE}", source=layout.ATTESTATIONS_FOLDER)])
         return
     except OSError as error:
         problems.extend([Problem((), unreadable(error, as_a="a folder"), source=folder)])

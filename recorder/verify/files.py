@@ -19,6 +19,7 @@ _REQUIRED_UNSEALED = (layout.CONFIG_FILE, layout.EVENTS_FILE)
 RUN_FILES = frozenset((*REQUIRED, *_RECORDS, *layout.STREAMS))
 """The files of a run beside its artifacts."""
 _PIECE_BYTES = 64 * 1024
+_IS_LINK = "is a symbolic link; replace it with the folder itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,15 @@ class RunFiles:
         """Return what is in the folder of the run; None, with the problem reported, if that cannot be read."""
         try:
             names = self.location.files.names()
+        except Damaged as error:
+            advice = f"{error.reason}; {RESTORE}"
+            self.problems.add("", _IS_LINK if self.location.is_link else advice)
+            return None
         except OSError as error:
             self.problems.add("", unreadable(error, as_a="a folder"))
             return None
         if self.location.is_link:
-            self.problems.add("", "is a symbolic link; replace it with the folder itself")
+            self.problems.add("", _IS_LINK)
         return names
 
     def peek(self, name: str) -> ReadFile | None:

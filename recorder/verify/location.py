@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable
-from exprec.recorder.store import FileTree
+from exprec.recorder.store import FileTree, RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class RunLocation:
     def of(cls, files: FileTree) -> RunLocation:
         """Locate a run by its folder, which need not exist."""
         parent = files.parent()
-        is_sealed = parent.name != layout.WORK_FOLDER
+        is_sealed = not RunDirectory(files).is_work
         store = parent if is_sealed else parent.parent()
         return cls(files, store if store.exists(layout.STORE_FILE) else None, is_sealed)
 

@@ -132,7 +132,7 @@ def _kind(files: FileTree, name: str) -> EntryKind | None:
     """Return what is under a name; None if there is nothing, or if that cannot be determined."""
     try:
         return files.kind(name)
-    except OSError:
+    except (OSError, Damaged):
         return None
 
 
@@ -145,7 +145,7 @@ def _visible_names(files: FileTree, folder: str) -> list[str]:
     """Return the names in a folder that do not begin with a dot; [] if it cannot be read, which step 1 reports."""
     try:
         return [name for name in files.names(folder) if not name.startswith(".")]
-    except OSError:
+    except (OSError, Damaged):
         return []
 
 

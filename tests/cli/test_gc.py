@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,31 @@ def test_names_are_harmless_and_aligned(capsys: pytest.CaptureFixture[str]) -> N
     assert "–" in two
     assert header.index("last") == one.index("just") + 2 == two.index("just")
     assert file == "tags/.a\\x1b.0123abcd  1 B, left by a crash"
+
+
+def test_a_run_of_another_machine_is_kept_for_a_day(store: Store) -> None:
+    work = runs.interrupted(store)
+    head = work.with_name(f"{work.name}.json")
+    known = json.loads(head.read_bytes())
+    head.write_text(json.dumps({**known, "host": "another", "boot": "another"}))
+    done = exprec("gc", "--yes", "--store", store.path)
+    assert b"kept 1 interrupted run" in done.stderr
+    assert work.is_dir()
+    for same in ({"host": socket.gethostname(), "boot": "earlier"}, known):
+        head.write_text(json.dumps({**known, "host": "another", "boot": "another", **same}))
+        assert (len(_listed(store, "--dry-run")) == 1) == (same is not known)
+    _older(work, 90_000)
+    exprec("gc", "--yes", "--store", store.path)
+    assert not work.exists()
+
+
+def test_a_link_is_named_and_nothing_is_removed(store: Store, tmp_path: Path) -> None:
+    work = runs.interrupted(store)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("mine")
+    link = store.path / ".work" / "0123456789abcdef"
+    link.symlink_to(tmp_path / "thesis")
+    done = exprec("gc", "--yes", "--store", store.path, code=5)
+    assert f"{link}: must be a folder, and is a symbolic link".encode() in done.stderr
+    assert work.is_dir()
+    assert (tmp_path / "thesis" / "thesis.tex").read_text() == "mine"

@@ -172,9 +172,9 @@ def test_output_that_cannot_be_written_exits_6(tmp_path: Path) -> None:
 def test_run_id_is_printed_even_if_the_attestation_fails(tmp_path: Path) -> None:
     Store.open_or_create(tmp_path / "runs")
     (tmp_path / "runs" / "attestations").write_text("in the way")
-    done = exprec("run", "-q", TWO, cwd=tmp_path, code=6)
+    done = exprec("run", "-q", TWO, cwd=tmp_path, code=5)
     assert done.stdout.decode().split() == run_ids(tmp_path)
-    assert b"attestations" in done.stderr
+    assert b"attestations: must be a folder, and is a file" in done.stderr
 
 
 def test_an_experiment_outlives_a_full_disk_behind_its_output(tmp_path: Path) -> None:
@@ -313,3 +313,22 @@ def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
     from importlib.metadata import version
 
     assert exprec("--version", cwd=tmp_path).stdout.decode() == f"exprec {version('exprec')}\n"
+
+
+@pytest.mark.parametrize("words", [["run", "-q", str(TWO)], ["run", "-q", "--", "true"]], ids=["experiment", "command"])
+def test_an_attestation_that_cannot_be_written_leaves_a_sealed_run(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Store.open_or_create(tmp_path / "runs")
+    (tmp_path / "runs" / "attestations").symlink_to(tmp_path / "elsewhere")
+    done = exprec(*words, cwd=tmp_path, code=5)
+    (run_id,) = run_ids(tmp_path)
+    assert done.stdout.decode() == f"{run_id}\n"
+    assert f"the run {run_id} is sealed, but its execution records are incomplete".encode() in done.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_work_head_has_the_host_and_its_boot(tmp_path: Path) -> None:
+    seen = "import json, os, pathlib; head = pathlib.Path(os.environ['EXPREC_EVENTS']).with_suffix('.json'); "
+    code = f"{seen} print(sorted(json.loads(head.read_text())))"
+    done = exprec("run", "--", sys.executable, "-c", code, cwd=tmp_path)
+    assert b"['boot', 'format', 'host', 'name', 'type']" in done.stdout

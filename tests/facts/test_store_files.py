@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder.errors import AmbiguousRun, RunNotFound
+from exprec.recorder.sessions import provenance
 from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.store import Store, find_run
 from tests.fixtures.cli import exprec
@@ -87,7 +88,8 @@ def test_work_head_has_what_resume_needs(tmp_path: Path) -> None:
     exprec("run", "-q", path, "--replay-exchanges", run_id, cwd=tmp_path, code=130)
     (head,) = (tmp_path / "runs" / ".work").glob("*.json")
     envelope = {"format": 1, "name": "two banks", "type": "generic"}
-    assert json.loads(head.read_bytes()) == {**envelope, "folder": str(tmp_path), "replayed": run_id}
+    machine = provenance.read_machine()
+    assert json.loads(head.read_bytes()) == {**envelope, **machine, "folder": str(tmp_path), "replayed": run_id}
 
 
 @pytest.mark.fact("F5")

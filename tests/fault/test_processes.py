@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exprec.recorder import record
+from exprec.recorder.fs import durable
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
@@ -266,7 +267,8 @@ def test_concurrent_gc(tmp_path: Path, count_faults: Count) -> None:
 # --- tags and resumption ------------------------------------------------------------------------------
 
 
-def test_concurrent_tags_leave_one_of_them(tmp_path: Path, count_faults: Count) -> None:
+def test_of_concurrent_tags_one_fails(tmp_path: Path, count_faults: Count, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "_LOCK_PAUSE_SECONDS", 0)
     store = Store.open_or_create(tmp_path / "first" / "runs")
     addresses = [runs.record(store, latency=latency).run_id for latency in (0.25, 0.5)]
     for at, folder in _each_place(tmp_path / "at", every=1):
@@ -278,7 +280,7 @@ def test_concurrent_tags_leave_one_of_them(tmp_path: Path, count_faults: Count) 
 
         came = _interrupting(folder, tag(addresses[0]), tag(addresses[1]), at)
         tags = folder / "runs" / "tags"
-        assert sorted(done) in ([0, 0], [0, 2], [0])
+        assert sorted(done) in ([0, 2], [0, 6], [0])
         assert (tags / "name").read_text() in [f"{run_id}\n" for run_id in addresses]
         assert [path.name for path in tags.iterdir()] == ["name"]
         if not came:

@@ -31,8 +31,29 @@ def test_names_and_files(tree: FileTree) -> None:
     assert tree.files() == ["a/b/c.txt", "link", "pipe", "z"]
     with pytest.raises(FileNotFoundError):
         tree.names("none")
-    with pytest.raises(NotADirectoryError):
-        tree.names("z")
+    for name, kind in (("z", EntryKind.FILE), ("link", EntryKind.LINK), ("pipe", EntryKind.OTHER)):
+        with pytest.raises(Damaged, match=f"/{name}: must be a folder, and is {kind}"):
+            tree.names(name)
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/inner"])
+def test_no_link_below_the_top_is_followed(tree: FileTree, place: str) -> None:
+    outside = tree.path.parent / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (outside / "inner" / "file").write_bytes(b"secret")
+    (tree.path / place).parent.mkdir(exist_ok=True)
+    (tree.path / place).symlink_to(outside if place == "runs" else outside / "inner")
+    inner = tree.subtree("runs/inner")
+    reads = (inner.names, inner.files, lambda: inner.kind("file"), lambda: inner.size("file"))
+    for read in (*reads, lambda: inner.read("file"), lambda: inner.digest("file"), lambda: tree.names("runs/inner")):
+        with pytest.raises(Damaged, match=f"/{place}: must be a folder, and is a symbolic link"):
+            read()
+
+
+def test_the_top_itself_may_be_a_link(tree: FileTree) -> None:
+    link = tree.path.parent / "to"
+    link.symlink_to(tree.path)
+    assert FolderTree(link).read("a/b/c.txt") == b"123"
 
 
 def test_a_subtree_is_named_by_its_folder(tree: FileTree) -> None:

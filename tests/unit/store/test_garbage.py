@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.errors import StorageFailure
+from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.fs import durable
 from exprec.recorder.store import garbage
 from exprec.recorder.store.garbage import Orphan, find_orphans, interrupted_run
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
+from tests.fixtures.events import OBSERVATION
 from tests.fixtures.files import names_below
 
 
@@ -125,22 +126,50 @@ def test_drafts_of_files_are_found(store: Store) -> None:
     assert all(path.exists() for path in others)
 
 
-def test_a_link_in_the_work_folder_is_removed_and_not_what_it_leads_to(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "thesis.tex").write_text("mine")
-    (store.path / ".work" / "link").symlink_to(tmp_path / "elsewhere")
-    assert _only(store).remove()
-    assert (tmp_path / "elsewhere" / "thesis.tex").exists()
-    assert find_orphans(store) == []
+@pytest.mark.parametrize("name", [".work", ".work/link", ".work/0123456789abcdef", "tags", "attestations"])
+def test_a_link_in_place_of_a_folder_is_damage_and_nothing_is_removed(store: Store, tmp_path: Path, name: str) -> None:
+    sealed = runs.record(store)
+    store.attest(sealed.run_id, OBSERVATION)
+    work = runs.interrupted(store)
+    link = store.path / name
+    if link.is_dir():
+        link.rename(tmp_path / "moved")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "0123456789abcdef").mkdir(parents=True)
+    (elsewhere / "0123456789abcdef" / "thesis.tex").write_text("mine")
+    (elsewhere / "0123456789abcdef.json").write_text("mine")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    before = names_below(tmp_path)
+    with pytest.raises(Damaged) as raised:
+        find_orphans(store)
+    assert raised.value.path == link
+    assert names_below(tmp_path) == before
+    assert name == ".work" or work.exists()
 
 
-def test_a_link_has_its_own_size(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "large").mkdir()
-    (tmp_path / "large" / "file").write_bytes(b"x" * 100_000)
-    link = store.path / ".work" / "link"
-    link.symlink_to(tmp_path / "large")
+def test_a_link_that_takes_the_place_of_a_run_is_not_followed(store: Store, tmp_path: Path) -> None:
+    sealed = runs.record(store)
+    work = runs.interrupted(store)
     found = _only(store)
-    assert (found.size, found.changed) == (link.lstat().st_size, link.lstat().st_mtime)
+    work.rename(tmp_path / "moved")
+    work.symlink_to(f"../{sealed.run_id}")
+    before = names_below(store.path)
+    with pytest.raises(Damaged):
+        found.remove()
+    assert names_below(store.path) == before
+
+
+def test_only_folders_that_exprec_created_are_garbage(store: Store) -> None:
+    work = store.path / ".work"
+    for name in ("thesis", "0123456789abcdef", "0123456789ABCDEF", "0" * 15):
+        (work / name).mkdir()
+        (work / name / "thesis.tex").write_text("mine")
+    (work / "thesis" / "events.jsonl").write_text("")
+    (work / "notes.json").write_text("mine")
+    assert find_orphans(store) == []
+    with pytest.raises(Damaged, match="is not a folder that exprec created"):
+        interrupted_run(work / "thesis")
 
 
 def test_what_has_gone_since_it_was_listed_is_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +189,7 @@ def test_what_cannot_be_looked_at_is_a_failure_of_storage(store: Store) -> None:
     assert unnamed.value.path == long
     tags = store.path / "tags"
     tags.symlink_to(tags)
-    with pytest.raises(StorageFailure) as loop:
+    with pytest.raises(Damaged) as loop:
         find_orphans(store)
     assert loop.value.path == tags
 

@@ -305,13 +305,13 @@ def test_a_store_that_cannot_be_read_is_a_failure_of_storage(tmp_path: Path) -> 
         assert (raised.value.path, raised.value.error.errno) == (path / "store.json", error)
 
 
-def test_names_in_a_folder_that_cannot_be_read_are_a_failure_of_storage(store: Store) -> None:
+def test_a_link_in_place_of_a_folder_is_damage(store: Store) -> None:
     for name, ask in (("tags", store.tags), (".work", store.work_names)):
         path = store.path / name
         if path.exists():
             path.rmdir()
         path.symlink_to(path)
-        with pytest.raises(StorageFailure) as raised:
+        with pytest.raises(Damaged) as raised:
             ask()
         assert raised.value.path == path
 
@@ -411,7 +411,7 @@ def test_a_run_goes_on_in_its_store(store: Store) -> None:
 def test_a_tag_that_cannot_be_read_is_a_failure_of_storage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.tag("best", record(store).run_id)
 
-    def refused(path: Path, limit: int) -> bytes:
+    def refused(path: Path, *_: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(file_tree, "read_whole", refused)

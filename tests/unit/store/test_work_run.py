@@ -380,3 +380,92 @@ def test_what_cannot_be_read_at_the_address_is_not_taken_for_the_run(store: Stor
     os.mkfifo(sealed.path / layout.CONFIG_FILE)
     with pytest.raises(Damaged, match="content does not match the run id"):
         begin(store).seal(DONE)
+
+
+def test_a_run_does_not_begin_where_it_could_not_be_sealed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = begin(store)
+    folder.close()
+    stat = Path.stat
+
+    def on_two_disks(path: Path, **options: Any) -> os.stat_result:
+        found = stat(path, **options)
+        if path.name != layout.WORK_FOLDER:
+            return found
+        return os.stat_result((found.st_mode, found.st_ino, found.st_dev + 1, *found[3:10]))
+
+    monkeypatch.setattr(Path, "stat", on_two_disks)
+    starts: list[Callable[[], WorkRun]] = [lambda: begin(store), lambda: resume(folder.folder)]
+    for start in starts:
+        with pytest.raises(StorageFailure, match="is on another file system than its store") as raised:
+            start()
+        assert raised.value.path == store.path / layout.WORK_FOLDER
+
+
+@pytest.mark.parametrize("place", ["run", "head", "config.json", "events.jsonl"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
+def test_a_run_with_a_link_or_pipe_in_it_is_not_resumed(store: Store, tmp_path: Path, place: str, kind: str) -> None:
+    recording = begin(store)
+    recording.close()
+    path = {"run": recording.folder, "head": head_of(recording)}.get(place, recording.folder / place)
+    if kind == "hard link" and place != "events.jsonl":
+        pytest.skip("the file is only read")
+    moved = path.rename(tmp_path / "moved")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(moved)
+    else:
+        os.link(moved, path)
+    with pytest.raises(Damaged) as raised:
+        resume(recording.folder)
+    assert raised.value.path == path
+
+
+def test_what_is_no_regular_file_is_not_sealed(store: Store, tmp_path: Path) -> None:
+    recording = begin(store)
+    (tmp_path / "secret").write_text("secret")
+    (recording.folder / "artifacts").mkdir()
+    (recording.folder / "artifacts" / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(Damaged, match="must be a file, and is a symbolic link"):
+        recording.seal(DONE)
+    assert store.run_ids() == []
+
+
+def test_a_store_may_be_in_a_folder_of_the_name_of_the_work_folder(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / layout.WORK_FOLDER)
+    sealed = begin(store).seal(DONE)
+    assert store.run(sealed.run_id).is_sealed
+    assert not store.work_run(begin(store).folder.name).is_sealed
+    assert store.resolve(sealed.run_id).status == "completed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_a_run_of_another_user_is_reproduced_in_a_sticky_store(store: Store) -> None:
+    first = begin(store).seal(DONE)
+    for path in (store.path, store.path / layout.WORK_FOLDER):
+        path.chmod(0o1777)
+    # The folders above belong to pytest's user alone.
+    os.chmod(store.path.parent, 0o755)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.chdir(store.path)
+            os.setuid(65534)
+            code = 0 if not begin(Store(Path())).seal(DONE).is_new else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.run_ids() == [first.run_id]
+
+
+@pytest.mark.parametrize("file", ["events.jsonl", "exchanges.jsonl"])
+def test_a_run_that_two_processes_wrote_is_not_sealed(store: Store, file: str) -> None:
+    recording = begin(store)
+    recording.exchanges.append(EXCHANGE)
+    with (recording.folder / file).open("ab") as log:
+        log.write(b"{}\n")
+    with pytest.raises(Damaged, match="another process wrote to it") as raised:
+        recording.seal(DONE)
+    assert raised.value.path == recording.folder / file
+    assert store.run_ids() == []
