@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import NotEncodable, Problem, StorageFailure
-from exprec.recorder.events import Event, exchange_index
+from exprec.recorder.events import EVENT_SPECS, Event, exchange_index
 from exprec.recorder.format import ByteSource, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.state import Reducer
 from exprec.recorder.store import log
@@ -21,6 +21,9 @@ from exprec.recorder.verify.schemas import EXCHANGE, EmbeddedSchemas, Schema, ex
 
 _MOST_PROBLEMS = 1000
 """Problems reported of a file; with more of them the file as a whole is lost."""
+
+_WITH_EXCHANGE = frozenset(event_type for event_type, spec in EVENT_SPECS.items() if spec.exchange_field is not None)
+"""The event types that refer to an exchange."""
 
 
 class LineChecker(Protocol):
@@ -200,7 +203,7 @@ class EventChecker:
         if iteration != self._iteration or type(iteration) is not int:
             found += self._check_iteration(iteration)
         schema = self._schemas.schema(kind, is_event=True) if isinstance(kind, str) else None
-        if schema is None or not schema.is_valid(event) or exchange_index(event) is not None:
+        if schema is None or kind in _WITH_EXCHANGE or not schema.is_valid(event):
             found += self._check_type(event, schema, number)
         if found:
             self.is_complete = False
