@@ -293,8 +293,8 @@ class ObjectUnreadable(GitFailure):
     def __init__(self, object_id: str, reason: str) -> None:
         self.object_id, self.reason = object_id, reason
         super().__init__(
-            f"git cannot read the object {object_id} ({reason}); fetch it from the remote (this may be a partial "
-            "clone), or see what `git fsck` says"
+            f"git cannot read the object {object_id} ({reason}); fetch it from the remote first (exprec never does; in "
+            "a partial clone, `git fetch --refetch --no-filter` gets all), or see what `git fsck` says"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from exprec.recorder.errors import GitFailure, ObjectUnreadable
+from exprec.recorder.git.process import run_git, start_git
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -47,7 +48,7 @@ class Repository:
         self.folder = folder
         done = self._run("rev-parse", "--show-prefix")
         if done.returncode:
-            raise GitFailure(f"{folder}: {_reason(done.stderr)}; run this in a git repository, or name a store in one")
+            raise GitFailure(f"{folder}: {_reason(done.stderr)}; {_advice(done.stderr)}")
         self.prefix = os.fsdecode(done.stdout).removesuffix("\n")
         """The path of the folder from the top of the repository, with a slash at its end; empty at the top."""
 
@@ -93,7 +94,16 @@ class Repository:
 
     def staged(self, tree: str) -> list[Change]:
         """How the index differs from the tree of a commit; of what was added with `git add -N` there is nothing."""
-        options = ("--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--ita-invisible-in-index")
+        options = (
+            "--no-ext-diff",
+            "--no-textconv",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            "--no-abbrev",
+            "--ita-invisible-in-index",
+        )
         records = _records(self._bytes("diff-index", *options, "--ignore-submodules=none", tree))
         return [_change(about.decode("ascii"), os.fsdecode(path)) for about, path in zip(records, records, strict=True)]
 
@@ -107,9 +117,9 @@ class Repository:
         # Imported here because every command imports this module, and few read blobs.
         import tempfile
 
-        # Not a pipe: git may fetch, and say more about it than a pipe holds.
+        # Not a pipe: git may say more about a damaged repository than a pipe holds.
         with tempfile.TemporaryFile() as errors:
-            reader = Blobs(self._command("cat-file", "--batch"), errors)
+            reader = Blobs(self.folder, errors)
             try:
                 yield reader
             finally:
@@ -130,22 +140,19 @@ class Repository:
             raise GitFailure(f"git {arguments[0]}: {_reason(done.stderr)}")
         return done.stdout
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        process = _start(self._command(*arguments), subprocess.DEVNULL, subprocess.PIPE)
-        output, errors = process.communicate()
-        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
-
-    def _command(self, *arguments: str) -> list[str]:
-        # What is committed counts, not what `git replace` shows in its place.
-        return ["git", "-C", str(self.folder), "--no-replace-objects", *arguments]
+    def _run(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        try:
+            return run_git(self.folder, *arguments, data=data)
+        except OSError as error:
+            raise _not_started(error) from error
 
 
 class Blobs:
     """The bytes of files as git stores them, without filters and line-end conversion, from one process."""
 
-    def __init__(self, command: list[str], errors: IO[bytes]) -> None:
-        """Read by this command, which writes what it has to say into the file `errors`."""
-        self._command = command
+    def __init__(self, folder: Path, errors: IO[bytes]) -> None:
+        """Read from the repository that contains `folder`; the messages of git go into the file `errors`."""
+        self._folder = folder
         self._errors = errors
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -194,25 +201,20 @@ class Blobs:
     def _start(self) -> subprocess.Popen[bytes]:
         self._errors.seek(0)
         self._errors.truncate()
-        self._process = _start(self._command, subprocess.PIPE, self._errors)
+        try:
+            self._process = start_git(self._folder, "cat-file", "--batch", stdin=subprocess.PIPE, stderr=self._errors)
+        except OSError as error:
+            raise _not_started(error) from error
         return self._process
 
     def _died(self, object_id: str) -> ObjectUnreadable:
-        """Drop the process: git exits at an object that is damaged or cannot be fetched; the next needs a new one."""
+        """Drop the process: git exits at an object that is damaged or missing; the next needs a new one."""
         assert self._process is not None
         self._process.wait()
         self._errors.seek(0)
         reason = _reason(self._errors.read())
         self.close()
         return ObjectUnreadable(object_id, reason)
-
-
-def _start(command: list[str], stdin: int, stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start git. Raises GitFailure."""
-    try:
-        return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr)
-    except OSError as error:
-        raise _not_started(error) from error
 
 
 def _records(data: bytes) -> Iterator[bytes]:
@@ -244,6 +246,13 @@ def _reason(stderr: bytes) -> str:
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith("fatal: ")]
     return (fatal or lines or ["git did not say why"])[0].removeprefix("fatal: ")
+
+
+def _advice(stderr: bytes) -> str:
+    if b"safe.bareRepository" in stderr:
+        # A clone may contain one, with a configuration that names programs.
+        return "if it is yours, name it by the variable GIT_DIR"
+    return "run this in a git repository, or name a store in one"
 
 
 def _not_started(error: OSError) -> GitFailure:

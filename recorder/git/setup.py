@@ -53,9 +53,7 @@ class GitSetup(Repository):
         Returns the file of the hook and what became of it. A hook that is not ours stays as it is. Raises
         GitFailure, StorageFailure.
         """
-        # From the top of the work tree, because a relative core.hooksPath counts from there.
-        top = Path(self._line("rev-parse", "--show-toplevel"))
-        path = top / GitSetup(top)._line("rev-parse", "--git-path", "hooks") / _HOOK
+        path = self._hooks_folder() / _HOOK
         found, wanted = _bytes_of(path), _hook(program).encode()
         if found is not None and _MARK.encode() not in found:
             return path, PRESENT if _verifies(found) else FOREIGN
@@ -68,6 +66,15 @@ class GitSetup(Repository):
     def ignores(self, path: Path) -> bool:
         """Whether git would leave this file out of commits. Raises GitFailure."""
         return self._run("check-ignore", "--quiet", "--", str(path.absolute())).returncode == 0
+
+    def _hooks_folder(self) -> Path:
+        # From the top of the work tree, because a relative core.hooksPath counts from there.
+        top = Path(self._line("rev-parse", "--show-toplevel"))
+        # The last value is that with which exprec starts git: no hooks.
+        *configured, _ = self._text("config", "--type=path", "-z", "--get-all", "core.hooksPath").split("\0")[:-1]
+        if configured:
+            return top / configured[-1]
+        return top / GitSetup(top)._line("rev-parse", "--git-common-dir") / "hooks"
 
     def _configured(self, key: str) -> str | None:
         done = self._run("config", "--local", "--get", key)

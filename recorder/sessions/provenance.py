@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.format import layout
@@ -26,7 +26,6 @@ ALLOWED_FILE = ".exprec-allowed-secrets"
 Digests and no names: a project that a stranger wrote must not allow a secret of the reader.
 """
 
-_GIT_SECONDS = 10
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -56,6 +55,8 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     import socket
     from datetime import UTC, datetime
 
+    from exprec.recorder.git.work_tree import read_git_state
+
     started_at, started = datetime.now(UTC), time.monotonic()
 
     def finish() -> dict[str, Any]:
@@ -83,23 +84,6 @@ def read_machine() -> dict[str, str]:
     with suppress(OSError):
         machine["boot"] = _BOOT_ID.read_text().strip()
     return {key: value for key, value in machine.items() if value}
-
-
-class GitState(NamedTuple):
-    """The state of a working tree; None for what is unknown."""
-
-    commit: str | None = None
-    is_dirty: bool | None = None
-    """Whether tracked files have uncommitted changes."""
-
-
-def read_git_state(folder: Path) -> GitState:
-    """The state of the working tree that contains `folder`; unknown without git, and when git takes too long."""
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    if commit is None:
-        return GitState()
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return GitState(commit.strip(), None if changes is None else bool(changes.strip()))
 
 
 def known_secrets() -> dict[str, str]:
@@ -160,15 +144,3 @@ def _user() -> str | None:
         return getpass.getuser()
     except (KeyError, OSError):
         return None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -177,7 +177,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "random": (),
     "secrets": ("recorder.fs.durable",),
     "socket": ("recorder.sessions.provenance",),
-    "subprocess": ("recorder.git", "cli.pager", "recorder.sessions.provenance", "recorder.sessions.command"),
+    # recorder.git.repository names the types of processes that recorder.git.process starts.
+    "subprocess": ("recorder.git.process", "recorder.git.repository", "cli.pager", "recorder.sessions.command"),
     "shutil": ("recorder.fs.durable", "cli.terminal"),
     "tempfile": ("recorder.replay", "recorder.git"),
     "fcntl": ("recorder.fs.durable",),
@@ -192,6 +193,17 @@ def test_each_effect_has_its_module(path: Path) -> None:
         # A type for an annotation is no effect: the displays name rich's console.
         if allowed is not None and not any(module == room or module.startswith(room + ".") for room in allowed):
             pytest.fail(f"{module} imports {name}; only {', '.join(allowed) or 'nothing'} may")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_module)
+def test_git_is_started_by_one_module(path: Path) -> None:
+    if _module(path) == "recorder.git.process":
+        return
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.List | ast.Tuple) and node.elts and isinstance(node.elts[0], ast.Constant):
+            assert node.elts[0].value != "git", f"{_module(path)}:{node.lineno} starts git"
+        if _module(path).startswith("recorder.git") and isinstance(node, ast.Attribute):
+            assert ast.unparse(node) not in ("subprocess.run", "subprocess.check_output"), f"{path}:{node.lineno}"
 
 
 WRITER = "recorder.fs.durable"
