@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exprec.recorder.errors import Damaged
-from exprec.recorder.fs.safe_read import read_whole
+from exprec.recorder.fs import read_whole
 from exprec.recorder.git.process import names_repository, run_git
 
 _SECONDS = 10
+_LARGEST_FILE = 64 * 1024 * 1024
+"""Of what is read; `packed-refs` has a line for each branch and tag."""
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF = re.compile(r"ref: (refs/[^\0\n]+)")
 _SYMBOLIC_REFS = 5
@@ -78,7 +80,7 @@ def _packed(shared: Path, ref: str) -> str | None:
 def _read_text(path: Path) -> str | None:
     """The text of a regular file, None for anything else."""
     try:
-        return read_whole(path).decode("utf-8", "surrogateescape")
+        return read_whole(path, _LARGEST_FILE).decode("utf-8", "surrogateescape")
     except (OSError, ValueError, Damaged):
         return None
 
