@@ -171,7 +171,7 @@ class RunNotFound(ExprecError):
         self.reference, self.store = reference, store
         super().__init__(
             f"no run '{reference}' in the store {store}; give a run id, 4 or more of its first digits, "
-            "a tag, or the path of a run directory"
+            "a tag, or the path of a run directory with a slash in it (./NAME)"
         )
 
 

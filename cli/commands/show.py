@@ -22,7 +22,7 @@ from exprec.cli.pager import paged
 from exprec.cli.terminal import make_console, store_path, wants_color
 from exprec.recorder.diagnostics import visible, visible_json
 from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
-from exprec.recorder.errors import Damaged, NotAStore, RunNotFound
+from exprec.recorder.errors import Damaged
 from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.format import layout
 from exprec.recorder.state import StoredStateProvider
@@ -147,7 +147,7 @@ def show(
 
     RUN is a run id, a prefix of 4 or more digits, a tag, or the path of a run directory. A run in progress or an
     interrupted run is printed as far as it was recorded. The path of a log file, under any name, prints the events
-    in it.
+    in it. A path has a slash (./NAME); a name without one is looked up in the store only.
 
     For the run of a command, its stdout is printed to stdout and its stderr to stderr, followed by the run id. The
     bytes are those of the command, including terminal control sequences. With -v its events follow on stdout; with
@@ -178,21 +178,14 @@ def show(
 
 
 def _open_log(reference: str, store: Path) -> _OpenLog:
-    """Open the log of the run named by `reference`, or the log file at that path."""
+    """Open the log of the run named by `reference`, or the log file at that path, which has a slash."""
     path = Path(reference)
     try:
-        is_file = path.is_file()
+        is_file = "/" in reference and path.is_file()
     except OSError:
         # For a name that is too long for a file, `find_run` has the better message.
         is_file = False
-    if is_file and path.name != reference:
-        return _OpenLog.of_file(path)
-    try:
-        return _OpenLog.of_run(find_run(reference, store))
-    except (RunNotFound, NotAStore):
-        if not is_file:
-            raise
-        return _OpenLog.of_file(path)
+    return _OpenLog.of_file(path) if is_file else _OpenLog.of_run(find_run(reference, store))
 
 
 def _print_lines(opened: _OpenLog, selection: _Selection) -> None:

@@ -94,7 +94,9 @@ def _textconv(program: str) -> str:
     gone = """echo "exprec is gone; run 'exprec init --git' where it is installed" >&2; cat "$1\""""
     damaged = f'case $? in 5) echo "{_NOT_RENDERED}";; *) cat "$1";; esac'
     choice = _choice("e", program)
-    return f'f() {{ {choice}; if command -v "$e" >/dev/null; then {show} || {damaged}; else {gone}; fi; }}; f'
+    # A name without a slash would be looked up in a store.
+    path = 'case "$1" in */*) ;; *) set -- "./$1";; esac'
+    return f'f() {{ {path}; {choice}; if command -v "$e" >/dev/null; then {show} || {damaged}; else {gone}; fi; }}; f'
 
 
 def _hook(program: str) -> str:

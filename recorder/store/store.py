@@ -178,16 +178,19 @@ class Store(StoreReader):
 
 
 def find_run(reference: str, store: Path) -> RunDirectory:
-    """Return the run that `reference` names: the path of a run directory, a run id or unique prefix, or a tag.
+    """Return the run that `reference` names: a run id or unique prefix, a tag, or a path, which has a slash.
 
-    The store at `store` need not exist for a path. Raises RunNotFound, AmbiguousRun, NotAStore, StorageFailure.
+    A name without a slash is looked up in the store only, so that no folder can take the place of a run. The store
+    need not exist for a path. Raises RunNotFound, AmbiguousRun, NotAStore, StorageFailure.
     """
     path = Path(reference)
     try:
-        around = _store_around(path)
-        # A link in a store is damage, and not followed to find that out.
-        if (around is not None and path.is_symlink()) or _is_run_directory(path):
-            return RunDirectory(FolderTree(path, around))
+        # A name without a slash is looked up in the store alone: a folder of this name must not take its place.
+        if "/" in reference:
+            around = _store_around(path)
+            # A link in a store is damage, and not followed to find that out.
+            if (around is not None and path.is_symlink()) or _is_run_directory(path):
+                return RunDirectory(FolderTree(path, around))
         if not store.exists():
             raise RunNotFound(reference, store)
         return Store(store).resolve(reference)

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,29 @@ def test_a_run_is_found_by_each_of_its_names(store: Store) -> None:
     for name in (sealed.run_id[:3], unsealed.name[:3], "nothing"):
         with pytest.raises(RunNotFound):
             find_run(name, store.path)
+
+
+@pytest.mark.fact("F9")
+def test_no_folder_takes_the_place_of_a_name(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = record(store)
+    another = record(Store.open_or_create(tmp_path / "another"), {"name": "another"})
+    (store.path / "tags").mkdir()
+    (store.path / "tags" / "baseline").write_text(sealed.run_id + "\n")
+    place = tmp_path / "place"
+    names = ("baseline", sealed.run_id, sealed.run_id[:6])
+    for name in (*names, "log"):
+        shutil.copytree(another.path, place / name)
+    monkeypatch.chdir(place)
+    for name in names:
+        assert find_run(name, store.path).run_id == sealed.run_id
+        shown = exprec("show", "--json", name, "--store", store.path, cwd=place).stdout
+        assert shown == (sealed.path / "events.jsonl").read_bytes()
+        assert find_run(f"./{name}", store.path).path == Path(name)
+    message = exprec("show", "log", "--store", store.path, cwd=place, code=4).stderr.decode()
+    assert "the path of a run directory with a slash in it (./NAME)" in message
+    (place / "log.jsonl").write_bytes((sealed.path / "events.jsonl").read_bytes())
+    exprec("show", "log.jsonl", "--store", store.path, cwd=place, code=4)
+    exprec("show", "./log.jsonl", "--store", store.path, cwd=place)
 
 
 @pytest.mark.fact("F9")
