@@ -57,8 +57,8 @@ def _processor_name() -> str:
 def _exprec_version() -> str:
     """Return the version, and whether the installation is editable, which slows down every start of its Python."""
     # A checkout may also have metadata left by a build, without direct_url.json.
-    origins = [found.read_text("direct_url.json") or "" for found in distributions(name="exprec")]
-    return version("exprec") + (", editable" if any('"editable": true' in origin for origin in origins) else "")
+    origins = [found.read_text("direct_url.json") or "" for found in distributions(name="exprec-store")]
+    return version("exprec-store") + (", editable" if any('"editable": true' in origin for origin in origins) else "")
 
 
 def _installed_version(name: str) -> str:

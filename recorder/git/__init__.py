@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from exprec.recorder.git.git_store import store_folders as store_folders
     from exprec.recorder.git.git_tree import TreeIndex as TreeIndex
     from exprec.recorder.git.repository import Repository as Repository
-    from exprec.recorder.git.staged import StagedStore as StagedStore
     from exprec.recorder.git.staged import staged_stores as staged_stores
+    from exprec.recorder.git.work_tree import read_git_state as read_git_state
 
 _MODULES = {
     "GitStore": "git_store",
     "Repository": "repository",
-    "StagedStore": "staged",
     "TreeIndex": "git_tree",
     "find_repository": "git_store",
     "find_store_folder": "git_store",
+    "read_git_state": "work_tree",
     "setup": "",
     "staged_stores": "staged",
     "store_folders": "git_store",

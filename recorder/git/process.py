@@ -1,4 +1,4 @@
-"""The one place that starts git, so that a repository which somebody else made cannot have programs started by it.
+"""The one place that starts git, so that no repository can have programs started by it.
 
 A configuration (that of a bare repository inside a clone, or of an unpacked archive) may name programs: monitors of the
 file system, hooks, filters, pagers, transports. None of the commands that exprec runs needs one, so all are off, and

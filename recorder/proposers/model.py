@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from exprec.recorder.errors import InvalidInput, ModelFailure, Problem
+from exprec.recorder.extras import install_command, install_extra
 from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ _TRANSPORT_RETRIES = 3
 _LONGEST_WAIT_SECONDS = 60.0
 """The longest time that a client waits between two attempts at the request of the endpoint."""
 
-_EXTRA = "pip install --upgrade 'exprec[llm]'"
 _INSTEAD = "--model search needs neither a package nor a key"
 
 _STATUS = {
@@ -121,9 +121,9 @@ def _client(name: str) -> Model[Any]:
         from pydantic_ai import exceptions
         from pydantic_ai.models import infer_model
     except ImportError:
-        raise refused(f"'{name}' needs a package that is not installed: {_EXTRA}") from None
+        raise refused(f"'{name}' needs a package that is not installed: {install_extra('llm')}") from None
     if not hasattr(exceptions, "ModelTimeoutError"):
-        raise refused(f"'{name}' needs a later version of pydantic-ai: {_EXTRA}")
+        raise refused(f"'{name}' needs a later version of pydantic-ai: {install_extra('llm')}")
     provider, _, model = name.partition(":")
     # Chat completions are what every OpenAI-compatible endpoint speaks.
     wire_name = f"openai-chat:{model}" if provider == "openai" else name
@@ -151,8 +151,8 @@ def _package(message: str) -> str:
     """The packages to install, from the message of a failed import."""
     group = _GROUP.search(message)
     if group is None or group[1] in ("openai", "anthropic"):
-        return _EXTRA
-    return f"pip install 'pydantic-ai-slim[{group[1]}]'"
+        return install_extra("llm")
+    return install_command(f"pydantic-ai-slim[{group[1]}]")
 
 
 def _provider_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     import socket
     from datetime import UTC, datetime
 
-    from exprec.recorder.git.work_tree import read_git_state
+    from exprec.recorder.git import read_git_state
 
     started_at, started = datetime.now(UTC), time.monotonic()
 

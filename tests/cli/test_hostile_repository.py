@@ -1,4 +1,4 @@
-"""A repository that somebody else made starts no program, whatever its configuration names.
+"""A repository from elsewhere starts no program, whatever its configuration names.
 
 A clone brings files, and in them a bare repository with a configuration of its own; an unpacked archive brings a whole
 `.git`. Every command of exprec runs in both. A program of the repository would create a file; where strace is
@@ -79,7 +79,7 @@ def _arm(git_folder: Path, canary: Path) -> None:
 
 @pytest.fixture
 def made(tmp_path: Path, canary: Path) -> Path:
-    """A repository of somebody else, with a run, a branch, a bare repository in `data`, and a program everywhere."""
+    """A repository of a stranger, with a run, a branch, a bare repository in `data`, and a program everywhere."""
     folder = tmp_path / "stranger"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
@@ -192,7 +192,7 @@ def test_the_canary_is_started_without_these_precautions(made: Path, canary: Pat
 
 
 def test_the_commit_and_whether_it_is_dirty_are_recorded_without_filters(made: Path, canary: Path) -> None:
-    from exprec.recorder.git.work_tree import read_git_state
+    from exprec.recorder.git import read_git_state
 
     commit = git(made, "rev-parse", "HEAD")
     assert read_git_state(made) == (commit, False)

@@ -312,7 +312,7 @@ def test_schemas_are_listed_and_printed(tmp_path: Path) -> None:
 def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
     from importlib.metadata import version
 
-    assert exprec("--version", cwd=tmp_path).stdout.decode() == f"exprec {version('exprec')}\n"
+    assert exprec("--version", cwd=tmp_path).stdout.decode() == f"exprec {version('exprec-store')}\n"
 
 
 @pytest.mark.parametrize("words", [["run", "-q", str(TWO)], ["run", "-q", "--", "true"]], ids=["experiment", "command"])

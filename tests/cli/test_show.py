@@ -35,29 +35,29 @@ def test_a_log_alone_is_shown_as_that_of_its_run(folder: Path, switches: list[st
     shutil.copy(run / "events.jsonl", folder / "any name")
     whole, _ = _shown(folder, run.name, *switches)
     expected = whole.removesuffix(f"Run {run.name}\n")
-    assert _shown(folder, "any name", *switches) == (expected, "")
+    assert _shown(folder, "./any name", *switches) == (expected, "")
     assert _shown(folder, run / "events.jsonl", *switches) == (expected, "")
     # Nothing of a store is asked for, even where one is broken.
     (folder / "runs" / "store.json").write_bytes(b"{")
     assert _shown(folder, folder / "any name", *switches) == (expected, "")
-    assert _shown(folder, "any name", *switches) == (expected, "")
+    assert _shown(folder, "./any name", *switches) == (expected, "")
 
 
 def test_a_damaged_log_is_shown_up_to_its_damage(folder: Path) -> None:
     log = sealed_run(folder).read("events.jsonl")
     lines = log.splitlines(keepends=True)
     (folder / "x.jsonl").write_bytes(b"".join(lines[:3]))
-    begins, _ = _shown(folder, "x.jsonl", "-v")
+    begins, _ = _shown(folder, "./x.jsonl", "-v")
     (folder / "x.jsonl").write_bytes(b"".join([*lines[:3], b"{" + lines[3], *lines[4:]]))
-    out, err = _shown(folder, "x.jsonl", "-v", code=5)
+    out, err = _shown(folder, "./x.jsonl", "-v", code=5)
     assert out == begins
     assert err.startswith("exprec: x.jsonl:4: not JSON")
     (folder / "x.jsonl").write_bytes(b"".join([*lines[:3], lines[3][:-1]]))
-    out, err = _shown(folder, "x.jsonl", "-v", code=5)
+    out, err = _shown(folder, "./x.jsonl", "-v", code=5)
     assert out == begins
     assert f"x.jsonl:4: the last line is torn: {len(lines[3]) - 1} bytes" in err
     (folder / "x.jsonl").write_bytes(b"")
-    assert _shown(folder, "x.jsonl") == ("", "")
+    assert _shown(folder, "./x.jsonl") == ("", "")
 
 
 def test_a_name_in_the_store_goes_before_a_file(folder: Path) -> None:

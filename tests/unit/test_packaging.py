@@ -35,4 +35,4 @@ def test_every_schema_file_is_installed() -> None:
 def test_the_version_is_that_of_the_build() -> None:
     assert PROJECT["project"]["dynamic"] == ["version"]
     module, _, name = PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
-    assert getattr(import_module(f"exprec.{module}"), name) == version("exprec")
+    assert getattr(import_module(f"exprec.{module}"), name) == version(PROJECT["project"]["name"])
