@@ -20,6 +20,7 @@ from unittest import mock
 
 from exprec.cli.main import main
 from exprec.recorder.format import layout
+from exprec.recorder.git.work_tree import GitState
 from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
@@ -66,7 +67,7 @@ def run_in_process(*words: str, cwd: Path) -> CallResult:
 @contextmanager
 def apart_from_the_machine() -> Iterator[None]:
     """Do not ask git about the experiment: a process for each execution would take half of the time."""
-    with mock.patch("exprec.recorder.sessions.provenance._git", return_value=None):
+    with mock.patch("exprec.recorder.git.read_git_state", return_value=GitState()):
         yield
 
 
