@@ -147,7 +147,7 @@ class TextReporter:
         click.echo(f"\n{result.settled} of {result.arrivals} payments settled{split}")
 
     def store_setup(self, setup: StoreSetup) -> None:
-        """Print a line for each part that was asked for."""
+        """Print a line for each part that was requested."""
         texts = [
             _STORE_SETUP[setup.store].format(setup.path),
             _GIT_SETUP.get(setup.git or ""),

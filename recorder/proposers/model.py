@@ -137,9 +137,9 @@ def _client(name: str) -> Model[Any]:
         if variable is not None:
             message = f"'{name}' needs the environment variable {variable[1]}, which is not set"
         elif isinstance(error, exceptions.UserError):
-            message = f"'{name}' is no model that can be asked: write PROVIDER:NAME, such as openai:gpt-5-mini"
+            message = f"'{name}' is not the name of a model; write PROVIDER:NAME, such as openai:gpt-5-mini"
         else:
-            message = f"'{name}' cannot be asked: what the environment says of its provider is not valid"
+            message = f"'{name}' cannot be called; the settings of its provider in the environment are not valid"
         raise refused(message) from None
 
 

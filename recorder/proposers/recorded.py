@@ -44,7 +44,7 @@ class RecordedProposer:
         """
         if not self._exchanges and self._then is not None:
             return await self._then.propose(request)
-        asked = {
+        request_content = {
             "agent_id": request.agent_id,
             "iteration": request.iteration,
             "attempt": request.attempt,
@@ -52,9 +52,9 @@ class RecordedProposer:
             "settings": self._settings,
             "messages": [message.as_dict() for message in request.messages],
         }
-        exchange = self._exchanges.take(asked)
+        exchange = self._exchanges.take(request_content)
         if exchange is None:
-            raise self._unrecorded(asked)
+            raise self._unrecorded(request_content)
         if exchange["answer"] is None:
             raise ModelFailure(exchange["error"] or "", exchange["latency_seconds"])
         return Answer(
@@ -64,9 +64,9 @@ class RecordedProposer:
             exchange["latency_seconds"],
         )
 
-    def _unrecorded(self, asked: Mapping[str, Any]) -> UnrecordedRequest:
-        nearest = self._exchanges.find_nearest(asked, lambda old, new: len(differences(old, new)))
+    def _unrecorded(self, request_content: Mapping[str, Any]) -> UnrecordedRequest:
+        nearest = self._exchanges.find_nearest(request_content, lambda old, new: len(differences(old, new)))
         if nearest is None:
-            return UnrecordedRequest(asked, None, (), ())
-        found = differences(request_fields(nearest), asked)
-        return UnrecordedRequest(asked, nearest["index"], found, difference_lines(found))
+            return UnrecordedRequest(request_content, None, (), ())
+        found = differences(request_fields(nearest), request_content)
+        return UnrecordedRequest(request_content, nearest["index"], found, difference_lines(found))

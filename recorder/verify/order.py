@@ -117,13 +117,13 @@ class OrderChecker:
     def _llm_call(self, event: Event) -> None:
         self._check_start(event)
         self._check_turn(event["agent_id"])
-        self._iteration.asked = event["agent_id"]
+        self._iteration.called_agent = event["agent_id"]
 
     def _decision(self, event: Event) -> None:
         self._check_start(event)
         self._check_turn(event["agent_id"])
         self._iteration.turn += event["agent_id"] in (self._agents or ())
-        self._iteration.asked = None
+        self._iteration.called_agent = None
 
     def _check_start(self, event: Event) -> None:
         """If iterations begin with `iteration_start`, all of them do."""
@@ -155,8 +155,10 @@ class OrderChecker:
         iteration.end_line = self._line
         if self._agents is None:
             return
-        if iteration.asked is not None:
-            self._report("event_type", f"{show_value(iteration.asked)} was asked and has no decision in this iteration")
+        if iteration.called_agent is not None:
+            self._report(
+                "event_type", f"{show_value(iteration.called_agent)} has a model call and no decision in this iteration"
+            )
         elif 0 < iteration.turn < len(self._agents):
             self._report("event_type", f"{show_value(self._agents[iteration.turn])} has no decision in this iteration")
         elif iteration.turn and event.get("convergence", {}).get("met"):
@@ -194,9 +196,9 @@ class OrderChecker:
 
 
 class _Iteration:
-    """The progress of one iteration: its number, the line of its first event, whose turn it is."""
+    """The progress of one iteration: its number, the line of its first event, and the agent that decides next."""
 
-    __slots__ = ("asked", "end_line", "first_line", "number", "turn")
+    __slots__ = ("called_agent", "end_line", "first_line", "number", "turn")
 
     def __init__(self, number: int, first_line: int) -> None:
         self.number = number
@@ -204,7 +206,7 @@ class _Iteration:
         self.end_line = 0
         self.turn = 0
         """The position of the agent that decides next."""
-        self.asked: str | None = None
+        self.called_agent: str | None = None
         """The agent that was called since the last decision."""
 
 

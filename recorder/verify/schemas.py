@@ -105,7 +105,7 @@ class EmbeddedSchemas:
         return [Problem((), message, source=layout.SCHEMAS_FILE)]
 
     def find_unused(self, *, has_exchanges: bool) -> list[Problem]:
-        """Return the problems of embedded schemas that match no record; every type was asked for before."""
+        """Return the problems of embedded schemas that match no record; every type has been looked up before."""
         keys = [key for key in self._by_type if key[0]] + ([(False, EXCHANGE)] if has_exchanges else [])
         used = {self._newest[key][1] for key in map(self._key_of, keys) if key is not None}
         return [

@@ -38,7 +38,7 @@ def verify_store(store: Store) -> Iterator[Problem]:
         return
     for name in names:
         yield from _check_entry(files, name)
-    # 2. The mark is canonical; opening the store checked what it says.
+    # 2. The mark is canonical; opening the store checked its content.
     yield from _check_mark(files)
     # 3. git converts no line endings, and ignores unsealed runs.
     yield from _check_attributes(files)

@@ -216,13 +216,13 @@ class TestWhatCannotBegin:
     @pytest.mark.parametrize("name", ["nonsense:small", "small", ":"])
     def test_an_unknown_model(self, name: str) -> None:
         (problem,) = refused(name)
-        assert problem.startswith(f"llm.model: '{name}' is no model that can be asked: write PROVIDER:NAME")
+        assert problem.startswith(f"llm.model: '{name}' is not the name of a model; write PROVIDER:NAME")
 
     def test_an_address_that_is_none_is_not_quoted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", "http://user:planted-password\x01@")
         (problem,) = refused("openai:small")
-        assert "what the environment says of its provider is not valid" in problem
+        assert "the settings of its provider in the environment are not valid" in problem
         assert "planted" not in problem
 
     def test_settings_that_the_provider_does_not_know_are_named_before_the_key(self) -> None:

@@ -101,7 +101,7 @@ CASES: dict[str, tuple[tuple[Step, ...], list[tuple[int, str, str]]]] = {
     ),
     "asked without a decision": (
         (*BEFORE, step(ASK, 1, **A), step(CLOSE, 1)),
-        [(4, "event_type", "'BANK_A' was asked and has no decision in this iteration")],
+        [(4, "event_type", "'BANK_A' has a model call and no decision in this iteration")],
     ),
     "no decision of the last": (
         (*BEFORE, step(CHANGE, 1, **A), step(CLOSE, 1)),
