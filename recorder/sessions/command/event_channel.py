@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,8 +58,9 @@ class EventChannel:
         """The size of the file and its modification time (in nanoseconds) when it was last read."""
 
     def close(self) -> None:
-        """Close the file of the channel."""
-        os.close(self._handle)
+        """Close the file of the channel, which is of no use any more: an error loses nothing."""
+        with suppress(OSError):
+            os.close(self._handle)
 
     def received(self) -> Iterator[SentEvent]:
         """The events of the lines that have been completed since the last call.
