@@ -201,8 +201,8 @@ def test_requests_that_one_run_alone_made(tmp_path: Path) -> None:
     del old.exchanges[-1], new.exchanges[-2:]
     for name, side in (("old", old), ("new", new)):
         side.written(tmp_path / name)
-    assert "Only in one run" in _diff(tmp_path, "old", "new")
-    assert "only in A  1 request to a model" in _diff(tmp_path, "--stat", "old", "new")
+    assert "Only in one run" in _diff(tmp_path, "./old", "./new")
+    assert "only in A  1 request to a model" in _diff(tmp_path, "--stat", "./old", "./new")
 
 
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
     new.find("policy_change", 1, "A")["acceptance_reason"] = evil
     for name, side in (("old", old), ("new", new)):
         side.written(tmp_path / name)
-    shown = _diff(tmp_path, "old", "new", "--color", "never")
+    shown = _diff(tmp_path, "./old", "./new", "--color", "never")
     assert "\\x1b[2J\\u202e[red]x[/red] |`</code>@all\\n# x" in shown
-    markdown = _diff(tmp_path, "--md", "old", "new")
-    for output in (shown, markdown, _diff(tmp_path, "--stat", "old", "new")):
+    markdown = _diff(tmp_path, "--md", "./old", "./new")
+    for output in (shown, markdown, _diff(tmp_path, "--stat", "./old", "./new")):
         assert "\x1b" not in output
         assert "\u202e" not in output
     outside: list[str] = []
@@ -242,7 +242,7 @@ def test_different_latencies_are_summed(tmp_path: Path) -> None:
         new.find("llm_call", number, "A")["latency_seconds"] = 2.5
     for name, side in (("old", old), ("new", new)):
         side.written(tmp_path / name)
-    shown = _diff(tmp_path, "old", "new")
+    shown = _diff(tmp_path, "./old", "./new")
     assert shown.endswith("\n\nLatency: differs in 3 calls, 1.5 s → 7.5 s in total\n")
     assert "First divergence" not in shown
 
@@ -259,7 +259,7 @@ def test_events_of_other_types_are_a_table(tmp_path: Path) -> None:
             }
             side.insert(side.find("iteration_end", number), epoch)
         side.written(tmp_path / ("old" if side is old else "new"))
-    table = _diff(tmp_path, "old", "new").partition("epoch by iteration (0: outside)\n")[2].splitlines()
+    table = _diff(tmp_path, "./old", "./new").partition("epoch by iteration (0: outside)\n")[2].splitlines()
     assert [line.split() for line in table[:3]] == [
         ["iteration", "loss", "step"],
         ["1", "1.0", "→", "0.5", "-0.5", "="],

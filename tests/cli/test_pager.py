@@ -100,7 +100,7 @@ def test_failing_pager_is_reported(recorded: Path) -> None:
 
 @pytest.mark.parametrize("pager", ["head -n 1", "true", "false"])
 def test_leaving_the_pager_early_is_no_error(recorded: Path, pager: str) -> None:
-    done = run_on_terminal("show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": pager})
+    done = run_on_terminal("show", "./long.jsonl", cwd=recorded, env={"EXPREC_PAGER": pager})
     assert done.code == 0
     assert done.output == ("\n" if pager.startswith("head") else "")
 
@@ -110,7 +110,7 @@ def test_interrupt_goes_to_the_pager(recorded: Path, tmp_path: Path) -> None:
     wait = "trap 'touch got' INT; printf ready; while [ ! -e got ]; do sleep 0.02; done; grep -c Iteration"
     pager = _script(tmp_path, "pager", f"cd '{tmp_path}'; {wait}")
     done = run_on_terminal(
-        "show", "long.jsonl", cwd=recorded, env={"EXPREC_PAGER": str(pager)}, typed={"ready": "\x03"}
+        "show", "./long.jsonl", cwd=recorded, env={"EXPREC_PAGER": str(pager)}, typed={"ready": "\x03"}
     )
     assert done.code == 0
     assert done.output.splitlines()[-1].endswith(str(COUNT))

@@ -94,7 +94,7 @@ def test_identical_adds_an_attestation_and_nothing_else(tmp_path: Path, search: 
 
 def test_a_run_without_a_store_is_executed_and_not_attested(tmp_path: Path, search: Path) -> None:
     shutil.copytree(search, tmp_path / "copy")
-    done = exprec("rerun", "copy", cwd=tmp_path)
+    done = exprec("rerun", "./copy", cwd=tmp_path)
     assert done.stdout.startswith(b"identical")
     assert b"is not in a store" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]

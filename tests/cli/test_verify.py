@@ -98,11 +98,11 @@ def test_a_copy_outside_of_a_store(folder: Path) -> None:
     (run_id, *_) = run_ids(folder)
     copy = Path(shutil.copytree(folder / "runs" / run_id, folder / "sent by mail"))
     assert exprec("verify", copy, cwd=folder).stdout.startswith(f"ok {run_id} (".encode())
-    assert exprec("verify", ".", cwd=copy).stdout.startswith(f"ok {run_id} (".encode())
+    assert exprec("verify", "./", cwd=copy).stdout.startswith(f"ok {run_id} (".encode())
     (copy / "schemas.json").unlink()
-    done = exprec("verify", "sent by mail", cwd=folder, code=1)
+    done = exprec("verify", "./sent by mail", cwd=folder, code=1)
     assert b"sent by mail/schemas.json: is missing" in done.stdout
-    assert _rows(folder, "sent by mail", code=1)[0]["problems"][0]["file"] == "schemas.json"
+    assert _rows(folder, "./sent by mail", code=1)[0]["problems"][0]["file"] == "schemas.json"
 
 
 def test_unsealed_run_is_verified_up_to_its_end(tmp_path: Path) -> None:
