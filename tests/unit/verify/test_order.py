@@ -10,18 +10,8 @@ from exprec.recorder.events import common, optimization
 from exprec.recorder.state.reducer import Reducer
 from exprec.recorder.store.log import Entry
 from exprec.recorder.verify.order import OrderChecker
-from tests.fixtures.events import EXAMPLES
+from tests.fixtures.events import ASK, END, EXAMPLES, FAILED, OPEN, SAMPLES, START
 
-START, END, FAILED = (
-    optimization.EXPERIMENT_START.event_type,
-    optimization.EXPERIMENT_END.event_type,
-    common.EXPERIMENT_FAILED.event_type,
-)
-OPEN, SAMPLES, ASK = (
-    optimization.ITERATION_START.event_type,
-    optimization.BOOTSTRAP_EVALUATION.event_type,
-    optimization.LLM_CALL.event_type,
-)
 CHANGE, CLOSE = optimization.POLICY_CHANGE.event_type, optimization.ITERATION_END.event_type
 COMMAND, RUN = common.COMMAND_END.event_type, common.RUN_END.event_type
 OWN = "measurement"

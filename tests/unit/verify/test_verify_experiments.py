@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import Problem
-from exprec.recorder.events import common, optimization
+from exprec.recorder.events import optimization
 from exprec.recorder.format import canonical_json
 from exprec.recorder.state.reducer import Reducer
 from exprec.recorder.store.log import Entry
@@ -19,21 +19,11 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
 from exprec.recorder.verify.order import OrderChecker
 from tests.fixtures import runs
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import ASK, END, EXAMPLES, EXCHANGE, FAILED, OPEN, SAMPLES, START
 from tests.fixtures.runs import seal
 
 Step = tuple[str, int, dict[str, Any]]
 
-START, END, FAILED = (
-    optimization.EXPERIMENT_START.event_type,
-    optimization.EXPERIMENT_END.event_type,
-    common.EXPERIMENT_FAILED.event_type,
-)
-OPEN, SAMPLES, ASK = (
-    optimization.ITERATION_START.event_type,
-    optimization.BOOTSTRAP_EVALUATION.event_type,
-    optimization.LLM_CALL.event_type,
-)
 CHANGE, REJECT, CLOSE = (
     optimization.POLICY_CHANGE.event_type,
     optimization.POLICY_REJECTED.event_type,
