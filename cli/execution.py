@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import click
 
 from exprec.cli.output.live_output import ExperimentOutput
 from exprec.cli.terminal import start_observing, store_path, wants_progress
+from exprec.cli.trust import remember_recorded
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     ExperimentFailed,
@@ -21,11 +22,13 @@ from exprec.recorder.errors import (
     NotAsRecorded,
     Problem,
     SimulationError,
+    StorageFailure,
     UnrecordedRequest,
 )
 from exprec.recorder.events import Event
 from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner, PreparedExperiment
 from exprec.recorder.proposers import RecordedProposer
+from exprec.recorder.replay import trust
 from exprec.recorder.sessions import RunOutcome
 from exprec.recorder.store import RunDirectory, Store
 
@@ -51,6 +54,7 @@ class ExperimentExecution:
         Raises ExperimentFailed after a failed run is sealed, and the errors of the runner.
         """
         observation = start_observing(self.folder)
+        self._remember()
         runner, failure = self._run()
         assert runner.sealed is not None, "a run that ended without an error is sealed"
         unwritable: OSError | None = None
@@ -69,6 +73,18 @@ class ExperimentExecution:
             raise failure
         if unwritable is not None:
             raise unwritable
+
+    def _remember(self) -> None:
+        """Let this user resume the run and execute it again without being asked."""
+        if self.resumed is not None:
+            return
+        has_own_code = ":" in self.config.simulator
+        if has_own_code or trust.is_live(self.config.llm.model):
+            remember_recorded(trust.config_key(self.config.resolved()), f"experiment {self.config.name}")
+        if has_own_code:
+            # Without an entry, `exprec rerun` asks.
+            with suppress(StorageFailure):
+                remember_recorded(trust.folder_key(self.folder), f"the modules in {self.folder.absolute()}")
 
     def _run(self) -> tuple[GenericExperimentRunner, ExperimentFailed | None]:
         with _listening(self.config, self.output) as listener:

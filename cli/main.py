@@ -22,6 +22,7 @@ _COMMANDS = {
     "log": "List the runs of a store.",
     "diff": "Compare two runs.",
     "tag": "Create, delete and list tags: names of runs.",
+    "trust": "Declare runs and folders from elsewhere trusted, for rerun and resume.",
     "verify": "Verify that runs are exactly what was recorded.",
     "review": "Summarize the runs a branch adds, changes or removes.",
     "gc": "Remove interrupted runs and files left by a crash.",

@@ -59,6 +59,13 @@ jobs_option = click.option(
     help="Simulate the samples of an evaluation in N processes, 0 for one per core. The results are the same.",
 )
 
+import_option = click.option(
+    "--import",
+    "imports",
+    is_flag=True,
+    help="Import a custom simulator, which executes its module, to see whether it can be.",
+)
+
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the run id only.")
 
 pager_option = click.option("--no-pager", is_flag=True, help="Do not use a pager, however long the output is.")

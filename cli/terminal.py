@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,6 +19,9 @@ make_guard = provenance.make_guard
 read_machine = provenance.read_machine
 start_observing = provenance.start_observing
 store_path = provenance.store_path
+state_folder = provenance.state_folder
+environment_without_secrets = provenance.environment_without_secrets
+reduced_environment = provenance.reduced_environment
 
 _PROGRAM = "exprec"
 _DEFAULT_WIDTH = 80
@@ -72,6 +76,12 @@ def pager_environment() -> dict[str, str]:
 def child_environment() -> dict[str, str]:
     """Return the environment for a recorded command: that of this process, unchanged."""
     return dict(os.environ)
+
+
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """Let code that this process imports, and processes that it starts, find this environment only."""
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def can_ask() -> bool:

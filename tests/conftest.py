@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +21,13 @@ _FAULTS = "faults: "
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The list of what is trusted; each process of the tests has one, and its commands use it.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="exprec-state-")
     config.addinivalue_line("markers", "fact(*ids): the facts of schemas/FORMAT.md that the test checks")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ.pop("XDG_STATE_HOME", ""), ignore_errors=True)
 
 
 @pytest.fixture

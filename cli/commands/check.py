@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from exprec.cli.options import import_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import CheckedFile
 from exprec.recorder.display import count_noun
@@ -17,12 +18,13 @@ from exprec.recorder.errors import InvalidInput
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@import_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file, one per line.")
 @click.pass_context
-def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+def check(context: click.Context, files: tuple[Path, ...], imports: bool, as_json: bool) -> None:
     """Validate experiments, scenarios and policies without running them.
 
-    A custom simulator is imported, to see whether it can be.
+    A custom simulator must be there; only with --import it is imported, which executes its module.
 
     Every problem of every file is listed as `file:line: key: what is wrong`. The content of a file decides what it
     is: a policy has a payment_tree, a scenario has simulation or agents, everything else is an experiment.
@@ -37,21 +39,21 @@ def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> Non
     reporter = choose_reporter(as_json=as_json)
     checked = []
     for file in files:
-        checked.append(_check_file(file))
+        checked.append(_check_file(file, imports=imports))
         reporter.checked_file(checked[-1])
     _print_summary(checked)
     if any(file.problems for file in checked):
         context.exit(InvalidInput.exit_code)
 
 
-def _check_file(file: Path) -> CheckedFile:
+def _check_file(file: Path, *, imports: bool) -> CheckedFile:
     try:
         document = read_document(file)
     except InvalidInput as error:
         return CheckedFile(str(file), None, error.problems)
     kind = _document_kind(document.value)
     try:
-        warnings = _check_document(document, kind, file.parent)
+        warnings = _check_document(document, kind, file.parent, imports=imports)
     except InvalidInput as error:
         return CheckedFile(str(file), kind, error.problems)
     return CheckedFile(str(file), kind, warnings=warnings)
@@ -64,12 +66,12 @@ def _document_kind(value: Any) -> str:
     return "scenario" if "simulation" in keys or "agents" in keys else "experiment"
 
 
-def _check_document(document: Document, kind: str, folder: Path) -> Sequence[str]:
+def _check_document(document: Document, kind: str, folder: Path, *, imports: bool) -> Sequence[str]:
     """Return the warnings about a valid document. Raises InvalidInput with every problem of an invalid one."""
     if kind == "experiment":
         from exprec.recorder.experiment import ExperimentConfig
 
-        return ExperimentConfig.from_document(document, folder).warnings
+        return ExperimentConfig.from_document(document, folder, imports=imports).warnings
     from exprec.recorder.payments import check_policy, check_scenario
 
     found = check_policy(document.value) if kind == "policy" else check_scenario(document.value)

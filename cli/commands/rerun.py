@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +15,19 @@ from exprec.cli.execution import show_progress
 from exprec.cli.options import allow_secret_option, jobs_option, json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.terminal import (
-    child_environment,
+    environment_without_secrets,
     make_guard,
     processors,
+    reduced_environment,
+    replace_environment,
     start_observing,
     store_path,
 )
+from exprec.cli.trust import require_trust, trust_option
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.experiment import EXPERIMENT_TYPE
 from exprec.recorder.format import layout
-from exprec.recorder.replay import check_sealed, execute_again
+from exprec.recorder.replay import check_sealed, execute_again, trust
 from exprec.recorder.state import Listener
 from exprec.recorder.store import RunDirectory, Store, find_run
 
@@ -40,6 +44,8 @@ _NOT_IDENTICAL = 1
     default=Path(),
     help="The directory in which commands run, and with the simulators of experiments.  [default: the current one]",
 )
+@trust_option
+@click.option("--env", "names", multiple=True, metavar="NAME", help="Pass this variable to the execution. Repeatable.")
 @jobs_option
 @allow_secret_option
 @json_option
@@ -49,6 +55,8 @@ def rerun(
     runs: tuple[str, ...],
     store: Path | None,
     files: Path,
+    is_trusted: bool,
+    names: tuple[str, ...],
     jobs: int,
     allowed: tuple[str, ...],
     as_json: bool,
@@ -59,9 +67,12 @@ def rerun(
     from the run alone: its config.json and the recorded responses of models. Only a custom simulator is loaded from
     --files, in its current version.
 
-    A command is executed as recorded, in --files; inspect a run first if you did not record it. Its inputs must be
-    there, unchanged. It writes its artifacts there again, reads the stdin of exprec unless that is a terminal, and
-    its output is compared, not printed.
+    A command is executed as recorded, in --files. Its inputs must be there, unchanged. It writes its artifacts there
+    again, reads the stdin of exprec unless that is a terminal, and its output is compared, not printed.
+
+    Commands and custom simulators that were not recorded here are executed only with --trust, after `exprec trust`,
+    or when you confirm it on a terminal; inspect them first. They get the variables PATH, HOME, LANG, LC_*, TZ, TMPDIR,
+    VIRTUAL_ENV and those named by --env. What you recorded gets all variables but known secrets, and those of --env.
 
     \b
     The verdict is one of
@@ -81,7 +92,16 @@ def rerun(
     guard = make_guard(allowed)
     reporter = choose_reporter(as_json=as_json, redact=guard.redacted)
     all_identical = True
-    for directory in [_find_sealed(reference, path) for reference in runs]:
+    executions = []
+    for reference in runs:
+        directory = _find_sealed(reference, path)
+        command = shlex.join(["exprec", "rerun", reference])
+        origin = _require_trust(directory, files, reference, command, is_trusted=is_trusted)
+        executions.append((directory, origin))
+    own, reduced = environment_without_secrets(names), reduced_environment(names)
+    for directory, origin in executions:
+        if origin is trust.Origin.TRUSTED:
+            replace_environment(reduced)
         observation = start_observing(files)
         with _show_progress(directory) as listener:
             result = execute_again(
@@ -89,7 +109,7 @@ def rerun(
                 files=files,
                 jobs=jobs or processors(),
                 secrets=guard,
-                environment=child_environment(),
+                environment=reduced if origin is trust.Origin.TRUSTED else own,
                 has_input=not sys.stdin.isatty(),
                 listener=listener,
             )
@@ -107,6 +127,14 @@ def _find_sealed(reference: str, store: Path) -> RunDirectory:
     run = find_run(reference, store)
     check_sealed(run)
     return run
+
+
+def _require_trust(
+    run: RunDirectory, files: Path, reference: str, command: str, *, is_trusted: bool
+) -> trust.Origin | None:
+    """Return why what a run executes is trusted; None if that is exprec alone. Raises InvalidInput."""
+    execution = trust.find_execution(run, files)
+    return None if execution is None else require_trust(execution, reference, command, is_trusted=is_trusted)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -19,12 +20,13 @@ from exprec.cli.options import (
 )
 from exprec.cli.output.live_output import choose_experiment_output
 from exprec.cli.terminal import make_guard, processors, store_path
+from exprec.cli.trust import require_trust, trust_option
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
 from exprec.recorder.experiment import ExperimentConfig
 from exprec.recorder.format import layout
 from exprec.recorder.proposers import RecordedProposer
-from exprec.recorder.replay import line_difference_text
+from exprec.recorder.replay import line_difference_text, trust
 from exprec.recorder.store import RunDirectory, Store
 
 
@@ -37,6 +39,7 @@ from exprec.recorder.store import RunDirectory, Store
     metavar="DIR",
     help="The directory of the custom simulator or script.  [default: that of the experiment when it was run]",
 )
+@trust_option
 @jobs_option
 @allow_secret_option
 @display_options
@@ -46,6 +49,7 @@ def resume(
     run: str,
     store: Path | None,
     files: Path | None,
+    is_trusted: bool,
     jobs: int,
     allowed: tuple[str, ...],
     verbose: bool,
@@ -63,6 +67,9 @@ def resume(
     printed, and its run id is that of an uninterrupted run. If the execution diverges from the record, it stops
     with exit code 1, and the interrupted run remains unchanged.
 
+    A custom simulator and a model are only used for a run that was begun here, with --trust, after `exprec trust`, or
+    when you confirm it on a terminal: inspect what somebody else recorded first.
+
     \b
     Example:
       exprec resume 3f5c
@@ -76,6 +83,10 @@ def resume(
     try:
         _check(directory)
         folder = files or Path(directory.work_head.get("folder") or ".")
+        execution = trust.find_resumption(directory, folder)
+        if execution is not None:
+            command = shlex.join(["exprec", "resume", run])
+            require_trust(execution, run, command, is_trusted=is_trusted)
         config = ExperimentConfig.from_mapping(directory.config, folder)
     except Damaged:
         if directory.is_sealed or _has_events(directory):
@@ -86,7 +97,7 @@ def resume(
         raise _not_begun(directory) from None
     click.echo(f"exprec: resuming {directory.run_id}: {_recorded(directory)}", err=True)
     proposer = _replayed(opened, directory, config)
-    execution = ExperimentExecution(
+    resumption = ExperimentExecution(
         config,
         folder,
         opened,
@@ -97,7 +108,7 @@ def resume(
         resumed=directory,
     )
     try:
-        execution.run()
+        resumption.run()
     except NotAsRecorded as error:
         click.echo(line_difference_text(error.recorded, error.found), err=True)
         raise

@@ -17,6 +17,7 @@ from exprec.cli.execution import ExperimentExecution, recorded_proposer, report_
 from exprec.cli.options import (
     allow_secret_option,
     display_options,
+    import_option,
     jobs_option,
     json_option,
     quiet_option,
@@ -31,6 +32,7 @@ from exprec.cli.output.live_output import (
 )
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.terminal import child_environment, make_guard, processors, start_observing, store_path
+from exprec.cli.trust import remember_recorded
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import InvalidInput, Problem, SecretFound, StorageFailure
 from exprec.recorder.events import EventTypes
@@ -43,7 +45,7 @@ from exprec.recorder.store import RunDirectory, Store, find_run
 _ARGV = "exprec.command"
 """The key of the recorded command line in the metadata of the context."""
 
-_OF_EXPERIMENTS = ("seed", "model", "replayed", "jobs", "dry_run")
+_OF_EXPERIMENTS = ("seed", "model", "replayed", "jobs", "dry_run", "imports")
 _OF_COMMANDS = ("name", "inputs", "artifacts", "artifact_limit", "schemas", "strict")
 _UNITS = {None: 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
@@ -112,7 +114,8 @@ class _ReadyExperiment:
     secrets: SecretGuard
     replayed: RunDirectory | None
     proposer: RecordedProposer | None
-    prepared: PreparedExperiment
+    prepared: PreparedExperiment | None
+    """None if its simulator was not to be imported."""
 
 
 @click.command(
@@ -164,6 +167,7 @@ class _ReadyExperiment:
 @display_options
 @quiet_option
 @click.option("--dry-run", is_flag=True, help="Check the experiment and print what would be run, without running it.")
+@import_option
 @json_option
 @click.pass_context
 def run(
@@ -186,6 +190,7 @@ def run(
     color: str,
     quiet: bool,
     dry_run: bool,
+    imports: bool,
     as_json: bool,
     **switches: bool | None,
 ) -> None:
@@ -226,8 +231,10 @@ def run(
         verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json
     )
     request = _ExperimentOptions(experiment, store, seed, model, replayed, jobs or processors(), allowed)
+    if imports and not dry_run:
+        raise click.UsageError("--import applies to --dry-run; a run always imports its simulator", context)
     if dry_run:
-        ready = _prepare(request)
+        ready = _prepare(request, imports=imports)
         choose_reporter(as_json=as_json).experiment(ready.config, ready.location)
     else:
         _record_experiment(request, output)
@@ -273,16 +280,17 @@ def _record_experiment(request: _ExperimentOptions, output: ExperimentOutput) ->
     ).run()
 
 
-def _prepare(request: _ExperimentOptions) -> _ReadyExperiment:
+def _prepare(request: _ExperimentOptions, *, imports: bool = True) -> _ReadyExperiment:
     """Check that the experiment can start, before the store is created. Raises InvalidInput."""
-    config = ExperimentConfig.load(request.experiment, seed=request.seed, model=request.model)
+    config = ExperimentConfig.load(request.experiment, seed=request.seed, model=request.model, imports=imports)
     for warning in config.warnings:
         click.echo(f"exprec: warning: {warning}", err=True)
     location = store_path(request.store, config.output_directory)
     secrets = _make_guard(config, request.experiment, request.allowed)
     replayed = None if request.replayed is None else find_run(request.replayed, location)
     proposer = None if replayed is None else recorded_proposer(replayed, config)
-    prepared = prepare_experiment(config, request.experiment.parent, proposer)
+    is_prepared = imports or ":" not in config.simulator
+    prepared = prepare_experiment(config, request.experiment.parent, proposer) if is_prepared else None
     return _ReadyExperiment(config, location, secrets, replayed, proposer, prepared)
 
 
@@ -334,6 +342,7 @@ def _record_command(argv: Sequence[str], options: _CommandOptions, output: Comma
         why = "the command was stopped; the run is not sealed"
         report_kept_run(runner.outcome, store, why, can_resume=False)
         raise
+    remember_recorded(f"run-{outcome.sealed.run_id}", f"in {folder}: {shlex.join(argv)}")
     output.close(runner, outcome)
     # After the run id is printed, because a full disk must not suppress it.
     executions = runner.attest(observation())

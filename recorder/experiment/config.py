@@ -120,18 +120,21 @@ class ExperimentConfig:
     """The custom simulator; None if its module was not found, which a recorded configuration allows."""
 
     @classmethod
-    def load(cls, path: Path, *, seed: int | None = None, model: str | None = None) -> ExperimentConfig:
+    def load(
+        cls, path: Path, *, seed: int | None = None, model: str | None = None, imports: bool = True
+    ) -> ExperimentConfig:
         """Read an experiment file, and the files that it names, relative to its folder.
 
         Args:
             path: The experiment file (YAML, TOML or JSON).
             seed: Replaces `master_seed`.
             model: Replaces `llm.model`; a script that it names is relative to the working directory.
+            imports: Whether a custom simulator is imported; if not, the configuration is not complete.
 
         Raises:
             InvalidInput: The experiment is not valid; it has every problem of all files.
         """
-        return cls.from_document(read_document(path), path.parent, seed=seed, model=model)
+        return cls.from_document(read_document(path), path.parent, seed=seed, model=model, imports=imports)
 
     @classmethod
     def from_mapping(
@@ -142,10 +145,16 @@ class ExperimentConfig:
 
     @classmethod
     def from_document(
-        cls, document: Document, config_dir: Path, *, seed: int | None = None, model: str | None = None
+        cls,
+        document: Document,
+        config_dir: Path,
+        *,
+        seed: int | None = None,
+        model: str | None = None,
+        imports: bool = True,
     ) -> ExperimentConfig:
         """Check an experiment that was read already; files that it names are relative to `config_dir`. See `load`."""
-        checked = check_config(document, config_dir, seed=seed, model=model)
+        checked = check_config(document, config_dir, seed=seed, model=model, imports=imports)
         value = checked.value
         return cls(
             name=value["name"],

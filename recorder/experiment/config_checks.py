@@ -51,11 +51,14 @@ class CheckedConfig:
     warnings: tuple[str, ...]
 
 
-def check_config(document: Document, folder: Path, *, seed: int | None, model: str | None) -> CheckedConfig:
+def check_config(
+    document: Document, folder: Path, *, seed: int | None, model: str | None, imports: bool = True
+) -> CheckedConfig:
     """Check an experiment document and read the files that it names, relative to `folder`.
 
     `seed` and `model` replace master_seed and llm.model; a script that `model` names is relative to the working
-    directory. Raises InvalidInput with every problem of all files.
+    directory. Without `imports`, a custom simulator is not imported: its module only has to be there. Raises
+    InvalidInput with every problem of all files.
     """
     value = _overridden(document.value, seed, model)
     check = _ConfigChecker(document, value, folder)
@@ -64,7 +67,7 @@ def check_config(document: Document, folder: Path, *, seed: int | None, model: s
     scenario = check.scenario()
     prompt = check.system_prompt()
     script = check.model(Path() if model is not None else folder)
-    function = check.simulator()
+    function = check.simulator(imports=imports)
     check.agents(scenario)
     check.ticks(scenario)
     check.constraints()
@@ -129,8 +132,8 @@ class _ConfigChecker:
             return check_scenario(scenario)
         return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
 
-    def simulator(self) -> user_module.UserFunction | None:
-        """The custom simulator; None for the built-in one, and if the function does not exist."""
+    def simulator(self, *, imports: bool) -> user_module.UserFunction | None:
+        """The custom simulator; None for the built-in one, without `imports`, and if the function does not exist."""
         name = self._value.get("simulator")
         if self._is_payments or not isinstance(name, str) or not name:
             return None
@@ -138,12 +141,14 @@ class _ConfigChecker:
             self._add(("simulator",), f"must be {PAYMENTS} or module:callable, not {show_value(name)}")
             return None
         try:
-            return user_module.load_function(name, self._folder)
+            if imports:
+                return user_module.load_function(name, self._folder)
+            user_module.find_module(name, self._folder)
         except user_module.NotImportable as error:
             # A name with a digest is that of a recorded configuration, which may be read without the module.
             if "#" not in name or not error.is_absent:
                 self._add(("simulator",), str(error))
-            return None
+        return None
 
     def _unread(self, path: KeyPath, error: InvalidInput) -> None:
         """Add the problems of a file: those without a line belong to the key that names the file."""

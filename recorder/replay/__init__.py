@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from exprec.recorder.replay import trust as trust
     from exprec.recorder.replay.messages import event_name as event_name
     from exprec.recorder.replay.messages import line_difference_text as line_difference_text
     from exprec.recorder.replay.reexecution import RerunResult as RerunResult
@@ -28,5 +29,6 @@ else:
             "execute_again": "reexecution",
             "line_difference_text": "messages",
             "rerun": "reexecution",
+            "trust": "",
         },
     )

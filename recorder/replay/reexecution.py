@@ -54,7 +54,8 @@ def rerun(
 ) -> RerunResult:
     """Execute a sealed run again and compare the execution with the record, byte for byte.
 
-    Models are not called: recorded responses answer the same requests. The execution is recorded in a temporary
+    A command or a custom simulator is executed without asking: do not pass runs from elsewhere before you have
+    inspected them. Models are not called: recorded responses answer the same requests. The execution is recorded in a temporary
     store, which is removed; no store is changed.
 
     Args:
@@ -62,7 +63,7 @@ def rerun(
         files: The folder in which a command runs, or that contains a custom simulator.
         jobs: The number of processes (1 or more) that simulate the samples of an experiment.
         secrets: The values that must not be recorded, by name; None: those in the environment.
-        environment: The environment of a command; None: that of this process.
+        environment: The environment of a command; None: that of this process without known secrets.
         has_input: Whether a command gets the stdin of this process; else its stdin is empty.
         listener: Called with each event of an experiment that is as recorded.
 
@@ -79,7 +80,7 @@ def rerun(
         files=files,
         jobs=jobs,
         secrets=SecretGuard(provenance.known_secrets() if secrets is None else secrets),
-        environment=provenance.process_environment() if environment is None else environment,
+        environment=provenance.environment_without_secrets() if environment is None else environment,
         has_input=has_input,
         listener=listener,
     )

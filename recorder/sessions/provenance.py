@@ -39,6 +39,31 @@ def process_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def reduced_environment(names: Iterable[str] = ()) -> dict[str, str]:
+    """The environment for code from elsewhere: where programs, the home folder and temporary files are, and `names`."""
+    kept = {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", *names}
+    return {name: value for name, value in os.environ.items() if name in kept or name.startswith("LC_")}
+
+
+def environment_without_secrets(names: Iterable[str] = ()) -> dict[str, str]:
+    """The environment without each variable that contains a known secret, except `names`."""
+    secrets, kept = set(known_secrets().values()), set(names)
+
+    def is_public(name: str, value: str) -> bool:
+        return name in kept or not any(secret and secret in value for secret in secrets)
+
+    return {name: value for name, value in os.environ.items() if is_public(name, value)}
+
+
+def state_folder() -> Path | None:
+    """The folder for the state of this user: exprec in XDG_STATE_HOME, else in ~/.local/state; None without a home."""
+    named = os.environ.get("XDG_STATE_HOME", "")
+    try:
+        return (Path(named) if os.path.isabs(named) else Path.home() / ".local/state") / "exprec"  # noqa: PTH117
+    except RuntimeError:
+        return None
+
+
 def program_folder() -> Path:
     """The folder of the running program; the working directory for an installed one, and in a notebook."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)

@@ -87,7 +87,7 @@ def test_the_traceback_of_a_simulator_that_fails_is_shown_and_not_recorded(tmp_p
 )
 def test_a_simulator_that_cannot_be_imported(tmp_path: Path, source: str, reason: str) -> None:
     path = written(tmp_path, source)
-    for command in (("run", path), ("run", "--dry-run", path), ("check", path)):
+    for command in (("run", path), ("run", "--dry-run", "--import", path), ("check", "--import", path)):
         done = exprec(*command, cwd=tmp_path, code=2)
         said = (done.stdout + done.stderr).decode()
         assert f"{path}:1: simulator: " in said

@@ -163,7 +163,7 @@ def test_user_simulator_is_found_at_its_current_location(tmp_path: Path, own: Pa
 
 def test_changed_user_simulator_is_named(tmp_path: Path, own: Path) -> None:
     (tmp_path / "model.py").write_text(SIMULATOR % "101")
-    lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
+    lines = exprec("rerun", "--trust", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert "at event 1 (iteration_start, iteration 1)" in lines[0]
     assert lines[1].startswith("  the simulator has changed: recorded model:costs#sha256=")
     assert lines[2] == "  costs_per_agent.A: recorded 600, now 601"
@@ -171,7 +171,7 @@ def test_changed_user_simulator_is_named(tmp_path: Path, own: Path) -> None:
 
 def test_changed_user_simulator_with_the_same_result_is_named(tmp_path: Path, own: Path) -> None:
     (tmp_path / "model.py").write_text(SIMULATOR % "(99 + 1)")
-    lines = exprec("rerun", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
+    lines = exprec("rerun", "--trust", own, cwd=tmp_path, code=1).stdout.decode().splitlines()
     assert lines[0].endswith("in config.json")
     assert lines[1] == "  all events are identical"
     assert lines[3].startswith("  simulator: recorded '…el:costs#sha256=")

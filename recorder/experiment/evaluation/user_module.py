@@ -69,6 +69,13 @@ def split_name(name: str) -> tuple[str, str, str | None] | None:
     return found["module"], found["attribute"], found["digest"]
 
 
+def find_module(name: str, folder: Path) -> None:
+    """Raise NotImportable if the folder does not have the module of a function; nothing is imported."""
+    module_name = name.partition(":")[0]
+    if not _ModuleScope(folder).has(module_name):
+        raise NotImportable(f"there is no module {module_name} in {folder}", is_absent=True)
+
+
 def load_function(name: str, folder: Path) -> UserFunction:
     """Import a function from the folder, and from no other place in sys.path.
 
