@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,26 +33,37 @@ def remember_recorded(key: str, description: str) -> None:
         trust_list().add(key, trust.Origin.RECORDED, description)
 
 
-def require_trust(execution: trust.Execution, name: str, command: str, *, is_trusted: bool) -> trust.Origin:
+def require_trust(
+    execution: trust.Execution,
+    command: str,
+    run: str,
+    *,
+    files: Path | None,
+    store: Path | None,
+    is_trusted: bool,
+) -> trust.Origin:
     """Return why an execution is trusted; on a terminal, ask. Raises InvalidInput without trust.
 
-    `name` is that of the run, `command` the command line that executes it.
+    The arguments are those of the command that executes it (`rerun` or `resume`), as its user gave them.
     """
     origin = trust_list().origin(execution)
     if origin is not None:
         return origin
-    what = f"run {name} was not recorded here, or its modules have changed; it would execute code"
-    shown = visible(execution.description)
     if is_trusted:
         return trust.Origin.TRUSTED
+    why = "was not recorded here" if execution.folder is None else "or a module in the folder was not recorded here"
+    what = f"run {run} {why}; it would execute\n  {visible(execution.description)}"
     if can_ask():
-        click.echo(f"exprec: {what}:\n  {shown}", err=True)
+        click.echo(f"exprec: {what}", err=True)
         if click.confirm("Execute it?", err=True):
             return trust.Origin.TRUSTED
         raise click.Abort
-    folder = "" if execution.folder is None else f" {_as_argument(execution.folder)}"
-    advice = f"inspect it first; then `{command} --trust`, or once `exprec trust {name}{folder}`"
-    raise InvalidInput([Problem((), f"{what}:\n  {shown}\n{advice}")])
+    in_store = [] if store is None else ["--store", str(store)]
+    in_folder = [] if files in (None, Path()) else ["--files", str(files)]
+    again = shlex.join(["exprec", command, run, *in_folder, *in_store, "--trust"])
+    folder = [] if execution.folder is None else [_as_argument(execution.folder)]
+    once = shlex.join(["exprec", "trust", run, *folder, *in_store])
+    raise InvalidInput([Problem((), f"{what}\ninspect it first; then `{again}`, or once `{once}`")])
 
 
 def _as_argument(folder: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,8 +94,10 @@ def rerun(
     executions = []
     for reference in runs:
         directory = _find_sealed(reference, path)
-        command = shlex.join(["exprec", "rerun", reference])
-        origin = _require_trust(directory, files, reference, command, is_trusted=is_trusted)
+        execution = trust.find_execution(directory, files)
+        origin = execution and require_trust(
+            execution, "rerun", reference, files=files, store=store, is_trusted=is_trusted
+        )
         executions.append((directory, origin))
     own, reduced = environment_without_secrets(names), reduced_environment(names)
     for directory, origin in executions:
@@ -127,14 +128,6 @@ def _find_sealed(reference: str, store: Path) -> RunDirectory:
     run = find_run(reference, store)
     check_sealed(run)
     return run
-
-
-def _require_trust(
-    run: RunDirectory, files: Path, reference: str, command: str, *, is_trusted: bool
-) -> trust.Origin | None:
-    """Return why what a run executes is trusted; None if that is exprec alone. Raises InvalidInput."""
-    execution = trust.find_execution(run, files)
-    return None if execution is None else require_trust(execution, reference, command, is_trusted=is_trusted)
 
 
 @contextmanager

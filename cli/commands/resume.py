@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -85,8 +84,7 @@ def resume(
         folder = files or Path(directory.work_head.get("folder") or ".")
         execution = trust.find_resumption(directory, folder)
         if execution is not None:
-            command = shlex.join(["exprec", "resume", run])
-            require_trust(execution, run, command, is_trusted=is_trusted)
+            require_trust(execution, "resume", run, files=files, store=store, is_trusted=is_trusted)
         config = ExperimentConfig.from_mapping(directory.config, folder)
     except Damaged:
         if directory.is_sealed or _has_events(directory):

@@ -34,11 +34,6 @@ def store_path(option: Path | None, configured: str | None = None) -> Path:
     return option or Path(os.environ.get("EXPREC_STORE") or configured or layout.DEFAULT_STORE)
 
 
-def process_environment() -> dict[str, str]:
-    """A copy of the environment variables of this process."""
-    return dict(os.environ)
-
-
 def reduced_environment(names: Iterable[str] = ()) -> dict[str, str]:
     """The environment for code from elsewhere: where programs, the home folder and temporary files are, and `names`."""
     kept = {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", *names}

@@ -57,11 +57,16 @@ class Victim(NamedTuple):
             for options in ([], ["--json"], ["--md"], ["--stat"]):
                 found.append(["diff", "--no-pager", name, self.other.name, *options])
             found += [["verify", name, *options] for options in ([], ["--json"], ["--quick"])]
-            found += [["rerun", name], ["rerun", "--json", name], ["tag", "again", name], ["tag", "--delete", "again"]]
+            found += [
+                ["rerun", "--trust", name],
+                ["rerun", "--json", name],
+                ["tag", "again", name],
+                ["tag", "--delete", "again"],
+            ]
         found += [["log", "--no-pager"], ["log", "--json"], ["log", "--tag", "*", "--sort", "cost"]]
         found += [["verify", "--all"], ["verify", "--all", "--json"], ["tag"], ["tag", "--json"]]
         found += [["gc", "--dry-run"], ["gc", "--dry-run", "--json"], ["gc", "--dry-run", self.work.name]]
-        found += [["resume", self.work.name], ["schema", "run"], ["check", str(run / "config.json")]]
+        found += [["resume", "--trust", self.work.name], ["schema", "run"], ["check", str(run / "config.json")]]
         found += [["check", "--json", str(run / "config.json")], ["simulate", str(run / "config.json")]]
         return found
 
