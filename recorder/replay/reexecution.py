@@ -55,8 +55,8 @@ def rerun(
     """Execute a sealed run again and compare the execution with the record, byte for byte.
 
     A command or a custom simulator is executed without asking: do not pass runs from elsewhere before you have
-    inspected them. Models are not called: recorded responses answer the same requests. The execution is recorded in a temporary
-    store, which is removed; no store is changed.
+    inspected them. Models are not called: recorded responses answer the same requests. The execution is recorded in a
+    temporary store, which is removed; no store is changed.
 
     Args:
         run: The run, as `find_run` returns it.
