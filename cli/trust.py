@@ -1,4 +1,4 @@
-"""Asking before code that somebody else recorded is executed, and the list of what this user recorded or trusts."""
+"""Asking before code from elsewhere is executed, and the list of what this user recorded or trusts."""
 
 from __future__ import annotations
 

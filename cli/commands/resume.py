@@ -67,7 +67,7 @@ def resume(
     with exit code 1, and the interrupted run remains unchanged.
 
     A custom simulator and a model are only used for a run that was begun here, with --trust, after `exprec trust`, or
-    when you confirm it on a terminal: inspect what somebody else recorded first.
+    when you confirm it on a terminal: inspect a run from elsewhere first.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What somebody else recorded is executed only when the user says so; what this user recorded is."""
+"""A run from elsewhere is executed only when the user says so; what this user recorded is."""
 
 from __future__ import annotations
 
