@@ -17,6 +17,8 @@ _SHORTEST_LINE = 16
 _ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(["\\/'nrtbf]))""")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _SINGLE_ESCAPES = tuple((f"\\{name}", char) for name, char in [*_CONTROLS.items(), *zip("\"/'", "\"/'", strict=True)])
+ESCAPES = r"\\[\\ux/]|%[0-9a-fA-F]{2}|&(?:#|amp;|lt;|gt;|quot;|apos;)"
+"""The escapes in a record that may hide a secret; the others, such as `\\n`, are in the forms themselves."""
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}

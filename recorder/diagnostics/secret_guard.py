@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from exprec.recorder.diagnostics import secret_forms, secret_shapes
+from exprec.recorder.diagnostics.secret_filter import SecretFilter
 from exprec.recorder.diagnostics.secret_scan import Needles, SecretScan
 from exprec.recorder.errors import SecretFound
 from exprec.recorder.format import canonical_json, has_surrogate
@@ -17,14 +18,6 @@ from exprec.recorder.format import canonical_json, has_surrogate
 SHORTEST_SECRET = 8
 """Characters; anything shorter would be found everywhere."""
 
-_VARYING = b"0123456789-.,"
-"""Bytes in which events of one kind differ: numbers, and how many of them there are."""
-_SHORTEST_SKELETON = 4
-_MOST_CLEAN = 4096
-_LONGEST_CLEAN = 2048
-"""Bytes of a record whose skeleton is worth keeping."""
-_MARKS = (b"\\", b"%", b"&")
-"""What each escaped form has in canonical JSON."""
 _NAMES = re.compile(r"(?:password in|part \d+ of) (\w+)")
 """The variable in the name of what is a part of its value."""
 _TOKEN = re.compile(r"\S+")
@@ -68,15 +61,9 @@ class SecretGuard:
             },
             self._shapes if self._has_shapes else None,
         )
-        self._lines = {canonical_json.encode(form)[1:-2]: name for form, name in self._needles.names.items()}
-        skeletons = {needle: needle.translate(None, _VARYING) for needle in self._lines}
-        self._skeletons = [skeleton for skeleton in skeletons.values() if len(skeleton) >= _SHORTEST_SKELETON]
-        # What is to be searched for in each record itself: the skeleton of such a one is found everywhere.
-        self._direct = [needle for needle, skeleton in skeletons.items() if len(skeleton) < _SHORTEST_SKELETON]
-        if self._has_shapes:
-            self._direct.append(secret_shapes.SHORT_START)
-        self._clean: set[bytes] = set()
-        """The skeletons of records without a secret: records that differ in numbers alone are searched once."""
+        self._lines = {canonical_json.encode(form)[1:-2].decode(): name for form, name in self._needles.names.items()}
+        """The forms as they are in a record."""
+        self._filter = SecretFilter((*self._lines, *self._needles.names), has_shapes=self._has_shapes)
 
     @property
     def has_any(self) -> bool:
@@ -87,18 +74,9 @@ class SecretGuard:
         """Let the canonical bytes of `value` pass. Raises SecretFound, naming `what` and each field in it."""
         if self._renew is not None and (secrets := self._renew()) is not None:
             self._know(secrets)
-        skeleton = data.translate(None, _VARYING)
-        if skeleton in self._clean:
-            for needle in self._direct:
-                if needle in data:
-                    break
-            else:
-                return
-        self._search(what, data, value)
-        if len(data) <= _LONGEST_CLEAN and self._is_clean(skeleton):
-            if len(self._clean) >= _MOST_CLEAN:
-                self._clean.clear()
-            self._clean.add(skeleton)
+        record = data.decode()
+        if self._filter.suspects(record):
+            self._search(what, record, value)
 
     def scan(self) -> SecretScan:
         """A new scan for these secrets in bytes that come in pieces."""
@@ -129,10 +107,12 @@ class SecretGuard:
     def _is_harmless(self, text: str) -> bool:
         return next(self._needles.sources(text), None) is None
 
-    def _search(self, what: str, data: bytes, value: Any) -> None:
+    def _search(self, what: str, record: str, value: Any) -> None:
         """Raise SecretFound for a secret in a record."""
-        number = next((name for needle, name in self._lines.items() if needle in data), None)
-        if number is None and self._is_harmless(data.decode()):
+        if not any(map(self._filter.suspects_plain, (record, *secret_forms.decoded_texts(record)))):
+            return
+        number = next((name for needle, name in self._lines.items() if needle in record), None)
+        if number is None and self._is_harmless(record):
             return
         hits = [
             (f"{what}: {self.redacted(field)}" if field else what, name)
@@ -144,12 +124,6 @@ class SecretGuard:
             hits = [(what, number)]
         if hits:
             raise SecretFound(*hits[0], more=tuple(dict.fromkeys(hits[1:])))
-
-    def _is_clean(self, skeleton: bytes) -> bool:
-        """Whether no record with this skeleton contains a secret, except for those that are searched for directly."""
-        if any(mark in skeleton for mark in _MARKS) or any(needle in skeleton for needle in self._skeletons):
-            return False
-        return not self._has_shapes or not secret_shapes.may_contain(skeleton)
 
     def _shapes(self, text: str) -> Iterator[secret_shapes.Match]:
         return (

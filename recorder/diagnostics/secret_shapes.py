@@ -92,19 +92,49 @@ _BEGINNING = re.compile(
 )
 _PLACEHOLDER = re.compile(r"example|placeholder|your[-_]|change.?me|redacted|x{6}|X{6}|\*{3}|\.{3}|\$\{|\{\{")
 
-
-SHORT_START = b"sk-"
-"""The start that says too little without the `-`: it is searched for in each record itself."""
-_SKELETON = re.compile(
-    rb"gh[pousr]_|github_pat_|glpat|A[KS]IA|xox|xapp|hooksslackcom|/webhooks/|AIza|ya[A-Za-z_]{16}|GOCSPX"
-    rb"|k_(?:live|test)|whsec_|SG|npm_|pypi|hf_|r_[A-Za-z]{12}|_v_|shp|gl(?:sa|c)_|hv[sbr]|lin_api_|gsk_|xai|pplx"
-    rb"|key[a-f]{3}|dckr_|sntry|tskey|PMAK|figd_|AGE|secret_|ntn_|eyJ|PRIVATE KEY|://|earer|asic"
+QUICK_PATTERNS = (
+    r"sk-[A-Za-z0-9_-]{16}",
+    r"gh[pousr]_[A-Za-z0-9]{8}",
+    r"github_pat_",
+    r"glpat-",
+    r"A[KS]IA[A-Z0-9]{8}",
+    r"xox[abeprs]-",
+    r"xapp-",
+    r"hooks\.slack\.com",
+    r"/api/webhooks/",
+    r"AIza",
+    r"ya29\.",
+    r"GOCSPX-",
+    r"[sr]k_(?:live|test)_",
+    r"whsec_",
+    r"SG\.[A-Za-z0-9_-]{8}",
+    r"npm_[A-Za-z0-9]{8}",
+    r"pypi-AgE",
+    r"hf_[A-Za-z0-9]{8}",
+    r"r8_[A-Za-z0-9]{8}",
+    r"do[opr]_v1_",
+    r"shp(?:at|ca|pa|ss)_",
+    r"gl(?:sa|c)_[A-Za-z0-9]{8}",
+    r"hv[sbr]\.",
+    r"lin_api_",
+    r"gsk_[A-Za-z0-9]{8}",
+    r"xai-[A-Za-z0-9]{8}",
+    r"pplx-",
+    r"key-[0-9a-f]{8}",
+    r"dckr_",
+    r"sntry[su]_",
+    r"tskey-",
+    r"PMAK-",
+    r"figd_",
+    r"AGE-SECRET-KEY-",
+    r"(?:secret|ntn)_[A-Za-z0-9]{8}",
+    r"eyJ[A-Za-z0-9_-]{8}",
+    r"PRIVATE KEY",
+    r"""://[^/:@'"<>]*:[^/@'"<>]{8}""",
+    r"earer",
+    r"asic",
 )
-
-
-def may_contain(skeleton: bytes) -> bool:
-    """Return whether a record may contain a shape, except SHORT_START, if this is left without digits and `-.,`."""
-    return _SKELETON.search(skeleton) is not None
+"""What each shape begins with, without looking ahead or back: a text without all of these contains no shape."""
 
 
 class Match(NamedTuple):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from exprec.cli.terminal import known_secrets
-from exprec.recorder.diagnostics import SecretGuard
+from exprec.recorder.diagnostics import SecretGuard, secret_forms, secret_shapes
+from exprec.recorder.diagnostics.secret_filter import SecretFilter
 from exprec.recorder.errors import ExperimentFailed, SecretFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
@@ -25,6 +28,7 @@ from tests.fixtures.files import bytes_below
 
 SECRET = "planted-0123456789"
 GUARD = SecretGuard({"MY_KEY": SECRET})
+SHAPE_FILTER = SecretFilter((), has_shapes=True)
 
 
 def check(value: Any, guard: SecretGuard = GUARD) -> None:
@@ -247,7 +251,7 @@ def test_every_hit_is_named() -> None:
     assert caught.value.hits == (("record: a", "ONE"), ("record: b[0]", "TWO"))
 
 
-def test_a_record_that_differs_in_digits_from_a_clean_one() -> None:
+def test_a_record_that_differs_in_digits_from_one_without_a_secret() -> None:
     guard = SecretGuard({"PIN": "1234567890123456", "KEY": "a1b2c3d4e5f6g7h8"})
     check({"cost": 1, "id": "a9b9c9d9e9f9g9h9"}, guard)
     for value in ({"cost": 1234567890123456, "id": ""}, {"cost": 2, "id": "a1b2c3d4e5f6g7h8"}):
@@ -263,3 +267,29 @@ def test_a_secret_that_is_set_later() -> None:
     changes.append({"NEW": SECRET})
     with pytest.raises(SecretFound, match="NEW"):
         check({"a": SECRET}, guard)
+
+
+def test_no_quick_test_misses_a_secret_of_any_characters() -> None:
+    chance = random.Random(4)
+    characters = [chr(code) for code in range(32, 127)] + list("\n\té\u2028\U0001f511")
+    for _ in range(100):
+        secret = "".join(chance.choices(characters, k=chance.randrange(12, 40)))
+        guard = SecretGuard({"MY_KEY": secret})
+        for form in secret_forms.encoded_forms(secret):
+            with pytest.raises(SecretFound):
+                check({"a": f"in {form} here"}, guard)
+
+
+@settings(max_examples=60, deadline=None)
+@given(strategies.sampled_from(secret_shapes.SHAPES).flatmap(lambda shape: strategies.from_regex(shape.pattern)))
+def test_the_quick_test_misses_no_shape(text: str) -> None:
+    assert not list(secret_shapes.find_shapes(text)) or SHAPE_FILTER.suspects_plain(text)
+
+
+def test_more_secrets_than_the_quick_test_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("jsonschema_rs.validator_for", refuse)
+    with pytest.raises(SecretFound):
+        check({"a": SECRET}, SecretGuard({"MY_KEY": SECRET}))
