@@ -6,24 +6,49 @@ from collections.abc import Sequence
 from typing import Any
 
 from exprec.recorder.errors import KeyPath
-from exprec.recorder.format import canonical_json
+from exprec.recorder.format import canonical_json, layout
 
 LONGEST_VALUE = 60
 """Characters of a value in a message; the rest is cut."""
 
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _BEFORE = 16
 """Characters of a long text that are shown before its first difference."""
 
 
 def show_value(value: Any) -> str:
-    """A value in a message: scalars as in JSON or Python, cut to LONGEST_VALUE; containers by their type alone."""
+    """A value in a message: scalars as in JSON or Python, cut to LONGEST_VALUE; others by their type alone.
+
+    Messages are recorded: the text of another object could have its address, or an order of its own.
+    """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return cut_text(repr(value), LONGEST_VALUE)
+    if isinstance(value, str):
+        return cut_text(_quote_text(value), LONGEST_VALUE)
+    if isinstance(value, int):
+        is_long = abs(value) >= 10**layout.MAX_DIGITS
+        return f"an integer of more than {layout.MAX_DIGITS} digits" if is_long else str(value)
+    return repr(value) if isinstance(value, float) else f"a value of type {type(value).__name__}"
+
+
+def _quote_text(text: str) -> str:
+    """The beginning of a text in quotes, as Python writes it, with the same escapes in every version of Python."""
+    quote = '"' if "'" in text and '"' not in text else "'"
+    # Of a longer text, only the beginning is shown.
+    return quote + "".join(_escape(char, quote) for char in text[:LONGEST_VALUE]) + quote
+
+
+def _escape(char: str, quote: str) -> str:
+    if char == quote:
+        return f"\\{char}"
+    if char in _ESCAPES or layout.is_printable(char):
+        return _ESCAPES.get(char, char)
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def json_text(value: Any, longest: int | None = LONGEST_VALUE) -> str:

@@ -1,6 +1,6 @@
 """YAML, TOML and JSON documents that people write, with the line of each key."""
 
-from exprec.recorder.documents.json_reader import DuplicateKey, read_json, unique_object
+from exprec.recorder.documents.json_reader import InvalidJson, read_json
 from exprec.recorder.documents.loader import (
     Document,
     document_of,
@@ -10,16 +10,17 @@ from exprec.recorder.documents.loader import (
     read_plain,
     read_text,
 )
+from exprec.recorder.documents.strict_json import parse_json
 
 __all__ = [
     "Document",
-    "DuplicateKey",
+    "InvalidJson",
     "document_of",
     "load_document",
     "parse_document",
+    "parse_json",
     "read_document",
     "read_json",
     "read_plain",
     "read_text",
-    "unique_object",
 ]

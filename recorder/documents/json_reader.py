@@ -13,28 +13,29 @@ from exprec.recorder.format import layout
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
-class DuplicateKey(ValueError):
-    """A JSON object has a key twice."""
+class InvalidJson(ValueError):
+    """A text is not JSON that can be recorded. The message is recorded: another wording would change run ids."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, message: str, key: str = "") -> None:
+        """`key` is the key that stands twice in one object, if that is the problem."""
         self.key = key
-        # Recorded as the reason why a policy was rejected, so that another wording would change run ids.
-        super().__init__(f"the key {key!a} stands twice in one object")
+        super().__init__(message)
 
 
 def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of these pairs; the `object_pairs_hook` of `json.loads`. Raises DuplicateKey."""
+    """Return the object of these pairs; the `object_pairs_hook` of `json.loads`. Raises InvalidJson."""
     value = dict(pairs)
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
-        raise DuplicateKey(next(name for index, name in enumerate(names) if name in names[:index]))
+        key = next(name for index, name in enumerate(names) if name in names[:index])
+        raise InvalidJson(f"not valid JSON: the key {key!a} stands twice in one object", key)
     return value
 
 
 def read_json(text: str) -> Reading:
     """Read JSON text. Raises BadSyntaxError, RecursionError."""
     try:
-        value = json.loads(text, parse_int=_integer)
+        value = json.loads(text, parse_int=parse_integer)
     except json.JSONDecodeError as error:
         raise BadSyntaxError(error.msg, error.lineno) from None
     reading = Reading(value)
@@ -42,8 +43,9 @@ def read_json(text: str) -> Reading:
     return reading
 
 
-def _integer(digits: str) -> int:
-    return int(digits[: layout.MAX_DIGITS])
+def parse_integer(digits: str) -> int:
+    """Return an integer; of one with more than MAX_DIGITS digits, which is beyond 64 bits, the first few more."""
+    return int(digits[: layout.MAX_DIGITS + 2])
 
 
 def _scan_json(text: str, reading: Reading) -> None:

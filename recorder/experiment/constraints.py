@@ -111,13 +111,14 @@ def _tree_violations(policy: dict[str, Any], constraints: PolicyConstraints) -> 
             if role == "node" and part.get("type") == "action":
                 action = part.get("action")
                 if isinstance(action, str) and actions is not None and action not in actions:
-                    yield (*path, "action"), f"the action {action!r} is not allowed in {tree} ({_allowed(actions)})"
+                    message = f"the action {show_value(action)} is not allowed in {tree} ({_allowed(actions)})"
+                    yield (*path, "action"), message
             elif role == "operand" and isinstance(part.get("field"), str):
                 name = part["field"]
                 if constraints.allowed_fields is not None and name not in constraints.allowed_fields:
                     yield (
                         (*path, "field"),
-                        f"the field {name!r} is not allowed ({_allowed(constraints.allowed_fields)})",
+                        f"the field {show_value(name)} is not allowed ({_allowed(constraints.allowed_fields)})",
                     )
 
 

@@ -5,13 +5,12 @@ The messages about wrong answers are recorded, and sent to models: changing one 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exprec.recorder.documents import unique_object
+from exprec.recorder.documents import InvalidJson, parse_json
 from exprec.recorder.errors import ModelFailure, NotEncodable
 from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
@@ -32,8 +31,6 @@ SIMULATION_ERROR = "simulation_error"
 
 # Each run of blanks matches in one way only, to avoid backtracking: an answer may have any number of empty lines.
 _FENCED = re.compile(r"```(?:json)?[ \t\r]*\n(.*)\n[ \t]*```", re.DOTALL)
-# Longer integers exceed 64 bits anyway, and Python refuses to convert very long ones.
-_EXCERPT_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,55 +151,9 @@ def parse_answer(text: str) -> dict[str, Any]:
     """Parse the JSON object in an answer, which may be in a Markdown fence. Raises InvalidAnswer."""
     fenced = _FENCED.fullmatch(text.strip())
     try:
-        value = json.loads(
-            fenced.group(1) if fenced else text,
-            object_pairs_hook=unique_object,
-            parse_constant=_refuse_constant,
-            parse_int=_parse_integer,
-        )
-    except json.JSONDecodeError as error:
-        raise InvalidAnswer(_describe_syntax_error(error)) from None
-    except ValueError as error:
-        raise InvalidAnswer(f"not valid JSON: {error}") from None
-    except RecursionError:
-        raise InvalidAnswer(_TOO_DEEP) from None
+        value = parse_json(fenced.group(1) if fenced else text, layout.MAX_DOCUMENT_DEPTH)
+    except InvalidJson as error:
+        raise InvalidAnswer(str(error)) from None
     if not isinstance(value, dict):
         raise InvalidAnswer(f"the answer must be a JSON object, not {type(value).__name__}")
-    if _is_too_deep(value):
-        raise InvalidAnswer(_TOO_DEEP)
     return value
-
-
-_TOO_DEEP = f"nested deeper than {layout.MAX_DOCUMENT_DEPTH} levels"
-
-
-def _is_too_deep(value: Any) -> bool:
-    """Whether a value is nested deeper than a policy file may be, and than the log can contain."""
-    pending = [(value, 0)]
-    while pending:
-        part, depth = pending.pop()
-        if depth > layout.MAX_DOCUMENT_DEPTH:
-            return True
-        if isinstance(part, dict | list):
-            pending.extend((child, depth + 1) for child in (part.values() if isinstance(part, dict) else part))
-    return False
-
-
-def _describe_syntax_error(error: json.JSONDecodeError) -> str:
-    """Tell where a text stops being JSON, in the same words and at the same position with each version of Python."""
-    text, position = error.doc, error.pos
-    if error.msg.startswith("Illegal trailing comma"):
-        # Python 3.13 and later report the comma, earlier versions the bracket after it.
-        position = len(text) - len(text[position + 1 :].lstrip(" \t\n\r"))
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
-    found = ascii(text[position : position + _EXCERPT_LENGTH]) if position < len(text) else "the end"
-    return f"not valid JSON: line {line}, column {column}: unexpected {found}"
-
-
-def _parse_integer(digits: str) -> int:
-    return int(digits[: layout.MAX_DIGITS])
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number that JSON has")

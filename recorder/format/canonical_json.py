@@ -23,6 +23,8 @@ _COMPACT = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 _INDENTED = _COMPACT | orjson.OPT_INDENT_2
+_SHALLOW_BYTES = 2 * layout.MAX_DEPTH
+"""A value with more than MAX_DEPTH levels has more bytes: two brackets for each level."""
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
@@ -44,10 +46,11 @@ def encode_checked(value: Any, *, indent: bool = False) -> tuple[bytes, Any]:
         data = orjson.dumps(value, None, _INDENTED if indent else _COMPACT)
     except TypeError as error:
         _refuse(value)
-        raise NotEncodable("", str(error)) from error
+        # Not the words of orjson: a failed run records this message.
+        raise NotEncodable("", "the value has no JSON form") from error
     back = orjson.loads(data)
-    if back != value:
-        # What is unequal and not refused are tuples, which become arrays.
+    # What is unequal and not refused are tuples, which become arrays.
+    if back != value or (len(data) > _SHALLOW_BYTES and _is_too_deep(data, back)):
         _refuse(value)
     return data, back
 
@@ -59,9 +62,25 @@ decode: Callable[[bytes], Any] = orjson.loads
 def is_canonical(data: bytes, value: Any, *, indent: bool = False) -> bool:
     """Return whether `data` is exactly what `encode` writes for `value`: no duplicate key, no lost digit."""
     try:
-        return orjson.dumps(value, option=_INDENTED if indent else _COMPACT) == data
+        if orjson.dumps(value, option=_INDENTED if indent else _COMPACT) != data:
+            return False
     except TypeError:
         return False
+    return len(data) <= _SHALLOW_BYTES or not _is_too_deep(data, value)
+
+
+def is_deeper(value: Any, most_levels: int) -> bool:
+    """Return whether a JSON value has more levels of arrays and objects."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most_levels):
+        parts = (part for each in level for part in (each.values() if isinstance(each, dict) else each))
+        level = [part for part in parts if isinstance(part, dict | list)]
+    return bool(level)
+
+
+def _is_too_deep(data: bytes, value: Any) -> bool:
+    # The limit of orjson is the same at present, and may be another in a later version.
+    return data.count(b"{") + data.count(b"[") > layout.MAX_DEPTH and is_deeper(value, layout.MAX_DEPTH)
 
 
 def _refuse(value: Any) -> None:
@@ -69,15 +88,16 @@ def _refuse(value: Any) -> None:
     pending: list[tuple[str, Any, int]] = [("", value, 0)]
     while pending:
         field, part, depth = pending.pop()
-        reason = "nested too deeply" if depth > layout.MAX_DEPTH else _reason_against(part)
+        is_too_deep = depth >= layout.MAX_DEPTH and isinstance(part, dict | list | tuple)
+        reason = "nested too deeply" if is_too_deep else _reason_against(part)
         if reason is not None:
             raise NotEncodable(field, reason)
         if isinstance(part, dict):
             for key in part:
                 if type(key) is not str:
-                    raise NotEncodable(field, f"the key {key!r} is not a string")
+                    raise NotEncodable(field, f"{_key_text(key)} is not a string")
                 if has_surrogate(key):
-                    raise NotEncodable(field, f"the key {key!r} has a lone surrogate, which UTF-8 cannot hold")
+                    raise NotEncodable(field, f"the key {key!a} has a lone surrogate, which UTF-8 cannot hold")
             prefix = f"{field}." if field else ""
             pending.extend((f"{prefix}{key}", part[key], depth + 1) for key in reversed(part))
         elif isinstance(part, list | tuple):
@@ -89,9 +109,19 @@ def _reason_against(part: Any) -> str | None:
     if part is None or kind in (bool, dict, list, tuple):
         return None
     if kind is int:
-        return None if layout.MIN_INTEGER <= part <= layout.MAX_INTEGER else f"the integer {part} is beyond 64 bits"
+        if layout.MIN_INTEGER <= part <= layout.MAX_INTEGER:
+            return None
+        is_long = abs(part) >= 10**layout.MAX_DIGITS
+        shown = f"an integer of more than {layout.MAX_DIGITS} digits" if is_long else f"the integer {part}"
+        return f"{shown} is beyond 64 bits"
     if kind is float:
         return None if math.isfinite(part) else f"{part} is not a number that JSON has"
     if kind is str:
         return "the string has a lone surrogate, which UTF-8 cannot hold" if has_surrogate(part) else None
     return f"a {kind.__name__} is not a JSON value"
+
+
+def _key_text(key: Any) -> str:
+    """Return a key that is not a string, in the same words each time: the text of an object may have its address."""
+    is_short = type(key) in (type(None), bool, float) or (type(key) is int and abs(key) < 10**layout.MAX_DIGITS)
+    return f"the key {key!r}" if is_short else f"a key of type {type(key).__name__}"

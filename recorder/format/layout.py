@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -46,17 +47,23 @@ MAX_LINE_BYTES = 256 * 1024 * 1024
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 """The integers that can be recorded: signed and unsigned 64-bit ones, of which orjson keeps every digit."""
-MAX_DEPTH = 250
-"""Deepest nesting of a value that can be recorded."""
+MAX_DEPTH = 254
+"""Most levels of arrays and objects of a value that can be recorded."""
 MAX_DOCUMENT_DEPTH = 200
-"""Deepest nesting of a document that people or models write, which leaves room for the record that contains it."""
+"""Most levels of a document that people or models write, which leaves room for the record that contains it."""
 MAX_DIGITS = 40
-"""Digits of an integer that are parsed: more are beyond 64 bits anyway, and Python refuses to convert very many."""
+"""Digits of an integer that are parsed or shown: more are beyond 64 bits, and Python refuses to convert very many."""
 
 GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl diff=exprec\n"
 """Makes git restore the bytes of every file unchanged, whatever the surrounding repository configures."""
 GIT_IGNORE = f"/{WORK_FOLDER}/\n"
 
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd"
+    r"\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U0010ffff]"
+)
+"""Control and format characters, separators other than the space, surrogates, and characters of private use."""
 _RUN_MARKERS = frozenset((RUN_FILE, EVENTS_FILE, SCHEMAS_FILE))
 _LONGEST_NAME = 1000
 _LONGEST_PART = 200
@@ -92,6 +99,11 @@ def is_run(name: str, names: Collection[str]) -> bool:
     return is_run_id(name) or not _RUN_MARKERS.isdisjoint(names)
 
 
+def is_printable(text: str) -> bool:
+    """Return whether a text has no character that `_UNPRINTABLE` lists, whatever version of Unicode Python has."""
+    return _UNPRINTABLE.search(text) is None
+
+
 def is_artifact(file: str) -> bool:
     """Return whether a file of a run, by its path in the run, is an artifact with a valid name."""
     folder, _, name = file.partition("/")
@@ -103,7 +115,7 @@ def artifact_name_problem(name: str) -> str | None:
 
     Failed runs record these sentences, so a change of wording changes run ids.
     """
-    if not name.isprintable() or "\\" in name:
+    if not is_printable(name) or "\\" in name:
         return "has a character in its name that not every system has in paths"
     if len(name.encode()) > _LONGEST_NAME:
         return f"has a name of more than {_LONGEST_NAME} bytes"

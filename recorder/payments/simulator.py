@@ -91,7 +91,7 @@ class PaymentSimulator:
         try:
             return run_day(self._scenario, policies, self._arrivals(seed))
         except OverflowError as error:
-            raise SimulationError(f"an amount is beyond what floating point can hold ({error})") from error
+            raise SimulationError("an amount is beyond what floating point can hold") from error
 
     def _compile_policies(self, policies: Mapping[str, Mapping[str, Any]]) -> list[Policy]:
         if not isinstance(policies, Mapping):

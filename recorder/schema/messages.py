@@ -114,6 +114,13 @@ def _check_properties(validator: Any, parts: Any, instance: Any, _: Any) -> Iter
             yield from _descend(validator, instance[key], part, key)
 
 
+def _check_required(_: Any, names: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
+    # That of jsonschema names the key in its message only.
+    for name in names if isinstance(instance, dict) else ():
+        if name not in instance:
+            yield ValidationError("", path=[name])
+
+
 # Patterns are matched by the engine of the verdict, in a time that grows with the text alone; Python's may never end.
 
 
@@ -165,6 +172,7 @@ _Validator = extend(  # type: ignore[no-untyped-call]
         "$ref": _check_reference,
         "if": _check_condition,
         "properties": _check_properties,
+        "required": _check_required,
         "pattern": _check_pattern,
         "patternProperties": _check_pattern_properties,
         "additionalProperties": _check_additional_properties,
@@ -198,8 +206,7 @@ def _error_messages(error: ValidationError, path: KeyPath) -> Iterator[tuple[Key
         for key in (key for key in instance if repr(key) in error.message):
             yield (*path, key), unknown_word("key", key, _known_keys(schema))
     elif keyword == "required":
-        missing = next(key for key in limit if error.message.startswith(f"{key!r} is"))
-        yield (*path, missing), "this key is required and missing"
+        yield path, "this key is required and missing"
     else:
         yield path, _limit_message(keyword, limit, instance, shown)
 

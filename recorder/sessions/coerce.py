@@ -9,6 +9,15 @@ from exprec.recorder.errors import NotEncodable
 
 _EXACT_KINDS = "biufU"
 """The kinds of NumPy types that have an exact JSON form: booleans, integers, floats and strings."""
+_INEXACT_KINDS = {
+    "c": "a complex number of NumPy",
+    "f": "an extended float of NumPy",
+    "m": "a duration of NumPy",
+    "M": "a date of NumPy",
+    "O": "an object of NumPy",
+    "S": "a byte string of NumPy",
+    "V": "a structured scalar of NumPy",
+}
 _MAX_DEPTH = 300
 
 
@@ -39,8 +48,9 @@ def _coerce_scalar(value: Any, field: str) -> Any:
     exact = value.item()
     # `item` of an extended float is that float, and of a date an integer.
     if value.dtype.kind not in _EXACT_KINDS or type(exact) not in (bool, int, float, str):
-        reason = f"a {type(value).__name__} of type {value.dtype} has no equal JSON value; convert it as you mean it"
-        raise NotEncodable(field, reason)
+        # Not the names of its types, which differ between versions of NumPy and between machines.
+        kind = _INEXACT_KINDS.get(value.dtype.kind, "a NumPy scalar of this type")
+        raise NotEncodable(field, f"{kind} has no equal JSON value; convert it as you mean it")
     return exact
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import Any
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged, NotAttested, StorageFailure
 from exprec.recorder.events import TERMINAL_TYPES, Event, EventTypes, event_fields
-from exprec.recorder.format import layout
+from exprec.recorder.format import escape_surrogates, layout
 from exprec.recorder.sessions.provenance import read_machine
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import RunDirectory, Sealed, Store, WorkRun
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 Observation = Callable[[], Mapping[str, Any]]
 """Called once at the end of an execution: returns the fields of its execution record."""
@@ -244,10 +247,13 @@ class Session:
                 self._listener(event)
 
 
-def error_text(error: BaseException) -> str:
-    """The recorded message of an error: its text, with what UTF-8 cannot encode written as escape sequences."""
+def error_text(error: BaseException, *, empty: str = "no message") -> str:
+    """The recorded message of an error: its text, or `empty` if it has none.
+
+    Addresses in memory are left out, and what UTF-8 cannot encode is written as escape sequences.
+    """
     try:
         text = str(error)
     except Exception:
         text = ""
-    return (text or "no message").encode(errors="backslashreplace").decode()
+    return _ADDRESS.sub("0x…", escape_surrogates(text)) or empty

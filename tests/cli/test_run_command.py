@@ -112,7 +112,7 @@ def test_a_command_that_a_signal_ends(tmp_path: Path) -> None:
         ("./none", 127, "there is no such file, or the interpreter that it names is not there"),
         ("./plain", 126, "it may not be executed; is it a program, and executable (chmod +x)?"),
         ("./folder", 126, "it may not be executed"),
-        ("./garbage", 126, "Exec format error"),
+        ("./garbage", 126, "it is not a program that this system can execute"),
         ("./lost", 127, "the interpreter that it names is not there"),
     ],
 )
@@ -213,7 +213,7 @@ _BACKWARDS = [_epoch('"iteration": 2, "loss": 1'), _epoch('"iteration": 1, "loss
         (
             ["loss=0.3"],
             "InvalidLine",
-            "line 1: is not JSON (Expecting value: line 1 column 1 (char 0)); a line must be",
+            "line 1: is not valid JSON: column 1: unexpected 'loss=0.3'; a line must be",
         ),
         (["[1]"], "InvalidLine", "line 1: is a list; a line must be a JSON object such as {"),
         (['{"loss": 1}'], "InvalidLine", "line 1: event_type: is missing"),

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from exprec import schemas
 from exprec.recorder.errors import InvalidEvent, InvalidInput
 from exprec.recorder.events import EventTypes
+from exprec.recorder.format import layout
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.log import EventLog
@@ -25,6 +26,7 @@ from tests.fixtures.cli import exprec
 from tests.fixtures.events import EVENT_TYPES, OTHER_TYPES
 from tests.fixtures.files import read_json, read_json_lines
 from tests.fixtures.git import git_tree_id
+from tests.fixtures.paths import ROOT
 from tests.fixtures.runs import ARTIFACTS, EPOCH, OUTPUT, Run, record_command, seal, sealed_run
 
 CHILD = """
@@ -153,6 +155,18 @@ def test_run_id_covers_nested_folders(tmp_path: Path) -> None:
 
 NO_NAMES = ["", "/a", "a/", "a//b", ".", "a/../b", "./a", "a\\b", "a\nb", "a\x1b", "\ud800", "a/.git", ".GitIgnore"]
 NO_NAMES += [".gitx/a", "x" * 201, "/".join(["x" * 150] * 7)]
+
+
+@pytest.mark.fact("F78")
+def test_characters_that_no_name_has_are_those_of_the_page() -> None:
+    page = (ROOT / "schemas" / "FORMAT.md").read_text("utf-8")
+    listed = page.partition("whatever version of Unicode: U+")[2].partition(". No folder")[0].split(",")
+    ranges = [each.strip().partition("-") for each in listed]
+    refused = {code for first, _, last in ranges for code in range(int(first, 16), int(last or first, 16) + 1)}
+    assert len(refused) > 100_000
+    for code in range(0x110000):
+        is_refused = code in refused or chr(code) == "\\"
+        assert (layout.artifact_name_problem(f"a{chr(code)}b") is not None) == is_refused, hex(code)
 
 
 @pytest.mark.fact("F78")

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from exprec import record
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged
+from exprec.recorder.events import EventTypes
 from exprec.recorder.schema import find_problems
+from exprec.recorder.sessions import Command, CommandRunner
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import write_castro_experiment
 from tests.fixtures.files import read_json
-from tests.fixtures.runs import Run, interrupted, record_command, run_command
+from tests.fixtures.runs import Run, SealedRun, interrupted, record_command, run_command
 
 ENVELOPE = {"seq", "event_type", "iteration"}
 
@@ -181,6 +185,59 @@ def test_observations_are_not_content(every_run: tuple[Run, ...]) -> None:
         for key in ("started_at", "user", "host", "exprec", "python", "platform"):
             assert observed[key] not in texts, key
         assert not [text for text in texts if str(run.store.parent) in text]
+
+
+BAD_LINES = (
+    "nonsense",
+    '{"event_type": "a",}',
+    "[" * 300,
+    "9" * 5000,
+    '"\U0001fae8"',
+    '{"event_type": "a", "x": 1e999}',
+)
+
+
+@pytest.mark.fact("F16", "F86")
+@pytest.mark.parametrize("line", BAD_LINES, ids=range(len(BAD_LINES)))
+def test_messages_are_the_same_with_another_parser(
+    line: str, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def record_line() -> str:
+        command = Command.described(["sh", "-c", 'printf %s "$0" >> "$EXPREC_EVENTS"', line], tmp_path, name="bad")
+        runner = CommandRunner(
+            command, tmp_path, dict(os.environ), store=store, secrets=SecretGuard(), types=EventTypes(strict=False)
+        )
+        return runner.run().sealed.run_id
+
+    run_id = record_line()
+    (reason,) = [event["message"] for event in SealedRun(store.path / run_id).events if "message" in event]
+    assert reason.startswith("line 1 of EXPREC_EVENTS: ")
+    parse = json.loads
+
+    def fail_in_other_words(text: str, **options: Any) -> Any:
+        if options:
+            raise json.JSONDecodeError("Words of another version", text, 0)
+        return parse(text)
+
+    monkeypatch.setattr("json.loads", fail_in_other_words)
+    assert record_line() == run_id
+    assert store.run_ids() == [run_id]
+
+
+@pytest.mark.fact("F16")
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError(f"no {object()!r}"), "no <object object at 0x…>"),
+        (ValueError("a\ud800"), "a\\ud800"),
+        (ValueError(), "no message"),
+    ],
+)
+def test_text_of_an_exception_is_recorded_without_addresses(error: Exception, message: str, store: Store) -> None:
+    with pytest.raises(ValueError), record("train", store=store.path):  # noqa: PT011
+        raise error
+    (run_id,) = store.run_ids()
+    assert SealedRun(store.path / run_id).head["failure"] == {"error_type": "ValueError", "message": message}
 
 
 @pytest.mark.fact("F17")

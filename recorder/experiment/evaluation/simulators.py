@@ -111,7 +111,7 @@ class UserSimulator:
             raise SimulationError(f"{self._name} raised {describe_exception(error)}", details) from error
         if costs is None:
             wanted = "a mapping of agents to costs in cents"
-            raise SimulationError(f"{self._name} must return {wanted}, not {_shown(returned)}")
+            raise SimulationError(f"{self._name} must return {wanted}, not {show_value(returned)}")
         return Result(0, 0, {agent: AgentCosts({"total": self._cost(costs, agent)}) for agent in self._agents})
 
     def _cost(self, costs: Mapping[Any, Any], agent: str) -> int:
@@ -119,7 +119,7 @@ class UserSimulator:
             raise self._no_cost(agent, "has no cost in what it returned")
         cost = costs[agent]
         if type(cost) is not int:
-            raise self._no_cost(agent, f"its cost must be an integer number of cents, not {_shown(cost)}")
+            raise self._no_cost(agent, f"its cost must be an integer number of cents, not {show_value(cost)}")
         if not _MIN_COST <= cost <= _MAX_COST:
             raise self._no_cost(agent, "its cost is beyond 64 bits")
         return cost
@@ -182,10 +182,3 @@ def _middle(parameter: ParameterConstraint) -> int | float | str:
         return int(sum(bounds) // len(bounds)) if bounds else 0
     # Divided before they are added, because the sum of two finite numbers may be infinite.
     return float(sum(bound / len(bounds) for bound in bounds)) if bounds else 0.0
-
-
-def _shown(value: Any) -> str:
-    """Describe a value in a recorded message; of a value without a JSON form, by its type only."""
-    if value is None or type(value) in (bool, float, str, list, dict):
-        return show_value(value)
-    return f"a value of type {type(value).__name__}"

@@ -17,12 +17,12 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from exprec.recorder.format import escape_surrogates
+from exprec.recorder.sessions import error_text
 
 _NAME = re.compile(r"(?P<module>[^:#]+):(?P<attribute>[^:#]+)(?:#sha256=(?P<digest>[0-9a-f]{64}))?")
 
 # A path as it appears in a message, up to its last part; neither a URL nor a fraction is one.
 _FOLDERS = re.compile(r"(?<![\w/:.~])~?/(?:[^\s/'\"<>:,;()]+/)+(?=[^\s/'\"<>:,;()])")
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 
 class NotImportable(Exception):
@@ -111,11 +111,7 @@ def load_function(name: str, folder: Path) -> UserFunction:
 
 def describe_exception(error: BaseException) -> str:
     """Type and message of an exception, without folders and addresses, so that they are equal on every machine."""
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    text = _ADDRESS.sub("0x…", _FOLDERS.sub("", escape_surrogates(text)))
+    text = _FOLDERS.sub("", error_text(error, empty=""))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

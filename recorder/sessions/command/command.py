@@ -6,7 +6,7 @@ Files are named by their paths relative to the folder that the command runs in.
 from __future__ import annotations
 
 import os
-import shlex
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -18,6 +18,7 @@ from exprec.recorder.format import has_surrogate, hashing, layout
 from exprec.recorder.fs import read_pieces
 
 _LONGEST_NAME = 60
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Command:
         """The name of the run: the given one, else the command line, truncated."""
         if self.given_name is not None:
             return self.given_name
-        line = " ".join(shlex.join(self.argv).split())
+        line = " ".join(" ".join(map(_quote_argument, self.argv)).split())
         return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
 
     def as_config(self, *, strict: bool) -> dict[str, Any]:
@@ -117,6 +118,11 @@ class Command:
             if problem is not None:
                 messages.append(problem)
         return messages
+
+
+def _quote_argument(argument: str) -> str:
+    """Return an argument as a shell reads it. The name of a run is content, so this never changes."""
+    return argument if _PLAIN.fullmatch(argument) else "'{}'".format(argument.replace("'", "'\"'\"'"))
 
 
 def _relative_name(path: str, folder: Path) -> str:

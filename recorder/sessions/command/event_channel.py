@@ -5,7 +5,6 @@ The messages of `InvalidLine` are recorded: changing one changes the run id of r
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard, show_value
-from exprec.recorder.documents import DuplicateKey, unique_object
+from exprec.recorder.documents import InvalidJson, parse_json
 from exprec.recorder.errors import InvalidLine, StorageFailure
 from exprec.recorder.events import EventTypes
 from exprec.recorder.format import LineSplitter, LineTooLong, layout
@@ -154,21 +153,19 @@ def _open_file(path: Path) -> int:
 
 
 def _decode_line(number: int, line: bytes) -> Any:
-    """Decode the JSON value of a line. Raises InvalidLine.
+    """Decode the JSON value of a line, with duplicate keys refused. Raises InvalidLine.
 
-    Python's json reads integers of any size and reports duplicate keys, which orjson does not. What it accepts beyond
-    JSON, such as NaN, is refused when the event is recorded.
+    NaN and the infinities are read: they are refused, with their field, when the event is recorded.
     """
     try:
-        return json.loads(line.decode("utf-8"), object_pairs_hook=unique_object)
-    except DuplicateKey as error:
-        raise InvalidLine(number, error.key, "this key stands twice in one object") from None
+        return parse_json(line.decode("utf-8"), layout.MAX_DEPTH, read_constant=float)
     except UnicodeDecodeError:
         raise InvalidLine(number, "", f"is not UTF-8; {_EXPECTED}") from None
-    except RecursionError:
-        raise InvalidLine(number, "", "is nested too deeply") from None
-    except ValueError as error:
-        raise InvalidLine(number, "", f"is not JSON ({error}); {_EXPECTED}") from None
+    except InvalidJson as error:
+        if error.key:
+            raise InvalidLine(number, error.key, "this key stands twice in one object") from None
+        problem = str(error).replace("line 1, ", "", 1)
+        raise InvalidLine(number, "", f"is {problem}; {_EXPECTED}") from None
 
 
 def _check_event(number: int, value: Any) -> SentEvent:

@@ -29,6 +29,18 @@ _READ_BYTES = 256 * 1024
 _BLOCKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _SIGNAL_BASE = 128
+_REASONS = {
+    errno.ENOEXEC: "it is not a program that this system can execute",
+    errno.E2BIG: "its arguments and its environment are too long",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EISDIR: "it is a folder",
+    errno.ELOOP: "its path has too many symbolic links",
+    errno.ENAMETOOLONG: "its path is too long",
+    errno.ETXTBSY: "another process has it open for writing",
+    errno.EPERM: "this system does not permit it",
+    errno.ENOMEM: "there is not enough memory",
+    errno.EAGAIN: "there are too many processes",
+}
 
 
 class NotStarted(Exception):
@@ -43,7 +55,8 @@ class NotStarted(Exception):
         elif error.errno == errno.EACCES:
             reason = "it may not be executed; is it a program, and executable (chmod +x)?"
         else:
-            reason = os.strerror(error.errno or 0)
+            # Not the words of the operating system, which differ between systems.
+            reason = _REASONS.get(error.errno or 0) or f"error {errno.errorcode.get(error.errno or 0, 'unknown')}"
         super().__init__(f"{command} cannot be started: {reason}")
 
 

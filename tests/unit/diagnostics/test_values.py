@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exprec.recorder.diagnostics import (
     cut_text,
@@ -18,10 +20,36 @@ from exprec.recorder.errors import NotEncodable
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "null"), (True, "true"), (1, "1"), (1.5, "1.5"), ("a", "'a'"), ({"a": 1}, "a mapping"), ([1], "a list")],
+    [
+        (None, "null"),
+        (True, "true"),
+        (1, "1"),
+        (-(10**39), f"-{10**39}"),
+        (1.5, "1.5"),
+        (1e-7, "1e-07"),
+        ("a", "'a'"),
+        ("it's", '"it\'s"'),
+        ("'\"\\\n\t", "'\\'\"\\\\\\n\\t'"),
+        # A format character; an emoji of Unicode 15, which Python 3.11 does not know; a code point without a character.
+        ("\x1b\u200bé", "'\\x1b\\u200bé'"),
+        ("\U0001fae8\u0378\U000e0001", "'\U0001fae8\u0378\\U000e0001'"),
+        ({"a": 1}, "a mapping"),
+        ([1], "a list"),
+        (object(), "a value of type object"),
+        ({1, 2}, "a value of type set"),
+    ],
 )
 def test_a_value_is_shown_as_its_reader_would_write_it(value: object, shown: str) -> None:
     assert show_value(value) == shown
+
+
+def test_an_integer_of_any_length_is_shown() -> None:
+    assert show_value(10**40) == show_value(-(10**5000)) == "an integer of more than 40 digits"
+
+
+@given(st.text(st.characters(max_codepoint=0x2FF), max_size=80))
+def test_a_text_is_shown_as_python_writes_it(text: str) -> None:
+    assert show_value(text) == cut_text(repr(text), 60)
 
 
 def test_long_values_are_cut() -> None:

@@ -85,6 +85,42 @@ def test_what_json_cannot_keep_is_refused_by_field(value: Any, field: str, reaso
     assert reason in raised.value.reason
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"a": 10**5000}, "a: an integer of more than 40 digits is beyond 64 bits"),
+        ({"a": {object(): 1}}, "a: a key of type object is not a string"),
+        ({"a": {(1, 2): 1}}, "a: a key of type tuple is not a string"),
+        ({"a": {10**5000: 1}}, "a: a key of type int is not a string"),
+        ({"a": {1.5: 1}}, "a: the key 1.5 is not a string"),
+        ({"a": {"é\ud800": 1}}, "a: the key '\\xe9\\ud800' has a lone surrogate, which UTF-8 cannot hold"),
+    ],
+)
+def test_why_is_told_in_the_same_words_each_time(value: Any, message: str) -> None:
+    with pytest.raises(NotEncodable) as raised:
+        canonical_json.encode(value)
+    assert str(raised.value) == f"{message}; exprec refuses it rather than record something else"
+
+
+def test_no_words_and_no_limit_of_the_encoder_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orjson.dumps", _fail)
+    with pytest.raises(NotEncodable, match="the value has no JSON form"):
+        canonical_json.encode(1)
+    deep: Any = []
+    for _ in range(254):
+        deep = [deep]
+    # An encoder with another limit.
+    monkeypatch.setattr("orjson.dumps", lambda value, *_, **__: json.dumps(value, separators=(",", ":")).encode())
+    assert canonical_json.encode(deep[0]) == b"[" * 254 + b"]" * 254
+    assert not canonical_json.is_canonical(b"[" * 255 + b"]" * 255, deep)
+    with pytest.raises(NotEncodable, match="nested too deeply"):
+        canonical_json.encode(deep)
+
+
+def _fail(*_: Any, **__: Any) -> bytes:
+    raise TypeError("words of some version")
+
+
 def test_what_nests_too_deeply_is_refused() -> None:
     value: list[Any] = []
     for _ in range(1000):
@@ -94,9 +130,9 @@ def test_what_nests_too_deeply_is_refused() -> None:
 
 
 @pytest.mark.parametrize("wrap", [lambda inner: (inner,), lambda inner: {"a": inner}], ids=["arrays", "objects"])
-def test_what_must_be_looked_at_may_nest_250_deep(wrap: Callable[[Any], Any]) -> None:
+def test_what_must_be_looked_at_may_have_254_levels(wrap: Callable[[Any], Any]) -> None:
     value: Any = ()
-    for _ in range(250):
+    for _ in range(253):
         value = wrap(value)
     assert canonical_json.decode(canonical_json.encode(value)) == canonical_json.encode_checked(value)[1]
     with pytest.raises(NotEncodable, match="nested too deeply"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from exprec.recorder.format import layout
@@ -33,10 +35,26 @@ def test_an_artifact_is_a_file_in_its_folder_with_a_valid_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["model.json", "out/model.json", "a b/ü.txt", "x" * 200, "x/" * 499 + "xx", "gitignore", "..."]
+    "name",
+    [
+        "model.json",
+        "out/model.json",
+        "a b/ü.txt",
+        "\U0001fae8\u0378",
+        "x" * 200,
+        "x/" * 499 + "xx",
+        "gitignore",
+        "...",
+    ],
 )
 def test_names_that_an_artifact_can_have(name: str) -> None:
     assert layout.artifact_name_problem(name) is None
+
+
+def test_whether_a_character_is_printable_depends_on_no_version_of_unicode() -> None:
+    table = bytes(layout.is_printable(chr(code)) for code in range(0x110000))
+    assert sum(table) == 909_130
+    assert hashlib.sha256(table).hexdigest() == "e3d4c24cef0bc0f49c71cfcf85cbd4876d31e175d369b5fec716f4f340ea92a4"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +69,10 @@ def test_names_that_an_artifact_can_have(name: str) -> None:
         ("a\\b", "a character in its name"),
         ("a\nb", "a character in its name"),
         ("a\0b", "a character in its name"),
+        ("a\xa0b", "a character in its name"),
+        ("a\u200bb", "a character in its name"),
+        ("a\ue000b", "a character in its name"),
+        ("a\U000e0001b", "a character in its name"),
         ("\x1b[31m", "a character in its name"),
         ("\udcff", "a character in its name"),
         ("x" * 201, "a part of more than 200 bytes"),

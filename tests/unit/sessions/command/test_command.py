@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exprec.recorder.errors import InvalidInput
 from exprec.recorder.events import EventTypes
@@ -49,6 +52,12 @@ def test_every_problem_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         Command.described(["\udcff"], tmp_path, inputs=["none"], artifacts=[".git/x", "a\nb"])
     assert len(caught.value.problems) == 4
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=5))
+def test_the_name_is_the_command_line_as_a_shell_reads_it(argv: list[str]) -> None:
+    line = " ".join(shlex.join(argv).split())
+    assert Command(tuple(argv), {}, ()).name == (line if len(line) <= 60 else f"{line[:59]}…")
 
 
 def test_inputs_that_changed(tmp_path: Path) -> None:

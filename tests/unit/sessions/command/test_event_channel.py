@@ -52,31 +52,48 @@ def test_nothing_is_altered(inbox: EventChannel) -> None:
     assert type(sent.fields["x"]) is float
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (b"\xff", "is not UTF-8"),
-        (b"nonsense", "is not JSON (Expecting value: line 1 column 1 (char 0))"),
-        (b'{"event_type": "a"', "is not JSON"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b'"text"', "is 'text'; a line must be a JSON object such as"),
-        (b"{}", "event_type: is missing"),
-        (b'{"event_type": 1}', "event_type: must be a string, not 1"),
-        (b'{"event_type": "command_end"}', "event_type: 'command_end' is a type of exprec's own"),
-        (b'{"event_type": "a", "iteration": -1}', "iteration: must be an integer from 1, or 0 for none, not -1"),
-        (b'{"event_type": "a", "iteration": "1"}', "iteration: must be an integer from 1, or 0 for none, not '1'"),
-        (b'{"event_type": "a", "seq": 1}', "seq: is a field that exprec gives every event"),
-        (b'{"event_type": "a", "x": {"k": 1, "k": 2}}', "k: this key stands twice in one object"),
-    ],
-)
-def test_a_line_that_is_no_event(line: bytes, said: str, inbox: EventChannel) -> None:
+EXPECTED = 'a line must be a JSON object such as {"event_type": "epoch", "iteration": 1, "loss": 0.3}'
+NO_EVENTS: list[tuple[bytes, str]] = [
+    (b"\xff", f"is not UTF-8; {EXPECTED}"),
+    (b"nonsense", f"is not valid JSON: column 1: unexpected 'nonsense'; {EXPECTED}"),
+    (b"\xef\xbb\xbf{}", f"is not valid JSON: column 1: unexpected '\\ufeff{{}}'; {EXPECTED}"),
+    (b'{"event_type": "a"', f"is not valid JSON: column 19: unexpected the end; {EXPECTED}"),
+    (b'{"event_type": "a",}', f"is not valid JSON: column 20: unexpected '}}'; {EXPECTED}"),
+    (b"{'event_type': 'a'}", f"is not valid JSON: column 2: unexpected \"'event_type': 'a'}}\"; {EXPECTED}"),
+    (b'{"event_type": "a\tb"}', f"is not valid JSON: column 18: unexpected '\\tb\"}}'; {EXPECTED}"),
+    (b'{"event_type": "a"} {}', f"is not valid JSON: column 21: unexpected '{{}}'; {EXPECTED}"),
+    (b"[" * 254 + b"]" * 254, f"is a list; {EXPECTED}"),
+    (b"[" * 255 + b"]" * 255, f"is nested deeper than 254 levels; {EXPECTED}"),
+    (b"[" * 100_000, f"is nested deeper than 254 levels; {EXPECTED}"),
+    (b'"text"', f"is 'text'; {EXPECTED}"),
+    ('"\U0001fae8\u200b"'.encode(), f"is '\U0001fae8\\u200b'; {EXPECTED}"),
+    (b"9" * 5000, f"is an integer of more than 40 digits; {EXPECTED}"),
+    (b"NaN", f"is nan; {EXPECTED}"),
+    (b"{}", f"event_type: is missing; {EXPECTED}"),
+    (b'{"event_type": 1}', "event_type: must be a string, not 1"),
+    (
+        b'{"event_type": "command_end"}',
+        "event_type: 'command_end' is a type of exprec's own; name yours otherwise",
+    ),
+    (b'{"event_type": "a", "iteration": -1}', "iteration: must be an integer from 1, or 0 for none, not -1"),
+    (b'{"event_type": "a", "iteration": "1"}', "iteration: must be an integer from 1, or 0 for none, not '1'"),
+    (
+        b'{"event_type": "a", "seq": 1}',
+        "seq: is a field that exprec gives every event; name yours otherwise",
+    ),
+    (b'{"event_type": "a", "x": {"k": 1, "k": 2}}', "k: this key stands twice in one object"),
+]
+"""Lines that are not events, and the whole messages, which are recorded."""
+
+
+@pytest.mark.parametrize(("line", "message"), NO_EVENTS)
+def test_a_line_that_is_no_event(line: bytes, message: str, inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "a"}\n' + line + b"\n")
     received = inbox.received()
     assert next(received).line == 1
     with pytest.raises(InvalidLine) as caught:
         next(received)
-    assert str(caught.value).startswith("line 2 of EXPREC_EVENTS: ")
-    assert said in str(caught.value)
+    assert str(caught.value) == f"line 2 of EXPREC_EVENTS: {message}"
     assert caught.value.line == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -69,6 +70,22 @@ def test_a_child_is_ended_with_the_block(tmp_path: Path) -> None:
         pass
     assert child.exit_info == ExitInfo(None, "SIGTERM", 143)
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOENT, "there is no such command on the PATH"),
+        (errno.EACCES, "it may not be executed; is it a program, and executable (chmod +x)?"),
+        (errno.ENOEXEC, "it is not a program that this system can execute"),
+        (errno.E2BIG, "its arguments and its environment are too long"),
+        (errno.EIO, "error EIO"),
+        (0, "error unknown"),
+    ],
+)
+def test_why_it_cannot_be_started_in_words_of_no_system(number: int, reason: str) -> None:
+    error = NotStarted("tool", OSError(number, "words of some system"))
+    assert str(error) == f"tool cannot be started: {reason}"
 
 
 def test_what_cannot_be_started_holds_nothing(tmp_path: Path) -> None:
