@@ -85,7 +85,14 @@ class SecretFound(ExprecError):
 
     exit_code = 3
 
-    def __init__(self, field: str, secret: str, *, more: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        field: str,
+        secret: str,
+        *,
+        more: Sequence[tuple[str, str]] = (),
+        consequence: str = "it was not written",
+    ) -> None:
         self.field, self.secret = field, secret
         self.hits = ((field, secret), *more)
         """Each field that contains a secret, with the name of the secret or its shape."""
@@ -93,7 +100,7 @@ class SecretFound(ExprecError):
         if len(more) > _MOST_HITS:
             also += f", and {len(more) - _MOST_HITS} others"
         super().__init__(
-            f"{field} contains the value of {secret}{also}; it was not written (if that is no secret, "
+            f"{field} contains the value of {secret}{also}; {consequence} (if that is no secret, "
             f"use --allow-secret '{secret}')"
         )
 

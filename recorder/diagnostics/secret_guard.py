@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from exprec.recorder.diagnostics import secret_forms, secret_shapes
-from exprec.recorder.diagnostics.secret_filter import SecretFilter
-from exprec.recorder.diagnostics.secret_scan import Needles, SecretScan
+from exprec.recorder.diagnostics.secret_scan import LineScan, Needles, SecretScan
 from exprec.recorder.errors import SecretFound
-from exprec.recorder.format import canonical_json, has_surrogate
+from exprec.recorder.format import has_surrogate
 
 SHORTEST_SECRET = 8
 """Characters; anything shorter would be found everywhere."""
@@ -61,26 +60,27 @@ class SecretGuard:
             },
             self._shapes if self._has_shapes else None,
         )
-        self._lines = {canonical_json.encode(form)[1:-2].decode(): name for form, name in self._needles.names.items()}
-        """The forms as they are in a record."""
-        self._filter = SecretFilter((*self._lines, *self._needles.names), has_shapes=self._has_shapes)
 
     @property
     def has_any(self) -> bool:
         """Whether there is, or may come, anything to look for."""
-        return bool(self._lines) or self._has_shapes or self._renew is not None
+        return bool(self._needles.names) or self._has_shapes or self._renew is not None
 
-    def check(self, what: str, data: bytes, value: Any) -> None:
+    def check(self, what: str, data: bytes, value: Any, consequence: str = "it was not written") -> None:
         """Let the canonical bytes of `value` pass. Raises SecretFound, naming `what` and each field in it."""
         if self._renew is not None and (secrets := self._renew()) is not None:
             self._know(secrets)
         record = data.decode()
-        if self._filter.suspects(record):
-            self._search(what, record, value)
+        if self._needles.filter.suspects(record):
+            self._search(what, record, value, consequence)
 
     def scan(self) -> SecretScan:
         """A new scan for these secrets in bytes that come in pieces."""
         return SecretScan(self._needles)
+
+    def scan_lines(self) -> LineScan:
+        """A new scan for these secrets in output, which lets whole lines through."""
+        return LineScan(self._needles)
 
     def sources(self, text: str) -> list[str]:
         """Return the names of the secrets that a text contains, each once."""
@@ -107,11 +107,11 @@ class SecretGuard:
     def _is_harmless(self, text: str) -> bool:
         return next(self._needles.sources(text), None) is None
 
-    def _search(self, what: str, record: str, value: Any) -> None:
+    def _search(self, what: str, record: str, value: Any, consequence: str) -> None:
         """Raise SecretFound for a secret in a record."""
-        if not any(map(self._filter.suspects_plain, (record, *secret_forms.decoded_texts(record)))):
+        if not any(map(self._needles.filter.suspects_plain, (record, *secret_forms.decoded_texts(record)))):
             return
-        number = next((name for needle, name in self._lines.items() if needle in record), None)
+        number = next((name for needle, name in self._needles.lines.items() if needle in record), None)
         if number is None and self._is_harmless(record):
             return
         hits = [
@@ -123,7 +123,7 @@ class SecretGuard:
         if not hits and number is not None:
             hits = [(what, number)]
         if hits:
-            raise SecretFound(*hits[0], more=tuple(dict.fromkeys(hits[1:])))
+            raise SecretFound(*hits[0], more=tuple(dict.fromkeys(hits[1:])), consequence=consequence)
 
     def _shapes(self, text: str) -> Iterator[secret_shapes.Match]:
         return (

@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from exprec.recorder.diagnostics import secret_shapes
+from exprec.recorder.diagnostics.secret_filter import SecretFilter
 from exprec.recorder.diagnostics.secret_forms import decoded_texts
+from exprec.recorder.format import canonical_json
 
 _FEWEST_BYTES = 4
 """So much of a secret may be its beginning; less ends any text, such as a prompt that waits for an answer."""
 _LONGEST_TOKEN = 4096
 """Bytes of an escaped word that is held back because it may become a secret."""
+_LONGEST_LINE = 64 * 1024
+"""Bytes of an unfinished line that are held back: a longer one is let through up to what may begin a secret."""
 _LAST_TOKEN = re.compile(r"[^\s]*\Z")
 _ESCAPED_TOKEN = re.compile(r"[^\s]+")
 _CUT_ESCAPE = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?|%[0-9a-fA-F]?|&#?[0-9a-zA-Z]*)\Z")
@@ -33,6 +37,10 @@ class Needles:
         """The forms as bytes, with their names."""
         # In bytes that are decoded as Latin-1, so that characters are bytes.
         self._latin = {form.encode().decode("latin-1"): name for form, name in names.items()}
+        self.lines = {canonical_json.encode(form)[1:-2].decode(): name for form, name in names.items()}
+        """The forms as they are in a record."""
+        self.filter = SecretFilter((*self.lines, *names, *self._latin), has_shapes=shapes is not None)
+        """The quick test of texts, of records, and of bytes that were decoded as Latin-1."""
 
     def __bool__(self) -> bool:
         return bool(self.names) or self.shapes is not None
@@ -100,8 +108,10 @@ class SecretScan:
 
     def _places(self, window: bytes) -> Iterator[tuple[int, str]]:
         """Yield where secrets begin in a window, and their names."""
-        places = [(place, name) for needle, name in self._needles.data.items() if (place := window.find(needle)) >= 0]
         text = window.decode("latin-1")
+        if "\0" not in text and not self._needles.filter.suspects(text):
+            return
+        places = [(place, name) for needle, name in self._needles.data.items() if (place := window.find(needle)) >= 0]
         if self._needles.shapes is not None:
             places += ((match.start, match.shape) for match in self._needles.shapes(text))
         yield from places
@@ -133,9 +143,66 @@ class SecretScan:
         return min(places, default=len(window))
 
 
-def _begins_at(window: bytes, needle: bytes) -> int:
+class LineScan(SecretScan):
+    """Looks for secrets in output, whole lines of which are let through: none from the first on that contains one.
+
+    A line that is not finished is held back up to 64 KiB of it, and so is one with which a secret of several lines may
+    begin.
+    """
+
+    def __init__(self, needles: Needles) -> None:
+        """Look for what `SecretGuard.scan_lines` gives."""
+        super().__init__(needles)
+        self.line = 1
+        """The number of the line that is held back; once a secret was found, of the first line that contains one."""
+        self._of_several_lines = [needle for needle in needles.data if b"\n" in needle]
+
+    def passed(self, data: bytes) -> bytes:
+        """Return what may be recorded now."""
+        if not self._needles or not data:
+            return data
+        if self.found is not None:
+            return b""
+        if b"\n" not in data and len(self._held) + len(data) <= _LONGEST_LINE:
+            self._held += data
+            return b""
+        return self._let_through(super().passed(data))
+
+    def rest(self) -> bytes:
+        """Return what was held back, up to a line with a secret, once there is no more."""
+        held, self._held = self._held, b""
+        window, start = self._before + held, len(self._before)
+        first = min(self._places(window), default=None)
+        if first is None:
+            return self._let_through(held)
+        self.found = first[1]
+        return self._let_through(window[start : max(start, _line_start(window, first[0]))])
+
+    def _let_through(self, data: bytes) -> bytes:
+        self.line += data.count(b"\n")
+        return data
+
+    def _end_of_harmless(self, window: bytes) -> int:
+        end = super()._end_of_harmless(window)
+        return _line_start(window, end) if self.found is not None else end
+
+    def _beginning(self, window: bytes) -> int:
+        end = window.rfind(b"\n", len(self._before)) + 1
+        if not end:
+            # A line that is longer than what is held back.
+            return super()._beginning(window)
+        places = [_begins_at(window, needle, fewest=1) for needle in self._of_several_lines]
+        return min([end, *(_line_start(window, place) for place in places if place < len(window))])
+
+
+def _line_start(data: bytes, place: int) -> int:
+    """Where the line begins in which a place is."""
+    return data.rfind(b"\n", 0, place) + 1
+
+
+def _begins_at(window: bytes, needle: bytes, fewest: int = _FEWEST_BYTES) -> int:
     """Where at the end of a window a needle begins, or its end when it does not; a few bytes are no beginning."""
-    beginning = needle[:_FEWEST_BYTES]
+    beginning = needle[:fewest]
     place = window.find(beginning, max(0, len(window) - len(needle) + 1))
     while place >= 0:
         if needle.startswith(window[place:]):

@@ -151,7 +151,7 @@ class OptimizationLoop:
             heard = shielded_listener(listener, verbose_config)
             session = Session(config.name, EXPERIMENT_TYPE, recording, listener=heard, run_id=run_id)
         self.state_provider = session.provider
-        self._proposals = ProposalSession(prepared.proposer, simulator, config, self.state_provider)
+        self._proposals = ProposalSession(prepared.proposer, simulator, config, session)
 
     async def run(self) -> ExperimentResult:
         """Run the experiment to its end and return its result.

@@ -20,7 +20,7 @@ from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.proposers import Answer, ProposalRequest, Proposer
-from exprec.recorder.state import LiveStateProvider
+from exprec.recorder.sessions import Session
 
 USABLE = "usable"
 INVALID_JSON = "invalid_json"
@@ -45,13 +45,12 @@ class AnswerCheck:
 class ProposalSession:
     """Obtains policies from one proposer for all agents of an experiment, and records the exchanges with a model."""
 
-    def __init__(
-        self, proposer: Proposer, simulator: Simulator, config: ExperimentConfig, provider: LiveStateProvider
-    ) -> None:
+    def __init__(self, proposer: Proposer, simulator: Simulator, config: ExperimentConfig, session: Session) -> None:
         self._proposer = proposer
         self._simulator = simulator
         self._config = config
-        self._provider = provider
+        self._session = session
+        self._provider = session.provider
 
     async def obtain_policy(self, request: ProposalRequest) -> AnswerCheck:
         """Ask until an answer is usable, with at most `max_retries` retries; returns the check of the last answer.
@@ -76,7 +75,13 @@ class ProposalSession:
             )
 
     async def _ask(self, request: ProposalRequest) -> Answer:
-        """Ask once. Raises ModelFailure, also for an answer that cannot be recorded."""
+        """Ask once.
+
+        Raises ModelFailure, also for an answer that cannot be recorded; SecretFound for a request to a model that
+        contains a secret, which is not sent.
+        """
+        if self._proposer.is_model:
+            self._session.check_request({"messages": [message.as_dict() for message in request.messages]})
         answer = await self._proposer.propose(request)
         try:
             canonical_json.encode(answer.text)

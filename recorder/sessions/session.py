@@ -12,7 +12,7 @@ from typing import Any
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged, NotAttested, StorageFailure
 from exprec.recorder.events import TERMINAL_TYPES, Event, EventTypes, event_fields
-from exprec.recorder.format import escape_surrogates, layout
+from exprec.recorder.format import canonical_json, escape_surrogates, layout
 from exprec.recorder.sessions.provenance import read_machine
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import RunDirectory, Sealed, Store, WorkRun
@@ -154,6 +154,11 @@ class Session:
     def emit(self, iteration: int, event_type: str, fields: Mapping[str, Any]) -> Event:
         """Append an event; returns it as recorded. Raises InvalidEvent, NotEncodable, SecretFound, StorageFailure."""
         return self.provider.record_event(iteration, event_type, fields)
+
+    def check_request(self, request: Mapping[str, Any]) -> None:
+        """Check that a request to a model contains no secret, before it is sent. Raises SecretFound, NotEncodable."""
+        data, value = canonical_json.encode_checked(request)
+        self._secrets.check("request", data, value, "it was not sent")
 
     def write_output(self, stream: str, data: bytes) -> None:
         """Append to the recorded `stdout` or `stderr`. Raises StorageFailure."""

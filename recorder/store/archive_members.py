@@ -18,6 +18,13 @@ _PIECE_BYTES = 64 * 1024
 _ZIP_START, _GZIP_START = b"PK\x03\x04", b"\x1f\x8b"
 
 
+def is_compressed(path: Path) -> bool:
+    """Return whether a file has members that `read_members` yields. Raises OSError."""
+    with path.open("rb") as file:
+        start = file.read(len(_ZIP_START))
+    return start == _ZIP_START or start.startswith(_GZIP_START)
+
+
 def read_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the name and the uncompressed pieces of each member, up to MAX_MEMBER_BYTES; nothing for other files.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -23,8 +24,8 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EventTypes, exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, hashing, layout
-from exprec.recorder.fs import check_folders, durable
-from exprec.recorder.store.archive_members import read_members
+from exprec.recorder.fs import check_folders, durable, read_pieces
+from exprec.recorder.store.archive_members import is_compressed, read_members
 from exprec.recorder.store.file_tree import FileSource, FolderTree, folder_id
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary
@@ -181,30 +182,41 @@ class WorkRun:
         if problem is not None:
             raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
         self._secrets.check("the name of an artifact", canonical_json.encode(name), name)
-        scan = self._secrets.scan()
+        searched = self._search_members(name, source)
+        scan, copied = self._secrets.scan(), hashlib.sha256()
 
         def pass_on(piece: bytes) -> bytes:
             kept = scan.passed(piece) if piece else scan.rest()
             if scan.found is not None:
                 raise SecretFound(f"the artifact {show_value(name)}", scan.found)
+            if searched is not None:
+                copied.update(piece)
+                if not piece and copied.hexdigest() != searched:
+                    problem = "changed while it was copied; keep it once it is complete"
+                    raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
             return kept
 
         try:
             durable.create_folder(path.parent)
             # Searched as it is copied: another process may write the file in the meantime.
             durable.copy_new(source, path, pass_on)
-            self._check_members(name, path)
         except BaseException:
             # A part of a file is not an artifact, and git keeps no empty folders.
             durable.remove_upwards(path, self.folder)
             raise
 
-    def _check_members(self, name: str, path: Path) -> None:
-        """Raise SecretFound for a secret in a member of a compressed artifact."""
+    def _search_members(self, name: str, source: Path) -> str | None:
+        """Search the members of a compressed artifact, before it is copied; returns its SHA-256, None for other files.
+
+        Raises SecretFound for a secret in one of them, StorageFailure.
+        """
         if not self._secrets.has_any:
-            return
+            return None
         try:
-            for member, pieces in read_members(path):
+            if not is_compressed(source):
+                return None
+            digest = hashing.sha256_hex(read_pieces(source))
+            for member, pieces in read_members(source):
                 scan = self._secrets.scan()
                 for piece in pieces:
                     scan.passed(piece)
@@ -212,7 +224,8 @@ class WorkRun:
                         place = show_value(self._secrets.redacted(member))
                         raise SecretFound(f"{place} in the artifact {show_value(name)}", scan.found)
         except OSError as error:
-            raise StorageFailure(path, error) from error
+            raise StorageFailure(source, error) from error
+        return digest
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its run id, and move it into the store in one step, a rename.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.cli import exprec
+from tests.fixtures.cli import START, exprec, inherited_environment
 from tests.fixtures.runs import SealedRun, sealed_run
 
 # Prints to both streams, in pieces that are no lines and no text.
@@ -409,14 +410,43 @@ def test_secrets_are_withheld_and_the_command_continues(program: str, field: str
     done = exprec("run", *made, "--", *_python(program), cwd=tmp_path, env=KEY, code=3)
     source = "github-token" if "ghp_" in program else "PLANTED_API_KEY"
     assert f"{field} contains the value of {source}; it was not written" in done.stderr.decode()
-    assert SECRET.encode() not in done.stdout + done.stderr
     assert not _holds(tmp_path / "runs", SECRET[:6]), "not even the beginning of it"
+    assert SECRET not in done.stderr.decode().partition("exprec: ")[2]
+    if "print" in program:
+        assert done.stdout.endswith(b"the end\n"), "the reader of its output gets all of it"
     run = sealed_run(tmp_path)
     assert run.head["status"] == "failed"
     assert b"the end" in run.read("events.jsonl")
-    if "stdout" not in field:
-        assert run.read("stdout") == b"the end\n"
+    recorded = b"the end\n" if "stdout" not in field else b"a\n" if "line 2" in field else b""
+    assert run.read("stdout") == recorded, "not even the beginning of the line"
     exprec("verify", run.run_id, cwd=tmp_path)
+
+
+PROMPT = """
+import os, sys, time
+print("ready"); print("Continue? ", end="", flush=True)
+sys.stdin.readline()
+print(os.environ["PLANTED_API_KEY"], end="", flush=True)
+time.sleep(60)
+"""
+
+
+def test_an_unfinished_line_is_shown_at_once_and_recorded_when_it_is_finished(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", START, "run", "--", *_python(PROMPT)]
+    environment = {**inherited_environment(), **KEY}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdin=-1, stdout=-1, stderr=-1) as recorder:
+        assert recorder.stdin is not None
+        assert recorder.stdout is not None
+        assert recorder.stdout.read(len(b"ready\nContinue? ")) == b"ready\nContinue? "
+        work = next(path for path in (tmp_path / "runs" / ".work").iterdir() if path.is_dir())
+        recorder.stdin.write(b"yes\n")
+        recorder.stdin.flush()
+        assert recorder.stdout.read(len(SECRET)) == SECRET.encode()
+        assert (work / "stdout").read_bytes() == b"ready\n"
+        recorder.kill()
+    assert not _holds(tmp_path / "runs", SECRET[:6])
+    shown = exprec("show", work.name, cwd=tmp_path)
+    assert shown.stdout == b"ready\n"
 
 
 def test_every_secret_is_named(tmp_path: Path) -> None:

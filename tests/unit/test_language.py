@@ -57,7 +57,7 @@ FROZEN = {
     # Problems of a proposed policy: recorded as the reason of its rejection, and sent to the model.
     "recorder/payments/policy/checks.py": ["the node_id '"],
     # Errors that end a run: the message is recorded in `experiment_failed`.
-    "recorder/errors.py": ["it was not written (if that is no secret"],
+    "recorder/errors.py": ["(if that is no secret"],
     "recorder/sessions/known_secrets.py": ["as it stands there"],
     "recorder/schema/declared.py": ["is no event type: a small letter"],
     "recorder/schema/messages.py": ["is none of what its schema allows", "is none, or more than one, of what"],

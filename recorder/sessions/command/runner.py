@@ -31,11 +31,11 @@ from exprec.recorder.store import Sealed, Store
 NOT_STARTED = "NotStarted"
 """The error type of a command that could not be started."""
 
-_CHUNK_BYTES = 64 * 1024
 _FAILED = 3
 
 OutputListener = Callable[[str, bytes], None]
-"""Called with a stream and each piece of what the command writes to it, right after the piece was recorded."""
+"""Called with a stream and each piece of what the command writes to it, as soon as it is written, also if the piece is
+recorded later or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class CommandRunner:
     ) -> None:
         """Describe the execution of `command` in `folder`; nothing is recorded yet.
 
-        `environment` is that of the command, to which the path of the event file is added. `on_event` gets each
-        event, and `on_output` each piece of output, once it is recorded. Without `has_input` the command's stdin is
+        `environment` is that of the command, to which the path of the event file is added. `on_event` gets each event
+        once it is recorded, and `on_output` each piece of output at once. Without `has_input` the command's stdin is
         empty, else it is that of this process. `name` is the name of the run, by default that of the command.
         """
         self._command = command
@@ -181,29 +181,26 @@ class CommandRunner:
     def _follow(self, child: Child, channel: EventChannel, session: Session) -> None:
         """Record what the child writes and sends until it has ended; stop it if that cannot be recorded.
 
-        Output is withheld from the first secret on, and so are events that contain one.
+        Output is withheld from the first line with a secret on, and so are events that contain one. What is shown of
+        the output does not wait for the end of its line, as the record does.
         """
-        cut_off: set[str] = set()
-        scans = {stream: self._secrets.scan() for stream in layout.STREAMS}
+        scans = {stream: self._secrets.scan_lines() for stream in layout.STREAMS}
 
         def keep(stream: str, data: bytes) -> None:
             if data:
                 session.write_output(stream, data)
-                if self._on_output is not None:
-                    self._on_output(stream, data)
 
         for stream, data in child.output():
             keep(stream, scans[stream].passed(data))
-            secret = scans[stream].found
-            if secret is not None and stream not in cut_off:
-                cut_off.add(stream)
-                line = _count_lines(session.work_folder / stream) + 1
-                self._withheld.append((f"{stream} from line {line} on", secret))
+            if data and self._on_output is not None:
+                self._on_output(stream, data)
             self._record_sent(channel.received(), session)
             if self._stopped_by is not None:
                 child.stop()
         for stream, scan in scans.items():
             keep(stream, scan.rest())
+            if scan.found is not None:
+                self._withheld.append((f"{stream} from line {scan.line} on", scan.found))
         self._record_sent(channel.rest(), session)
 
     def _record_sent(self, sent: Iterable[SentEvent], session: Session) -> None:
@@ -285,12 +282,3 @@ def _file_stamp(path: Path) -> _FileStamp | None:
     except OSError:
         return None
     return _FileStamp(status.st_ino, status.st_size, status.st_ctime_ns)
-
-
-def _count_lines(path: Path) -> int:
-    """The number of newlines in a file. Raises StorageFailure."""
-    try:
-        with path.open("rb") as file:
-            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""))
-    except OSError as error:
-        raise StorageFailure(path, error) from error

@@ -16,14 +16,14 @@ from hypothesis import given, settings, strategies
 from exprec.cli.terminal import known_secrets
 from exprec.recorder.diagnostics import SecretGuard, secret_forms, secret_shapes
 from exprec.recorder.diagnostics.secret_filter import SecretFilter
-from exprec.recorder.errors import ExperimentFailed, SecretFound
+from exprec.recorder.errors import ExperimentFailed, Problem, SecretFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ProposalRequest
-from exprec.recorder.store.run_directory import Summary
+from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
-from tests.fixtures.experiments import FakeResult, FakeSimulator, experiment, policy
+from tests.fixtures.experiments import FakeAgent, FakeResult, FakeSimulator, experiment, policy
 from tests.fixtures.files import bytes_below
 
 SECRET = "planted-0123456789"
@@ -147,17 +147,21 @@ class Says:
 
     def __init__(self, answer: str) -> None:
         self._answer = answer
+        self.requests: list[ProposalRequest] = []
 
     async def propose(self, request: ProposalRequest) -> Answer:
+        self.requests.append(request)
         return Answer(self._answer)
 
 
-def prepared(folder: Path, answer: str = "no", **changes: Any) -> tuple[GenericExperimentRunner, Path]:
+def prepared(
+    folder: Path, answer: str = "no", *, model: Says | None = None, **changes: Any
+) -> tuple[GenericExperimentRunner, Path]:
     store = folder / "runs"
     config = ExperimentConfig.load(experiment(folder, **changes))
     return (
         GenericExperimentRunner(
-            config, config_dir=folder, store=Store.open_or_create(store), proposer=Says(answer), secrets=GUARD
+            config, config_dir=folder, store=Store.open_or_create(store), proposer=model or Says(answer), secrets=GUARD
         ),
         store,
     )
@@ -204,6 +208,31 @@ class TestRun:
         monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_, **__: simulator)
         runner, store = prepared(tmp_path)
         assert failed(runner, store)["message"].startswith("event experiment_failed: message contains the value of")
+
+    def test_a_request_with_a_secret_is_not_sent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        simulator = FakeSimulator(lambda policies, seed: FakeResult({"A": FakeAgent(1), "B": FakeAgent(1)}))
+        monkeypatch.setattr(simulator, "check_policy", lambda value: [Problem((), f"the database {SECRET} is away")])
+        monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_, **__: simulator)
+        model = Says(json.dumps(policy(0.25)))
+        runner, store = prepared(tmp_path, model=model)
+        message = failed(runner, store)["message"]
+        assert message.startswith("request: messages[3].content contains the value of MY_KEY; it was not sent")
+        assert len(model.requests) == 1
+        assert runner.sealed is not None
+        assert len(RunDirectory(runner.sealed.path).exchanges()) == 1, "what was recorded before is kept"
+
+    def test_an_event_with_a_secret_ends_an_experiment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        simulator = FakeSimulator(lambda policies, seed: FakeResult({"A": FakeAgent(1), "B": FakeAgent(1)}))
+        monkeypatch.setattr(simulator, "starting_policy", lambda agent: policy(0.5, policy_id=SECRET))
+        monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_, **__: simulator)
+        searching = Says(json.dumps(policy(0.25)))
+        searching.is_model = False
+        runner, store = prepared(tmp_path, model=searching)
+        message = failed(runner, store)["message"]
+        assert message.startswith("event policy_change: old_policy.policy_id contains the value of MY_KEY; it was not")
+        assert runner.sealed is not None
+        kinds = [entry.event["event_type"] for entry in RunDirectory(runner.sealed.path).reader().entries()]
+        assert kinds == ["experiment_start", "iteration_start", "experiment_failed"], "what was recorded is kept"
 
     def test_the_name_of_a_run(self, tmp_path: Path) -> None:
         store = Store.open_or_create(tmp_path / "runs")

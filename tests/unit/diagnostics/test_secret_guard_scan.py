@@ -65,3 +65,45 @@ def test_nothing_is_let_through_after_a_secret() -> None:
     scan = SecretGuard({"KEY": SECRET}).scan()
     assert scan.passed(b"a " + SECRET.encode() + b" b") == b"a "
     assert scan.passed(b"more") == scan.rest() == b""
+
+
+def _recorded(pieces: list[bytes], secrets: dict[str, str]) -> tuple[bytes, str | None, int]:
+    scan = SecretGuard(secrets, has_shapes=True).scan_lines()
+    kept = b"".join(scan.passed(piece) for piece in pieces) + scan.rest()
+    return kept, scan.found, scan.line
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_lines_before_a_secret_are_recorded_wherever_they_are_cut(seed: int) -> None:
+    chance = random.Random(seed)
+    lines = [bytes(chance.choices(b"sk-plantedX\x00 ", k=chance.randrange(30))) + b"\n" for _ in range(9)]
+    number = chance.randrange(9)
+    lines[number] = b"the key is " + SECRET.encode() + b" or so\n"
+    pieces = _cut(b"".join(lines), chance)
+    assert _recorded(pieces, {"KEY": SECRET}) == (b"".join(lines[:number]), "KEY", number + 1)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_lines_without_a_secret_are_recorded_whole(seed: int) -> None:
+    chance = random.Random(seed)
+    data = b"".join(chance.choices([SECRET[:-1].encode(), b"sk-", b"x" * 70_000, b"\n", b"\xff", b"ab\n"], k=20))
+    secrets = {"KEY": SECRET, "OTHER": "ab\nsk-another-secret"}
+    assert _recorded(_cut(data, chance), secrets) == (data, None, data.count(b"\n") + 1)
+
+
+@pytest.mark.parametrize("size", [1, 3, 10**6])
+def test_a_secret_of_several_lines(size: int) -> None:
+    secret = "ab\ncd ef\ngh"
+    data = f"one\nx {secret}\nlast\n".encode()
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    assert _recorded(pieces, {"KEY": secret}) == (b"one\n", "KEY", 2)
+
+
+def test_a_line_waits_for_its_end_but_not_for_ever() -> None:
+    scan = SecretGuard({"KEY": SECRET}).scan_lines()
+    assert scan.passed(b"one\ntwo") == b"one\n"
+    assert scan.passed(b" three\nfour") == b"two three\n"
+    long = b"x" * 70_000
+    assert scan.passed(long) == b"four" + long
+    assert scan.passed(b" sk-planted") == b""
+    assert scan.rest() == b" sk-planted"

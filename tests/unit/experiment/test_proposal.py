@@ -17,7 +17,7 @@ from exprec.recorder.experiment.proposal import AnswerCheck, InvalidAnswer, Prop
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
 from exprec.recorder.proposers.search import SearchProposer
-from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.sessions import Session
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import asking, costs_by_fraction, mapping, policy
 
@@ -49,12 +49,12 @@ class Negotiated:
         store = Store.open_or_create(folder / "runs")
         recording = store.begin("small", "generic", {})
         self.calls: list[Event] = []
-        provider = LiveStateProvider("small", recording=recording, listener=self.calls.append)
+        recorded = Session("small", "generic", recording, listener=self.calls.append)
         config = ExperimentConfig.from_mapping(mapping(**changes), folder)
         self.simulator = costs_by_fraction()
-        session = ProposalSession(proposer, self.simulator, config, provider)
+        session = ProposalSession(proposer, self.simulator, config, recorded)
         self.verdict: AnswerCheck = asyncio.run(session.obtain_policy(replace(asking(messages=MESSAGES), iteration=3)))
-        provider.close()
+        recorded.leave()
         file = recording.folder / "exchanges.jsonl"
         lines = file.read_bytes().splitlines() if file.exists() else []
         self.exchanges: list[dict[str, Any]] = [canonical_json.decode(line) for line in lines]

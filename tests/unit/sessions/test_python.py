@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -494,15 +494,29 @@ class TestSecrets:
         assert list(Path("runs/.work").iterdir()) == []
 
     @pytest.mark.parametrize("name", ["model.zip", "model.gz"])
-    def test_members_of_compressed_artifacts_are_searched(self, name: str) -> None:
+    def test_members_of_compressed_artifacts_are_searched(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.endswith("zip"):
             with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr("a/b.txt", "x" * 100_000 + "another-one-4711")
         else:
             Path(name).write_bytes(gzip.compress(b"x" * 100_000 + b"another-one-4711"))
         with record("packed", secrets={"MINE": "another-one-4711"}) as run:
+            monkeypatch.setattr("exprec.recorder.fs.durable.copy_new", lambda *_: pytest.fail("nothing is copied"))
             with pytest.warns(UserWarning, match=f"in the artifact '{name}' contains the value of MINE"):
                 run.artifact(name)
+            assert not (run.path / "artifacts").exists()
+
+    def test_a_compressed_artifact_that_changes_while_it_is_copied(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        Path("model.gz").write_bytes(gzip.compress(b"harmless"))
+
+        def change(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+            path.write_bytes(gzip.compress(b"another-one-4711"))
+            return iter(())
+
+        monkeypatch.setattr("exprec.recorder.store.work_run.read_members", change)
+        with record("packed", secrets={"MINE": "another-one-4711"}) as run:
+            with pytest.raises(InvalidInput, match=r"the artifact 'model\.gz' changed while it was copied"):
+                run.artifact("model.gz")
             assert not (run.path / "artifacts").exists()
 
     def test_others_can_be_named_in_their_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
