@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from exprec.cli.output.tables import GAP, align_row, column_widths
+from exprec.cli.output.tables import GAP, align_row, cell_lengths, column_widths
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import Line, Span, cell_len, crop_text
 from exprec.recorder.query import DAMAGED, RunRow
@@ -55,18 +55,21 @@ def listing_lines(rows: Sequence[RunRow], *, with_tags: bool = True) -> Iterator
     shown = [index for index in range(len(_COLUMNS)) if _is_shown(index, lines, with_tags=with_tags)]
     header = [_COLUMNS[index].header for index in shown]
     table = [header, *([cells[index] for index in shown] for cells in lines)]
-    widths = column_widths(table)
+    lengths = [cell_lengths(cells) for cells in table]
+    widths = column_widths(lengths)
     others = sum(widths) - widths[_NAME] + len(GAP) * (len(shown) - 1)
     others -= max(0, widths[-1] - _SHORT_TAGS) if with_tags else 0
     name_width = widths[_NAME] = min(widths[_NAME], _LONGEST_NAME, max(_WIDTH - others, _SHORTEST_NAME))
     right = [position for position, index in enumerate(shown) if _COLUMNS[index].is_number]
-    yield Line(align_row([(text, "quiet") for text in header], widths, right=right), whole=True)
+    yield Line(align_row([(text, "quiet") for text in header], lengths[0], widths, right=right), whole=True)
     styles = [_COLUMNS[index].style for index in shown]
-    for row, cells in zip(rows, table[1:], strict=True):
-        cells[_NAME] = _cut(cells[_NAME], name_width)
+    for row, cells, measured in zip(rows, table[1:], lengths[1:], strict=True):
+        if measured[_NAME] > name_width:
+            cells[_NAME] = _cut(cells[_NAME], name_width)
+            measured[_NAME] = cell_len(cells[_NAME])
         styles[_STATUS] = _STATUS_STYLES.get(row.status, "")
         styled: list[Span] = list(zip(cells, styles, strict=True))
-        yield Line(align_row(styled, widths, right=right), whole=True)
+        yield Line(align_row(styled, measured, widths, right=right), whole=True)
 
 
 def _is_shown(index: int, lines: Sequence[Sequence[str]], *, with_tags: bool) -> bool:

@@ -16,28 +16,37 @@ def pad_cell(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def column_widths(rows: Iterable[Sequence[str]]) -> list[int]:
-    """Return the width of each column in cells."""
-    return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+def cell_lengths(row: Iterable[str]) -> list[int]:
+    """Return the length of each text of a row in cells."""
+    return list(map(cell_len, row))
 
 
-def align_row(cells: Sequence[Span], widths: Sequence[int], *, right: Container[int] = ()) -> tuple[Span, ...]:
-    """Return a row of styled cells, aligned to columns of these widths by unstyled spaces.
+def column_widths(lengths: Iterable[Sequence[int]]) -> list[int]:
+    """Return the width of each column in cells, given the lengths of the texts in each row."""
+    return [max(column) for column in zip(*lengths, strict=True)]
+
+
+def align_row(
+    cells: Sequence[Span], lengths: Sequence[int], widths: Sequence[int], *, right: Container[int] = ()
+) -> tuple[Span, ...]:
+    """Return a row of styled cells with these lengths, aligned to columns of these widths by unstyled spaces.
 
     The columns with an index in `right` are aligned to the right.
     """
     spans: list[Span] = []
     gap = ""
-    for index, (text, style) in enumerate(cells):
-        space = " " * (widths[index] - cell_len(text))
+    for index, cell in enumerate(cells):
+        space = " " * (widths[index] - lengths[index])
         before, after = (space, "") if index in right else ("", space)
-        spans += ((gap + before, ""), (text, style))
+        spans += ((gap + before, ""), cell)
         gap = after + GAP
     return tuple(spans)
 
 
 def table_rows(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> Iterator[str]:
     """Yield each row of a table as a line; the columns with an index in `right` are aligned to the right."""
-    widths = column_widths(rows)
-    for row in rows:
-        yield "".join(text for text, _ in align_row([(cell, "") for cell in row], widths, right=right)).rstrip()
+    lengths = [cell_lengths(row) for row in rows]
+    widths = column_widths(lengths)
+    for row, measured in zip(rows, lengths, strict=True):
+        aligned = align_row([(cell, "") for cell in row], measured, widths, right=right)
+        yield "".join(text for text, _ in aligned).rstrip()

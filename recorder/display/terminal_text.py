@@ -49,7 +49,8 @@ def is_narrow(text: str) -> bool:
 
 def cell_len(text: str) -> int:
     """Return how many cells a visible text takes."""
-    if is_narrow(text):
+    # Not `is_narrow`: a listing and a log ask this for every cell.
+    if _NARROW.fullmatch(text) is not None:
         return len(text)
     # Imported here because most commands print nothing that needs the Unicode tables.
     from rich.cells import cell_len

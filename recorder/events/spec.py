@@ -55,4 +55,7 @@ def newest_schema(event_type: str) -> str:
 
 def event_fields(event: Event) -> dict[str, Any]:
     """The fields of an event without its envelope."""
-    return {key: value for key, value in event.items() if key not in layout.ENVELOPE}
+    fields = event.copy()
+    for key in layout.ENVELOPE:
+        fields.pop(key, None)
+    return fields

@@ -120,8 +120,8 @@ def read_pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def visible_names(folder: str | Path) -> list[str]:
-    """Return the names in a folder that do not begin with a dot; [] without a folder. Raises OSError."""
+def visible_names(folder: str | Path | int) -> list[str]:
+    """Return the names in a folder, also an open one, that do not begin with a dot; [] without it. Raises OSError."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if not entry.name.startswith(".")]

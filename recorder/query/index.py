@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from exprec.recorder.format import canonical_json, layout
@@ -46,34 +48,56 @@ class FastSummary(NamedTuple):
             raise NoSummary
 
 
-def read_summary(store: str, run_id: str) -> FastSummary:
-    """Read the summary of a sealed run in the store at this path. Raises NoSummary."""
-    try:
-        folder = f"{store}/{layout.ATTESTATIONS_FOLDER}/{run_id}"
-        for each in (f"{store}/{run_id}", f"{store}/{layout.ATTESTATIONS_FOLDER}", folder):
-            _refuse_link(each)
-        head = _read_document(f"{store}/{run_id}/{layout.RUN_FILE}", "run.v1")
-        attestations = [_read_document(f"{folder}/{name}", "attestation.v1") for name in visible_names(folder)]
-        size = head["files"][layout.EVENTS_FILE]["size"]
-        handle = os.open(f"{store}/{run_id}/{layout.EVENTS_FILE}", _OPEN_FLAGS)
+class SummaryReader:
+    """Reads the fast summaries of a store on disk. It opens no path below the store, so that it follows no link."""
+
+    def __init__(self, store: Path) -> None:
+        """Open the folders of a store, until this object is gone. Raises NoSummary."""
         try:
-            if _file_size(handle) != size:
-                raise NoSummary
-            beginning = os.pread(handle, HEAD_BYTES, 0)
-            wanted = TAIL_BYTES if head["type"] == layout.COMMAND_RUN else 1
-            ending = os.pread(handle, wanted, max(size - wanted, 0))
+            self._store = _open_folder(store.resolve())
+            weakref.finalize(self, os.close, self._store)
+            self._attestations = None
+            with suppress(FileNotFoundError):
+                self._attestations = _open_folder(layout.ATTESTATIONS_FOLDER, self._store)
+                weakref.finalize(self, os.close, self._attestations)
+        except OSError as error:
+            raise NoSummary from error
+
+    def read(self, run_id: str) -> FastSummary:
+        """Read the summary of a sealed run. Raises NoSummary."""
+        try:
+            attestations = self._read_attestations(run_id)
+            run = _open_folder(run_id, self._store)
+            try:
+                head = _read_document(layout.RUN_FILE, run, "run.v1")
+                beginning, ending = _read_ends(run, head)
+            finally:
+                os.close(run)
+            return FastSummary(head, attestations, beginning, ending, len(beginning) < _log_size(head))
+        except (OSError, ValueError, KeyError) as error:
+            raise NoSummary from error
+
+    def _read_attestations(self, run_id: str) -> list[dict[str, Any]]:
+        if self._attestations is None:
+            return []
+        try:
+            folder = _open_folder(run_id, self._attestations)
+        except FileNotFoundError:
+            return []
+        try:
+            return [_read_document(name, folder, "attestation.v1") for name in visible_names(folder)]
         finally:
-            os.close(handle)
-    except (OSError, ValueError, KeyError) as error:
-        raise NoSummary from error
-    if ending[-1:] not in (b"", b"\n"):
-        raise NoSummary
-    return FastSummary(head, attestations, beginning, ending, len(beginning) < size)
+            os.close(folder)
 
 
-def _read_document(path: str, schema: str) -> dict[str, Any]:
+def _open_folder(name: str | Path, parent: int | None = None) -> int:
+    """Open a folder that is not a link. Raises OSError."""
+    return os.open(name, _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=parent)
+
+
+def _read_document(name: str, folder: int, schema: str) -> dict[str, Any]:
     """Read a small JSON file that is valid by a schema. Raises NoSummary, OSError, ValueError."""
-    handle = os.open(path, _OPEN_FLAGS)
+    handle = os.open(name, _OPEN_FLAGS, dir_fd=folder)
     try:
         size = _file_size(handle)
         data = os.read(handle, min(size, _LARGEST_DOCUMENT))
@@ -85,11 +109,25 @@ def _read_document(path: str, schema: str) -> dict[str, Any]:
     return document
 
 
-def _refuse_link(path: str) -> None:
-    """Raise NoSummary for a link in place of a folder, which may be missing."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISLNK(os.lstat(path).st_mode):
+def _read_ends(run: int, head: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return `beginning` and `ending` of a log. Raises NoSummary, OSError."""
+    handle = os.open(layout.EVENTS_FILE, _OPEN_FLAGS, dir_fd=run)
+    try:
+        size = _file_size(handle)
+        if size != _log_size(head):
             raise NoSummary
+        wanted = TAIL_BYTES if head["type"] == layout.COMMAND_RUN else 1
+        beginning, ending = os.pread(handle, HEAD_BYTES, 0), os.pread(handle, wanted, max(size - wanted, 0))
+    finally:
+        os.close(handle)
+    if ending[-1:] not in (b"", b"\n"):
+        raise NoSummary
+    return beginning, ending
+
+
+def _log_size(head: Mapping[str, Any]) -> int:
+    size: int = head["files"][layout.EVENTS_FILE]["size"]
+    return size
 
 
 def _file_size(handle: int) -> int:

@@ -13,7 +13,7 @@ from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.events import common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.query.abbreviation import abbreviate_ids
-from exprec.recorder.query.index import HEAD_BYTES, TAIL_BYTES, NoSummary, read_summary
+from exprec.recorder.query.index import HEAD_BYTES, TAIL_BYTES, NoSummary, SummaryReader
 from exprec.recorder.query.run_row import RunRow
 from exprec.recorder.state import Reducer
 from exprec.recorder.store import RunDirectory, Store, StoreReader, log
@@ -33,8 +33,9 @@ def list_runs(store: StoreReader, only: str | None = None) -> list[RunRow]:
     tags: dict[str, list[str]] = {}
     for tag, run_id in store.tags().items():
         tags.setdefault(run_id, []).append(tag)
+    reader = _open_summaries(store)
     rows = [
-        RunRow(run_id, True, shorts[run_id], tags=tuple(tags.get(run_id, ())), **_sealed_fields(store, run_id))
+        RunRow(run_id, True, shorts[run_id], tags=tuple(tags.get(run_id, ())), **_sealed_fields(store, reader, run_id))
         for run_id in run_ids
     ]
     for name in work_names:
@@ -45,12 +46,20 @@ def list_runs(store: StoreReader, only: str | None = None) -> list[RunRow]:
     return [replace(row, shares_inputs=True) if row.inputs and counts[row.inputs] > 1 else row for row in rows]
 
 
-def _sealed_fields(store: StoreReader, run_id: str) -> _Fields:
-    """The row of a sealed run, by the fast path if it is on disk and that suffices."""
-    if not isinstance(store, Store):
+def _open_summaries(store: StoreReader) -> SummaryReader | None:
+    """The reader of fast summaries of a store; None for one that is not on disk, or whose folders are not as usual."""
+    try:
+        return SummaryReader(store.path) if isinstance(store, Store) else None
+    except NoSummary:
+        return None
+
+
+def _sealed_fields(store: StoreReader, reader: SummaryReader | None, run_id: str) -> _Fields:
+    """The row of a sealed run, by its fast summary if that suffices."""
+    if reader is None:
         return _checked_fields(store, run_id)
     try:
-        summary = read_summary(str(store.path), run_id)
+        summary = reader.read(run_id)
         executions = _execution_fields(store.sort_attestations(summary.attestations))
         return executions | _result_fields(summary.head, summary.entries(), lambda: summary.ending)
     except (NoSummary, Damaged):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from exprec.cli.output.comparison.values import change_text, number_pair
 from exprec.cli.output.sections import NumberTable
-from exprec.cli.output.tables import column_widths, pad_cell
+from exprec.cli.output.tables import cell_lengths, column_widths, pad_cell
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff import result
 from exprec.recorder.display import cell_len
@@ -62,6 +62,6 @@ def _place_label(iteration: int, ordinal: int, last: int) -> str:
 def _column(points: Sequence[result.Point]) -> list[str]:
     """Return the cell of each point: both values and the difference of numbers, aligned with those of other points."""
     cells = [(*number_pair(point.old, point.new), change_text(point.old, point.new)) for point in points]
-    widths = column_widths(cells)
+    widths = column_widths(map(cell_lengths, cells))
     aligned = ([pad_cell(*pair, right=True) for pair in zip(texts, widths, strict=True)] for texts in cells)
     return [f"{old} → {new}{f'  {change}' if widths[2] else ''}" for old, new, change in aligned]

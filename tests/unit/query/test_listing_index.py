@@ -13,7 +13,7 @@ import pytest
 
 from exprec.recorder.events import common, optimization
 from exprec.recorder.query import RunRow, list_runs, listing
-from exprec.recorder.query.index import HEAD_BYTES, NoSummary, read_summary
+from exprec.recorder.query.index import HEAD_BYTES, NoSummary, SummaryReader
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES, OBSERVATION
@@ -55,7 +55,7 @@ def rows(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, 
         raise NoSummary
 
     with monkeypatch.context() as patched:
-        patched.setattr(listing, "read_summary", refused)
+        patched.setattr(SummaryReader, "read", refused)
         careful = list_runs(store)
     return _plain(quick), _plain(careful)
 
@@ -83,7 +83,7 @@ def test_a_sound_run_takes_the_fast_path(store: Store, monkeypatch: pytest.Monke
 
 def test_more_of_a_log_is_read_where_its_beginning_does_not_tell(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = record(store, "x" * HEAD_BYTES)
-    found = read_summary(str(store.path), run.name)
+    found = SummaryReader(store.path).read(run.name)
     assert found.is_cut
     with pytest.raises(NoSummary):
         list(found.entries())
