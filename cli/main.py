@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from exprec.cli.terminal import make_guard
+from exprec.cli.terminal import redact_secrets
 from exprec.recorder.errors import Damaged, ExprecError, InvalidInput
 from exprec.recorder.version import VERSION
 
@@ -65,7 +65,7 @@ class CommandGroup(click.Group):
             # The message may quote text from files. Imported here because most commands end without an error.
             from exprec.recorder.diagnostics import visible
 
-            click.echo(visible(make_guard().redacted(message), keep="\n"), err=True)
+            click.echo(visible(redact_secrets(message), keep="\n"), err=True)
             ctx.exit(error.exit_code)
         except RecursionError:
             # exprec refuses to write such values, so the files come from elsewhere.

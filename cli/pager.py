@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from exprec.cli.terminal import pager_command, pager_environment
+
+if TYPE_CHECKING:
+    import subprocess
 
 _SYNTAX = frozenset("|&;<>()$`*?[]#~=%!{}\n")
 """Characters with a meaning to the shell beyond word splitting."""
@@ -56,6 +58,9 @@ def paged(enabled: bool) -> Iterator[TextIO]:
 
 def _start_pager(command: str) -> subprocess.Popen[bytes] | None:
     """Start a pager; None if it cannot be started."""
+    # Imported here because output into a pipe or file has no pager.
+    import subprocess
+
     sys.stdout.flush()
     try:
         argv = ["/bin/sh", "-c", command] if _SYNTAX & set(command) else shlex.split(command)

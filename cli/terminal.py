@@ -6,12 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from exprec.recorder.sessions import provenance
 
 if TYPE_CHECKING:
+    from exprec.recorder.diagnostics import SecretGuard
     from exprec.recorder.display import Console
 
 known_secrets = provenance.known_secrets
@@ -71,6 +73,17 @@ def pager_environment() -> dict[str, str]:
     """
     # The output is UTF-8 in every locale.
     return {"LESS": "FRX", "LESSCHARSET": "utf-8", "LV": "-c", **os.environ}
+
+
+def redact_secrets(text: str) -> str:
+    """Return a text of unknown origin without the secrets that this process knows and what has the shape of one."""
+    return _default_guard().redacted(text)
+
+
+@cache
+def _default_guard() -> SecretGuard:
+    # Made for the first text: most commands that read print no error.
+    return make_guard()
 
 
 def child_environment() -> dict[str, str]:

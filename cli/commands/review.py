@@ -9,7 +9,7 @@ import click
 from exprec.cli.completion import complete_revision
 from exprec.cli.options import color_option, json_option, pager_option, store_option
 from exprec.cli.output.reporters import choose_change_reporter
-from exprec.cli.terminal import make_guard, store_path, wants_progress
+from exprec.cli.terminal import redact_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.review import find_branch, review_branch
 
@@ -64,7 +64,7 @@ def review(
         if shows_progress:
             click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
 
-    found = review_branch(branch, make_guard().redacted, progress)
+    found = review_branch(branch, redact_secrets, progress)
     reporter.review(found)
     for other in branch.other_stores():
         click.echo(f"exprec: the store {visible(other)} also differs; --store selects it", err=True)

@@ -16,7 +16,7 @@ from exprec.cli.completion import complete_revision, complete_run
 from exprec.cli.options import json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import Verification
-from exprec.cli.terminal import make_guard, store_path, wants_progress
+from exprec.cli.terminal import redact_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
@@ -90,7 +90,7 @@ def verify(
       exprec verify --staged
     """
     _check_usage(runs, every=every, revision=revision, staged=staged)
-    reporter = choose_reporter(as_json=as_json, redact=make_guard().redacted)
+    reporter = choose_reporter(as_json=as_json, redact=redact_secrets)
     tally = _Tally()
     with ExitStack() as resources:
         if staged:

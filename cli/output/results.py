@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exprec.recorder.display import count_noun
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from exprec.recorder.store import RunDirectory, garbage
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedFile:
+class CheckedFile(NamedTuple):
     """The problems and warnings of a file that a user wrote; `kind`: None if it cannot be read."""
 
     file: str
@@ -36,8 +34,7 @@ class CheckedFile:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Garbage:
+class Garbage(NamedTuple):
     """An interrupted run, or a file left by a crash, and its age in seconds."""
 
     row: OrphanRow
@@ -60,8 +57,7 @@ def count_garbage(items: Sequence[Garbage]) -> str:
     return " and ".join(count_noun(count, noun) for count, noun in counts if count)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSetup:
+class StoreSetup(NamedTuple):
     """What `exprec init` did: `new`, `changed`, `present` or `foreign` for each part; None where it was not asked."""
 
     path: Path
@@ -81,8 +77,7 @@ class StoreSetup:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TagReference:
+class TagReference(NamedTuple):
     """A tag, the run id it refers to, and whether the store has that run."""
 
     name: str
@@ -94,8 +89,7 @@ class TagReference:
         return {"tag": self.name, "run_id": self.run_id, "found": self.exists}
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """The verification of a run, or of a file of the store beside the runs, which is a result if it has problems."""
 
     path: str

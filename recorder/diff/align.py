@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import compress, islice
 from operator import not_
 from typing import Any, NamedTuple, Protocol
@@ -74,8 +73,7 @@ class FirstDivergence(NamedTuple):
     new: Record | None
 
 
-@dataclass(frozen=True, slots=True)
-class EqualRun:
+class EqualRun(NamedTuple):
     """Consecutive records of both streams that are equal apart from their positions: iteration, key, line of each."""
 
     iterations: Sequence[int]

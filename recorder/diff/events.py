@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from exprec.recorder.diff.align import (
@@ -69,8 +68,7 @@ def compare_logs(old: RunDirectory, new: RunDirectory, limit: int, *, has_other_
     return comparison.finish()
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingEvent:
+class _PendingEvent(NamedTuple):
     """An event that differs, and the differences between the proposals in it."""
 
     change: EventChange
@@ -125,7 +123,7 @@ class _EventCollector:
             self._collector.skip()
             return
         collected = collect_differences(most_telling_first(fields), self._limit)
-        self._collector.add(replace(change, fields=collected.truncated()), collected.size)
+        self._collector.add(change._replace(fields=collected.truncated()), collected.size)
 
 
 class _LogComparison:

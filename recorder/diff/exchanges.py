@@ -6,7 +6,7 @@ Fields that are repeated in the `llm_call` event (model, tokens, latency) are le
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -84,7 +84,7 @@ class _ExchangeComparison:
 
     def finish(self, old_only: int, new_only: int) -> ExchangeDiff:
         """Return the differences, with how many exchanges either run alone has."""
-        changes = (replace(text.change, repeated=text.repeated) for text in self._texts.items)
+        changes = (text.change._replace(repeated=text.repeated) for text in self._texts.items)
         texts = Truncated(tuple(changes), self._texts.count)
         return ExchangeDiff(texts, self._settings.truncated(), old_only, new_only)
 

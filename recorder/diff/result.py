@@ -31,8 +31,7 @@ class Truncated(Generic[Item]):
         return {"count": self.count, "listed": [item(each) for each in self.items]}
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """One of the two runs. `result` and `failure` are the fields of its last event (costs in cents)."""
 
     run_id: str
@@ -81,8 +80,7 @@ class EventPosition(NamedTuple):
     agent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Divergence:
+class Divergence(NamedTuple):
     """The first event, in recorded order, at which two logs diverge; None on the side of a log that ends there.
 
     `difference` is the most telling one of two events of the same iteration, type and agent.
@@ -113,8 +111,7 @@ class Point(NamedTuple):
     new: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """A value that both runs have repeatedly: a cost, a policy parameter, a metric. Its points are where it differs."""
 
     event_type: str
@@ -132,8 +129,7 @@ class Series:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
+class PolicyChange(NamedTuple):
     """A difference between the current policies at the end of these iterations (0: before the first)."""
 
     agent: str
@@ -167,8 +163,7 @@ class Hunk(NamedTuple):
         return {key: list(value) if isinstance(value, tuple) else value for key, value in self._asdict().items()}
 
 
-@dataclass(frozen=True, slots=True)
-class TextChange:
+class TextChange(NamedTuple):
     """A text that differs: a message to a model (with its `role`), the answer, or the error in place of an answer."""
 
     iteration: int
@@ -193,8 +188,7 @@ class TextChange:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class EventChange:
+class EventChange(NamedTuple):
     """An event that differs, or that one run alone has, without a `seq` in the other.
 
     `ordinal` numbers, from 0, the events of the same type and agent in the iteration.
@@ -221,8 +215,7 @@ class EventChange:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(NamedTuple):
     """An output stream or an artifact that differs.
 
     Sizes are in bytes, None for a run without such a file. The `hunks` are those of two texts; if these are large,
@@ -248,8 +241,7 @@ class FileChange:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(NamedTuple):
     """The total latency, in seconds, of the calls in which it differs."""
 
     calls: int = 0
@@ -273,8 +265,7 @@ Range = tuple[int, int]
 """The first and the last of consecutive iterations."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogDiff:
+class LogDiff(NamedTuple):
     """The differences between two logs."""
 
     divergence: Divergence | None = None
@@ -310,8 +301,7 @@ class LogDiff:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeDiff:
+class ExchangeDiff(NamedTuple):
     """The differences between the exchanges of two runs with models."""
 
     texts: Truncated[TextChange] = Truncated()
@@ -328,8 +318,7 @@ class ExchangeDiff:
         return bool(self.texts.count or self.settings.count or self.old_only or self.new_only)
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(NamedTuple):
     """The differences between the files of two runs."""
 
     outputs: Truncated[FileChange] = Truncated()
@@ -344,8 +333,7 @@ class FileDiff:
         return bool(self.outputs.count or self.artifacts.count)
 
 
-@dataclass(frozen=True, slots=True)
-class DiffResult:
+class DiffResult(NamedTuple):
     """Two runs and their differences, from `old` to `new`.
 
     Of each kind of difference, and of each series and event, at most `limit` are listed; all are counted.

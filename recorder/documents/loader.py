@@ -16,7 +16,6 @@ from typing import Any
 from exprec.recorder.diagnostics import key_name
 from exprec.recorder.documents.json_reader import read_json
 from exprec.recorder.documents.reading import BadSyntaxError, Lines, Reading, Refused
-from exprec.recorder.documents.toml_reader import read_toml
 from exprec.recorder.documents.yaml_reader import read_yaml
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.format import has_surrogate, layout
@@ -136,15 +135,23 @@ def document_of(value: Any) -> Document:
 
 
 def _parse(text: str, source: str, kind: str) -> Document:
-    read: Callable[[str], Reading] = {"yaml": read_yaml, "toml": read_toml, "json": read_json}[kind]
     try:
-        reading = read(text)
+        reading = _reader_of(kind)(text)
     except BadSyntaxError as error:
         problems = error.problems or [Problem((), f"not valid {kind.upper()}: {error}", line=error.line)]
         raise InvalidInput([problem.within(source) for problem in problems]) from None
     except RecursionError:
         raise _too_deep(source) from None
     return _document(source, reading)
+
+
+def _reader_of(kind: str) -> Callable[[str], Reading]:
+    if kind == "toml":
+        # Imported here because most documents are in another format.
+        from exprec.recorder.documents.toml_reader import read_toml
+
+        return read_toml
+    return {"yaml": read_yaml, "json": read_json}[kind]
 
 
 def _document(source: str, reading: Reading) -> Document:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from exprec import schemas
 from exprec.recorder.format import layout
@@ -15,8 +14,7 @@ Event = dict[str, Any]
 Payload = TypeVar("Payload")
 
 
-@dataclass(frozen=True, slots=True)
-class EventSpec(Generic[Payload]):
+class EventSpec(NamedTuple, Generic[Payload]):
     """One kind of event. All that depends on the kind and is not shown to people is asked here."""
 
     event_type: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,7 +42,7 @@ def list_runs(store: StoreReader, only: str | None = None) -> list[RunRow]:
         if fields is not None:
             rows.append(RunRow(name, False, shorts[name], **fields))
     counts = Counter(row.inputs for row in rows)
-    return [replace(row, shares_inputs=True) if row.inputs and counts[row.inputs] > 1 else row for row in rows]
+    return [row._replace(shares_inputs=True) if row.inputs and counts[row.inputs] > 1 else row for row in rows]
 
 
 def _open_summaries(store: StoreReader) -> SummaryReader | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.errors import ExprecError
 
@@ -13,8 +12,7 @@ DAMAGED = "damaged"
 """The status of a run that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """One run. Costs are in cents; None for what is not recorded (yet)."""
 
     run_id: str

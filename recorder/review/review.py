@@ -72,7 +72,7 @@ class _Reviewer:
         for number, name in enumerate(sorted(added | changed | again), 1):
             progress(number, len(added) + len(changed) + len(again))
             run = self._run(name, is_changed=name in changed)
-            runs[name] = replace(run, row=replace(run.row, shares_inputs=name in marked))
+            runs[name] = replace(run, row=run.row._replace(shares_inputs=name in marked))
         broken = {name for name, run in runs.items() if run.problem_count}
         return Review(
             self._branch.base,
@@ -94,7 +94,7 @@ class _Reviewer:
         problems = self._problems(name)
         first = tuple(map(self._shown, islice(problems, _MOST_PROBLEMS)))
         count = len(first) + sum(1 for _ in problems)
-        row = replace(self._row(name), short_id=self._shorts[name])
+        row = self._row(name)._replace(short_id=self._shorts[name])
         files = tuple(_differing(self._old.entries(name), self._new.entries(name))) if is_changed else ()
         return ReviewedRun(row, first, count, files, executions_before=len(self._old.attestation_entries(name)))
 

@@ -53,8 +53,7 @@ class TooComplex(ValueError):
     """The cost of evaluating a schema has no acceptable bound; the message continues "the schema ..."."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComplexityBound:
+class ComplexityBound(NamedTuple):
     """An upper bound on the evaluations that a schema costs, by the nesting of the value."""
 
     evaluations: tuple[int, ...]

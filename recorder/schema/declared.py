@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import cut_text, key_name, show_value, unknown_word
 from exprec.recorder.errors import NotEncodable
@@ -65,8 +64,7 @@ def _without_envelope(schema: Any) -> Any:
     return {**schema, "properties": properties, "required": required}
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredType:
+class DeclaredType(NamedTuple):
     """An event type with the schema of its whole events, compiled."""
 
     schema_name: str

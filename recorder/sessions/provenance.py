@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.format import layout
 from exprec.recorder.version import VERSION
+
+if TYPE_CHECKING:
+    from exprec.recorder.diagnostics import SecretGuard
 
 # Modules that only some functions need are imported in those: every command imports this one.
 
@@ -124,6 +126,8 @@ def make_guard(allowed: Iterable[str] = (), *, is_renewed: bool = False) -> Secr
     Beside the names in `allowed`, the SHA-256 digests in ALLOWED_FILE are. A guard that `is_renewed` reads the
     environment again for each record, since a program may have set variables.
     """
+    from exprec.recorder.diagnostics import SecretGuard
+
     return SecretGuard(
         known_secrets(),
         has_shapes=True,

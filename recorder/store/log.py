@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, Problem
 from exprec.recorder.events import Event, EventTypes
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
@@ -15,6 +15,9 @@ from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical
 from exprec.recorder.schema import Validator, find_problems, load_validator
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.sinks import MemorySink, Sink
+
+if TYPE_CHECKING:
+    from exprec.recorder.diagnostics import SecretGuard
 
 
 class Entry(NamedTuple):
@@ -107,7 +110,7 @@ class ExchangeLog:
     def __init__(self, sink: Sink | None = None, secrets: SecretGuard | None = None) -> None:
         """Append to `sink`, by default to memory, exchanges that contain none of the `secrets`."""
         self._sink = sink if sink is not None else MemorySink()
-        self._secrets = secrets or SecretGuard()
+        self._secrets = secrets if secrets is not None and secrets.has_any else None
         self.count = 0
 
     def append(self, exchange: Mapping[str, Any]) -> int:
@@ -116,7 +119,8 @@ class ExchangeLog:
         validator = load_validator(EXCHANGE_SCHEMA)
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
-        self._secrets.check("exchange", line, decoded)
+        if self._secrets is not None:
+            self._secrets.check("exchange", line, decoded)
         self._sink.append(line)
         self.count += 1
         return self.count - 1

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.format import ByteSource, canonical_json, hashing, layout
@@ -17,8 +16,7 @@ from exprec.recorder.store.log import ExchangeReader, LogReader
 from exprec.recorder.store.sinks import MemorySink
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """What the head of a run records of its log."""
 
     status: str

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     Damaged,
     InvalidEvent,
@@ -28,6 +27,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store_reader import StoreReader
 
 if TYPE_CHECKING:
+    from exprec.recorder.diagnostics import SecretGuard
     from exprec.recorder.store.work_run import WorkRun
 
 _LONGEST_TAG = 100
@@ -77,7 +77,8 @@ class Store(StoreReader):
         `types` are the event types it accepts, exprec's own by default. `origin` is kept beside the run for
         `exprec resume`, and is not content. Raises NotEncodable or SecretFound for the config, StorageFailure.
         """
-        # Imported here because commands that read runs do not need it.
+        # Imported here because commands that read runs do not need them.
+        from exprec.recorder.diagnostics import SecretGuard
         from exprec.recorder.store.work_run import WorkRun
 
         return WorkRun.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
@@ -87,7 +88,8 @@ class Store(StoreReader):
 
         Raises RunInProgress, Damaged, StorageFailure.
         """
-        from exprec.recorder.store.work_run import WorkRun  # here for the reason that `begin` gives
+        from exprec.recorder.diagnostics import SecretGuard  # here for the reason that `begin` gives
+        from exprec.recorder.store.work_run import WorkRun
 
         return WorkRun.resume(run.path, name, experiment_type, secrets or SecretGuard())
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +241,7 @@ class WorkRun:
 
     def _publish(self, summary: Summary) -> Sealed:
         # Without the digests of the files, in which a short secret of hex digits occurs by chance.
-        recorded = asdict(summary)
+        recorded = summary._asdict()
         self._secrets.check(layout.RUN_FILE, canonical_json.encode(recorded), recorded)
         schemas = self._schemas()
         # Again, because the environment may have changed since the beginning.
@@ -311,7 +311,7 @@ class WorkRun:
     def _run_head(self, summary: Summary, digests: Mapping[str, hashing.Digest]) -> dict[str, Any]:
         files = {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in digests.items()}
         counts = {**summary.counts, "exchanges": self.exchanges.count}
-        return {**self._head, **asdict(summary), "counts": counts, "inputs": self._inputs, "files": files}
+        return {**self._head, **summary._asdict(), "counts": counts, "inputs": self._inputs, "files": files}
 
 
 def _remove_leaked_channels(work: Path, secrets: SecretGuard) -> None:

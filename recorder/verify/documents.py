@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exprec.recorder.diagnostics import key_name
-from exprec.recorder.documents import Document, read_json
 from exprec.recorder.errors import NotEncodable, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.verify.files import ReadFile, RunFiles
 from exprec.recorder.verify.location import RunProblems
 from exprec.recorder.verify.messages import RESTORE, value_problem, with_advice
+
+if TYPE_CHECKING:
+    from exprec.recorder.documents import Document
 
 
 class JsonDocument:
@@ -32,7 +34,9 @@ class JsonDocument:
 
     @cached_property
     def _document(self) -> Document:
-        # Parsed for the first problem only: most documents have none.
+        # Parsed, and the parser imported, for the first problem only: most documents have none.
+        from exprec.recorder.documents import Document, read_json
+
         try:
             lines = read_json(self._content.decode()).lines
         except RecursionError:
@@ -98,6 +102,8 @@ def explain_form(content: bytes, value: Any, *, indent: bool = False) -> Problem
     form = "is not in the canonical form that exprec writes"
     if canonical_json.is_canonical(content.replace(b"\r\n", b"\n"), value, indent=indent):
         return Problem((), f"{form} (line endings were converted)")
+    from exprec.recorder.documents import read_json
+
     duplicates = read_json(content.decode()).problems
     if duplicates:
         # The first is enough: only exprec may write here, and it writes none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.format import ByteSource, hashing, layout
@@ -22,8 +22,7 @@ _PIECE_BYTES = 64 * 1024
 _IS_LINK = "is a symbolic link; replace it with the folder itself"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFile:
+class ReadFile(NamedTuple):
     """A regular file that was opened once, and read for its digest."""
 
     digest: hashing.Digest
@@ -33,8 +32,7 @@ class ReadFile:
     """The open file of events or exchanges; None for other files."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotRead:
+class NotRead(NamedTuple):
     """Why a file was not read."""
 
     message: str

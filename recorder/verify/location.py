@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
@@ -11,8 +12,7 @@ from exprec.recorder.fs import durable
 from exprec.recorder.store import FileTree, RunDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class RunLocation:
+class RunLocation(NamedTuple):
     """A folder with the files of a run."""
 
     files: FileTree
