@@ -12,6 +12,16 @@ LONGEST_VALUE = 60
 """Characters of a value in a message; the rest is cut."""
 
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+_LONGEST_KEY = 200
+"""Characters of one key in the name of a path. A document may have one long key around any number of values."""
+
+_MOST_KNOWN = 200
+"""Known words that a message lists, and that are compared with an unknown one. A schema may have any number."""
+
+_LONGEST_WORD = 100
+"""Characters of a word that is compared with others, which takes time with the square of the length."""
+
 _BEFORE = 16
 """Characters of a long text that are shown before its first difference."""
 
@@ -82,16 +92,23 @@ def key_name(path: KeyPath, document: Any = None) -> str:
         if isinstance(key, int):
             value = value[key] if isinstance(value, list) and key < len(value) else None
             label = value.get("id") if isinstance(value, dict) else None
-            text += f"[{label if isinstance(label, str) and label.strip() else key}]"
+            text += f"[{cut_text(label, _LONGEST_KEY) if isinstance(label, str) and label.strip() else key}]"
         else:
             value = value.get(key) if isinstance(value, dict) else None
+            key = cut_text(key, _LONGEST_KEY)
             text += f".{key}" if text else key
     return text
 
 
 def unknown_word(noun: str, word: str, known: Sequence[str]) -> str:
     """The message about a word that is not one of the `known` ones: the nearest of them, then all."""
-    return f"unknown {noun}{did_you_mean(word, known)} (known: {', '.join(known) or 'none'})"
+    return f"unknown {noun}{did_you_mean(word, known)} (known: {list_words(known) or 'none'})"
+
+
+def list_words(words: Sequence[str]) -> str:
+    """The first words with commas between them, and the number of the others."""
+    listed = ", ".join(cut_text(word, _LONGEST_KEY) for word in words[:_MOST_KNOWN])
+    return f"{listed} and {len(words) - _MOST_KNOWN} more" if len(words) > _MOST_KNOWN else listed
 
 
 def did_you_mean(word: Any, known: Sequence[Any]) -> str:
@@ -99,6 +116,8 @@ def did_you_mean(word: Any, known: Sequence[Any]) -> str:
     # Imported here: only messages about invalid input need it.
     from difflib import get_close_matches
 
-    words = [each for each in known if isinstance(each, str)]
-    near = get_close_matches(word, words, n=1) if isinstance(word, str) else []
+    if not isinstance(word, str) or len(word) > _LONGEST_WORD:
+        return ""
+    words = [each for each in known[:_MOST_KNOWN] if isinstance(each, str) and len(each) <= _LONGEST_WORD]
+    near = get_close_matches(word, words, n=1)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -21,7 +21,9 @@ from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.format import has_surrogate, layout
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Maximum size of a file: larger YAML takes more than a minute to parse."""
+"""Maximum size of a file."""
+MAX_MARKUP_BYTES = 4 * 1024 * 1024
+"""Maximum size of a YAML or TOML file, which takes up to ten seconds to read; JSON takes a tenth of it."""
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
@@ -37,15 +39,12 @@ class Document:
 
     source: str
     value: Any
-    lines: Lines = field(default_factory=dict, repr=False)
+    lines: Lines = field(default_factory=Lines, repr=False)
     problems: tuple[Problem, ...] = ()
 
     def line(self, path: KeyPath) -> int | None:
         """Return the line (from 1) of the key at `path`, or of the nearest key above it that has one."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.lines:
-                return self.lines[path[:length]]
-        return None
+        return self.lines.find(path)
 
     def locate(self, problems: Iterable[Problem], under: KeyPath = ()) -> list[Problem]:
         """Return the problems with file, line and readable key, and with paths from the root of the document.
@@ -90,6 +89,10 @@ def read_document(path: Path) -> Document:
     kind = _KINDS.get(path.suffix.lower())
     if kind is None:
         raise _unreadable(source, "is not named .yaml, .yml, .toml or .json; rename it after the format it is in")
+    size = len(text.encode())
+    if kind != "json" and size > MAX_MARKUP_BYTES:
+        limit = f"{MAX_MARKUP_BYTES}, the limit of {kind.upper()} files"
+        raise _unreadable(source, f"has {size} bytes, more than {limit}; write it as JSON, or split it")
     return _parse(text, source, kind)
 
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from exprec.recorder.diagnostics import key_name
-from exprec.recorder.documents.reading import BadSyntaxError, Reading
+from exprec.recorder.documents.reading import BadSyntaxError, Lines, Reading
 from exprec.recorder.errors import KeyPath
 from exprec.recorder.format import layout
 
 _TOML_TOKEN = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?:"{0,2})' + r"|'''.*?'''(?:'{0,2})"
-    r'|"(?:\\.|[^"\\\n])*"' + r"|'[^'\n]*'|#[^\n]*|\n|[\[\]{}=.]|[^\s\[\]{}=.#\"']+|.",
-    re.DOTALL,
+    # A string that does not end is one token too: looking for its end again from within takes quadratic time.
+    r'"""(?:[^\\"]++|\\.|"(?!""))*+(?:"""(?:"{0,2})|\\?\Z)' + r"|'''.*?(?:'''(?:'{0,2})|\Z)"
+    r'|"(?:\\.|[^"\\\n])*+(?:"|\\?\Z|$)' + r"|'[^'\n]*+(?:'|$)|#[^\n]*|\n|[\[\]{}=.]|[^\s\[\]{}=.#\"']+|.",
+    re.DOTALL | re.MULTILINE,
 )
 _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def read_toml(text: str) -> Reading:
     """Read TOML text. Raises BadSyntaxError, RecursionError."""
-    reading = Reading(lines={(): 1})
+    reading = Reading(lines=Lines(1))
     _scan_toml(text, reading)
     try:
         reading.value = tomllib.loads(text)
@@ -43,11 +44,19 @@ def read_toml(text: str) -> Reading:
 def _scan_toml(text: str, reading: Reading) -> None:
     """Add the line of every table header and `key =`. Keys inside a value have the line of its key."""
     table: KeyPath = ()
+    table_lines = reading.lines
     arrays: dict[KeyPath, int] = {}
-    seen: dict[KeyPath, dict[str, int]] = {}
+    seen: dict[tuple[int, str], int] = {}
+    """The line of each key, by the identity of the lines of its table: a path takes memory for each table above."""
 
-    def note(path: KeyPath, line: int) -> None:
-        reading.key(path, line, seen.setdefault(path[:-1], {}))
+    def add_key(above: Lines, path: KeyPath, line: int) -> None:
+        name = str(path[-1])
+        first = seen.get((id(above), name))
+        if first is None:
+            seen[id(above), name] = line
+        else:
+            reading.duplicate_key(path, line, first)
+        above.add(name, line, replace=True)
 
     for words, is_header, line in _toml_statements(text):
         names = [_toml_name(word) for word in words if word not in (".", "[", "]")]
@@ -57,17 +66,24 @@ def _scan_toml(text: str, reading: Reading) -> None:
             # tomllib takes memory with the square of them.
             raise RecursionError
         if not is_header:
-            note((*table, *names), line)
+            add_key(_lines_at(names[:-1], table_lines), (*table, *names), line)
             continue
         table = (*_in_arrays(names[:-1], arrays), names[-1])
         if words[:2] == ["[", "["]:
             arrays[table] = arrays.get(table, -1) + 1
-            reading.lines.setdefault(table, line)
+            _lines_at(table[:-1], reading.lines).add(table[-1], line)
             table = (*table, arrays[table])
-            reading.lines[table] = line
+            _lines_at(table[:-1], reading.lines).add(table[-1], line, replace=True)
         else:
             table = _in_arrays(names, arrays)
-            note(table, line)
+            add_key(_lines_at(table[:-1], reading.lines), table, line)
+        table_lines = _lines_at(table, reading.lines)
+
+
+def _lines_at(path: Iterable[str | int], lines: Lines) -> Lines:
+    for key in path:
+        lines = lines.open(key)
+    return lines
 
 
 class _Statement(NamedTuple):

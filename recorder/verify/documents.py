@@ -38,11 +38,10 @@ class JsonDocument:
         from exprec.recorder.documents import Document, read_json
 
         try:
-            lines = read_json(self._content.decode()).lines
-        except RecursionError:
-            # A head of a newer format may be nested more deeply than this version ever writes.
-            lines = {}
-        return Document(self._source, self.value, lines)
+            return Document(self._source, self.value, read_json(self._content.decode()).lines)
+        except (ValueError, RecursionError):
+            # A head of a newer format may be larger or nested more deeply than this version ever writes.
+            return Document(self._source, self.value)
 
 
 def read_document(file: ReadFile, source: str, problems: RunProblems) -> JsonDocument | None:
@@ -104,7 +103,11 @@ def explain_form(content: bytes, value: Any, *, indent: bool = False) -> Problem
         return Problem((), f"{form} (line endings were converted)")
     from exprec.recorder.documents import read_json
 
-    duplicates = read_json(content.decode()).problems
+    try:
+        duplicates = read_json(content.decode()).problems
+    except ValueError:
+        # More values than are scanned for their lines.
+        duplicates = []
     if duplicates:
         # The first is enough: only exprec may write here, and it writes none.
         path, line = duplicates[0].path, duplicates[0].line

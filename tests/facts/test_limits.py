@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from exprec.recorder.documents import read_plain
-from exprec.recorder.documents.loader import MAX_BYTES
+from exprec.recorder.documents.bounded_yaml import MAX_NODES
+from exprec.recorder.documents.json_reader import MAX_VALUES
+from exprec.recorder.documents.loader import MAX_BYTES, MAX_MARKUP_BYTES
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify import verify_run
@@ -51,6 +53,29 @@ def test_input_file_has_at_most_16_mib(tmp_path: Path) -> None:
         done = exprec(*words, cwd=tmp_path, code=2)
         assert f"has {LIMIT + 1} bytes, more than {LIMIT}" in (done.stdout + done.stderr).decode(), words
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.fact("F90")
+@pytest.mark.parametrize("suffix", ["yaml", "yml", "toml"])
+def test_yaml_and_toml_have_at_most_4_mib(tmp_path: Path, suffix: str) -> None:
+    assert MAX_MARKUP_BYTES == 4 * 2**20
+    path = tmp_path / f"large.{suffix}"
+    path.write_bytes(b"#" * (MAX_MARKUP_BYTES + 1))
+    told = exprec("check", path, code=2).stdout.decode()
+    assert f"large.{suffix}: has {MAX_MARKUP_BYTES + 1} bytes, more than {MAX_MARKUP_BYTES}" in told
+    assert "write it as JSON" in told
+
+
+@pytest.mark.fact("F90")
+def test_documents_have_a_limited_number_of_values(tmp_path: Path) -> None:
+    assert (MAX_NODES, MAX_VALUES) == (200_000, 1_000_000)
+    texts = {"large.yaml": "[" + "1," * MAX_NODES + "]", "large.json": "[" + "1," * MAX_VALUES + "1]"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        told = exprec("check", tmp_path / name, code=2).stdout.decode()
+        assert f"{name}: not valid" in told
+        assert f"it has more than {MAX_NODES if name == 'large.yaml' else MAX_VALUES} " in told
+        assert "split" in told
 
 
 @pytest.mark.fact("F90")

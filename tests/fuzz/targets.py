@@ -48,6 +48,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.sinks import MemorySink
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run, verify_store
+from tests.fixtures.documents import lines_of
 from tests.fixtures.experiments import GAME
 from tests.fixtures.paths import ROOT
 
@@ -124,9 +125,10 @@ def _document(kind: str) -> Callable[[bytes], None]:
 def _check_document(document: Document) -> None:
     """What is kept can be recorded, and every line is one of the text."""
     canonical_json.encode({"value": document.value})
-    assert all(line >= 1 for line in document.lines.values())
-    for path in list(document.lines)[:50]:
-        assert document.line(path) is not None
+    lines = lines_of(document.lines)
+    assert all(line >= 1 for line in lines.values())
+    for path in list(lines)[:50]:
+        assert document.line(path) == lines[path]
 
 
 def _same(one: Any, other: Any) -> bool:

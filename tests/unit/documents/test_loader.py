@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from exprec.recorder.documents import document_of, load_document, parse_document, read_document
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.format import canonical_json
+from tests.fixtures.documents import lines_of
 
 YAML = """\
 name: game          # line 1
@@ -344,7 +345,7 @@ def test_any_text_is_read_or_refused(text: str, kind: str) -> None:
     except InvalidInput:
         return
     assert canonical_json.decode(canonical_json.encode(document.value)) == document.value
-    assert all(1 <= line <= len(text.splitlines()) + 1 for line in document.lines.values())
+    assert all(1 <= line <= len(text.splitlines()) + 1 for line in lines_of(document.lines).values())
 
 
 @settings(deadline=None, database=None, max_examples=80)
@@ -353,7 +354,8 @@ def test_every_key_of_json_has_its_line(value: Any, indent: int | None, ascii_on
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     document = parse_document(text, "a.json", "json")
     assert document.value == value
-    assert set(document.lines) == set(paths(value))
-    for path, line in document.lines.items():
+    lines = lines_of(document.lines)
+    assert set(lines) == set(paths(value))
+    for path, line in lines.items():
         if path and isinstance(path[-1], str):
             assert json.dumps(path[-1], ensure_ascii=ascii_only) in text.split("\n")[line - 1]
