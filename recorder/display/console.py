@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
 
@@ -16,7 +18,8 @@ _BATCH = 256
 _STYLES = {"strong": "\x1b[1m", "quiet": "\x1b[2m", "good": "\x1b[32m", "bad": "\x1b[31m", "agent": "\x1b[36m"}
 """The escape sequence of each style: only from the 16 basic colors, so that the bytes are the same everywhere."""
 _END_OF_STYLE = "\x1b[0m"
-_WORD = re.compile(r"\s*\S+\s*")
+_WORD = re.compile(r"\S+\s*")
+_NO_SPACE = re.compile("[^ ]")
 _text_of = itemgetter(0)
 
 
@@ -81,23 +84,28 @@ def _render_wrapped(line: Line, width: int, *, color: bool) -> str:
     text = "".join([part for part, _ in spans])
     room = max(width - line.indent, _NARROWEST)
     fits = line.whole or cell_len(text) <= room
-    printed, margin = "", line.indent
+    starts = list(accumulate((len(part) for part, _ in spans), initial=0)) if color else []
+    rows, margin = [], line.indent
     for start, end in ((0, len(text.rstrip())),) if fits else row_bounds(text, room, line.hang):
-        printed += _row(margin, _styled(spans, start, end) if color else text[start:end])
+        rows.append(_row(margin, _styled(spans, starts, start, end) if color else text[start:end]))
         margin = line.indent + line.hang
-    return printed
+    return "".join(rows)
 
 
 def _row(margin: int, text: str) -> str:
     return f"{' ' * margin}{text}\n" if text else "\n"
 
 
-def _styled(spans: Sequence[Span], start: int, end: int) -> str:
-    """Return the text of spans between two positions, with their styles."""
-    styled, position = "", 0
-    for part, style in spans:
-        piece = part[max(start - position, 0) : max(end - position, 0)]
-        position += len(part)
+def _styled(spans: Sequence[Span], starts: Sequence[int], start: int, end: int) -> str:
+    """Return the text of spans between two positions, with their styles; `starts` are the positions of the spans."""
+    styled = ""
+    # From the span at the first position on: a line of many rows has many spans.
+    for index in range(max(bisect_right(starts, start) - 1, 0), len(spans)):
+        position = starts[index]
+        if position >= end:
+            break
+        part, style = spans[index]
+        piece = part[max(start - position, 0) : end - position]
         styled += f"{_STYLES[style]}{piece}{_END_OF_STYLE}" if piece and style else piece
     return styled
 
@@ -138,14 +146,18 @@ def _breaks_at_spaces(text: str, room: int) -> Iterator[int]:
     start, length = 0, len(text.rstrip(" "))
     while start + room < length:
         edge = start + room
-        start = length - len(text[edge:length].lstrip(" ")) if text[edge] == " " else text.rindex(" ", start, edge) + 1
+        # Not `lstrip`, which copies the rest of the text for each row.
+        word = _NO_SPACE.search(text, edge) if text[edge] == " " else None
+        start = text.rindex(" ", start, edge) + 1 if word is None else word.start()
         yield start
 
 
 def _breaks_by_words(text: str, room: int) -> Iterator[int]:
-    used = 0
+    used = end = 0
     for match in _WORD.finditer(text):
-        start, word = match.start(), match[0]
+        # Spaces before the first word belong to it.
+        start, end = end, match.end()
+        word = text[start:end]
         cells = cell_len(word.rstrip())
         if cells <= room - used:
             used += cell_len(word)
