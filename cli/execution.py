@@ -128,11 +128,11 @@ def report_kept_run(outcome: RunOutcome | None, store: Store, why: str, *, can_r
 
 def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedProposer:
     """Return the source of the model responses recorded in a run. Raises InvalidInput if it has none."""
-    exchanges = run.exchanges()
-    if not exchanges:
+    proposer = RecordedProposer(run.exchange_reader(), config.llm)
+    if not proposer.unused:
         message = f"run {run.run_id} has no exchanges to replay: it made no requests to a model"
         raise InvalidInput([Problem((), message, "--replay-exchanges")])
-    return RecordedProposer(exchanges, config.llm)
+    return proposer
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def _not_begun(run: RunDirectory) -> InvalidInput:
 
 def _recorded(run: RunDirectory) -> str:
     events = sum(1 for _ in run.reader().entries())
-    exchanges = sum(1 for _ in run.exchange_reader().exchanges())
+    exchanges = sum(1 for _ in run.exchange_reader())
     responses = f" and {count_noun(exchanges, 'model response')}" if exchanges else ""
     return f"{count_noun(events, 'event')}{responses} recorded"
 

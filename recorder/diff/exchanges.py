@@ -45,7 +45,7 @@ def compare_exchanges(old: RunDirectory, new: RunDirectory, limit: int, *, has_o
 
 
 def _records(run: RunDirectory) -> Iterator[Record]:
-    for exchange in run.exchange_reader().exchanges():
+    for exchange in run.exchange_reader():
         # The texts are nearly all of an exchange.
         size = sum(len(message["content"]) for message in exchange[_MESSAGES]) + len(exchange["answer"] or "")
         key = (exchange["agent_id"], exchange["attempt"])

@@ -9,7 +9,7 @@ from exprec.recorder.exchanges.exchange import (
     call_fields,
     request_fields,
 )
-from exprec.recorder.exchanges.matching import RecordedExchanges
+from exprec.recorder.exchanges.matching import ExchangeSource, RecordedExchanges
 
 __all__ = [
     "CALL_FIELDS",
@@ -17,6 +17,7 @@ __all__ = [
     "RESPONSE_FIELDS",
     "USAGE_FIELDS",
     "Exchange",
+    "ExchangeSource",
     "RecordedExchanges",
     "call_fields",
     "request_fields",

@@ -167,7 +167,7 @@ class GenericExperimentRunner:
         if not proposer.is_model or self._config.llm.script is not None:
             # A computation or a script gives the same answers again, from the first on.
             return proposer
-        return RecordedProposer(run.exchanges(), self._config.llm, then=proposer)
+        return RecordedProposer(run.exchange_reader(), self._config.llm, then=proposer)
 
 
 def _seal_late(session: Session, end: Event) -> ExperimentResult:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from exprec.recorder.diff import difference_lines, differences
 from exprec.recorder.errors import ModelFailure, UnrecordedRequest
-from exprec.recorder.exchanges import Exchange, RecordedExchanges, request_fields
+from exprec.recorder.exchanges import ExchangeSource, RecordedExchanges, request_fields
 from exprec.recorder.proposers.protocol import Answer, ModelDescription, ProposalRequest, Proposer
 
 
@@ -19,8 +19,8 @@ class RecordedProposer:
 
     is_model = True
 
-    def __init__(self, exchanges: Iterable[Exchange], model: ModelDescription, then: Proposer | None = None) -> None:
-        """Answer from `exchanges`, those of a recorded run (`RunDirectory.exchanges()`).
+    def __init__(self, exchanges: ExchangeSource, model: ModelDescription, then: Proposer | None = None) -> None:
+        """Answer from `exchanges`, those of a recorded run: `RunDirectory.exchange_reader()`, or a list of them.
 
         `model` is the model that the experiment asks now (`ExperimentConfig.llm`). `then` answers once every recorded
         exchange has been used, to continue an interrupted run; without it, any further request is unrecorded.

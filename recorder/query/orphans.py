@@ -57,6 +57,6 @@ def _describe_orphan(orphan: garbage.Orphan) -> OrphanRow:
     with suppress(Damaged):
         experiment = run.name
         state.apply_all(run.reader().entries())
-        for _ in run.exchange_reader().exchanges():
+        for _ in run.exchange_reader():
             exchanges += 1
     return OrphanRow(orphan, experiment, len(state.iterations), state.counts.total(), exchanges)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +17,7 @@ from exprec.recorder.replay.verdict import ReplayOutcome, Verdict
 from exprec.recorder.store import RunDirectory, log
 
 _ARTIFACTS = f"{layout.ARTIFACTS_FOLDER}/"
+_PIECE_BYTES = 64 * 1024
 
 
 class Diverged(Exception):
@@ -117,10 +120,15 @@ def _compare_outputs(recorded: RunDirectory, executed: RunDirectory, identical_e
 def _first_line_difference(recorded: Path, executed: Path) -> Difference | None:
     try:
         with recorded.open("rb") as old, executed.open("rb") as new:
-            pairs = enumerate(zip_longest(old, new), 1)
-            return next((_line_difference(number, *lines) for number, lines in pairs if lines[0] != lines[1]), None)
+            number = 1
+            # Pieces of lines, because a program may write gigabytes without a newline.
+            for left, right in zip_longest(*(iter(partial(file.readline, _PIECE_BYTES), b"") for file in (old, new))):
+                if left != right:
+                    return _line_difference(number, left, right)
+                number += left.endswith(b"\n")
     except OSError as error:
         raise StorageFailure(recorded, error) from error
+    return None
 
 
 def _line_difference(number: int, old: bytes | None, new: bytes | None) -> Difference:
@@ -144,21 +152,25 @@ def _first_file_difference(recorded: RunDirectory, executed: RunDirectory) -> _F
     for name in sorted(before.keys() | after.keys()):
         if name.startswith(_ARTIFACTS) and before.get(name) != after.get(name):
             return _FileDifference(name, tuple(differences(before.get(name, {}), after.get(name, {}))))
-    # run.json lists the digests of the others, so it is the last.
     for name in (layout.CONFIG_FILE, layout.EXCHANGES_FILE, layout.SCHEMAS_FILE, layout.RUN_FILE):
-        old, new = (_read_file(run.path / name) for run in (recorded, executed))
-        if old != new:
-            return _FileDifference(name, tuple(differences(_decode_values(old), _decode_values(new))))
+        # run.json lists the digests of the others, so it is the last.
+        if before.get(name) != after.get(name) or name == layout.RUN_FILE:
+            compare = _compare_records if name == layout.EXCHANGES_FILE else _compare_documents
+            return _FileDifference(name, tuple(compare(recorded.path / name, executed.path / name)))
     raise AssertionError("two runs have different run ids although no file differs")
 
 
-def _read_file(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+def _compare_documents(recorded: Path, executed: Path) -> list[Difference]:
+    old, new = (canonical_json.decode(path.read_bytes()) for path in (recorded, executed))
+    return differences(old, new)
 
 
-def _decode_values(data: bytes) -> Any:
-    """Return the value of an indented file, or the list of those of a file of records."""
-    try:
-        return canonical_json.decode(data)
-    except ValueError:
-        return [canonical_json.decode(line) for line in data.splitlines()]
+def _compare_records(recorded: Path, executed: Path) -> list[Difference]:
+    """Return the differences between the first records that differ. Either file may be missing."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("rb")) if path.exists() else () for path in (recorded, executed)]
+        for index, lines in enumerate(zip_longest(*files)):
+            if lines[0] != lines[1]:
+                old, new = (ABSENT if line is None else canonical_json.decode(line) for line in lines)
+                return differences(old, new, (index,))
+    return []

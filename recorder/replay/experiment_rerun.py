@@ -37,7 +37,7 @@ async def rerun_experiment(
         if listener is not None:
             listener(event)
 
-    proposer = RecordedProposer(run.exchanges(), config.llm) if config.llm.model != "search" else None
+    proposer = RecordedProposer(run.exchange_reader(), config.llm) if config.llm.model != "search" else None
     runner = GenericExperimentRunner(config, None, folder, store=store, listener=follow, proposer=proposer, jobs=jobs)
     try:
         # A failure is recorded like any other end, and compared like any other.

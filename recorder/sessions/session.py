@@ -179,7 +179,7 @@ class Session:
 
         The listener gets the events that are new to it. Raises Damaged, StorageFailure.
         """
-        for exchange in RunDirectory(self.work_folder).exchanges():
+        for exchange in RunDirectory(self.work_folder).exchange_reader():
             self.provider.record_exchange(exchange)
         for event in self._recorded_events():
             self.emit(event["iteration"], event["event_type"], event_fields(event))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -162,21 +163,37 @@ class _LineReader:
 
 
 class ExchangeReader(_LineReader):
-    """Reads exchanges."""
+    """Reads exchanges: all in their order, and then each by its index."""
 
-    def exchanges(self) -> Iterator[dict[str, Any]]:
+    def __init__(self, source: ByteSource, path: Path, *, ends_at_zero: bool = False) -> None:
+        super().__init__(source, path, ends_at_zero=ends_at_zero)
+        self._ends = array("Q", [0])
+        """The offsets after the exchanges that were read so far."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield every exchange, in order. Raises Damaged with the number of an invalid line, StorageFailure."""
+        del self._ends[1:]
         for index, line in enumerate(line for batch in self._batches(0, None) for line in batch.lines):
-            try:
-                exchange = canonical_json.decode(line)
-            except ValueError as error:
-                raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
-            problems = find_problems(exchange, EXCHANGE_SCHEMA)
-            if problems:
-                raise Damaged(self._path, str(problems[0]), index + 1)
-            if exchange["index"] != index:
-                raise Damaged(self._path, f"index must be {index}, not {exchange['index']}", index + 1)
+            exchange = self._decode(index, line)
+            self._ends.append(self._ends[-1] + len(line))
             yield exchange
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return an exchange that was yielded before. Raises IndexError, Damaged, StorageFailure."""
+        start, end = self._ends[index], self._ends[index + 1]
+        return self._decode(index, self.source.read(start, end - start))
+
+    def _decode(self, index: int, line: bytes) -> dict[str, Any]:
+        try:
+            exchange: dict[str, Any] = canonical_json.decode(line)
+        except ValueError as error:
+            raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
+        problems = find_problems(exchange, EXCHANGE_SCHEMA)
+        if problems:
+            raise Damaged(self._path, str(problems[0]), index + 1)
+        if exchange["index"] != index:
+            raise Damaged(self._path, f"index must be {index}, not {exchange['index']}", index + 1)
+        return exchange
 
 
 class LogReader(_LineReader):

@@ -132,7 +132,10 @@ class RunDirectory:
         return LogReader(source, self.path / layout.EVENTS_FILE, ends_at_zero=not self.is_sealed)
 
     def exchange_reader(self) -> ExchangeReader:
-        """Open the requests to models and their responses; a run without any has no such file. Raises as `reader`."""
+        """Open the requests to models and their responses; a run without any has no such file. Raises as `reader`.
+
+        Memory does not grow with the exchanges, except for the offset of each.
+        """
         name = layout.EXCHANGES_FILE
         has_file = not self.is_sealed or name in self.head["files"] or self._exists(name)
         source = self._open_lines(name) if has_file else MemorySink()
@@ -140,7 +143,7 @@ class RunDirectory:
 
     def exchanges(self) -> list[dict[str, Any]]:
         """Return all requests to models with their responses, in order. Raises Damaged with the line."""
-        return list(self.exchange_reader().exchanges())
+        return list(self.exchange_reader())
 
     def output(self, stream: str) -> Path | None:
         """Return the file with the output of a recorded command to `stdout` or `stderr`.

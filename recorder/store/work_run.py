@@ -422,7 +422,7 @@ def _find_recorded_ends(folder: Path) -> _RecordedEnds:
     """
     run = RunDirectory(folder)
     reader = run.exchange_reader()
-    count = sum(1 for _ in reader.exchanges())
+    count = sum(1 for _ in reader)
     path = folder / layout.EXCHANGES_FILE
     exchanges_end = path.stat().st_size - (reader.torn_bytes or 0) if path.exists() else 0
     events_end = 0

@@ -265,7 +265,7 @@ def exchanges(data: bytes) -> None:
     """The exchanges of a run, which answer again."""
     sink = MemorySink()
     sink.append(data)
-    found = list(ExchangeReader(sink, Path("exchanges.jsonl")).exchanges())
+    found = list(ExchangeReader(sink, Path("exchanges.jsonl")))
     RecordedProposer(found, ModelConfig("search"))
     assert [each["index"] for each in found] == list(range(len(found)))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder.errors import Damaged, ModelFailure, UnrecordedRequest
+from exprec.recorder.exchanges import request_fields
 from exprec.recorder.experiment.config import ModelConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
@@ -172,8 +173,8 @@ class TestRun:
         assert proposer.unused == 0
 
     def test_another_course_leaves_nothing(self, tmp_path: Path) -> None:
-        _, again, proposer = self.recorded(tmp_path)
-        del proposer._exchanges._unused[4]
+        run, again, proposer = self.recorded(tmp_path)
+        assert proposer._exchanges.take(request_fields(run.exchanges()[4])) is not None
         with pytest.raises(UnrecordedRequest):
             asyncio.run(again.run())
         assert again.sealed is None

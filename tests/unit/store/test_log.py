@@ -293,12 +293,24 @@ def test_what_is_no_exchange_is_damage_with_its_line(tmp_path: Path, line: bytes
     path = tmp_path / "exchanges.jsonl"
     first = canonical_json.encode({**EXCHANGE, "index": 0})
     path.write_bytes(first + line)
-    found = ExchangeReader(FileSource(path), path).exchanges()
+    found = iter(ExchangeReader(FileSource(path), path))
     assert next(found) == canonical_json.decode(first)
     with pytest.raises(Damaged) as raised:
         next(found)
     assert (raised.value.path, raised.value.line) == (path, 2)
     assert raised.value.reason.startswith(reason)
+
+
+def test_an_exchange_is_read_again_by_its_index(tmp_path: Path) -> None:
+    path = tmp_path / "exchanges.jsonl"
+    lines = [canonical_json.encode({**EXCHANGE, "index": index, "answer": "x" * index}) for index in range(3)]
+    path.write_bytes(b"".join(lines))
+    reader = ExchangeReader(FileSource(path), path)
+    for _ in range(2):
+        assert [each["index"] for each in reader] == [0, 1, 2]
+        assert [reader[index]["answer"] for index in (2, 0, 1)] == ["xx", "", "x"]
+    with pytest.raises(IndexError):
+        reader[3]
 
 
 def test_a_log_begins_with_its_first_event(tmp_path: Path) -> None:
@@ -312,9 +324,9 @@ def test_a_log_begins_with_its_first_event(tmp_path: Path) -> None:
 def test_exchanges_have_no_zeros_unless_power_may_have_been_lost(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.jsonl"
     path.write_bytes(b"\0\n")
-    assert list(ExchangeReader(FileSource(path), path, ends_at_zero=True).exchanges()) == []
+    assert list(ExchangeReader(FileSource(path), path, ends_at_zero=True)) == []
     with pytest.raises(Damaged):
-        list(ExchangeReader(FileSource(path), path).exchanges())
+        list(ExchangeReader(FileSource(path), path))
 
 
 def test_what_cannot_be_read_is_a_failure_of_storage_with_its_path(tmp_path: Path) -> None:
