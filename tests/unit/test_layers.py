@@ -170,7 +170,7 @@ def test_no_module_is_named_like_a_builtin_or_a_standard_module(path: Path) -> N
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "click": ("cli",),
-    "ruamel": ("recorder.documents.yaml_reader",),
+    "ruamel": ("recorder.documents.yaml_reader", "recorder.documents.bounded_yaml"),
     "orjson": ("recorder.format.canonical_json", "schemas"),
     "time": ("cli.terminal", "recorder.sessions.provenance"),
     "datetime": ("recorder.sessions.provenance",),
