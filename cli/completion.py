@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from exprec.cli.terminal import store_path
+from exprec.recorder.diagnostics import visible
 from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.store import RunDirectory, Store, find_run
 
@@ -27,7 +28,9 @@ def _completer(function: Callable[[click.Context, str], Iterable[CompletionItem 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         with suppress(Exception):
             items = function(context, incomplete)
-            return [item if isinstance(item, CompletionItem) else CompletionItem(item) for item in items]
+            listed = [item if isinstance(item, CompletionItem) else CompletionItem(item) for item in items]
+            # The shell prints them as they are: a name with a control or an invisible character is not offered.
+            return [item for item in listed if visible(item.value, quoted=True) == item.value]
         return []
 
     return complete

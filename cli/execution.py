@@ -9,9 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from exprec.cli.output.live_output import ExperimentOutput
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import start_observing, store_path, wants_progress
 from exprec.cli.trust import remember_recorded
 from exprec.recorder.diagnostics import SecretGuard
@@ -61,14 +60,14 @@ class ExperimentExecution:
         try:
             self.output.close(runner, runner.sealed)
         except OSError as error:
-            click.echo(f"exprec: the run is sealed: {runner.sealed.run_id}", err=True)
+            print_message(f"exprec: the run is sealed: {runner.sealed.run_id}")
             unwritable = None if isinstance(error, BrokenPipeError) else error
         # After the run id is printed, because a full disk must not suppress it.
         executions = runner.attest(observation())
         if not runner.sealed.is_new:
-            click.echo(f"exprec: reproduced: execution {executions} with the same run id", err=True)
+            print_message(f"exprec: reproduced: execution {executions} with the same run id")
         if self.proposer is not None and self.proposer.unused:
-            click.echo(f"exprec: {self.proposer.unused} recorded exchanges were not used", err=True)
+            print_message(f"exprec: {self.proposer.unused} recorded exchanges were not used")
         if failure is not None:
             raise failure
         if unwritable is not None:
@@ -104,7 +103,7 @@ class ExperimentExecution:
                 asyncio.run(runner.run())
             except ExperimentFailed as error:
                 if isinstance(error.__cause__, SimulationError) and error.__cause__.details:
-                    click.echo(self.secrets.redacted(error.__cause__.details), nl=False, err=True)
+                    print_message(self.secrets.redacted(error.__cause__.details.removesuffix("\n")), has_lines=True)
                 return runner, error
             except (NotAsRecorded, UnrecordedRequest):
                 # A new run was removed, and resuming an old one would stop here again.
@@ -120,10 +119,10 @@ def report_kept_run(outcome: RunOutcome | None, store: Store, why: str, *, can_r
     name = None if outcome is None else outcome.interrupted_name
     if name is None:
         return
-    click.echo(f"exprec: {why}; kept as {name}", err=True)
-    click.echo(f"  inspect: {_command_line('show', name, store.path)}", err=True)
+    print_message(f"exprec: {why}; kept as {name}")
+    print_message(f"  inspect: {_command_line('show', name, store.path)}")
     if can_resume:
-        click.echo(f"  resume:  {_command_line('resume', name, store.path)}", err=True)
+        print_message(f"  resume:  {_command_line('resume', name, store.path)}")
 
 
 def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedProposer:
@@ -177,7 +176,7 @@ def _listening(config: ExperimentConfig, output: ExperimentOutput) -> Iterator[C
             why = (
                 "stdout was closed by its reader" if isinstance(error, BrokenPipeError) else f"stdout: {error.strerror}"
             )
-            click.echo(f"exprec: {why}; the experiment continues", err=True)
+            print_message(f"exprec: {why}; the experiment continues")
 
     with show_progress(
         config.name, config.convergence.max_iterations, shows_events=output.on_event is not None

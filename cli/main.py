@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import redact_secrets
 from exprec.recorder.errors import Damaged, ExprecError, InvalidInput
 from exprec.recorder.version import VERSION
@@ -62,15 +64,12 @@ class CommandGroup(click.Group):
             # Problems in files are printed as compilers print them, so that editors can jump to the line.
             in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
             message = str(error) if in_files else f"exprec: {error}"
-            # The message may quote text from files. Imported here because most commands end without an error.
-            from exprec.recorder.diagnostics import visible
-
-            click.echo(visible(redact_secrets(message), keep="\n"), err=True)
+            print_message(redact_secrets(message), has_lines=True)
             ctx.exit(error.exit_code)
         except RecursionError:
             # exprec refuses to write such values, so the files come from elsewhere.
             message = "a value in these files is nested too deeply; `exprec verify RUN` reports its line"
-            click.echo(f"exprec: {message}", err=True)
+            print_message(f"exprec: {message}")
             ctx.exit(Damaged.exit_code)
 
 
@@ -102,7 +101,7 @@ def main() -> None:
         _forget_stdout()
     except OSError as error:
         what = "cannot write the output" if error.filename is None else ascii(error.filename)
-        click.echo(f"exprec: {what}: {error.strerror or error}", err=True)
+        print_message(f"exprec: {what}: {error.strerror or error}")
         _forget_stdout()
         code = _WRITE_FAILED
     sys.exit(code)
@@ -127,9 +126,12 @@ def _run() -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        # The message quotes what was typed, or came from another program through xargs.
+        message = io.StringIO()
+        error.show(message)
+        print_message(message.getvalue().removesuffix("\n"), has_lines=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("exprec: interrupted", err=True)
+        print_message("exprec: interrupted")
         return _INTERRUPTED
     return code if isinstance(code, int) else 0

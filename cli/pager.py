@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
-import click
-
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import pager_command, pager_environment
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def paged(enabled: bool) -> Iterator[TextIO]:
         code = process.wait()
         signal.signal(signal.SIGINT, before)
     if code in _NOT_STARTED:
-        click.echo(f"exprec: the pager '{command}' could not be started; --no-pager prints without one", err=True)
+        print_message(f"exprec: the pager '{command}' could not be started; --no-pager prints without one")
 
 
 def _start_pager(command: str) -> subprocess.Popen[bytes] | None:

@@ -29,14 +29,20 @@ _PROGRAM = "exprec"
 _DEFAULT_WIDTH = 80
 
 
-def make_console(stream: TextIO, *, color: bool, width: int | None = None) -> Console:
-    """Return a console on `stream`, `width` cells wide: by default as the terminal, and 80 without one."""
+def make_console(
+    stream: TextIO, *, color: bool, width: int | None = None, shows_invisible: bool | None = None
+) -> Console:
+    """Return a console on `stream`, `width` cells wide: by default as the terminal, and 80 without one.
+
+    Unless `shows_invisible` is given, invisible characters are shown as escapes if the stream is a terminal.
+    """
     # Imported here because many commands print without a console.
     import shutil
 
     from exprec.recorder.display import Console
 
-    return Console(stream, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, color)
+    is_shown = stream.isatty() if shows_invisible is None else shows_invisible
+    return Console(stream, width or shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, color, is_shown)
 
 
 def wants_color(choice: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import can_ask, state_folder
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
@@ -54,7 +55,7 @@ def require_trust(
     why = "was not recorded here" if execution.folder is None else "or a module in the folder was not recorded here"
     what = f"run {run} {why}; it would execute\n  {visible(execution.description)}"
     if can_ask():
-        click.echo(f"exprec: {what}", err=True)
+        print_message(f"exprec: {what}", has_lines=True)
         if click.confirm("Execute it?", err=True):
             return trust.Origin.TRUSTED
         raise click.Abort

@@ -11,6 +11,7 @@ import click
 from exprec.cli.options import import_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import CheckedFile
+from exprec.cli.screen import print_message
 from exprec.recorder.display import count_noun
 from exprec.recorder.documents import Document, read_document
 from exprec.recorder.errors import InvalidInput
@@ -85,4 +86,4 @@ def _print_summary(checked: Sequence[CheckedFile]) -> None:
     invalid = sum(1 for file in checked if file.problems)
     problems = sum(len(file.problems) for file in checked)
     outcome = f"{count_noun(problems, 'problem')} in {count_noun(invalid, 'file')}" if problems else "no problems"
-    click.echo(f"{count_noun(len(checked), 'file')} checked: {outcome}", err=True)
+    print_message(f"{count_noun(len(checked), 'file')} checked: {outcome}")

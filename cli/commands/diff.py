@@ -9,6 +9,7 @@ import click
 from exprec.cli.completion import complete_run
 from exprec.cli.options import color_option, json_option, pager_option, store_option
 from exprec.cli.output.reporters import choose_change_reporter
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import store_path, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.diff import DEFAULT_LIMIT, DiffResult
@@ -99,4 +100,4 @@ def _explain_equality(comparison: DiffResult) -> None:
     """Explain on a terminal why nothing is printed."""
     if wants_progress(shows_events=False):
         sides = " and ".join(dict.fromkeys(visible(side.short_id) for side in (comparison.old, comparison.new)))
-        click.echo(f"exprec: no differences: both are run {sides}", err=True)
+        print_message(f"exprec: no differences: both are run {sides}")

@@ -11,6 +11,7 @@ from exprec.cli.completion import complete_work
 from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import Garbage, count_garbage
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import can_ask, read_machine, seconds_since, store_path
 from exprec.recorder.errors import InvalidInput, Problem, RunInProgress
 from exprec.recorder.query import OrphanRow, list_orphans, read_orphan
@@ -100,24 +101,24 @@ def _is_young(garbage: Garbage, keep_days: int | None, machine: Mapping[str, str
 def _comment(path: Path, found: Sequence[Garbage], chosen: Sequence[Garbage]) -> None:
     """Report on stderr that nothing is garbage, or that some is too young to be removed."""
     if not found:
-        click.echo(f"exprec: nothing to remove in the store {path}", err=True)
+        print_message(f"exprec: nothing to remove in the store {path}")
     elif len(chosen) < len(found):
         young = [garbage for garbage in found if garbage not in chosen]
-        click.echo(f"exprec: kept {count_garbage(young)}: written too recently", err=True)
+        print_message(f"exprec: kept {count_garbage(young)}: written too recently")
 
 
 def _ask(context: click.Context, chosen: Sequence[Garbage]) -> None:
     """Ask for confirmation; exit unless the user agrees."""
     if not can_ask():
-        click.echo(f"exprec: nothing was removed; use --yes to remove {count_garbage(chosen)}", err=True)
+        print_message(f"exprec: nothing was removed; use --yes to remove {count_garbage(chosen)}")
         context.exit(InvalidInput.exit_code)
     if any(garbage.orphan.is_run for garbage in chosen):
-        click.echo("`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.", err=True)
+        print_message("`exprec resume NAME` resumes an interrupted experiment; removal cannot be undone.")
     try:
         wanted = click.confirm(f"Remove {count_garbage(chosen)}?", err=True)
     except click.Abort:
         click.echo(err=True)
         raise
     if not wanted:
-        click.echo("exprec: nothing was removed", err=True)
+        print_message("exprec: nothing was removed")
         context.exit(0)

@@ -9,8 +9,8 @@ import click
 from exprec.cli.options import json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import StoreSetup
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import store_path, this_program
-from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable, read_whole
@@ -47,7 +47,7 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
     choose_reporter(as_json=as_json).store_setup(StoreSetup(path, made, shown, hooked, hook))
     if git is not None and git.ignores(path / layout.STORE_FILE):
         message = f"git ignores {path} (see git check-ignore -v {path}); its runs will not be committed"
-        click.echo(f"exprec: warning: {visible(message)}", err=True)
+        print_message(f"exprec: warning: {message}")
     if hooked == setup.FOREIGN:
         message = f"this hook is not exprec's and was not changed; add this line to it: {setup.HOOK_LINE} || exit 1"
         raise InvalidInput([Problem((), message, source=str(hook))])

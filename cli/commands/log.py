@@ -9,8 +9,8 @@ import click
 
 from exprec.cli.options import color_option, json_option, open_store, pager_option, store_option
 from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import store_path
-from exprec.recorder.diagnostics import visible
 from exprec.recorder.query import ORDERS, RunRow, list_runs, select_rows, sort_rows
 
 _STATUSES = ("completed", "failed", "interrupted", "running")
@@ -70,15 +70,15 @@ def log(
 def _comment(path: Path, rows: Sequence[RunRow], shown: Sequence[RunRow], as_json: bool) -> None:
     """Report on stderr an empty list, the meaning of the mark, and damaged runs."""
     if not rows:
-        click.echo(f"exprec: the store {path} has no runs yet; `exprec run` records one", err=True)
+        print_message(f"exprec: the store {path} has no runs yet; `exprec run` records one")
     elif not shown:
         count = f"{len(rows)} runs" if len(rows) > 1 else "the only run"
-        click.echo(f"exprec: none of {count} in the store {path} matches the filters", err=True)
+        print_message(f"exprec: none of {count} in the store {path} matches the filters")
     if not as_json and any(row.shares_inputs for row in shown):
         from exprec.cli.output.listing import SAME_INPUTS
 
         message = f"{SAME_INPUTS} another run has the same inputs (config.json is equal) but a different result"
-        click.echo(f"exprec: {message}", err=True)
+        print_message(f"exprec: {message}")
     for row in rows:
         if row.problem is not None:
-            click.echo(f"exprec: {row.short_id}: {visible(str(row.problem))}", err=True)
+            print_message(f"exprec: {row.short_id}: {row.problem}")

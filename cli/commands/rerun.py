@@ -13,6 +13,7 @@ from exprec.cli.completion import complete_run
 from exprec.cli.execution import show_progress
 from exprec.cli.options import allow_secret_option, jobs_option, json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import (
     environment_without_secrets,
     make_guard,
@@ -144,9 +145,9 @@ def _attest(run: RunDirectory, observation: dict[str, object]) -> None:
     """Add an execution record to the store of the run; a run outside a store has none."""
     folder = run.path.resolve().parent
     if not layout.is_run_id(run.path.resolve().name) or not (folder / layout.STORE_FILE).is_file():
-        click.echo("exprec: the run is not in a store; no execution record was added", err=True)
+        print_message("exprec: the run is not in a store; no execution record was added")
         return
     try:
         Store(folder).attest(run.run_id, observation)
     except (Damaged, StorageFailure) as error:
-        click.echo(f"exprec: the execution record could not be written: {error}", err=True)
+        print_message(f"exprec: the execution record could not be written: {error}")

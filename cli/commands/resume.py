@@ -18,6 +18,7 @@ from exprec.cli.options import (
     verbose_config,
 )
 from exprec.cli.output.live_output import choose_experiment_output
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import make_guard, processors, store_path
 from exprec.cli.trust import require_trust, trust_option
 from exprec.recorder.display import count_noun
@@ -93,7 +94,7 @@ def resume(
             # Another process has resumed or removed it in the meantime.
             raise RunNotFound(run, opened.path) from None
         raise _not_begun(directory) from None
-    click.echo(f"exprec: resuming {directory.run_id}: {_recorded(directory)}", err=True)
+    print_message(f"exprec: resuming {directory.run_id}: {_recorded(directory)}")
     proposer = _replayed(opened, directory, config)
     resumption = ExperimentExecution(
         config,
@@ -108,7 +109,7 @@ def resume(
     try:
         resumption.run()
     except NotAsRecorded as error:
-        click.echo(line_difference_text(error.recorded, error.found), err=True)
+        print_message(line_difference_text(error.recorded, error.found), has_lines=True)
         raise
 
 

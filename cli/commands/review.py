@@ -9,6 +9,7 @@ import click
 from exprec.cli.completion import complete_revision
 from exprec.cli.options import color_option, json_option, pager_option, store_option
 from exprec.cli.output.reporters import choose_change_reporter
+from exprec.cli.screen import print_message, print_progress
 from exprec.cli.terminal import redact_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.review import find_branch, review_branch
@@ -59,14 +60,13 @@ def review(
     reporter = choose_change_reporter(as_json=as_json, as_markdown=as_markdown, color=color, pages=not no_pager)
     branch = find_branch(revisions, store_path(store), is_given=store is not None)
     shows_progress = wants_progress(shows_events=False)
-
-    def progress(number: int, total: int) -> None:
-        if shows_progress:
-            click.echo(f"\r{number} of {total} runs", nl=number == total, err=True)
-
-    found = review_branch(branch, redact_secrets, progress)
+    found = review_branch(branch, redact_secrets, print_progress if shows_progress else _ignore_progress)
     reporter.review(found)
     for other in branch.other_stores():
-        click.echo(f"exprec: the store {visible(other)} also differs; --store selects it", err=True)
+        print_message(f"exprec: the store {visible(other)} also differs; --store selects it")
     if found.problem_count:
         context.exit(_NOT_VERIFIED)
+
+
+def _ignore_progress(number: int, total: int) -> None:
+    pass

@@ -31,6 +31,7 @@ from exprec.cli.output.live_output import (
     choose_experiment_output,
 )
 from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import child_environment, make_guard, processors, start_observing, store_path
 from exprec.cli.trust import remember_recorded
 from exprec.recorder.diagnostics import SecretGuard
@@ -284,7 +285,7 @@ def _prepare(request: _ExperimentOptions, *, imports: bool = True) -> _ReadyExpe
     """Check that the experiment can start, before the store is created. Raises InvalidInput."""
     config = ExperimentConfig.load(request.experiment, seed=request.seed, model=request.model, imports=imports)
     for warning in config.warnings:
-        click.echo(f"exprec: warning: {warning}", err=True)
+        print_message(f"exprec: warning: {warning}")
     location = store_path(request.store, config.output_directory)
     secrets = _make_guard(config, request.experiment, request.allowed)
     replayed = None if request.replayed is None else find_run(request.replayed, location)

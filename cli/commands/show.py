@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
@@ -19,14 +19,17 @@ from exprec.cli.options import (
 )
 from exprec.cli.output.streams import begin_line, copy_output, failure_comment, run_id_line
 from exprec.cli.pager import paged
+from exprec.cli.screen import ScreenOutput, print_message, screen_json
 from exprec.cli.terminal import make_console, store_path, wants_color
-from exprec.recorder.diagnostics import visible, visible_json
 from exprec.recorder.display import EventDisplay, VerboseConfig, display_experiment_output
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.format import layout
 from exprec.recorder.state import StoredStateProvider
 from exprec.recorder.store import RunDirectory, find_run, log
+
+if TYPE_CHECKING:
+    from exprec.recorder.display import Console
 
 
 class _IterationRange(click.ParamType[tuple[int, int]]):
@@ -130,6 +133,9 @@ class _OpenLog(NamedTuple):
     shell_complete=complete_event_type,
 )
 @pager_option
+@click.option(
+    "--raw", is_flag=True, help="Print to a terminal the bytes that a pipe gets, which may control it; without a pager."
+)
 @json_option
 def show(
     run: str,
@@ -140,6 +146,7 @@ def show(
     agent: str | None,
     event_type: str | None,
     no_pager: bool,
+    raw: bool,
     as_json: bool,
     **switches: bool | None,
 ) -> None:
@@ -149,9 +156,11 @@ def show(
     interrupted run is printed as far as it was recorded. The path of a log file, under any name, prints the events
     in it. A path has a slash (./NAME); a name without one is looked up in the store only.
 
-    For the run of a command, its stdout is printed to stdout and its stderr to stderr, followed by the run id. The
-    bytes are those of the command, including terminal control sequences. With -v its events follow on stdout; with
-    --event, --iteration, --agent or --json only events are printed.
+    For the run of a command, its stdout is printed to stdout and its stderr to stderr, followed by the run id. With
+    -v its events follow on stdout; with --event, --iteration, --agent or --json only events are printed.
+
+    A file or a pipe gets the bytes of the run. A terminal does not: control sequences and invisible characters are
+    printed as escapes (\\x1b, \\u202e), except simple colors; --raw prints the bytes there too.
 
     On a terminal, stdout goes through a pager: EXPREC_PAGER, else PAGER, else `less`.
 
@@ -161,6 +170,7 @@ def show(
     Example:
       exprec show 3f5c
       exprec show 3f5c --iteration 2-4 --agent BANK_A -v
+      exprec show --raw 3f5c
     """
     spec = EVENT_SPECS.get(event_type or "")
     if spec is not None and spec.switch is not None and switches[spec.switch] is None:
@@ -168,12 +178,13 @@ def show(
     config = verbose_config(verbose=verbose, switches=switches)
     selection = _Selection(iteration, agent, event_type)
     opened = _open_log(run, store_path(store))
+    medium = _Medium(wants_color(color), pages=not (no_pager or raw), raw=raw)
     if as_json:
-        _print_lines(opened, selection)
+        _print_lines(opened, selection, raw=raw)
     elif opened.run is not None and opened.run.directory.type == layout.COMMAND_RUN and selection.is_everything:
-        _print_output(opened.run, config if verbose else None, color, no_pager=no_pager)
+        _print_output(opened.run, config if verbose else None, medium)
     else:
-        _print_display(opened, selection, config, color, no_pager=no_pager)
+        _print_display(opened, selection, config, medium)
     _comment(opened, selection)
 
 
@@ -188,42 +199,54 @@ def _open_log(reference: str, store: Path) -> _OpenLog:
     return _OpenLog.of_file(path) if is_file else _OpenLog.of_run(find_run(reference, store))
 
 
-def _print_lines(opened: _OpenLog, selection: _Selection) -> None:
+class _Medium(NamedTuple):
+    """How a run is printed: in color, through a pager, and as the bytes that a pipe gets."""
+
+    color: bool
+    pages: bool
+    raw: bool
+
+    def screen(self, stream: TextIO) -> ScreenOutput | None:
+        """Return what makes the output of a command harmless for a stream; None where its bytes are printed."""
+        return ScreenOutput(color=self.color) if stream.isatty() and not self.raw else None
+
+    def console(self, stream: TextIO) -> Console:
+        """Return a console on stdout, or on the pager in its place."""
+        return make_console(stream, color=self.color, shows_invisible=sys.stdout.isatty() and not self.raw)
+
+
+def _print_lines(opened: _OpenLog, selection: _Selection, *, raw: bool) -> None:
     """Print the selected lines of the log."""
-    is_terminal = sys.stdout.isatty()
+    is_screen = sys.stdout.isatty() and not raw
     for entry in opened.source.entries():
         if selection.selects(entry.event):
-            # What JSON does not escape, such as U+009B, may still control a terminal.
-            line = f"{visible_json(entry.line[:-1].decode())}\n".encode() if is_terminal else entry.line
-            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.write(screen_json(entry.line) if is_screen else entry.line)
 
 
-def _print_output(run: _StoredRun, config: VerboseConfig | None, color: str, *, no_pager: bool) -> None:
+def _print_output(run: _StoredRun, config: VerboseConfig | None, medium: _Medium) -> None:
     """Print the recorded streams of a command, and its events with a config."""
     # Opened before the pager starts, so that errors are printed without one.
     stdout, stderr = (run.directory.output(stream) for stream in layout.STREAMS)
-    with paged(not no_pager) as stream:
-        last = copy_output(stdout, stream)
+    with paged(medium.pages) as stream:
+        last = copy_output(stdout, stream, medium.screen(sys.stdout))
         if config is not None:
             begin_line(stream, last)
             last = b""
-            EventDisplay(make_console(stream, color=wants_color(color)), config).show_run(run.provider)
+            EventDisplay(medium.console(stream), config).show_run(run.provider)
         stream.flush()
     if sys.stdout.isatty() and sys.stderr.isatty():
         # Both streams share the screen.
         begin_line(sys.stdout, last)
         sys.stdout.flush()
-    begin_line(sys.stderr, copy_output(stderr, sys.stderr))
+    begin_line(sys.stderr, copy_output(stderr, sys.stderr, medium.screen(sys.stderr)))
     if run.provider.is_sealed:
         sys.stderr.write(failure_comment(run.directory.head["failure"]) + run_id_line(run.directory.run_id))
 
 
-def _print_display(
-    opened: _OpenLog, selection: _Selection, config: VerboseConfig, color: str, *, no_pager: bool
-) -> None:
+def _print_display(opened: _OpenLog, selection: _Selection, config: VerboseConfig, medium: _Medium) -> None:
     """Display the selected events, and the run id behind the events of a whole run."""
-    with paged(not no_pager) as stream:
-        console = make_console(stream, color=wants_color(color))
+    with paged(medium.pages) as stream:
+        console = medium.console(stream)
         if opened.run is not None and selection.is_everything:
             display_experiment_output(opened.run.provider, console, config)
             return
@@ -237,16 +260,16 @@ def _comment(opened: _OpenLog, selection: _Selection) -> None:
     """Report on stderr that no event matched, and that the run is not sealed. Raises Damaged for a torn log file."""
     nothing = selection.why_nothing()
     if nothing is not None:
-        click.echo(f"exprec: {visible(nothing)}", err=True)
+        print_message(f"exprec: {nothing}")
     torn_bytes = opened.source.torn_bytes
     if opened.run is None:
         if torn_bytes:
             message = f"the last line is torn: {torn_bytes} bytes without a newline"
             raise Damaged(opened.path, message, selection.events_read + 1)
     elif not opened.run.directory.is_sealed:
-        click.echo(f"exprec: run not sealed ({opened.run.directory.status}); this is what has been recorded", err=True)
+        print_message(f"exprec: run not sealed ({opened.run.directory.status}); this is what has been recorded")
         if torn_bytes:
-            click.echo(f"exprec: the last line is torn ({torn_bytes} bytes) and is not shown", err=True)
+            print_message(f"exprec: the last line is torn ({torn_bytes} bytes) and is not shown")
 
 
 def _join_names(names: set[str]) -> str:

@@ -13,6 +13,7 @@ import click
 
 from exprec.cli.options import json_option
 from exprec.cli.output.reporters import choose_reporter
+from exprec.cli.screen import print_json
 from exprec.recorder.diagnostics import unknown_word, visible
 from exprec.recorder.documents import load_document, parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
@@ -86,7 +87,7 @@ def _simulate_lines(batch: BinaryIO) -> None:
     simulator_of = lru_cache(_CACHED_SCENARIOS)(lambda scenario: PaymentSimulator(canonical_json.decode(scenario)))
     for line in batch:
         if line.strip():
-            click.echo(_simulate_line(line, simulator_of), nl=False)
+            print_json(_simulate_line(line, simulator_of))
 
 
 def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
@@ -95,7 +96,7 @@ def _simulate_line(line: bytes, simulator_of: _SimulatorOf) -> bytes:
         simulator = simulator_of(canonical_json.encode(given["scenario"]))
         return canonical_json.encode(simulator.simulate(given.get("policies", {}), given.get("seed")).as_dict())
     except ExprecError as error:
-        return canonical_json.encode({"error": visible(str(error), keep="\n")})
+        return canonical_json.encode({"error": visible(str(error), keep="\n", quoted=True)})
 
 
 def _read_line(line: bytes) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from exprec.cli.completion import complete_run, complete_tag
 from exprec.cli.options import json_option, open_store, store_option
 from exprec.cli.output.reporters import Reporter, choose_reporter
 from exprec.cli.output.results import TagReference
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import store_path
 from exprec.recorder.errors import InvalidInput, Problem, RunNotFound
 from exprec.recorder.store import find_run
@@ -72,23 +73,23 @@ def _tag_run(path: Path, name: str, run: str, force: bool) -> None:
     before = opened.tag(name, directory.run_id, force=force)
     click.echo(f"{name} {directory.run_id}")
     if before not in (None, directory.run_id):
-        click.echo(f"exprec: moved the tag {name} (was {before!a})", err=True)
+        print_message(f"exprec: moved the tag {name} (was {before!a})")
 
 
 def _delete_tag(context: click.Context, path: Path, name: str) -> None:
     store = open_store(path)
     was = None if store is None else store.untag(name)
     if was is None:
-        click.echo(f"exprec: no tag '{name}' in the store {path}; `exprec tag` lists all tags", err=True)
+        print_message(f"exprec: no tag '{name}' in the store {path}; `exprec tag` lists all tags")
         context.exit(RunNotFound.exit_code)
-    click.echo(f"exprec: deleted the tag {name} (was {was!a})", err=True)
+    print_message(f"exprec: deleted the tag {name} (was {was!a})")
 
 
 def _list_tags(path: Path, reporter: Reporter) -> None:
     store = open_store(path)
     tags = {} if store is None else store.tags()
     if not tags:
-        click.echo(f"exprec: the store {path} has no tags yet; `exprec tag NAME RUN` creates one", err=True)
+        print_message(f"exprec: the store {path} has no tags yet; `exprec tag NAME RUN` creates one")
     present = set() if store is None else set(store.run_ids())
     references = [TagReference(name, run_id, run_id in present) for name, run_id in tags.items()]
     reporter.tags(references)
@@ -96,4 +97,4 @@ def _list_tags(path: Path, reporter: Reporter) -> None:
         if not tag.exists:
             # The file of a tag may contain anything, for one after a merge conflict.
             message = f"the tag {tag.name!a} refers to {tag.run_id[:80]!a}, which is not a run of the store {path}"
-            click.echo(f"exprec: {message}", err=True)
+            print_message(f"exprec: {message}")

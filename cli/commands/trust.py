@@ -9,6 +9,7 @@ import click
 
 from exprec.cli.completion import complete_run
 from exprec.cli.options import store_option
+from exprec.cli.screen import print_message
 from exprec.cli.terminal import store_path
 from exprec.cli.trust import trust_list
 from exprec.recorder.diagnostics import visible
@@ -46,7 +47,7 @@ def trust(names: tuple[str, ...], store: Path | None, revoke: bool) -> None:
         else:
             entries.add(key, trusted.Origin.TRUSTED, description)
             done = "trusted"
-        click.echo(f"exprec: {done}: {visible(description)}", err=True)
+        print_message(f"exprec: {done}: {visible(description)}")
 
 
 def _entry(name: str, store: Path) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from exprec.cli.completion import complete_revision, complete_run
 from exprec.cli.options import json_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.output.results import Verification
+from exprec.cli.screen import print_message, print_progress
 from exprec.cli.terminal import redact_secrets, store_path, wants_progress
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import count_noun
@@ -103,7 +104,7 @@ def verify(
         shows_progress = not runs and wants_progress(shows_events=True)
         for number, verification in enumerate(selected.verifications, 1):
             if shows_progress:
-                click.echo(f"\r{number} of {selected.total} runs", nl=number == selected.total, err=True)
+                print_progress(number, selected.total)
             number_of_problems = reporter.verification(verification)
             tally.runs += verification.name is not None
             tally.failed += verification.name is not None and number_of_problems > 0
@@ -179,7 +180,7 @@ def _in_revision(
     store = GitStore(revision, used, index, resources.enter_context(repository.blobs()))
     if used != folder:
         place = visible(store.name_file())
-        click.echo(f"exprec: using the store {place}; there is none at {visible(folder)}", err=True)
+        print_message(f"exprec: using the store {place}; there is none at {visible(folder)}")
     names = [store.resolve(each).files.name for each in references] if references else store.run_names()
     store.check_mark()
     return _Selected(len(names), (_verify_committed(store, name, quick=quick) for name in names))
@@ -192,7 +193,7 @@ def _in_index(option: Path | None, resources: ExitStack, *, quick: bool) -> _Sel
     blobs = resources.enter_context(repository.blobs())
     stores = staged_stores(repository, blobs, only)
     for note in (note for each in stores for note in each.notes):
-        click.echo(f"exprec: {visible(note)}", err=True)
+        print_message(f"exprec: {note}")
 
     def verify_all() -> Iterator[Verification]:
         for each in stores:
@@ -215,7 +216,7 @@ def _verify_committed(store: GitStore, name: str, changes: Sequence[Problem] = (
     found = chain(store.check_entries(name), verify_run(run, quick=quick) if run else ())
     first = next(found, None)
     if changes and first is None:
-        click.echo(f"exprec: this commit repairs run {name}", err=True)
+        print_message(f"exprec: this commit repairs run {visible(name)}")
     problems = iter(()) if first is None else chain(changes, [first], found)
     return Verification(store.name_file(name), problems, _named_by(store), run, name)
 
@@ -229,4 +230,4 @@ def _print_summary(tally: _Tally) -> None:
         outcome = f"{count_noun(tally.failed, 'run')} with {count_noun(tally.problems, 'problem')}"
     else:
         outcome = count_noun(tally.problems, "problem") if tally.problems else "no problems"
-    click.echo(f"{count_noun(tally.runs, 'run')} verified: {outcome}", err=True)
+    print_message(f"{count_noun(tally.runs, 'run')} verified: {outcome}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from exprec.cli.output.streams import run_id_line
+from exprec.cli.screen import print_json, print_message, screen_json
 from exprec.cli.terminal import make_console, wants_color
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import EventDisplay, VerboseConfig
@@ -55,10 +56,9 @@ def _display_output(selection: VerboseConfig, color: str) -> ExperimentOutput:
 
 def _json_output() -> ExperimentOutput:
     def show(event: Event) -> None:
-        sys.stdout.buffer.write(canonical_json.encode(event))
-        sys.stdout.buffer.flush()
+        print_json(canonical_json.encode(event))
 
-    return ExperimentOutput(show, lambda _, sealed: click.echo(sealed.run_id, err=True))
+    return ExperimentOutput(show, lambda _, sealed: print_message(sealed.run_id))
 
 
 def _quiet_output() -> ExperimentOutput:
@@ -122,7 +122,7 @@ class CommandOutput:
     def _report(self, text: str) -> None:
         """Print a message to stderr, starting a new line."""
         self._begin_line(_STDERR)
-        self._write(_STDERR, visible(f"exprec: {text}\n", keep="\n").encode("utf-8", "backslashreplace"))
+        self._write(_STDERR, visible(f"exprec: {text}\n", keep="\n", quoted=True).encode())
 
     def _begin_line(self, stream: str) -> None:
         if self._last[stream] not in (b"", b"\n"):
@@ -173,7 +173,8 @@ class JsonCommandOutput(QuietCommandOutput):
 
     def on_event(self, event: Event) -> None:
         """Print an event."""
-        self._write(_STDOUT, canonical_json.encode(event))
+        line = canonical_json.encode(event)
+        self._write(_STDOUT, screen_json(line) if sys.stdout.isatty() else line)
 
     def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:
         """Print the run id."""

@@ -19,14 +19,17 @@ def inline_code(text: str) -> str:
 
     It is a <code> element, not backticks: GitHub and GitLab link mentions (`@name`), issues (`#1`) and commits in
     text, however it is escaped, but not within code.
+
+    Args:
+        text: A name that was made visible, or a text in which values are quoted.
     """
-    shown = visible(text)
+    shown = visible(text, quoted=True)
     return f"<code>{_SPECIAL.sub(_entity, shown)}</code>" if shown else ""
 
 
 def code_block(lines: Iterable[str], language: str = "") -> list[str]:
-    """Return a fenced block of code, with a fence that is longer than any in the lines."""
-    shown = [visible(line) for line in lines]
+    """Return a fenced block of code, with a fence that is longer than any in the lines, which were made visible."""
+    shown = [visible(line, quoted=True) for line in lines]
     longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
     fence = "`" * max(longest + 1, 3)
     return [fence + language, *shown, fence]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from exprec.cli.screen import print_json
 from exprec.recorder.format import canonical_json
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class JsonReporter:
 
     def experiment(self, config: ExperimentConfig, store: Path) -> None:
         """Print the resolved config, in its canonical form."""
-        sys.stdout.buffer.write(canonical_json.encode(config.resolved()))
+        print_json(canonical_json.encode(config.resolved()))
 
     def garbage_found(self, garbage: Sequence[Garbage]) -> None:
         """Print nothing; see `garbage_removed`."""
@@ -150,7 +151,7 @@ class JsonReporter:
 
     def simulation(self, result: SimulationResult) -> None:
         """Print one object, in its canonical form."""
-        click.echo(canonical_json.encode(result.as_dict()), nl=False)
+        print_json(canonical_json.encode(result.as_dict()))
 
     def store_setup(self, setup: StoreSetup) -> None:
         """Print one object."""

@@ -88,7 +88,9 @@ def _changed_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
     for run in runs:
         how = "does not verify" if run.problem_count else "repaired: verifies now"
         style = "bad" if run.problem_count else "good"
-        yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {', '.join(run.files)}  ", (how, style))
+        yield Line.of(
+            (run.row.short_id, "strong"), f"  {visible(run.row.name)}  {visible(', '.join(run.files))}  ", (how, style)
+        )
 
 
 def _tag_lines(tags: Iterable[TagChange]) -> Iterator[Line]:
@@ -96,7 +98,7 @@ def _tag_lines(tags: Iterable[TagChange]) -> Iterator[Line]:
         # A tag that was added or removed has only one run.
         old, new = shorten_text(tag.old_short), shorten_text(tag.new_short)
         places = f"{old} → {new}" if tag.how == "moved" else old or new
-        yield Line.of((tag.name, "agent"), f"  {places}  ", (tag.how, "quiet"))
+        yield Line.of((visible(tag.name), "agent"), f"  {places}  ", (tag.how, "quiet"))
         if tag.reason:
             yield Line.of((f"not compared: {tag.reason}", "bad"), indent=2)
 
@@ -107,7 +109,7 @@ def _comparisons(tags: Iterable[TagChange]) -> Iterator[Line]:
         assert tag.comparison is not None
         if number:
             yield Line()
-        yield Line.of((tag.name, "agent"), f"  {shorten_text(tag.old_short)} → {shorten_text(tag.new_short)}")
+        yield Line.of((visible(tag.name), "agent"), f"  {shorten_text(tag.old_short)} → {shorten_text(tag.new_short)}")
         yield from map(_indent_line, comparison_lines(tag.comparison))
 
 
@@ -115,19 +117,19 @@ def _same_lines(groups: Sequence[Sequence[NamedRun]]) -> Iterator[Line]:
     for runs in groups:
         shown = f" {SAME_INPUTS} ".join(f"{run.short_id} ({number_text(run.final_cost)})" for run in runs[:MOST_NAMES])
         more = len(runs) - MOST_NAMES
-        yield Line.of(f"{shown}{f' and {more} more' if more > 0 else ''}  {runs[0].name}")
+        yield Line.of(f"{shown}{f' and {more} more' if more > 0 else ''}  {visible(runs[0].name)}")
     if groups:
         yield Line.of(("final cost in cents in parentheses", "quiet"))
 
 
 def _again_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
     for run in runs:
-        yield Line.of((run.row.short_id, "strong"), f"  {run.row.name}  {execution_counts(run)}")
+        yield Line.of((run.row.short_id, "strong"), f"  {visible(run.row.name)}  {execution_counts(run)}")
 
 
 def _removed_lines(runs: Iterable[NamedRun]) -> Iterator[Line]:
     for run in runs:
-        yield Line.of((run.short_id, "strong"), f"  {run.name}")
+        yield Line.of((run.short_id, "strong"), f"  {visible(run.name)}")
 
 
 def _indent_line(line: Line) -> Line:
@@ -144,7 +146,7 @@ def number_text(number: int | None) -> str:
     return _NONE if number is None else str(number)
 
 
-def shorten_text(text: str, longest: int = LONGEST_NAME) -> str:
-    """Return the visible text, cut to `longest` characters."""
-    shown = visible(text)
+def shorten_text(text: str, longest: int = LONGEST_NAME, *, quoted: bool = False) -> str:
+    """Return the visible form of a name, or of a text in which values are `quoted`, cut to `longest` characters."""
+    shown = visible(text, quoted=quoted)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from exprec.cli.output import markdown
 from exprec.cli.output.comparison import comparison_markdown
 from exprec.cli.output.review import (
-    LONGEST_NAME,
     MOST_NAMES,
     change_counts,
     execution_counts,
@@ -125,7 +124,7 @@ def _problems(review: Review) -> Iterable[Problem]:
 
 
 def _problem(problem: Problem) -> str:
-    return _code(str(problem), _LONGEST_PROBLEM)
+    return _message(str(problem))
 
 
 def _changed(run: ReviewedRun) -> str:
@@ -135,7 +134,7 @@ def _changed(run: ReviewedRun) -> str:
 
 def _tag(tag: TagChange) -> str:
     places = [_code(short) for short in (tag.old_short, tag.new_short) if short]
-    reason = f" — not compared: {_code(tag.reason, _LONGEST_PROBLEM)}" if tag.reason else ""
+    reason = f" — not compared: {_message(tag.reason)}" if tag.reason else ""
     return f"- {_code(tag.name)} {tag.how}: {' → '.join(places)}{reason}"
 
 
@@ -177,9 +176,13 @@ def _details(tag: TagChange) -> str:
     return f"<details><summary>{title}</summary>\n\n{body.rstrip()}\n\n</details>\n"
 
 
-def _code(text: str, longest: int = LONGEST_NAME) -> str:
+def _code(text: str) -> str:
     # Cut before escaping, so that no escape is cut.
-    return markdown.inline_code(shorten_text(text, longest))
+    return markdown.inline_code(shorten_text(text))
+
+
+def _message(text: str) -> str:
+    return markdown.inline_code(shorten_text(text, _LONGEST_PROBLEM, quoted=True))
 
 
 def _size(text: str) -> int:

@@ -19,7 +19,8 @@ WORDS, DATA, AGENT, KEY, OLD, NEW = "", "data", "agent", "key", "old", "new"
 """The meaning of a span: words of exprec, or text from a run, which Markdown prints as code."""
 
 _STYLES = {DATA: "", KEY: "quiet", OLD: "bad", NEW: "good"}
-_DATA = (DATA, AGENT, KEY, OLD, NEW)
+_NAMES = (DATA, AGENT, KEY)
+_DATA = (*_NAMES, OLD, NEW)
 _INDENT = 2
 _NUMBERS = re.compile(r"[0-9 →+.=-]*|[0-9]+ to [0-9]+")
 """A cell of numbers alone, which Markdown prints as they are."""
@@ -93,7 +94,12 @@ def _block_lines(block: Items | NumberTable | TextDiff, *, has_title: bool) -> I
         yield Line.of(*_styled(block.title), indent=_INDENT)
         for text in block.lines:
             style = {"-": "bad", "+": "good"}.get(text[:1], "quiet")
-            yield Line.of((text, style), indent=2 * _INDENT)
+            yield Line.of((visible(text), style), indent=2 * _INDENT)
+
+
+def data_text(text: str, style: str) -> str:
+    """Return the text of a span as it is shown: names are made visible; values are quoted already."""
+    return visible(text) if style in _NAMES else visible(text, quoted=True)
 
 
 def _figure_lines(block: NumberTable) -> Iterator[Line]:
@@ -104,7 +110,7 @@ def _figure_lines(block: NumberTable) -> Iterator[Line]:
 
 def _styled(pieces: Sequence[Span]) -> Iterator[Span]:
     for text, style in pieces:
-        yield text, _STYLES.get(style, style)
+        yield data_text(text, style), _STYLES.get(style, style)
 
 
 def report_markdown(sections: Sequence[Section], max_bytes: int, *, cut: str) -> str:
@@ -140,7 +146,7 @@ def _section_markdown(section: Section) -> Iterator[str]:
             header, *rows = [[_cell(cell) for cell in row] for row in (block.header, *block.rows)]
             yield "\n".join(markdown.markdown_table(header, rows, numbers=True)) + "\n"
         else:
-            lines = [_inline(block.title), "", *markdown.code_block(block.lines, "diff")]
+            lines = [_inline(block.title), "", *markdown.code_block(map(visible, block.lines), "diff")]
             yield "\n".join(lines) + "\n"
     if section.more:
         yield f"{section.more}\n"
@@ -152,7 +158,7 @@ def _inline(pieces: Sequence[Span]) -> str:
 
 def _piece(text: str, style: str) -> str:
     if style in _DATA:
-        return markdown.inline_code(text)
+        return markdown.inline_code(data_text(text, style))
     words = text.strip()
     # Bold text must not begin or end with a space in Markdown.
     return text.replace(words, f"**{words}**", 1) if words and style in ("strong", "good", "bad") else text

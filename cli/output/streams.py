@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from exprec.cli.screen import ScreenOutput
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.errors import StorageFailure
 from exprec.recorder.events import Event
@@ -17,8 +18,10 @@ _KNOWN_TO_THE_COMMAND = ("ExitStatus", "Signal")
 """The failures by which the command itself ended."""
 
 
-def copy_output(path: Path | None, stream: TextIO) -> bytes:
-    """Write the content of a file to a stream, unchanged; returns its last byte, b"" for an empty file.
+def copy_output(path: Path | None, stream: TextIO, screen: ScreenOutput | None = None) -> bytes:
+    """Write the content of a file to a stream, as `screen` shows it, else unchanged.
+
+    Returns the last byte that was written, b"" for an empty file.
 
     Raises StorageFailure if the file cannot be read, OSError if the stream cannot be written.
     """
@@ -31,8 +34,13 @@ def copy_output(path: Path | None, stream: TextIO) -> bytes:
             raise StorageFailure(path, error) from error
         with file:
             while chunk := _read_chunk(file, path):
-                stream.buffer.write(chunk)
-                last = chunk[-1:]
+                shown = chunk if screen is None else screen.feed(chunk)
+                stream.buffer.write(shown)
+                last = shown[-1:] or last
+    if screen is not None:
+        end = screen.close()
+        stream.buffer.write(end)
+        last = end[-1:] or last
     stream.buffer.flush()
     return last
 
@@ -54,7 +62,7 @@ def failure_comment(failure: Mapping[str, Any] | None) -> str:
     """Return the message about a failure that the command itself does not show; else an empty text."""
     if failure is None or failure["error_type"] in _KNOWN_TO_THE_COMMAND:
         return ""
-    return visible(f"exprec: the run failed: {failure['message']}\n", keep="\n")
+    return visible(f"exprec: the run failed: {failure['message']}\n", keep="\n", quoted=True)
 
 
 def run_id_line(run_id: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exprec.cli.output.tables import GAP, table_rows
+from exprec.cli.screen import print_message
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import Line, count_noun
 
@@ -65,9 +66,9 @@ class TextReporter:
     def checked_file(self, checked: CheckedFile) -> None:
         """Print a line per problem, else that the file is valid; warnings go to stderr."""
         for problem in checked.problems:
-            click.echo(visible(str(problem)))
+            click.echo(visible(str(problem), quoted=True))
         for warning in checked.warnings:
-            click.echo(f"warning: {visible(warning)}", err=True)
+            print_message(f"warning: {warning}")
         if not checked.problems:
             click.echo(f"{visible(checked.file)}: ok ({checked.kind})")
 
@@ -83,10 +84,11 @@ class TextReporter:
         """Print the main settings of an experiment."""
         evaluation, limit = config.evaluation, config.convergence.max_iterations
         samples = f", {evaluation.num_samples} samples" if evaluation.mode == "bootstrap" else ""
-        click.echo(f"{config.name}: valid; nothing was run")
-        click.echo(f"  {evaluation.mode}{samples}, model {config.llm.display_name}, master seed {config.master_seed}")
-        click.echo(f"  agents {', '.join(config.optimized_agents)}, at most {limit} iterations")
-        click.echo(f"  would be recorded in {store}")
+        click.echo(f"{visible(config.name)}: valid; nothing was run")
+        model = visible(config.llm.display_name)
+        click.echo(f"  {evaluation.mode}{samples}, model {model}, master seed {config.master_seed}")
+        click.echo(f"  agents {', '.join(map(visible, config.optimized_agents))}, at most {limit} iterations")
+        click.echo(f"  would be recorded in {visible(str(store))}")
 
     def garbage_found(self, garbage: Sequence[Garbage]) -> None:
         """Print a table of interrupted runs, then a line per file."""
@@ -102,12 +104,12 @@ class TextReporter:
         """Print to stderr what was kept, and what was removed."""
         for each in garbage:
             if each not in removed:
-                click.echo(f"exprec: kept {visible(each.orphan.name)}: it has changed since it was listed", err=True)
+                print_message(f"exprec: kept {visible(each.orphan.name)}: it has changed since it was listed")
         if removed:
             from exprec.cli.output.results import count_garbage
 
             size = format_size(sum(each.orphan.size for each in removed))
-            click.echo(f"exprec: removed {count_garbage(removed)} ({size})", err=True)
+            print_message(f"exprec: removed {count_garbage(removed)} ({size})")
 
     def listing(self, rows: Sequence[RunRow]) -> None:
         """Print a table of runs; nothing where there are none."""
@@ -153,7 +155,7 @@ class TextReporter:
             _GIT_SETUP.get(setup.git or ""),
             _HOOK_SETUP.get(setup.hook or "", "").format(setup.hook_path),
         ]
-        click.echo("\n".join(visible(text) for text in texts if text))
+        click.echo("\n".join(visible(text, quoted=True) for text in texts if text))
 
     def tags(self, tags: Sequence[TagReference]) -> None:
         """Print a table of tags and run ids."""
@@ -165,7 +167,7 @@ class TextReporter:
         count = 0
         for problem in verification.problems:
             count += 1
-            click.echo(visible(self._redact(str(problem.within(verification.name_file(problem))))))
+            click.echo(visible(self._redact(str(problem.within(verification.name_file(problem)))), quoted=True))
         if not count and verification.run is not None:
             events = verification.run.head["counts"]["events"]
             click.echo(f"ok {verification.run.run_id} ({count_noun(events, 'event')})")
@@ -176,7 +178,7 @@ class TextReporter:
         from exprec.cli.terminal import make_console, wants_color
 
         with paged(self._pages and pages) as stream:
-            make_console(stream, color=wants_color(self._color)).print_lines(lines)
+            make_console(stream, color=wants_color(self._color), shows_invisible=True).print_lines(lines)
 
 
 def format_size(size: int) -> str:

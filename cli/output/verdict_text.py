@@ -17,8 +17,9 @@ def verdict_lines(result: RerunResult) -> Iterator[str]:
     outcome = verdict.outcome.replace("_", " ")
     yield f"{outcome}  {result.run_id[:8]}  {visible(result.name)}  {_reproduced_part(verdict)}"
     for reason in verdict.reasons:
-        yield f"  {visible(reason)}"
-    yield from map(visible, difference_lines(verdict.differences))
+        yield f"  {visible(reason, quoted=True)}"
+    for line in difference_lines(verdict.differences):
+        yield visible(line, quoted=True)
 
 
 def _reproduced_part(verdict: Verdict) -> str:

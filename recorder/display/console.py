@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
@@ -18,6 +19,8 @@ _BATCH = 256
 _STYLES = {"strong": "\x1b[1m", "quiet": "\x1b[2m", "good": "\x1b[32m", "bad": "\x1b[31m", "agent": "\x1b[36m"}
 """The escape sequence of each style: only from the 16 basic colors, so that the bytes are the same everywhere."""
 _END_OF_STYLE = "\x1b[0m"
+_ESCAPED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode categories: control, format, surrogate, line and paragraph separator."""
 _WORD = re.compile(r"\S+\s*")
 _NO_SPACE = re.compile("[^ ]")
 _text_of = itemgetter(0)
@@ -42,13 +45,19 @@ class Console:
     file: Writable
     width: int
     color: bool
+    shows_invisible: bool = False
+    """Whether every invisible character is shown as an escape, as on a terminal; else as `visible_as_printed` does."""
 
     def print_lines(self, lines: Iterable[Line]) -> None:
         """Print lines, wrapped at spaces if they are wider than the console, and flush.
 
         If an error is raised, the lines before it are printed.
         """
-        self.print_texts(render_lines((line,), self.width, color=self.color) for line in lines)
+        self.print_texts(self.render((line,)) for line in lines)
+
+    def render(self, lines: Iterable[Line]) -> str:
+        """Return the rows of lines as they are printed, each with its newline."""
+        return render_lines(lines, self.width, color=self.color, escape=_ESCAPES[self.shows_invisible])
 
     def print_texts(self, texts: Iterable[str]) -> None:
         """Print rendered lines in batches, and flush; if an error is raised, the texts before it are printed."""
@@ -64,23 +73,43 @@ class Console:
             self.file.flush()
 
 
-def render_lines(lines: Iterable[Line], width: int, *, color: bool) -> str:
-    """Return the rows of lines as they are printed, each with its newline."""
+def visible_as_printed(text: str) -> str:
+    """Return a text with escapes for the characters that exprec escaped in the first output that it ever printed.
+
+    What `show` prints into a file or a pipe never changes, so this set is fixed.
+    """
+    if text.isprintable():
+        return text
+    return "".join(visible_on_screen(char) if unicodedata.category(char) in _ESCAPED else char for char in text)
+
+
+def visible_on_screen(text: str) -> str:
+    """Return a text with escapes for all that a terminal obeys or does not show; JSON in it is quoted already."""
+    return visible(text, quoted=True)
+
+
+_ESCAPES = {False: visible_as_printed, True: visible_on_screen}
+
+
+def render_lines(
+    lines: Iterable[Line], width: int, *, color: bool, escape: Callable[[str], str] = visible_as_printed
+) -> str:
+    """Return the rows of lines as they are printed, each with its newline; `escape` makes their text visible."""
     printed = ""
     for line in lines:
-        spans, indent, _, whole = line
-        text = "".join(map(_text_of, spans))
+        parts, indent, _, whole = line
+        text = "".join(map(_text_of, parts))
         # Fast path for plain lines that fit: no character takes more cells than UTF-8 bytes.
-        if not color and text.isprintable() and (whole or indent + len(text.encode()) <= width):
+        if not color and escape(text) is text and (whole or indent + len(text.encode()) <= width):
             text = text.rstrip()
             printed += f"{' ' * indent}{text}\n" if text else "\n"
         else:
-            printed += _render_wrapped(line, width, color=color)
+            spans = [(escape(part), style) for part, style in parts]
+            printed += _render_wrapped(line, spans, width, color=color)
     return printed
 
 
-def _render_wrapped(line: Line, width: int, *, color: bool) -> str:
-    spans = [(visible(part), style) for part, style in line.spans]
+def _render_wrapped(line: Line, spans: Sequence[Span], width: int, *, color: bool) -> str:
     text = "".join([part for part, _ in spans])
     room = max(width - line.indent, _NARROWEST)
     fits = line.whole or cell_len(text) <= room

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from exprec.recorder.display.console import Console, render_lines
+from exprec.recorder.display.console import Console
 from exprec.recorder.display.event_lines import NO_LINES, closing_lines, event_lines, unknown_lines
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import EVENT_SPECS, Event
@@ -45,14 +45,14 @@ class EventDisplay:
         self.show_all(provider.get_all_events())
 
     def _text(self, event: Event) -> str:
-        config, console = self._verbose_config, self._console
+        config = self._verbose_config
         if not config.selects(event):
             return ""
         lines = event_lines(event, config, self._template(event["event_type"]))
         try:
-            return render_lines(lines, console.width, color=console.color)
+            return self._console.render(lines)
         except NO_LINES:
-            return render_lines(unknown_lines(event), console.width, color=console.color)
+            return self._console.render(unknown_lines(event))
 
     def close(self, provider: ExperimentStateProvider) -> None:
         """Print the last line of a sealed run, its run id, and flush."""
@@ -79,8 +79,9 @@ def display_experiment_output(
 
     `console` may be a console of rich, which gets uncolored text.
     """
-    ours = console if isinstance(console, Console) else Console(_RichStream(console), console.width, color=False)
-    display = EventDisplay(ours, verbose_config or VerboseConfig())
+    if not isinstance(console, Console):
+        console = Console(_RichStream(console), console.width, color=False, shows_invisible=console.is_terminal)
+    display = EventDisplay(console, verbose_config or VerboseConfig())
     display.show_run(provider)
     display.close(provider)
 

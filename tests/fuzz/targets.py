@@ -97,14 +97,14 @@ def _shown(show: Callable[[EventDisplay], object]) -> None:
     texts = []
     for color in (False, True):
         stream = io.StringIO()
-        show(EventDisplay(make_console(stream, color=color, width=60), _WIDE))
+        show(EventDisplay(make_console(stream, color=color, width=60, shows_invisible=True), _WIDE))
         texts.append(_STYLE.sub("", stream.getvalue()))
     _check_shown(texts[0])
     assert texts[0] == texts[1], "colour changes the text"
 
 
 def _check_shown(text: str) -> None:
-    assert visible(text.replace("\n", "")) == text.replace("\n", ""), "a terminal would obey what is shown"
+    assert visible(text, keep="\n", quoted=True) == text, "a terminal would obey what is shown"
 
 
 # --- files that people write --------------------------------------------------------------------------
@@ -366,7 +366,7 @@ def _refusal(ask: Callable[[Path], None], folder: Path) -> ExprecError | None:
 def _show_run(folder: Path) -> None:
     provider = StoredStateProvider(RunDirectory(folder))
     stream = io.StringIO()
-    display_experiment_output(provider, make_console(stream, color=False, width=60), _WIDE)
+    display_experiment_output(provider, make_console(stream, color=False, width=60, shows_invisible=True), _WIDE)
     _check_shown(stream.getvalue())
 
 

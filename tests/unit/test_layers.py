@@ -204,6 +204,17 @@ def test_git_is_started_by_one_module(path: Path) -> None:
             assert node.elts[0].value != "git", f"{_module(path)}:{node.lineno} starts git"
 
 
+@pytest.mark.parametrize("path", [p for p in SOURCES if _module(p).startswith("cli")], ids=_module)
+def test_messages_are_printed_by_one_module(path: Path) -> None:
+    """Messages quote names and values from runs and files; `print_message` makes them harmless for a terminal."""
+    if _module(path) == "cli.screen":
+        return
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("click.echo", "click.secho") and node.args:
+            to_stderr = any(keyword.arg in ("err", "file") for keyword in node.keywords)
+            assert not to_stderr, f"{_module(path)}:{node.lineno} prints a message; use cli.screen.print_message"
+
+
 WRITER = "recorder.fs.durable"
 WRITES = {"write_text", "write_bytes", "mkdir", "unlink", "rename", "replace", "rmdir", "touch", "symlink_to", "chmod"}
 

@@ -25,7 +25,7 @@ def value_pair(old: Any, new: Any) -> tuple[str, str]:
 
 
 def _text(text: str, other: str) -> str:
-    return visible(repr(text_around(text, other)))
+    return visible(repr(text_around(text, other)), quoted=True)
 
 
 def value_text(value: Any) -> str:
@@ -33,8 +33,8 @@ def value_text(value: Any) -> str:
     if value is ABSENT:
         return "absent"
     if isinstance(value, dict | list):
-        return visible(json_text(value))
-    return visible(show_value(value))
+        return visible(json_text(value), quoted=True)
+    return visible(show_value(value), quoted=True)
 
 
 def number_pair(old: Any, new: Any) -> tuple[str, str]:

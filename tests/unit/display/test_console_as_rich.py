@@ -15,8 +15,8 @@ from rich.text import Text
 from rich.theme import Theme
 
 from exprec.cli.terminal import make_console
-from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import terminal_text
+from exprec.recorder.display.console import visible_as_printed
 from exprec.recorder.display.terminal_text import Line
 from tests.fixtures.display import print_to_text
 
@@ -43,7 +43,7 @@ def by_rich(each: Line, width: int, *, color: bool) -> str:
     )
     text = Text()
     for part, style in each.spans:
-        text.append(visible(part), style)
+        text.append(visible_as_printed(part), style)
     margin = each.indent
     for row in _rows(console, text, each):
         row.rstrip()
@@ -89,7 +89,7 @@ def test_every_narrow_line_has_the_bytes_that_rich_prints(words: list[str], widt
     assert print_to_text(each, width=width, color=color) == by_rich(each, width, color=color)
 
 
-@given(TEXTS.map(visible), st.integers(1, 40))
+@given(TEXTS.map(visible_as_printed), st.integers(1, 40))
 def test_cells_are_those_of_rich(text: str, room: int) -> None:
     assert terminal_text.cell_len(text) == rich_cell_len(text)
     assert terminal_text.crop_text(text, room) == set_cell_size(text, room)
@@ -97,7 +97,10 @@ def test_cells_are_those_of_rich(text: str, room: int) -> None:
     assert terminal_text.fold_text(text, room + 1) == chop_cells(text, room + 1)
 
 
-@given(TEXTS.map(visible) | st.text(st.characters(min_codepoint=0x80, exclude_categories=["Cs"])).map(visible))
+@given(
+    TEXTS.map(visible_as_printed)
+    | st.text(st.characters(min_codepoint=0x80, exclude_categories=["Cs"])).map(visible_as_printed)
+)
 def test_no_text_takes_more_cells_than_it_has_bytes(text: str) -> None:
     """A line with no more bytes than there is room is printed without being measured."""
     assert rich_cell_len(text) <= len(text.encode())

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from exprec.recorder.diagnostics import visible
 from exprec.recorder.display import VerboseConfig
+from exprec.recorder.display.console import visible_as_printed
 from exprec.recorder.display.event_lines import event_lines
 from exprec.recorder.display.terminal_text import Line
 from tests.fixtures.display import print_to_text
@@ -53,7 +53,7 @@ def test_no_printed_row_is_wider_than_the_console(text: str, width: int, indent:
 @given(st.text(st.characters(exclude_categories=["Cs", "Zs"]), min_size=1), st.integers(30, 60))
 def test_wrapping_loses_no_character(text: str, width: int) -> None:
     rows = print_to_text(Line.of(text, indent=2), width=width).split("\n")
-    assert "".join(row.strip(" ") for row in rows) == visible(text)
+    assert "".join(row.strip(" ") for row in rows) == visible_as_printed(text)
 
 
 def test_a_wrapped_line_goes_on_deeper_than_it_began() -> None:
