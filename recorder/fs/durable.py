@@ -176,6 +176,29 @@ def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
     sync_folder(path.parent)
 
 
+def replace_locked(path: Path, data: bytes, lock: Lock) -> Lock:
+    """Replace the content of a file whose lock is held; returns the lock of the new file, and releases `lock`.
+
+    At no moment can another process lock the file. Raises StorageFailure; then `lock` is still held.
+    """
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    new: Lock | None = None
+    try:
+        write_new(draft, data)
+        new = Lock(draft)
+        with _failures_of(path):
+            os.rename(draft, path)
+    except BaseException:
+        if new is not None:
+            new.release()
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    sync_folder(path.parent)
+    lock.release()
+    return new
+
+
 def create_folder(path: Path, top: Path | None = None) -> None:
     """Create a folder and its parents, on the disk when this returns; does nothing if it exists.
 
@@ -303,7 +326,8 @@ class Lock:
     def __init__(self, path: Path) -> None:
         """Lock an existing file.
 
-        Raises StorageFailure if another process holds the lock, Damaged for anything but a regular file.
+        Raises StorageFailure if another process holds the lock or has replaced the file meanwhile, Damaged for
+        anything but a regular file.
         """
         self._handle: int | None = None
         with _failures_of(path):
@@ -312,6 +336,9 @@ class Lock:
                 while not _is_taken(handle):
                     # `is_locked` may have held it for a moment. While a process holds it, this raises.
                     fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if not os.path.samestat(os.fstat(handle), os.lstat(path)):
+                    # By `replace_locked`, in the process that released the lock of this file.
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             except OSError:
                 os.close(handle)
                 raise

@@ -122,7 +122,7 @@ class Session:
 
         Raises RunInProgress, RunNotFound, Damaged, StorageFailure.
         """
-        recording = store.resume(run, name, run_type, secrets)
+        recording = store.resume(run, name, run_type, secrets, read_machine())
         return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener)
 
     @property

@@ -36,7 +36,7 @@ class Orphan:
     may_begin: bool = False
     """Whether another process may have just begun to write it: then only its age tells that it is garbage."""
     host: str = ""
-    """The host that began the run; "" if that is not recorded."""
+    """The host that began the run, or resumed it last; "" if that is not recorded."""
     boot: str = ""
     """The id of the boot of that host."""
 

@@ -83,15 +83,23 @@ class Store(StoreReader):
 
         return WorkRun.begin(self.path, name, experiment_type, config, secrets or SecretGuard(), origin, types)
 
-    def resume(self, run: RunDirectory, name: str, experiment_type: str, secrets: SecretGuard | None = None) -> WorkRun:
+    def resume(
+        self,
+        run: RunDirectory,
+        name: str,
+        experiment_type: str,
+        secrets: SecretGuard | None = None,
+        machine: Mapping[str, str] | None = None,
+    ) -> WorkRun:
         """Resume an interrupted run of this store: its records must come again before new ones are appended.
 
-        Raises RunInProgress, Damaged, StorageFailure.
+        `machine` has the `host` and `boot` of the process that resumes it, if they are known. Raises RunInProgress,
+        Damaged, StorageFailure.
         """
         from exprec.recorder.diagnostics import SecretGuard  # here for the reason that `begin` gives
         from exprec.recorder.store.work_run import WorkRun
 
-        return WorkRun.resume(run.path, name, experiment_type, secrets or SecretGuard())
+        return WorkRun.resume(run.path, name, experiment_type, secrets or SecretGuard(), machine)
 
     def work_names(self) -> list[str]:
         """Return the names of all runs in progress or interrupted, sorted."""

@@ -31,6 +31,9 @@ from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.sinks import ContinuedSink, Sink
 
+_MACHINE_KEYS = ("host", "boot")
+"""The keys of a work head that tell which machine records the run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
@@ -124,8 +127,18 @@ class WorkRun:
             raise
 
     @classmethod
-    def resume(cls, folder: Path, name: str, experiment_type: str, secrets: SecretGuard) -> WorkRun:
+    def resume(
+        cls,
+        folder: Path,
+        name: str,
+        experiment_type: str,
+        secrets: SecretGuard,
+        machine: Mapping[str, str] | None = None,
+    ) -> WorkRun:
         """Resume an interrupted run: its records must come again before new ones are appended.
+
+        `machine` has the `host` and `boot` that resume it, which replace those of an earlier execution beside the work
+        folder: `exprec gc` elsewhere judges by them whether the run may be in progress.
 
         Raises RunInProgress, RunNotFound when it was removed meanwhile, Damaged with an invalid line, StorageFailure.
         """
@@ -141,6 +154,8 @@ class WorkRun:
             for file in (layout.SCHEMAS_FILE, layout.RUN_FILE):
                 # An interrupted seal leaves them.
                 durable.remove(folder / file)
+            if machine is not None:
+                lock = _take_over(folder, machine, lock)
             return cls(folder, head, lock, secrets, is_resumed=True)
         except BaseException:
             lock.release()
@@ -403,6 +418,18 @@ def _lock_interrupted(folder: Path, head: Mapping[str, Any]) -> durable.Lock:
         if isinstance(failure.error, FileNotFoundError) and not folder.is_dir():
             raise RunNotFound(folder.name, folder.parent.parent) from None
         raise
+
+
+def _take_over(folder: Path, machine: Mapping[str, str], lock: durable.Lock) -> durable.Lock:
+    """Write this machine into the head of a run whose lock is held; returns the lock that is held then.
+
+    Raises StorageFailure, Damaged.
+    """
+    before = RunDirectory(folder).work_head
+    after = {**{key: value for key, value in before.items() if key not in _MACHINE_KEYS}, **machine}
+    if after == before:
+        return lock
+    return durable.replace_locked(layout.work_head_path(folder), canonical_json.encode(after), lock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EventTypes, common, optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs import durable
+from exprec.recorder.fs.safe_read import open_plain
 from exprec.recorder.store import work_run as recording_module
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
@@ -161,6 +162,66 @@ def test_a_run_that_goes_on_must_come_to_what_was_recorded(store: Store) -> None
     again.events.append(FAILED, *EXAMPLES[FAILED])
     again.close()
     assert len(list(RunDirectory(again.folder).reader().entries())) == 3
+
+
+def test_a_run_that_is_resumed_belongs_to_the_machine_that_resumes_it(store: Store) -> None:
+    recording = begin(store, origin={"host": "first", "boot": "1", "folder": "/there"})
+    recording.close()
+    run = RunDirectory(recording.folder)
+    resumed = store.resume(run, "two banks", "generic", None, {"host": "second"})
+    # Read again: the head of a run directory is read once.
+    head = RunDirectory(recording.folder).work_head
+    assert head == {
+        "format": layout.FORMAT,
+        "name": "two banks",
+        "type": "generic",
+        "folder": "/there",
+        "host": "second",
+    }
+    assert durable.is_locked(head_of(recording))
+    with pytest.raises(RunInProgress):
+        resume(recording.folder)
+    assert [path.name for path in recording.folder.parent.glob(".*")] == []
+    resumed.close()
+    assert not durable.is_locked(head_of(recording))
+    before = head_of(recording).stat()
+    store.resume(run, "two banks", "generic", None, {"host": "second"}).close()
+    assert head_of(recording).stat().st_ino == before.st_ino, "nothing to write"
+
+
+def test_who_waited_for_the_head_that_was_replaced_does_not_get_the_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = begin(store, origin={"host": "first"})
+    recording.close()
+    others: list[WorkRun] = []
+
+    def open_and_lose(path: Path, flags: int = os.O_RDONLY) -> int:
+        handle = open_plain(path, flags)
+        monkeypatch.setattr(durable, "open_plain", open_plain)
+        others.append(store.resume(RunDirectory(recording.folder), "two banks", "generic", None, {"host": "other"}))
+        return handle
+
+    monkeypatch.setattr(durable, "open_plain", open_and_lose)
+    with pytest.raises(RunInProgress):
+        resume(recording.folder)
+    others[0].close()
+
+
+def test_a_head_that_cannot_be_replaced_leaves_the_run_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = begin(store, origin={"host": "first"})
+    recording.close()
+    before = head_of(recording).read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(StorageFailure):
+        store.resume(RunDirectory(recording.folder), "two banks", "generic", None, {"host": "second"})
+    assert head_of(recording).read_bytes() == before
+    assert not durable.is_locked(head_of(recording))
+    assert [path.name for path in recording.folder.parent.glob(".*")] == []
 
 
 def test_an_event_whose_exchange_is_lost_is_no_record(store: Store) -> None:
