@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -179,7 +180,7 @@ def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
 def replace_locked(path: Path, data: bytes, lock: Lock) -> Lock:
     """Replace the content of a file whose lock is held; returns the lock of the new file, and releases `lock`.
 
-    At no moment can another process lock the file. Raises StorageFailure; then `lock` is still held.
+    At no moment can another process lock the file. Raises StorageFailure; then the caller releases `lock`.
     """
     draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     new: Lock | None = None
@@ -188,13 +189,13 @@ def replace_locked(path: Path, data: bytes, lock: Lock) -> Lock:
         new = Lock(draft)
         with _failures_of(path):
             os.rename(draft, path)
+        sync_folder(path.parent)
     except BaseException:
         if new is not None:
             new.release()
         with suppress(OSError):
             draft.unlink()
         raise
-    sync_folder(path.parent)
     lock.release()
     return new
 
@@ -253,26 +254,56 @@ def publish_folder(draft: Path, final: Path) -> bool:
     return True
 
 
-def remove(path: Path) -> None:
-    """Remove a file, or a folder with its content; does nothing if it is missing."""
-    with _failures_of(path):
-        if path.is_dir() and not path.is_symlink():
+def remove(path: Path, top: Path | None = None) -> None:
+    """Remove a file, or a folder with its content; does nothing if it is missing.
+
+    No link is followed, also one that another process puts in place of a folder meanwhile: in the path below `top`, by
+    default the folder of the file, and in what is removed. Raises Damaged for one in the path, StorageFailure.
+    """
+    with _failures_of(path), suppress(FileNotFoundError), _open_folder(path.parent, top or path.parent) as parent:
+        if stat.S_ISDIR(os.stat(path.name, dir_fd=parent, follow_symlinks=False).st_mode):
             # Imported here: it loads bz2 and lzma, and a command that reads removes nothing.
             import shutil
 
-            shutil.rmtree(path)
+            shutil.rmtree(path.name, dir_fd=parent)
         else:
-            path.unlink(missing_ok=True)
+            os.unlink(path.name, dir_fd=parent)
 
 
-def remove_upwards(path: Path, top: Path) -> None:
-    """Remove a file, if it exists, and then the empty folders above it, up to `top`. Ignores failures."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+@contextmanager
+def _open_folder(folder: Path, top: Path) -> Iterator[int]:
+    """Open a folder, and before it those above it below `top`. Raises Damaged for a link, OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    first, *others = folder.relative_to(top).parts or ("",)
+    try:
+        # `top`, which the user names, may be a link.
+        handle = os.open(top / first, flags | os.O_NOFOLLOW if first else flags)
+        try:
+            for name in others:
+                inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=handle)
+                os.close(handle)
+                handle = inner
+            yield handle
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            check_folders(folder, top)
+        raise
+
+
+def remove_upwards(path: Path, last: Path, top: Path) -> None:
+    """Remove a file, if it exists, and then the empty folders above it, but not `last`. Ignores failures.
+
+    As in `remove`, no link below `top` is followed.
+    """
+    with suppress(OSError, Damaged, StorageFailure):
+        remove(path, top)
         for folder in path.parents:
-            if folder == top:
+            if folder == last:
                 break
-            folder.rmdir()
+            with _open_folder(folder.parent, top) as parent:
+                os.rmdir(folder.name, dir_fd=parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -39,6 +39,8 @@ class Orphan:
     """The host that began the run, or resumed it last; "" if that is not recorded."""
     boot: str = ""
     """The id of the boot of that host."""
+    store: Path | None = None
+    """The folder of the store of a file."""
 
     @property
     def name(self) -> str:
@@ -79,7 +81,10 @@ class Orphan:
     def _remove_unchanged(self) -> bool:
         if (_measure_run if self.is_run else _measure)(self.path) != _Extent(self.size, self.changed):
             return False
-        (remove_work if self.is_run else durable.remove)(self.path)
+        if self.is_run:
+            remove_work(self.path)
+        else:
+            durable.remove(self.path, self.store)
         return True
 
 
@@ -93,7 +98,11 @@ def find_orphans(store: Store) -> list[Orphan]:
     files = [*filter(_is_alone, _list_folder(work, store.path)), *_find_drafts(store.path)]
     folders = [work / name for name in store.work_names()]
     runs = [interrupted_run(folder) for folder in folders if _is_work_folder(folder)]
-    return [orphan for orphan in (*runs, *map(_orphaned_file, sorted(files))) if orphan is not None]
+    return [
+        orphan
+        for orphan in (*runs, *(_orphaned_file(file, store.path) for file in sorted(files)))
+        if orphan is not None
+    ]
 
 
 def interrupted_run(folder: Path) -> Orphan | None:
@@ -115,9 +124,9 @@ def interrupted_run(folder: Path) -> Orphan | None:
     return Orphan(folder, extent.size, extent.changed, is_run=True, may_begin=may_begin, host=host, boot=boot)
 
 
-def _orphaned_file(path: Path) -> Orphan | None:
+def _orphaned_file(path: Path, store: Path) -> Orphan | None:
     extent = _measure(path)
-    return None if extent is None else Orphan(path, extent.size, extent.changed, may_begin=True)
+    return None if extent is None else Orphan(path, extent.size, extent.changed, may_begin=True, store=store)
 
 
 def _is_work_folder(folder: Path) -> bool:

@@ -150,7 +150,7 @@ class Store(StoreReader):
         with durable.locked_folder(self.path / layout.TAGS_FOLDER):
             before = self.tags().get(name)
             if before is not None:
-                durable.remove(self.path / layout.TAGS_FOLDER / name)
+                durable.remove(self.path / layout.TAGS_FOLDER / name, self.path)
         return before
 
     def attest(self, run_id: str, observation: Mapping[str, Any]) -> Path:

@@ -149,11 +149,11 @@ class WorkRun:
         try:
             if not folder.is_dir():
                 # Sealed or removed before the lock was taken.
-                durable.remove(layout.work_head_path(folder))
+                durable.remove(layout.work_head_path(folder), folder.parent.parent)
                 raise RunNotFound(folder.name, folder.parent.parent)
             for file in (layout.SCHEMAS_FILE, layout.RUN_FILE):
                 # An interrupted seal leaves them.
-                durable.remove(folder / file)
+                durable.remove(folder / file, folder.parent.parent)
             if machine is not None:
                 lock = _take_over(folder, machine, lock)
             return cls(folder, head, lock, secrets, is_resumed=True)
@@ -217,7 +217,7 @@ class WorkRun:
             durable.copy_new(source, path, pass_on)
         except BaseException:
             # A part of a file is not an artifact, and git keeps no empty folders.
-            durable.remove_upwards(path, self.folder)
+            durable.remove_upwards(path, self.folder, self._store)
             raise
 
     def _search_members(self, name: str, source: Path) -> str | None:
@@ -342,18 +342,19 @@ def _remove_leaked_channels(work: Path, secrets: SecretGuard) -> None:
         for piece in FileSource(path).pieces():
             scan.passed(piece)
         if scan.found is not None:
-            durable.remove(path)
+            durable.remove(path, work.parent)
 
 
 def remove_work(folder: Path) -> None:
     """Remove a work folder and the files beside it, if they exist. Raises Damaged for a link, StorageFailure."""
     _check_folders(folder)
+    store = folder.parent.parent
     if folder.is_dir():
         # The log first: after an interruption here, what is left cannot be resumed.
-        durable.remove(folder / layout.EVENTS_FILE)
+        durable.remove(folder / layout.EVENTS_FILE, store)
         durable.sync_folder(folder)
     for path in filter(os.path.lexists, (folder, layout.work_events_path(folder), layout.work_head_path(folder))):
-        durable.remove(path)
+        durable.remove(path, store)
 
 
 def _check_work_folder(store: Path) -> None:

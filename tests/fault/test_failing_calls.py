@@ -48,7 +48,7 @@ class _Failing:
     def _note(self, call: Call) -> None:
         if self.failed is None:
             # What a sealed run leaves behind may stay, and a lock that is looked at may be unknown.
-            is_removal = self._is_sealed and call.path.startswith("runs/.work/")
+            is_removal = self._is_sealed and f"{call.path}/".startswith("runs/.work/")
             is_look = call.name in ("open", "flock") and call.path == f"runs/.work/{INTERRUPTED}.json"
             # A rerun reads execution records, which are not part of the run, only to verify what is around it.
             in_records = call.path.startswith(f"runs/{layout.ATTESTATIONS_FOLDER}/")

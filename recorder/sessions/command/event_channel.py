@@ -142,7 +142,7 @@ class EventChannel:
 
 def remove_channel(folder: Path) -> None:
     """Remove the event file of a work folder: it may contain what was not searched yet. Raises StorageFailure."""
-    durable.remove(layout.work_events_path(folder))
+    durable.remove(layout.work_events_path(folder), folder.parent.parent)
 
 
 def _open_file(path: Path) -> int:

@@ -73,9 +73,9 @@ def test_the_lock_is_held_while_a_run_is_removed(store: Store, monkeypatch: pyte
     removed = []
     remove = durable.remove
 
-    def watched(path: Path) -> None:
+    def watched(path: Path, top: Path) -> None:
         removed.append((path, durable.is_locked(head)))
-        remove(path)
+        remove(path, top)
 
     monkeypatch.setattr(durable, "remove", watched)
     assert _only(store).remove()
