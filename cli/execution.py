@@ -79,7 +79,7 @@ class ExperimentExecution:
             return
         has_own_code = ":" in self.config.simulator
         if has_own_code or trust.is_live(self.config.llm.model):
-            remember_recorded(trust.config_key(self.config.resolved()), f"experiment {self.config.name}")
+            remember_recorded(trust.config_key(self.config.to_dict()), f"experiment {self.config.name}")
         if has_own_code:
             # Without an entry, `exprec rerun` asks.
             with suppress(StorageFailure):

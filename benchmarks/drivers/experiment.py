@@ -56,7 +56,7 @@ def recorded(folder: str) -> dict[str, Any]:
     """Run the experiment, recorded, sealed and attested; `recording_seconds` is the time spent on that."""
     config = ExperimentConfig.load(_EXPERIMENT)
     watch = _Stopwatch()
-    with watch.on(LiveStateProvider, "record_event", "record_iteration", "record_final_result", "seal"):
+    with watch.on(LiveStateProvider, "record_event", "record_iteration", "set_final_result", "seal"):
         timer = _Timer()
         with watch:
             store = Store.open_or_create(Path(folder) / "store")
@@ -89,7 +89,7 @@ class _NullProvider(LiveStateProvider):
     def record_iteration(self, *_: Any) -> None:
         """Ignore the end of an iteration."""
 
-    def record_final_result(self, *_: Any) -> None:
+    def set_final_result(self, *_: Any) -> None:
         """Ignore the result."""
 
 

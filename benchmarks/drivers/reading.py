@@ -8,14 +8,14 @@ from typing import Any
 
 import orjson
 
-from exprec.recorder.state import StoredStateProvider
+from exprec.recorder.state import DatabaseStateProvider
 from exprec.recorder.store import RunDirectory
 
 
 def fold_log(run: str) -> dict[str, Any]:
     """Open a stored run and query what needs the whole log: result, counts, every iteration."""
     began = time.perf_counter()
-    provider = StoredStateProvider(RunDirectory(Path(run)))
+    provider = DatabaseStateProvider(RunDirectory(Path(run)))
     result = provider.get_final_result()
     events = provider.get_run_metadata()["events"]
     iterations = provider.get_total_iterations()

@@ -298,7 +298,7 @@ def _prepare(request: _ExperimentOptions, *, imports: bool = True) -> _ReadyExpe
 def _make_guard(config: ExperimentConfig, experiment: Path, allowed: Sequence[str]) -> SecretGuard:
     """Return the secret guard of the run. Raises InvalidInput if the experiment itself contains a secret."""
     secrets = make_guard(allowed)
-    resolved = config.resolved()
+    resolved = config.to_dict()
     try:
         secrets.check(str(experiment), canonical_json.encode(resolved), resolved)
     except SecretFound as found:

@@ -25,7 +25,7 @@ from exprec.recorder.display import EventDisplay, VerboseConfig, display_experim
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.format import layout
-from exprec.recorder.state import StoredStateProvider
+from exprec.recorder.state import DatabaseStateProvider
 from exprec.recorder.store import RunDirectory, find_run, log
 
 if TYPE_CHECKING:
@@ -95,20 +95,20 @@ class _StoredRun(NamedTuple):
     """A run, and its state, with which its log was opened."""
 
     directory: RunDirectory
-    provider: StoredStateProvider
+    provider: DatabaseStateProvider
 
 
 class _OpenLog(NamedTuple):
     """A log that was opened once, and the run that it belongs to; a log file alone has no run."""
 
     path: Path
-    source: StoredStateProvider | log.LogReader
+    source: DatabaseStateProvider | log.LogReader
     run: _StoredRun | None = None
 
     @classmethod
     def of_run(cls, directory: RunDirectory) -> _OpenLog:
         """Open the log of a run. Raises Damaged, StorageFailure."""
-        provider = StoredStateProvider(directory)
+        provider = DatabaseStateProvider(directory)
         return cls(directory.path, provider, _StoredRun(directory, provider))
 
     @classmethod

@@ -121,7 +121,7 @@ class JsonReporter:
 
     def experiment(self, config: ExperimentConfig, store: Path) -> None:
         """Print the resolved config, in its canonical form."""
-        print_json(canonical_json.encode(config.resolved()))
+        print_json(canonical_json.encode(config.to_dict()))
 
     def garbage_found(self, garbage: Sequence[Garbage]) -> None:
         """Print nothing; see `garbage_removed`."""

@@ -10,7 +10,7 @@ from exprec.recorder.display.event_lines import NO_LINES, closing_lines, event_l
 from exprec.recorder.display.options import VerboseConfig
 from exprec.recorder.events import EVENT_SPECS, Event
 from exprec.recorder.schema import DisplayTemplate
-from exprec.recorder.state import ExperimentStateProvider
+from exprec.recorder.state import ExperimentStateProviderProtocol
 
 if TYPE_CHECKING:
     import rich.console
@@ -25,7 +25,7 @@ class EventDisplay:
         self._get_templates: Callable[[], Mapping[str, DisplayTemplate]] = dict
         self._templates: Mapping[str, DisplayTemplate] | None = None
 
-    def open(self, provider: ExperimentStateProvider) -> None:
+    def open(self, provider: ExperimentStateProviderProtocol) -> None:
         """Use the display templates of the declared event types of a run; without them events get a generic form."""
         self._get_templates = provider.get_display_templates
         self._templates = None
@@ -39,7 +39,7 @@ class EventDisplay:
         """Print the selected ones of many events, and flush. Raises as `show`."""
         self._console.print_texts(map(self._text, events))
 
-    def show_run(self, provider: ExperimentStateProvider) -> None:
+    def show_run(self, provider: ExperimentStateProviderProtocol) -> None:
         """Print the selected events of a run so far, without its last line (see `close`). Raises as `show`."""
         self.open(provider)
         self.show_all(provider.get_all_events())
@@ -54,7 +54,7 @@ class EventDisplay:
         except NO_LINES:
             return self._console.render(unknown_lines(event))
 
-    def close(self, provider: ExperimentStateProvider) -> None:
+    def close(self, provider: ExperimentStateProviderProtocol) -> None:
         """Print the last line of a sealed run, its run id, and flush."""
         if provider.is_sealed and provider.run_id is not None:
             self._console.print_lines(closing_lines(provider.run_id))
@@ -71,29 +71,50 @@ class EventDisplay:
 
 
 def display_experiment_output(
-    provider: ExperimentStateProvider,
+    provider: ExperimentStateProviderProtocol,
     console: Console | rich.console.Console,
     verbose_config: VerboseConfig | None = None,
 ) -> None:
     """Print a run, whether it has just been recorded or is read from a store: the bytes are the same.
 
-    `console` may be a console of rich, which gets uncolored text.
+    Args:
+        provider: The state of the run.
+        console: A console of rich, in its width and with its colors; or one of exprec's own.
+        verbose_config: The events to print; None: those that `exprec run` prints.
+
+    Raises Damaged, StorageFailure where a stored run cannot be read.
     """
-    if not isinstance(console, Console):
-        console = Console(_RichStream(console), console.width, color=False, shows_invisible=console.is_terminal)
-    display = EventDisplay(console, verbose_config or VerboseConfig())
+    ours = _our_console(console)
+    display = EventDisplay(ours, verbose_config or VerboseConfig())
     display.show_run(provider)
     display.close(provider)
 
 
+def display_event(
+    event: Event, console: Console | rich.console.Console, verbose_config: VerboseConfig | None = None
+) -> None:
+    """Print one event, selected or not, in the detail that `verbose_config` asks for (None: all)."""
+    lines = event_lines(event, verbose_config or VerboseConfig.all_enabled())
+    _our_console(console).print_lines(lines)
+
+
+def _our_console(console: Console | rich.console.Console) -> Console:
+    if isinstance(console, Console):
+        return console
+    return Console(_RichStream(console), console.width, color=True, shows_invisible=console.is_terminal)
+
+
 class _RichStream:
-    """Writes text to a console of rich, which may record it."""
+    """Prints text on a console of rich, which decides about colors and may record it."""
 
     def __init__(self, console: rich.console.Console) -> None:
         self._console = console
 
     def write(self, text: str) -> None:
-        self._console.out(text, end="", highlight=False)
+        # Imported here because most programs have no console of rich.
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(text.removesuffix("\n")), soft_wrap=True, highlight=False)
 
     def flush(self) -> None:
         """Do nothing: rich flushes what it prints."""

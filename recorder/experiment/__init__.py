@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from exprec.recorder.experiment.loop import EXPERIMENT_TYPE as EXPERIMENT_TYPE
     from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
     from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
+    from exprec.recorder.experiment.loop import OptimizationResult as OptimizationResult
     from exprec.recorder.experiment.loop import PreparedExperiment as PreparedExperiment
     from exprec.recorder.experiment.loop import prepare_experiment as prepare_experiment
     from exprec.recorder.experiment.runner import GenericExperimentRunner as GenericExperimentRunner
@@ -19,6 +20,7 @@ _MODULES = {
     "EXPERIMENT_TYPE": "loop",
     "ExperimentConfig": "config",
     "ExperimentResult": "loop",
+    "OptimizationResult": "loop",
     "GenericExperimentRunner": "runner",
     "OptimizationLoop": "loop",
     "PreparedExperiment": "loop",

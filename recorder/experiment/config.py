@@ -172,8 +172,8 @@ class ExperimentConfig:
             **{key: value[key] for key in ("description", "master_seed") if key in value},
         )
 
-    def resolved(self) -> dict[str, Any]:
-        """The content of config.json: everything that can change the result or the record, and nothing else.
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of config.json: everything that can change the result or the record, and nothing else.
 
         It contains no path, and is itself an experiment that loads to this configuration on any machine.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +44,16 @@ from exprec.recorder.experiment.listener import listener_errors, shielded_listen
 from exprec.recorder.experiment.prompts import Attempt, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
 from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
-from exprec.recorder.proposers import ProposalRequest, Proposer, load_proposer
+from exprec.recorder.proposers import ClientProposer, PolicyClient, ProposalRequest, Proposer, load_proposer
 from exprec.recorder.sessions import Session, error_text
-from exprec.recorder.state import Listener
+from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import WorkRun
 
 EXPERIMENT_TYPE = "generic"
 
 
 @dataclass(frozen=True, slots=True)
-class ExperimentResult:
+class OptimizationResult:
     """The result of an experiment that ran to its end."""
 
     final_cost: int
@@ -66,6 +66,10 @@ class ExperimentResult:
     num_iterations: int
     policies: Mapping[str, Mapping[str, Any]]
     """The current policies at the end, by agent."""
+
+
+ExperimentResult = OptimizationResult
+"""The name of exprec 0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +97,25 @@ def prepare_experiment(
         config_dir,
         simulator,
         proposer or load_proposer(config.llm, config_dir),
-        {agent: simulator.starting_policy(agent) for agent in config.optimized_agents},
+        _starting_policies(simulator, config),
     )
+
+
+def _starting_policies(simulator: Payments | UserSimulator, config: ExperimentConfig) -> dict[str, Mapping[str, Any]]:
+    return {agent: simulator.starting_policy(agent) for agent in config.optimized_agents}
 
 
 class OptimizationLoop:
     """The optimization of one experiment, from its first evaluation to its result; `run` it once.
 
     In each iteration the current policies are evaluated, and each optimized agent proposes one policy, which is
-    accepted or rejected. `state_provider` is the state of the experiment while it runs and afterwards.
+    accepted or rejected.
     """
 
     def __init__(
         self,
         config: ExperimentConfig,
-        config_dir: Path,
+        config_dir: Path | None = None,
         verbose_config: VerboseConfig | None = None,
         run_id: str | None = None,
         *,
@@ -122,7 +130,7 @@ class OptimizationLoop:
 
         Args:
             config: The experiment.
-            config_dir: The folder in which the files are found that the config names.
+            config_dir: The folder in which the files are found that the config names; None: the working directory.
             verbose_config: The events that `listener` gets; None: all.
             run_id: The name of the run until it is sealed; None: the name of its work folder.
             recording: The run in progress to record into; None: the run is kept in memory.
@@ -133,30 +141,45 @@ class OptimizationLoop:
             session: The session to record into, in place of `recording`, `listener` and `run_id`; its listener is
                 a `shielded_listener`.
 
+        A client assigned to `_llm_client` before `run` answers in place of every other proposer; the proposer that
+        the config names is loaded by `run` if it is needed, and so is the key of a model.
+
         Raises:
-            InvalidInput: The simulator or the proposer cannot be loaded.
+            InvalidInput: The simulator cannot be loaded.
         """
-        prepared = prepared or prepare_experiment(config, config_dir, proposer)
-        simulator = prepared.simulator
+        config_dir = config_dir or Path()
+        simulator = prepared.simulator if prepared else load_simulator(config, config_dir)
+        self._llm_client: PolicyClient | None = None
+        self._proposer = prepared.proposer if prepared else proposer
+        self._simulator = simulator
+        self._config_dir = config_dir
         self._config = config
         self._rules = simulator.rules
         self._workers = Workers(SimulatorSpec.of_config(config, config_dir), jobs) if jobs > 1 else None
         self._evaluator = Evaluator(simulator, config, self._workers.simulate if self._workers else None)
-        self._starting = prepared.starting_policies
+        self._starting = prepared.starting_policies if prepared else _starting_policies(simulator, config)
         self._policies: dict[str, Mapping[str, Any]] = dict(self._starting)
         self._history: dict[str, list[Attempt]] = {agent: [] for agent in config.optimized_agents}
         self._totals: list[int] = []
         self._fractions: list[Fractions] = []
         if session is None:
             heard = shielded_listener(listener, verbose_config)
-            session = Session(config.name, EXPERIMENT_TYPE, recording, listener=heard, run_id=run_id)
-        self.state_provider = session.provider
-        self._proposals = ProposalSession(prepared.proposer, simulator, config, session)
+            session = Session(
+                config.name, EXPERIMENT_TYPE, recording, listener=heard, run_id=run_id, config=config.to_dict()
+            )
+        self._session = session
+        self._state_provider = session.provider
 
-    async def run(self) -> ExperimentResult:
+    @property
+    def state_provider(self) -> LiveStateProvider:
+        """The state of the experiment while it runs and afterwards."""
+        return self._state_provider
+
+    async def run(self) -> OptimizationResult:
         """Run the experiment to its end and return its result.
 
         Raises:
+            InvalidInput: The proposer that the config names cannot be loaded; nothing is recorded.
             ExperimentFailed: The experiment failed; the failure is recorded.
             StorageFailure: Nothing can be recorded any more.
             UnrecordedRequest, NotAsRecorded: The experiment diverged from the recorded run that it repeats.
@@ -164,9 +187,10 @@ class OptimizationLoop:
 
         What the listener raises is raised as it is, and not recorded as a failure of the experiment.
         """
+        proposals = ProposalSession(self._load_proposer(), self._simulator, self._config, self._session)
         with listener_errors():
             try:
-                return await self._run()
+                return await self._run(proposals)
             except (StorageFailure, NotAsRecorded, UnrecordedRequest, WorkerFailed):
                 raise
             except Exception as error:
@@ -179,7 +203,7 @@ class OptimizationLoop:
                 if self._workers is not None:
                     self._workers.close()
 
-    async def _run(self) -> ExperimentResult:
+    async def _run(self, proposals: ProposalSession) -> OptimizationResult:
         self._record_start()
         reason = None
         iteration = 0
@@ -193,16 +217,21 @@ class OptimizationLoop:
             accepted = dict.fromkeys(self._config.optimized_agents, False)
             if reason is None:
                 for agent in self._config.optimized_agents:
-                    accepted[agent] = await self._optimize(agent, iteration, evaluation)
+                    accepted[agent] = await self._optimize(proposals, agent, iteration, evaluation)
             self.state_provider.record_iteration(
-                iteration, evaluation.costs_per_agent, accepted, self._policies, convergence.as_dict()
+                iteration - 1, evaluation.costs_per_agent, accepted, self._policies, convergence.as_dict()
             )
             if iteration == self._config.convergence.max_iterations:
                 break
         converged, final, best = reason is not None, self._totals[-1], min(self._totals)
         reason = reason or MAX_ITERATIONS
-        self.state_provider.record_final_result(final, best, converged, reason)
-        return ExperimentResult(final, best, converged, reason, iteration, dict(self._policies))
+        self.state_provider.set_final_result(final, best, converged, reason)
+        return OptimizationResult(final, best, converged, reason, iteration, dict(self._policies))
+
+    def _load_proposer(self) -> Proposer:
+        if self._llm_client is not None:
+            return ClientProposer(self._llm_client)
+        return self._proposer or load_proposer(self._config.llm, self._config_dir)
 
     def _fail(self, error_type: str, message: str) -> ExperimentFailed:
         """Record that the experiment failed. Raises SecretFound when the message contains a secret."""
@@ -245,7 +274,7 @@ class OptimizationLoop:
         """Assess convergence after the evaluations so far."""
         return assess_convergence(self._config.evaluation.mode, self._totals, self._fractions, self._config.convergence)
 
-    async def _optimize(self, agent: str, iteration: int, evaluation: Evaluation) -> bool:
+    async def _optimize(self, proposals: ProposalSession, agent: str, iteration: int, evaluation: Evaluation) -> bool:
         """Let one agent propose one policy; returns whether it was accepted."""
         history = self._history[agent]
         policy = self._policies[agent]
@@ -256,9 +285,10 @@ class OptimizationLoop:
             starting_policy=self._starting[agent],
             current_policy=policy,
             decisions=tuple(attempt.accepted for attempt in history),
+            history=tuple(map(asdict, history)),
             parameters=search_space(self._config.policy_constraints),
         )
-        check = await self._proposals.obtain_policy(request)
+        check = await proposals.obtain_policy(request)
         if check.outcome != USABLE or check.policy is None:
             attempt = self._reject(agent, iteration, check)
         else:

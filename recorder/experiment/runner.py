@@ -13,8 +13,8 @@ from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
 from exprec.recorder.experiment.loop import (
     EXPERIMENT_TYPE,
-    ExperimentResult,
     OptimizationLoop,
+    OptimizationResult,
     PreparedExperiment,
     prepare_experiment,
 )
@@ -25,7 +25,10 @@ from exprec.recorder.store import RunDirectory, Sealed, Store
 
 
 class GenericExperimentRunner:
-    """Runs one experiment and seals the run; without a store, the run is kept in memory only."""
+    """Runs one experiment and seals the run.
+
+    It is recorded in `store`, else in the `output.directory` that the config names; without either, in memory only.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,8 @@ class GenericExperimentRunner:
             config: The experiment.
             verbose_config: The events that `listener` gets; None: all.
             config_dir: The folder in which the files are found that the config names.
-            store: Where the run is recorded; None: in memory.
+            store: Where the run is recorded; None: the store in the `output.directory` of the config, which is created
+                when the experiment begins; without one, in memory.
             listener: Called with each event right after it was recorded.
             proposer: Answers in place of the proposer that the config names.
             secrets: The values that must not enter the run.
@@ -76,6 +80,11 @@ class GenericExperimentRunner:
         return None if self._session is None else self._session.provider
 
     @property
+    def _run_id(self) -> str | None:
+        """The run id once the run is sealed, before the name of its work folder; None before it began."""
+        return None if self._session is None else self._session.provider.run_id
+
+    @property
     def sealed(self) -> Sealed | None:
         """The sealed run, also of an experiment that failed; None before the seal, and without a store."""
         return None if self._session is None else self._session.sealed
@@ -90,7 +99,7 @@ class GenericExperimentRunner:
         assert self._session is not None, "the experiment ran"
         return self._session.attest(observation)
 
-    async def run(self) -> ExperimentResult:
+    async def run(self) -> OptimizationResult:
         """Run the experiment, seal the run, and return the result of the experiment.
 
         Raises:
@@ -114,19 +123,21 @@ class GenericExperimentRunner:
 
     def _begin(self) -> Session:
         config = self._config
+        if self._store is None and config.output_directory is not None:
+            self._store = Store.open_or_create(Path(config.output_directory))
         if self._store is None:
-            return Session(config.name, EXPERIMENT_TYPE, listener=self._listener)
+            return Session(config.name, EXPERIMENT_TYPE, listener=self._listener, config=config.to_dict())
         return Session.begin(
             self._store,
             config.name,
             EXPERIMENT_TYPE,
-            config.resolved(),
+            config.to_dict(),
             secrets=self._secrets,
             origin=self._origin,
             listener=self._listener,
         )
 
-    async def _resume(self, store: Store, run: RunDirectory) -> ExperimentResult:
+    async def _resume(self, store: Store, run: RunDirectory) -> OptimizationResult:
         session = self._session = Session.resume(
             store, run, self._config.name, EXPERIMENT_TYPE, secrets=self._secrets, listener=self._listener
         )
@@ -142,7 +153,7 @@ class GenericExperimentRunner:
             raise
         return await self._execute(session, prepared)
 
-    async def _execute(self, session: Session, prepared: PreparedExperiment) -> ExperimentResult:
+    async def _execute(self, session: Session, prepared: PreparedExperiment) -> OptimizationResult:
         loop = OptimizationLoop(self._config, self._config_dir, jobs=self._jobs, prepared=prepared, session=session)
         try:
             result = await loop.run()
@@ -170,7 +181,7 @@ class GenericExperimentRunner:
         return RecordedProposer(run.exchange_reader(), self._config.llm, then=proposer)
 
 
-def _seal_late(session: Session, end: Event) -> ExperimentResult:
+def _seal_late(session: Session, end: Event) -> OptimizationResult:
     """Seal a run that was cut off between its last event and its seal; this needs neither simulator nor model.
 
     Raises ExperimentFailed when the experiment had failed.
@@ -181,4 +192,4 @@ def _seal_late(session: Session, end: Event) -> ExperimentResult:
     if is_failure(end):
         raise ExperimentFailed(recorded["error_type"], recorded["message"])
     policies = session.provider.get_iteration_policies(recorded["num_iterations"] - 1)
-    return ExperimentResult(**recorded, policies=policies)
+    return OptimizationResult(**recorded, policies=policies)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from exprec.recorder.proposers.client import ClientProposer as ClientProposer
+    from exprec.recorder.proposers.client import PolicyClient as PolicyClient
     from exprec.recorder.proposers.protocol import Answer as Answer
     from exprec.recorder.proposers.protocol import Message as Message
     from exprec.recorder.proposers.protocol import Parameter as Parameter
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Answer": "protocol",
+    "ClientProposer": "client",
     "LIQUIDITY": "search",
     "Message": "protocol",
     "Parameter": "protocol",
+    "PolicyClient": "client",
     "ProposalRequest": "protocol",
     "Proposer": "protocol",
     "RecordedProposer": "recorded",

@@ -38,8 +38,8 @@ class ProposalRequest:
     """A request for a better policy of one agent.
 
     It contains what this agent may know: its own policies and decisions, never another agent's. `decisions` tells for
-    each earlier proposal of this agent, in order, whether it was accepted. `iteration` and `attempt`, the number of
-    requests for this proposal, count from 1.
+    each earlier proposal of this agent, in order, whether it was accepted; `history` is the whole proposal, with its
+    cost in cents. `iteration` and `attempt`, the number of requests for this proposal, count from 1.
     """
 
     agent_id: str
@@ -50,6 +50,7 @@ class ProposalRequest:
     parameters: tuple[Parameter, ...]
     iteration: int = 1
     attempt: int = 1
+    history: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

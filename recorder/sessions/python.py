@@ -26,7 +26,7 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.sessions import provenance
 from exprec.recorder.sessions.coerce import coerce_value
 from exprec.recorder.sessions.session import Observation, Session, error_text
-from exprec.recorder.state import ExperimentStateProvider
+from exprec.recorder.state import ExperimentStateProviderProtocol
 from exprec.recorder.store import Store
 
 RUN_TYPE = layout.PYTHON_RUN
@@ -36,7 +36,7 @@ RUN_TYPE = layout.PYTHON_RUN
 class Display(Protocol):
     """Shows the events of a run while it is recorded."""
 
-    def open(self, provider: ExperimentStateProvider) -> None:
+    def open(self, provider: ExperimentStateProviderProtocol) -> None:
         """Called once before the first event; the provider has the schemas of the declared event types."""
         ...
 
@@ -44,7 +44,7 @@ class Display(Protocol):
         """Called with each event, in order, right after it was recorded."""
         ...
 
-    def close(self, provider: ExperimentStateProvider) -> None:
+    def close(self, provider: ExperimentStateProviderProtocol) -> None:
         """Called once the run is sealed."""
         ...
 

@@ -66,10 +66,12 @@ class Session:
         secrets: SecretGuard | None = None,
         listener: Listener | None = None,
         run_id: str | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         """Record into `recording`, a run in progress of `store`, or into memory without one.
 
-        `listener` gets each event once, right after it was recorded. `run_id` names a run in memory.
+        `listener` gets each event once, right after it was recorded. `run_id` names the run until it is sealed.
+        `config` is the configuration of the run.
         """
         self.sealed: Sealed | None = None
         """The sealed run; None before the seal, and for a run in memory."""
@@ -80,6 +82,7 @@ class Session:
         self._secrets = secrets or SecretGuard()
         self._listener = listener
         self._run_id = run_id
+        self._config = config
         self._heard = 0
         """The number of events that the listener got."""
         self._has_output = False
@@ -105,7 +108,7 @@ class Session:
         StorageFailure.
         """
         recording = store.begin(name, run_type, config, secrets, {**read_machine(), **(origin or {})}, types)
-        return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener)
+        return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener, config=config)
 
     @classmethod
     def resume(
@@ -123,7 +126,7 @@ class Session:
         Raises RunInProgress, RunNotFound, Damaged, StorageFailure.
         """
         recording = store.resume(run, name, run_type, secrets, read_machine())
-        return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener)
+        return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener, config=run.config)
 
     @property
     def work_folder(self) -> Path:
@@ -238,7 +241,12 @@ class Session:
 
     def _new_provider(self) -> LiveStateProvider:
         return LiveStateProvider(
-            self._name, self._run_type, self._run_id, recording=self._recording, listener=self._tell
+            self._name,
+            self._run_type,
+            self._config,
+            self._run_id,
+            recording=self._recording,
+            listener=self._tell,
         )
 
     def _recorded_events(self) -> Iterator[Event]:

@@ -8,13 +8,19 @@ from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
     from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
+    from exprec.recorder.state.protocol import ExperimentStateProviderProtocol as ExperimentStateProviderProtocol
+    from exprec.recorder.state.provider import DatabaseStateProvider as DatabaseStateProvider
     from exprec.recorder.state.provider import Listener as Listener
     from exprec.recorder.state.provider import LiveStateProvider as LiveStateProvider
     from exprec.recorder.state.provider import StoredStateProvider as StoredStateProvider
     from exprec.recorder.state.reducer import Reducer as Reducer
+    from exprec.recorder.state.repository import ExperimentRepository as ExperimentRepository
 
 _MODULES = {
+    "DatabaseStateProvider": "provider",
+    "ExperimentRepository": "repository",
     "ExperimentStateProvider": "protocol",
+    "ExperimentStateProviderProtocol": "protocol",
     "Listener": "provider",
     "LiveStateProvider": "provider",
     "Reducer": "reducer",

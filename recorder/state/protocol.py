@@ -9,12 +9,17 @@ from exprec.recorder.events import Event
 from exprec.recorder.schema import DisplayTemplate
 
 
-class ExperimentStateProvider(Protocol):
+class ExperimentStateProviderProtocol(Protocol):
     """The state of one run. `index` counts iterations from 0; the numbers of iterations in events count from 1."""
 
     @property
-    def run_id(self) -> str | None:
+    def run_id(self) -> str:
         """The run id of a sealed run; until the seal the name of the work folder."""
+        ...
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of the run."""
         ...
 
     @property
@@ -23,7 +28,7 @@ class ExperimentStateProvider(Protocol):
         ...
 
     def get_experiment_info(self) -> dict[str, Any]:
-        """Return experiment_name, experiment_type and the recorded fields of `experiment_start`."""
+        """Return experiment_name, experiment_type, run_id and the recorded fields of `experiment_start`."""
         ...
 
     def get_run_metadata(self) -> dict[str, Any]:
@@ -64,3 +69,7 @@ class ExperimentStateProvider(Protocol):
     def get_final_result(self) -> dict[str, Any] | None:
         """Return the fields of `experiment_end` (costs in cents) or of `run_end`; None before that event."""
         ...
+
+
+ExperimentStateProvider = ExperimentStateProviderProtocol
+"""The name of exprec 0.1."""

@@ -5,11 +5,15 @@ Both answer from one reducer over events decoded from the bytes of the log.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from exprec.recorder.diagnostics import show_value
+from exprec.recorder.errors import InvalidEvent, Problem
 from exprec.recorder.events import Event, EventTypes, common, optimization
+from exprec.recorder.format import canonical_json
 from exprec.recorder.schema import DisplayTemplate
 from exprec.recorder.state.reducer import Iteration, Reducer
 from exprec.recorder.store import RunDirectory, log
@@ -39,7 +43,11 @@ class _ReducedState:
 
     def get_experiment_info(self) -> dict[str, Any]:
         name, experiment_type = self._identity
-        return {"experiment_name": name, "experiment_type": experiment_type, **self._state.info}
+        return {"experiment_name": name, "experiment_type": experiment_type, **self._state.info, "run_id": self.run_id}
+
+    @property
+    def run_id(self) -> str | None:
+        raise NotImplementedError
 
     def get_total_iterations(self) -> int:
         return len(self._state.iterations)
@@ -84,6 +92,7 @@ class LiveStateProvider(_ReducedState):
         self,
         experiment_name: str,
         experiment_type: str = "generic",
+        config: Mapping[str, Any] | None = None,
         run_id: str | None = None,
         *,
         recording: WorkRun | None = None,
@@ -91,16 +100,23 @@ class LiveStateProvider(_ReducedState):
     ) -> None:
         """Record into `recording`, or into memory without one.
 
-        `run_id` names the run until its seal; the default is the name of its work folder. `listener` gets each event
-        after it was appended.
+        Args:
+            experiment_name: The name of the run.
+            experiment_type: Its type.
+            config: What `config` returns; of a run in memory only, because a recording has one.
+            run_id: The name of the run until its seal; None: the name of its work folder, and one made of the name
+                and the config for a run in memory.
+            recording: The run in progress to record into. A run in memory also takes events of undeclared types.
+            listener: Gets each event after it was appended.
         """
-        self._events = recording.events if recording else log.EventLog()
+        self._events = recording.events if recording else log.EventLog(types=EventTypes(strict=False))
         super().__init__(self._events)
         self._name, self._type = experiment_name, experiment_type
         self._reducer = Reducer()
         self._exchanges = recording.exchanges if recording else log.ExchangeLog()
         self._recording = recording
-        self._run_id = run_id if run_id is not None or recording is None else recording.folder.name
+        self._config = dict(config or {})
+        self._run_id = run_id or (recording.folder.name if recording else _memory_name(experiment_name, self._config))
         self._listener = listener
         self._sealed = False
 
@@ -113,9 +129,14 @@ class LiveStateProvider(_ReducedState):
         return self._name, self._type
 
     @property
-    def run_id(self) -> str | None:
-        """The run id once the run is sealed; None before."""
+    def run_id(self) -> str:
+        """The run id once the run is sealed; before the given name, or the name of the work folder."""
         return self._run_id
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of the run."""
+        return self._config
 
     @property
     def is_sealed(self) -> bool:
@@ -128,14 +149,15 @@ class LiveStateProvider(_ReducedState):
 
     def get_run_metadata(self) -> dict[str, Any]:
         """Return name, type, status and counts of the run."""
-        return self._metadata(self._run_id or "", self._state.status if self._state.has_ended else "running")
+        return self._metadata(self._run_id, self._state.status if self._state.has_ended else "running")
 
-    def record_event(self, iteration: int, event_type: str, fields: Mapping[str, Any]) -> Event:
+    def record_event(self, iteration: int, event_type: str, event_data: Mapping[str, Any]) -> Event:
         """Append an event, apply it to the state and hand it to the listener, in this order; returns it as recorded.
 
-        Raises InvalidEvent, NotEncodable, SecretFound, StorageFailure; log and state are then as before.
+        `iteration` counts from 1, and is 0 outside of iterations; `event_data` are the fields of the type. Raises
+        InvalidEvent, NotEncodable, SecretFound, StorageFailure; log and state are then as before.
         """
-        entry = self._events.append(event_type, iteration, fields)
+        entry = self._events.append(event_type, iteration, event_data)
         self._reducer.apply(entry)
         if self._listener is not None:
             self._listener(entry.event)
@@ -149,7 +171,7 @@ class LiveStateProvider(_ReducedState):
         policies: Mapping[str, Any],
         convergence: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record the end of an iteration (`iteration` from 1, costs in cents), and sync the log to disk.
+        """Record the end of an iteration (`iteration` from 0, costs in cents), and sync the log to disk.
 
         `convergence` is the state of the convergence criterion; None for an experiment without one. Raises as
         `record_event` does.
@@ -157,12 +179,15 @@ class LiveStateProvider(_ReducedState):
         fields = {"costs_per_agent": costs_per_agent, "accepted_changes": accepted_changes, "policies": policies}
         if convergence is not None:
             fields["convergence"] = convergence
-        self.record_event(iteration, optimization.ITERATION_END.event_type, fields)
+        self.record_event(iteration + 1, optimization.ITERATION_END.event_type, fields)
         self._exchanges.sync()
         self._events.sync()
 
-    def record_final_result(self, final_cost: int, best_cost: int, converged: bool, convergence_reason: str) -> None:
-        """Record the end of the experiment (costs in cents). Raises as `record_event` does."""
+    def set_final_result(self, final_cost: int, best_cost: int, converged: bool, convergence_reason: str) -> None:
+        """Record the end of the experiment (costs in cents), unless an event `experiment_end` recorded the same.
+
+        Raises as `record_event` does; InvalidEvent if another result was recorded.
+        """
         fields = {
             "final_cost": final_cost,
             "best_cost": best_cost,
@@ -170,7 +195,15 @@ class LiveStateProvider(_ReducedState):
             "convergence_reason": convergence_reason,
             "num_iterations": self.get_total_iterations(),
         }
-        self.record_event(0, optimization.EXPERIMENT_END.event_type, fields)
+        recorded = self._reducer.result
+        if recorded is None:
+            self.record_event(0, optimization.EXPERIMENT_END.event_type, fields)
+            return
+        for key in fields.keys() - {"num_iterations"}:
+            if recorded.get(key) != fields[key]:
+                before, now = show_value(recorded.get(key)), show_value(fields[key])
+                message = f"is {before} in the result recorded before, not {now}"
+                raise InvalidEvent(optimization.EXPERIMENT_END.event_type, [Problem((key,), message, key)])
 
     def record_end(self, result: Mapping[str, Any]) -> None:
         """Record the end and the result of a run that is not an optimisation. Raises as `record_event` does."""
@@ -202,7 +235,12 @@ class LiveStateProvider(_ReducedState):
             self._recording.close()
 
 
-class StoredStateProvider(_ReducedState):
+def _memory_name(experiment_name: str, config: Mapping[str, Any]) -> str:
+    """Return the name of a run in memory: 16 hex digits, as work folders have, from what is known of the run."""
+    return hashlib.sha256(canonical_json.encode([experiment_name, config])).hexdigest()[:16]
+
+
+class DatabaseStateProvider(_ReducedState):
     """The state of a recorded run, sealed or not, read from its log, which is opened once.
 
     Every answer raises Damaged or StorageFailure where the run cannot be read.
@@ -232,9 +270,14 @@ class StoredStateProvider(_ReducedState):
         return self._reader.torn_bytes
 
     @property
-    def run_id(self) -> str | None:
-        """The run id of a sealed run; None for an unsealed one."""
+    def run_id(self) -> str:
+        """The run id of a sealed run; the name of the work folder of another."""
         return self._run.run_id
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration of the run."""
+        return self._run.config
 
     @property
     def is_sealed(self) -> bool:
@@ -252,3 +295,7 @@ class StoredStateProvider(_ReducedState):
     def get_run_metadata(self) -> dict[str, Any]:
         """Return name, type, status and counts of the run."""
         return self._metadata(self._run.run_id, self._run.status)
+
+
+StoredStateProvider = DatabaseStateProvider
+"""The name of exprec 0.1."""

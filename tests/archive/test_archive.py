@@ -20,7 +20,7 @@ from exprec.recorder.diff.runs import diff
 from exprec.recorder.events import EVENT_SPECS
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.format import layout
-from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.state.provider import DatabaseStateProvider
 from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store, find_run
@@ -125,7 +125,7 @@ def test_archived_run_has_the_same_run_id_and_verifies(archived: Archived, tmp_p
 @pytest.mark.fact("F87")
 def test_log_of_an_archived_run_reduces_to_its_head(archived: Archived) -> None:
     head = json.loads((archived.directory.path / "run.json").read_bytes())
-    provider = StoredStateProvider(archived.directory)
+    provider = DatabaseStateProvider(archived.directory)
     assert provider.get_final_result() == head["result"]
     said = {key: head["counts"][key] for key in ("events", "iterations", "by_type")} | {"failure": head["failure"]}
     assert {key: provider.get_run_metadata()[key] for key in said} == said
@@ -251,7 +251,7 @@ def test_archived_config_is_still_a_valid_experiment(archived: Archived) -> None
         config = run.config
         # A script of answers does not lie beside it here.
         config["llm"]["model"] = "search"
-        assert ExperimentConfig.from_mapping(config, run.path).resolved() == config
+        assert ExperimentConfig.from_mapping(config, run.path).to_dict() == config
 
 
 def test_git_computes_the_run_ids_of_the_archive() -> None:

@@ -12,11 +12,11 @@ from exprec.recorder.documents import load_document
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import EVENT_SPECS, Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.loop import ExperimentResult
+from exprec.recorder.experiment.loop import OptimizationResult
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.payments import PaymentSimulator
 from exprec.recorder.schema import find_problems
-from exprec.recorder.state.protocol import ExperimentStateProvider
+from exprec.recorder.state.protocol import ExperimentStateProviderProtocol
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EVENT_TYPES
 from tests.fixtures.experiments import RANDOM_GAME, answer, fraction_of, of_type, runner
@@ -29,7 +29,7 @@ EQUILIBRIA = {
 }
 
 
-def run(name: str) -> tuple[ExperimentResult, ExperimentStateProvider]:
+def run(name: str) -> tuple[OptimizationResult, ExperimentStateProviderProtocol]:
     path = CASTRO / f"{name}.yaml"
     prepared = GenericExperimentRunner(ExperimentConfig.load(path), config_dir=path.parent)
     result = asyncio.run(prepared.run())

@@ -20,7 +20,7 @@ from exprec.recorder.events import Event, common, optimization
 from exprec.recorder.events.spec import newest_schema
 from exprec.recorder.format import layout
 from exprec.recorder.format import lines as lines_module
-from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
+from exprec.recorder.state.provider import DatabaseStateProvider, LiveStateProvider
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
@@ -215,10 +215,10 @@ def test_the_logs_are_on_the_disk_after_each_iteration(store: Store, monkeypatch
         ):
             _record(provider, kind, iteration)
         assert synced == []
-        provider.record_iteration(iteration, {"BANK_A": 1}, {"BANK_A": False}, {"BANK_A": {}})
+        provider.record_iteration(iteration - 1, {"BANK_A": 1}, {"BANK_A": False}, {"BANK_A": {}})
         assert synced == both
         synced.clear()
-    provider.record_final_result(1, 1, False, "max_iterations")
+    provider.set_final_result(1, 1, False, "max_iterations")
     assert synced == []
     provider.seal()
     assert synced[:2] == both
@@ -321,7 +321,7 @@ def test_an_unknown_type_is_read_but_never_written(store: Store) -> None:
     ]
     with (folder / "events.jsonl").open("ab") as file:
         file.writelines(strange)
-    stored = StoredStateProvider(RunDirectory(folder))
+    stored = DatabaseStateProvider(RunDirectory(folder))
     assert [event["event_type"] for event in stored.get_iteration_events(0)][1:] == ["weather", "policy_change"]
     assert stored.get_run_metadata()["by_type"]["weather"] == 1
     assert exprec("show", folder, "--json").stdout.splitlines(keepends=True)[2:] == strange

@@ -41,7 +41,7 @@ from exprec.recorder.proposers.scripted import ScriptedProposer
 from exprec.recorder.query import list_orphans, list_runs
 from exprec.recorder.schema.display_template import DisplayTemplate
 from exprec.recorder.sessions.command.event_channel import EventChannel
-from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.state.provider import DatabaseStateProvider
 from exprec.recorder.state.reducer import Reducer
 from exprec.recorder.store.log import EventLog, ExchangeReader, LogReader
 from exprec.recorder.store.run_directory import RunDirectory
@@ -144,10 +144,10 @@ def config(data: bytes) -> None:
     suffix = (".yaml", ".json", ".toml")[data[0] % 3] if data else ".yaml"
     path = _written(f"experiment{suffix}", data[1:])
     loaded = ExperimentConfig.load(path)
-    resolved = loaded.resolved()
+    resolved = loaded.to_dict()
     canonical_json.encode(resolved)
     again = ExperimentConfig.from_mapping(resolved, path.parent)
-    assert again.resolved() == resolved
+    assert again.to_dict() == resolved
 
 
 def _json(data: bytes) -> Any:
@@ -364,7 +364,7 @@ def _refusal(ask: Callable[[Path], None], folder: Path) -> ExprecError | None:
 
 
 def _show_run(folder: Path) -> None:
-    provider = StoredStateProvider(RunDirectory(folder))
+    provider = DatabaseStateProvider(RunDirectory(folder))
     stream = io.StringIO()
     display_experiment_output(provider, make_console(stream, color=False, width=60, shows_invisible=True), _WIDE)
     _check_shown(stream.getvalue())
@@ -372,7 +372,7 @@ def _show_run(folder: Path) -> None:
 
 def _ask_run(folder: Path) -> None:
     directory = RunDirectory(folder)
-    provider = StoredStateProvider(directory)
+    provider = DatabaseStateProvider(directory)
     provider.get_experiment_info()
     provider.get_run_metadata()
     provider.get_final_result()

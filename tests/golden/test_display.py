@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from exprec.recorder.display import VerboseConfig, display_experiment_output
 from exprec.recorder.events import EventTypes
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop
-from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
+from exprec.recorder.state.provider import DatabaseStateProvider, LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.display import display_to_text
@@ -83,14 +84,14 @@ def test_declared_and_undeclared_types(tmp_path: Path, snapshot: SnapshotAsserti
     address = f"Run {sealed.run_id}\n".replace(
         sealed.run_id, f"\x1b[1m{sealed.run_id}\x1b[0m" if color else sealed.run_id
     )
-    for each in (provider, StoredStateProvider(RunDirectory(sealed.path))):
+    for each in (provider, DatabaseStateProvider(RunDirectory(sealed.path))):
         assert display_to_text(each, VerboseConfig(), color=color, width=width) == shown + address
 
 
 def test_a_stored_run_without_its_schemas_is_shown_in_the_generic_form(tmp_path: Path) -> None:
     provider = _of_a_program(Store.open_or_create(tmp_path / "runs"))
     folder = RunDirectory(next((tmp_path / "runs" / ".work").glob("*/")))
-    shown = display_to_text(StoredStateProvider(folder), VerboseConfig(), color=False, width=100)
+    shown = display_to_text(DatabaseStateProvider(folder), VerboseConfig(), color=False, width=100)
     assert "epoch 1  accuracy 0.888889  loss 1.0  note plain\n" in shown
     provider.close()
 
@@ -112,7 +113,9 @@ def test_a_console_of_rich_gets_the_text_and_keeps_it() -> None:
     display_experiment_output(provider, console, VerboseConfig.all_enabled())
     shown = display_to_text(provider, VerboseConfig.all_enabled(), color=False, width=60)
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == shown
+    colored = console.file.getvalue()
+    assert "\x1b[1mevery event\x1b[0m\n" in colored
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == shown
     assert console.export_text() == shown
 
 
@@ -130,5 +133,5 @@ def test_the_live_display_of_a_program(tmp_path: Path) -> None:
     sealed = seal(provider)
     display.close(provider)
     assert stream.getvalue().splitlines()[1:] == ["Completed", f"Run {sealed.run_id}"]
-    stored = StoredStateProvider(RunDirectory(sealed.path))
+    stored = DatabaseStateProvider(RunDirectory(sealed.path))
     assert stream.getvalue() == display_to_text(stored, VerboseConfig(), color=False, width=80)

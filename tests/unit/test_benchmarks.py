@@ -20,7 +20,7 @@ from benchmarks.drivers import append, recording
 from benchmarks.results import Case, CaseResult, Goal, Pair, Unit
 from benchmarks.timing import NotMeasured
 from benchmarks.workload import change_one_event, experiment, policy_changes
-from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
+from exprec.recorder.state.provider import DatabaseStateProvider, LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.verify import verify_run
 
@@ -202,7 +202,7 @@ def test_the_runs_are_valid_and_differ_in_one_event(tmp_path: Path, monkeypatch:
     ]
     for run in found:
         assert list(verify_run(run)) == []
-    one, other = (list(StoredStateProvider(run).get_all_events()) for run in found)
+    one, other = (list(DatabaseStateProvider(run).get_all_events()) for run in found)
     (changed,) = [position for position in range(100) if one[position] != other[position]]
     assert changed >= 50
     assert other[changed]["new_cost"] == one[changed]["new_cost"] + 1

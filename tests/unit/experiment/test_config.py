@@ -503,7 +503,7 @@ class TestProblems:
         }
         config = load(tmp_path, evaluation__num_samples=2, evaluation__acceptance=demands)
         assert config.evaluation.acceptance == AcceptanceConfig(True, 1.0, 0.95)
-        assert config.resolved()["evaluation"]["acceptance"] == demands
+        assert config.to_dict()["evaluation"]["acceptance"] == demands
         floor = {"min_settlement_rate": 0.95}
         single = load(tmp_path, evaluation__mode="deterministic", evaluation__acceptance=floor)
         assert single.evaluation.acceptance.min_settlement_rate == 0.95
@@ -633,7 +633,7 @@ class TestOverrides:
 
 class TestResolved:
     def test_the_minimal_experiment(self, tmp_path: Path) -> None:
-        assert load(tmp_path).resolved() == {
+        assert load(tmp_path).to_dict() == {
             "name": "minimal",
             "description": "",
             "scenario": SCENARIO,
@@ -667,17 +667,17 @@ class TestResolved:
             load(tmp_path, llm__model=script),
             ExperimentConfig.load(origin_style),
         ):
-            resolved = config.resolved()
+            resolved = config.to_dict()
             assert find_problems(resolved, "experiment.v1") == []
             again = ExperimentConfig.from_mapping(
                 canonical_json.decode(canonical_json.encode(resolved)), tmp_path / "empty"
             )
-            assert canonical_json.encode(again.resolved()) == canonical_json.encode(resolved)
+            assert canonical_json.encode(again.to_dict()) == canonical_json.encode(resolved)
             assert again.policy_constraints == config.policy_constraints
             assert str(tmp_path).encode() not in canonical_json.encode(resolved)
 
     def test_what_cannot_change_a_result_is_left_out(self, tmp_path: Path) -> None:
-        plain = load(tmp_path).resolved()
+        plain = load(tmp_path).to_dict()
         same = load(
             tmp_path,
             output={"directory": "x", "verbose": True},
@@ -685,15 +685,15 @@ class TestResolved:
             convergence__improvement_threshold=0.5,
             llm__reasoning_effort=None,
         )
-        assert same.resolved() == plain
+        assert same.to_dict() == plain
 
     def test_samples_count_only_in_a_bootstrap(self, tmp_path: Path) -> None:
         one, other = (load(tmp_path, evaluation__mode="deterministic", evaluation__num_samples=n) for n in (5, 50))
-        assert one.resolved() == other.resolved()
+        assert one.to_dict() == other.to_dict()
 
     def test_1_and_1_0_are_one_setting(self, tmp_path: Path) -> None:
-        whole = load(tmp_path, llm__temperature=1, convergence__cv_threshold=1).resolved()
-        point = load(tmp_path, llm__temperature=1.0, convergence__cv_threshold=1.0).resolved()
+        whole = load(tmp_path, llm__temperature=1, convergence__cv_threshold=1).to_dict()
+        point = load(tmp_path, llm__temperature=1.0, convergence__cv_threshold=1.0).to_dict()
         assert canonical_json.encode(whole) == canonical_json.encode(point)
 
     @pytest.mark.parametrize(
@@ -710,16 +710,16 @@ class TestResolved:
         ],
     )
     def test_what_can_change_a_result_is_in_it(self, tmp_path: Path, key: str, value: Any) -> None:
-        resolved = load(tmp_path, **{key: value}).resolved()
-        assert resolved != load(tmp_path).resolved()
+        resolved = load(tmp_path, **{key: value}).to_dict()
+        assert resolved != load(tmp_path).to_dict()
         for part in key.split("__"):
             resolved = resolved[part]
         assert resolved == value
 
     def test_changing_it_does_not_change_the_configuration(self, tmp_path: Path) -> None:
         config = load(tmp_path, llm__thinking_config={"deep": [1]})
-        config.resolved()["scenario"]["agents"].clear()
-        config.resolved()["llm"]["thinking_config"]["deep"].append(2)
+        config.to_dict()["scenario"]["agents"].clear()
+        config.to_dict()["llm"]["thinking_config"]["deep"].append(2)
         assert config.scenario == SCENARIO
         assert config.llm.thinking_config == {"deep": [1]}
 
@@ -739,7 +739,7 @@ def test_any_value_is_loaded_or_refused(changes: dict[str, Any]) -> None:
         config = ExperimentConfig.from_mapping({**MINIMAL, **changes}, Path("/nowhere"))
     except InvalidInput:
         return
-    assert ExperimentConfig.from_mapping(config.resolved(), Path()).resolved() == config.resolved()
+    assert ExperimentConfig.from_mapping(config.to_dict(), Path()).to_dict() == config.to_dict()
 
 
 class TestOtherSimulators:
@@ -758,7 +758,7 @@ class TestOtherSimulators:
     @pytest.mark.parametrize("scenario", [{}, {"anything": [1, {"b": None}]}, {"agents": "some"}, {"simulation": 3}])
     def test_any_mapping_is_a_scenario(self, tmp_path: Path, scenario: dict[str, Any]) -> None:
         config = self.load(tmp_path, scenario=scenario, optimized_agents=["X"], prompt_customization={"X": "y"})
-        assert config.resolved()["scenario"] == scenario
+        assert config.to_dict()["scenario"] == scenario
         (tmp_path / "scenario.json").write_text(json.dumps(scenario))
         assert self.load(tmp_path, scenario="scenario.json").scenario == scenario
         assert refused(tmp_path, scenario=scenario)

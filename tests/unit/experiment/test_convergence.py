@@ -263,8 +263,8 @@ class TestWhatIsRecorded:
 
     def test_whoever_records_without_a_criterion_leaves_it_out(self) -> None:
         provider = LiveStateProvider("two banks")
-        provider.record_iteration(1, {"A": 5}, {"A": True}, {"A": {}})
-        provider.record_iteration(2, {"A": 5}, {"A": True}, {"A": {}}, {"criterion": "cost_stability", "met": True})
+        provider.record_iteration(0, {"A": 5}, {"A": True}, {"A": {}})
+        provider.record_iteration(1, {"A": 5}, {"A": True}, {"A": {}}, {"criterion": "cost_stability", "met": True})
         without, given_one = provider.get_all_events()
         assert "convergence" not in without
         assert given_one["convergence"] == {"criterion": "cost_stability", "met": True}

@@ -241,7 +241,7 @@ def test_a_request_that_was_not_made_then_stops_it_and_keeps_the_run(tmp_path: P
 def test_what_a_run_keeps_of_its_origin_is_no_part_of_it(tmp_path: Path) -> None:
     config: Any = ExperimentConfig.load(EVERY_EVENT)
     store = Store.open_or_create(tmp_path / "runs")
-    recording = store.begin(config.name, "generic", config.resolved(), origin={"folder": "/somewhere"})
+    recording = store.begin(config.name, "generic", config.to_dict(), origin={"folder": "/somewhere"})
     run = RunDirectory(recording.folder)
     assert run.work_head["folder"] == "/somewhere"
     assert b"somewhere" not in (run.path / layout.CONFIG_FILE).read_bytes()

@@ -17,8 +17,8 @@ from exprec.recorder.events import Event, common, event_fields, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.loop import OptimizationLoop
 from exprec.recorder.experiment.runner import GenericExperimentRunner
-from exprec.recorder.state.protocol import ExperimentStateProvider
-from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
+from exprec.recorder.state.protocol import ExperimentStateProviderProtocol
+from exprec.recorder.state.provider import DatabaseStateProvider, LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.display import display_to_text
@@ -52,9 +52,9 @@ def simulating(monkeypatch: pytest.MonkeyPatch, simulator: FakeSimulator) -> Fak
     return simulator
 
 
-def stored(prepared: GenericExperimentRunner) -> StoredStateProvider:
+def stored(prepared: GenericExperimentRunner) -> DatabaseStateProvider:
     assert prepared.sealed is not None
-    return StoredStateProvider(RunDirectory(prepared.sealed.path))
+    return DatabaseStateProvider(RunDirectory(prepared.sealed.path))
 
 
 def live(prepared: GenericExperimentRunner) -> LiveStateProvider:
@@ -503,7 +503,7 @@ class TestConvergence:
 
 
 class TestTheEnd:
-    def stable(self, tmp_path: Path, **changes: Any) -> ExperimentStateProvider:
+    def stable(self, tmp_path: Path, **changes: Any) -> ExperimentStateProviderProtocol:
         answers = [answer(agent, 0.5) for agent in "AB" * 10]
         return ran(tmp_path, answers=answers, **changes)
 
@@ -733,7 +733,7 @@ class TestFailures:
         assert prepared.sealed is None
         assert store.run_ids() == []
         (name,) = store.work_names()
-        kept = StoredStateProvider(RunDirectory(store.path / ".work" / name))
+        kept = DatabaseStateProvider(RunDirectory(store.path / ".work" / name))
         assert [event["event_type"] for event in kept.get_all_events()] == ["experiment_start", "iteration_start"]
 
     def test_input_that_is_found_invalid_leaves_no_trace(self, tmp_path: Path, store: Store) -> None:
@@ -804,7 +804,7 @@ class TestListeners:
             asyncio.run(prepared.run())
         assert store.run_ids() == []
         (name,) = store.work_names()
-        kept = list(StoredStateProvider(RunDirectory(store.path / ".work" / name)).get_all_events())
+        kept = list(DatabaseStateProvider(RunDirectory(store.path / ".work" / name)).get_all_events())
         # The event had been recorded before anybody heard of it, and nothing after it.
         assert kept[-1]["event_type"] == when
         assert common.EXPERIMENT_FAILED.event_type not in {event["event_type"] for event in kept}

@@ -32,7 +32,7 @@ def begin(store: Store, name: str, first_cost: int, **start: Any) -> LiveStatePr
 
 def record(store: Store, name: str = "a", first_cost: int = 900, final_cost: int = 500, **start: Any) -> str:
     provider = begin(store, name, first_cost, **start)
-    provider.record_final_result(final_cost, final_cost - 1, True, "stable")
+    provider.set_final_result(final_cost, final_cost - 1, True, "stable")
     sealed = seal(provider)
     return sealed.run_id
 

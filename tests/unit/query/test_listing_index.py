@@ -28,7 +28,7 @@ def record(store: Store, description: str = "") -> Path:
     provider.record_event(
         1, optimization.ITERATION_START.event_type, EXAMPLES[optimization.ITERATION_START.event_type][1]
     )
-    provider.record_final_result(500, 499, True, "stable")
+    provider.set_final_result(500, 499, True, "stable")
     return _sealed(provider)
 
 

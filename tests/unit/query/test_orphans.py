@@ -57,7 +57,7 @@ def test_answers_of_a_model_are_counted_up_to_a_damage(store: Store) -> None:
 def test_iterations_are_counted_and_what_is_damaged_has_no_name(store: Store) -> None:
     provider = runs.begin(store)
     for number in (1, 1, 4, 9):
-        provider.record_iteration(number, {}, {}, {})
+        provider.record_iteration(number - 1, {}, {}, {})
     provider.close()
     work = runs.work_folder(provider, store)
     assert (_only(store).iterations, _only(store).events) == (3, 4)

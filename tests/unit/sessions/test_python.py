@@ -38,8 +38,8 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import Event
 from exprec.recorder.fs import durable
-from exprec.recorder.state.protocol import ExperimentStateProvider
-from exprec.recorder.state.provider import StoredStateProvider
+from exprec.recorder.state.protocol import ExperimentStateProviderProtocol
+from exprec.recorder.state.provider import DatabaseStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
@@ -95,7 +95,7 @@ class TestARun:
         assert stored.head["counts"]["iterations"] == 2
         assert (stored.path / "artifacts" / "model.json").read_text() == "[1, 2]"
         assert _events(run)[0] == {"event_type": "epoch", "iteration": 1, "loss": 1.0, "seq": 0}
-        assert StoredStateProvider(stored).get_final_result() == {"accuracy": 0.93}
+        assert DatabaseStateProvider(stored).get_final_result() == {"accuracy": 0.93}
         assert not list((Path.cwd() / "runs" / ".work").iterdir())
 
     def test_the_same_content_has_the_same_address_and_an_attestation_each(self) -> None:
@@ -586,7 +586,7 @@ class Shown:
         self.closed: list[str | None] = []
         self.error = error
 
-    def open(self, provider: ExperimentStateProvider) -> None:
+    def open(self, provider: ExperimentStateProviderProtocol) -> None:
         assert not provider.is_sealed
         self.opened += 1
 
@@ -595,7 +595,7 @@ class Shown:
         if self.error is not None:
             raise self.error
 
-    def close(self, provider: ExperimentStateProvider) -> None:
+    def close(self, provider: ExperimentStateProviderProtocol) -> None:
         assert provider.is_sealed
         self.closed.append(provider.run_id)
 

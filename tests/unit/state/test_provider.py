@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from exprec.recorder.events import Event, EventTypes, common, event_fields, optimization
-from exprec.recorder.state.protocol import ExperimentStateProvider
-from exprec.recorder.state.provider import LiveStateProvider, StoredStateProvider
+from exprec.recorder.state.protocol import ExperimentStateProviderProtocol
+from exprec.recorder.state.provider import DatabaseStateProvider, LiveStateProvider
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.events import EXAMPLES
@@ -28,13 +28,13 @@ def _record(provider: LiveStateProvider) -> None:
         provider.record_event(
             iteration, optimization.POLICY_CHANGE.event_type, EXAMPLES[optimization.POLICY_CHANGE.event_type][1]
         )
-        provider.record_iteration(iteration, costs, {"BANK_A": iteration == 2}, {"BANK_A": {"n": iteration}})
-    provider.record_final_result(final_cost=295, best_cost=95, converged=True, convergence_reason="cost_stability")
+        provider.record_iteration(iteration - 1, costs, {"BANK_A": iteration == 2}, {"BANK_A": {"n": iteration}})
+    provider.set_final_result(final_cost=295, best_cost=95, converged=True, convergence_reason="cost_stability")
 
 
-def _answers(provider: ExperimentStateProvider) -> dict[str, Any]:
+def _answers(provider: ExperimentStateProviderProtocol) -> dict[str, Any]:
     return {
-        "info": provider.get_experiment_info(),
+        "info": {key: value for key, value in provider.get_experiment_info().items() if key != "run_id"},
         "events": list(provider.get_all_events()),
         "iterations": [
             (
@@ -57,7 +57,7 @@ def test_every_answer_is_the_same_live_stored_and_in_memory(tmp_path: Path) -> N
     before = _answers(live)
     sealed = seal(live)
     assert _answers(live) == before
-    stored = StoredStateProvider(RunDirectory(sealed.path))
+    stored = DatabaseStateProvider(RunDirectory(sealed.path))
     assert _answers(stored) == before
     memory = LiveStateProvider("two banks")
     _record(memory)
@@ -87,7 +87,7 @@ def test_positions_of_iterations_count_from_0_and_their_numbers_from_1() -> None
 
 
 def test_an_iteration_that_runs_has_costs_and_no_policies_yet() -> None:
-    provider = LiveStateProvider("two banks", "generic", "work")
+    provider = LiveStateProvider("two banks", "generic", {}, "work")
     provider.record_event(1, optimization.ITERATION_START.event_type, {"total_cost": 3, "costs_per_agent": {"A": 3}})
     assert provider.get_iteration_costs(0) == {"A": 3}
     assert provider.get_iteration_policies(0) == {}
@@ -132,30 +132,36 @@ def test_the_answers_are_what_was_recorded(tmp_path: Path) -> None:
     info = {"experiment_type": "generic", **EXAMPLES[optimization.EXPERIMENT_START.event_type][1]}
     assert live.get_run_metadata() == expected
     sealed = seal(live)
-    for provider in (live, StoredStateProvider(RunDirectory(sealed.path))):
+    for provider in (live, DatabaseStateProvider(RunDirectory(sealed.path))):
         assert provider.get_run_metadata() == {**expected, "run_id": sealed.run_id}
         assert provider.get_final_result() == result
-        assert provider.get_experiment_info() == info
+        assert provider.get_experiment_info() == {**info, "run_id": sealed.run_id}
 
 
 def test_what_the_log_does_not_say_of_the_experiment_its_folder_does(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     live = LiveStateProvider("a", "b", recording=store.begin("a", "b", {}))
-    stored = StoredStateProvider(RunDirectory(store.path / ".work" / str(live.run_id)))
+    stored = DatabaseStateProvider(RunDirectory(store.path / ".work" / str(live.run_id)))
     for provider in (live, stored, LiveStateProvider("a", "b")):
-        assert provider.get_experiment_info() == {"experiment_name": "a", "experiment_type": "b"}
+        assert provider.get_experiment_info() == {
+            "experiment_name": "a",
+            "experiment_type": "b",
+            "run_id": provider.run_id,
+        }
         assert provider.get_total_iterations() == 0
         assert provider.get_run_metadata()["status"] == "running"
     assert stored.get_run_metadata()["run_id"] == live.run_id
-    assert LiveStateProvider("a").get_run_metadata()["run_id"] == ""
+    memory = LiveStateProvider("a")
+    assert memory.get_run_metadata()["run_id"] == memory.run_id == LiveStateProvider("a").run_id
+    assert memory.run_id != LiveStateProvider("b").run_id
     live.close()
 
 
 def test_an_iteration_shows_its_convergence_where_there_is_a_criterion() -> None:
     provider = LiveStateProvider("two banks")
     shown = {"criterion": "cost_stability", "met": False}
-    provider.record_iteration(1, {"A": 3}, {}, {}, shown)
-    provider.record_iteration(2, {"A": 3}, {}, {})
+    provider.record_iteration(0, {"A": 3}, {}, {}, shown)
+    provider.record_iteration(1, {"A": 3}, {}, {})
     first, second = provider.get_all_events()
     assert first["convergence"] == shown
     assert "convergence" not in second
@@ -189,7 +195,7 @@ def test_the_display_templates_are_those_of_declared_types(tmp_path: Path) -> No
     live.record_event(1, "epoch", {"loss": 0.5})
     live.record_end({})
     sealed = seal(live)
-    stored = StoredStateProvider(RunDirectory(sealed.path))
+    stored = DatabaseStateProvider(RunDirectory(sealed.path))
     templates = live.get_display_templates(), stored.get_display_templates()
     assert [{name: each.render({"loss": 0.5}) for name, each in found.items()} for found in templates] == [
         {"epoch": "loss 0.5"}
@@ -236,7 +242,7 @@ def test_a_torn_tail_of_an_unsealed_run_is_reported(tmp_path: Path) -> None:
     folder = store.path / ".work" / provider.run_id
     with (folder / "events.jsonl").open("ab") as log:
         log.write(b'{"seq":1,"ev')
-    stored = StoredStateProvider(RunDirectory(folder))
+    stored = DatabaseStateProvider(RunDirectory(folder))
     assert len(list(stored.get_all_events())) == 1
     assert stored.torn_bytes == 12
     stored.get_iteration_events(0)
@@ -247,4 +253,4 @@ def test_policies_of_another_kind_than_today_are_none(tmp_path: Path) -> None:
     folder = tmp_path / ".work" / "run"
     folder.mkdir(parents=True)
     (folder / "events.jsonl").write_bytes(b'{"event_type":"iteration_end","iteration":1,"policies":[1],"seq":0}\n')
-    assert StoredStateProvider(RunDirectory(folder)).get_iteration_policies(0) == {}
+    assert DatabaseStateProvider(RunDirectory(folder)).get_iteration_policies(0) == {}

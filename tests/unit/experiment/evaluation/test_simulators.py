@@ -21,7 +21,7 @@ from exprec.recorder.events import optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation.evaluator import Simulator
 from exprec.recorder.experiment.evaluation.simulators import UserSimulator, load_simulator
-from exprec.recorder.experiment.loop import ExperimentResult
+from exprec.recorder.experiment.loop import OptimizationResult
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
@@ -98,7 +98,7 @@ def stopped(folder: Path, **changes: Any) -> SimulationError:
     return raised.value
 
 
-def ran(config: ExperimentConfig, folder: Path) -> tuple[ExperimentResult, LiveStateProvider]:
+def ran(config: ExperimentConfig, folder: Path) -> tuple[OptimizationResult, LiveStateProvider]:
     runner = GenericExperimentRunner(config, config_dir=folder)
     result = asyncio.run(runner.run())
     assert runner.state_provider is not None
@@ -412,12 +412,12 @@ class TestDigest:
 
     def test_it_is_in_the_inputs_which_load_again(self, tmp_path: Path) -> None:
         config = load(written(tmp_path, self.SOURCE, **self.FILES))
-        resolved = config.resolved()
+        resolved = config.to_dict()
         assert resolved["simulator"] == config.simulator
         assert str(tmp_path) not in json.dumps(resolved)
         again = ExperimentConfig.from_mapping(resolved, tmp_path)
         assert again == config
-        assert again.resolved() == resolved
+        assert again.to_dict() == resolved
         assert ran(again, tmp_path)[0].best_cost == 2
 
     def test_other_sources_than_recorded(self, tmp_path: Path) -> None:
@@ -429,11 +429,11 @@ class TestDigest:
         assert f"recorded {name[-64:]}" in message
 
     def test_it_can_be_read_but_not_run_where_the_module_is_not(self, tmp_path: Path) -> None:
-        resolved = load(written(tmp_path / "first", ONE)).resolved()
+        resolved = load(written(tmp_path / "first", ONE)).to_dict()
         empty = tmp_path / "empty"
         empty.mkdir()
         config = ExperimentConfig.from_mapping(resolved, empty)
-        assert config.resolved() == resolved
+        assert config.to_dict() == resolved
         runner = GenericExperimentRunner(config, config_dir=empty, store=Store.open_or_create(tmp_path / "runs"))
         with pytest.raises(InvalidInput, match="simulator: there is no module simulation in "):
             asyncio.run(runner.run())
