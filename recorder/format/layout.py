@@ -59,9 +59,8 @@ GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl di
 GIT_IGNORE = f"/{WORK_FOLDER}/\n"
 
 _UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e"
-    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff0-\ufffb\U000110bd\U000110cd"
-    r"\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U0010ffff]"
+    r"[\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"
+    r"\ud800-\uf8ff\ufeff\ufff0-\ufffb\U000e0000-\U000e00ff\U000e01f0-\U0010ffff]"
 )
 """Control and format characters, separators other than the space, surrogates, and characters of private use."""
 _RUN_MARKERS = frozenset((RUN_FILE, EVENTS_FILE, SCHEMAS_FILE))

@@ -93,7 +93,10 @@ class OrderChecker:
         if self._line > 1:
             self._report("event_type", "experiment_start must be the first event")
         agents: list[str] = event["agents"]
-        self._agents = agents if len(set(agents)) == len(agents) else None
+        if len(set(agents)) < len(agents):
+            self._report("agents", "lists an agent twice")
+        else:
+            self._agents = agents
 
     def _iteration_start(self, event: Event) -> None:
         number = event["iteration"]

@@ -160,7 +160,10 @@ class ExchangeChecker:
         schema = self._schemas.schema(EXCHANGE, is_event=False)
         if schema is None:
             return found + self._schemas.report_missing(EXCHANGE, number, is_event=False)
-        return found + explain_failure(schema, exchange)
+        invalid = explain_failure(schema, exchange)
+        if schema.is_known and not invalid and (exchange["answer"] is None) == (exchange["error"] is None):
+            invalid = [value_problem(("answer",), "and error: exactly one of the two must be null")]
+        return found + invalid
 
     def record(self, index: int) -> dict[str, Any] | None:
         """Return an exchange, None if the line has none or cannot be read again."""

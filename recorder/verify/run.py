@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import TERMINAL_TYPES
 from exprec.recorder.format import layout
 from exprec.recorder.store import RunDirectory
 from exprec.recorder.verify.attestations import check_attestations
@@ -12,7 +13,7 @@ from exprec.recorder.verify.documents import is_newer_format, read_run_document
 from exprec.recorder.verify.files import RunFiles
 from exprec.recorder.verify.head import Head, read_head
 from exprec.recorder.verify.location import RunLocation
-from exprec.recorder.verify.messages import RESTORE
+from exprec.recorder.verify.messages import RESTORE, with_advice
 from exprec.recorder.verify.records import EventChecker, ExchangeChecker, check_events, check_exchanges
 from exprec.recorder.verify.schemas import EmbeddedSchemas, read_schemas
 
@@ -74,8 +75,9 @@ def verify_run(run: RunDirectory, *, quick: bool = False) -> Iterator[Problem]:
         yield from files.problems.take()
     # 10. Execution records are named by their digests, valid by their schema, and of this run.
     check_attestations(files, quick=quick)
-    # 11. run.json has the outcome that the events add up to.
+    # 11. The last event ends the run, and run.json has the outcome that the events add up to.
     if head is not None and log is not None and log.is_complete:
+        _check_end(files, log)
         head.check_outcome(log.state)
     yield from files.problems.take()
 
@@ -92,6 +94,13 @@ def _check_config(files: RunFiles) -> None:
     config = read_run_document(layout.CONFIG_FILE, files)
     if config is not None and not isinstance(config.value, dict):
         files.problems.add(layout.CONFIG_FILE, f"must be a JSON object; {RESTORE}")
+
+
+def _check_end(files: RunFiles, log: EventChecker) -> None:
+    if not log.state.has_ended:
+        ends = ", ".join(sorted(TERMINAL_TYPES))
+        problem = Problem((), f"the log has no end: its last event must be one of {ends}", line=log.count or None)
+        files.problems.add_in(layout.EVENTS_FILE, with_advice(problem))
 
 
 def _check_counts(

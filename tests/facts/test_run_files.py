@@ -232,6 +232,7 @@ def test_messages_are_the_same_with_another_parser(
         (ValueError("a\ud800"), "a\\ud800"),
         (ValueError(), "no message"),
     ],
+    ids=["address", "surrogate", "empty"],
 )
 def test_text_of_an_exception_is_recorded_without_addresses(error: Exception, message: str, store: Store) -> None:
     with pytest.raises(ValueError), record("train", store=store.path):  # noqa: PT011

@@ -82,7 +82,16 @@ def test_a_whole_experiment_verifies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", range(len(_whole())))
 def test_an_experiment_may_fail_anywhere(tmp_path: Path, length: int) -> None:
     assert _found(tmp_path, [*_whole()[:length], _step(FAILED)]) == []
-    assert _found(tmp_path, _whole()[:length]) == []
+
+
+@pytest.mark.parametrize("length", [0, 1, 9, 25])
+def test_a_log_that_does_not_end_is_found_with_its_last_line(tmp_path: Path, length: int) -> None:
+    run = _recorded(tmp_path, _whole()[:length])
+    (problem,) = [each for each in verify_run(run) if each.source == f"{run.path.name}/events.jsonl"]
+    assert problem.line == (length or None)
+    assert problem.message.startswith(
+        "the log has no end: its last event must be one of experiment_end, experiment_failed, run_end; restore it"
+    )
 
 
 def _without(*lines: int) -> list[Step]:
@@ -112,6 +121,7 @@ def _inserted(line: int, step: Step) -> list[Step]:
     ("steps", "line", "key"),
     [
         pytest.param(_swapped(1), 2, "event_type", id="the start is second"),
+        pytest.param(_changed(1, agents=["BANK_A", "BANK_A"]), 1, "agents", id="an agent is listed twice"),
         pytest.param(_inserted(10, _step(START)), 10, "event_type", id="a second start"),
         pytest.param([*_whole(), _step(FAILED)], 27, "event_type", id="a failure after the end"),
         pytest.param(_inserted(10, _step(FAILED)), 11, "event_type", id="events after a failure"),
@@ -165,7 +175,6 @@ def test_the_message_names_the_line_that_it_contradicts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param([], id="nothing"),
         pytest.param([_step(END)], id="an end without iterations"),
         pytest.param([_step(START), _step(END)], id="a start and an end"),
         pytest.param([_step(CLOSE, 1), _step(CLOSE, 2), _step(END, num_iterations=2)], id="ends of iterations alone"),
@@ -175,11 +184,10 @@ def test_the_message_names_the_line_that_it_contradicts(tmp_path: Path) -> None:
         pytest.param(
             [_step(OPEN, 1), _step(ASK, 1, agent_id="X"), _step(ASK, 1, agent_id="Y")], id="no list of agents"
         ),
-        pytest.param([_step(START, agents=["A", "A"]), _step(CHANGE, 1, agent_id="B")], id="an agent listed twice"),
     ],
 )
 def test_an_experiment_of_another_kind_verifies(tmp_path: Path, steps: list[Step]) -> None:
-    assert _found(tmp_path, steps) == []
+    assert _found(tmp_path, steps if steps[-1][0] == END else [*steps, _step(FAILED)]) == []
 
 
 def _fed(*given: dict[str, Any], is_known: bool) -> list[Problem]:
