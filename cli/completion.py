@@ -30,7 +30,10 @@ def _completer(function: Callable[[click.Context, str], Iterable[CompletionItem 
             items = function(context, incomplete)
             listed = [item if isinstance(item, CompletionItem) else CompletionItem(item) for item in items]
             # The shell prints them as they are: a name with a control or an invisible character is not offered.
-            return [item for item in listed if visible(item.value, quoted=True) == item.value]
+            offered = [item for item in listed if visible(item.value, quoted=True) == item.value]
+            for item in offered:
+                item.help = item.help and visible(item.help)
+            return offered
         return []
 
     return complete

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from exprec.cli.main import cli
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.events import EventTypes, common, optimization
 from exprec.recorder.state.provider import LiveStateProvider
@@ -20,7 +22,9 @@ from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.cli import completed_values, exprec
 from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.experiments import experiment
 from tests.fixtures.git import commit_all, git
+from tests.fixtures.runs import sealed_run
 from tests.fixtures.terminal import run_on_terminal
 
 pytestmark = pytest.mark.usefixtures("git_as_it_comes")
@@ -279,7 +283,23 @@ def test_no_name_with_a_hidden_character_is_completed(stored: Stored, monkeypatc
     monkeypatch.chdir(stored.folder)
     assert completed_values("show", "be") == ["best"]
     assert completed_values("show", "<") == ["<"]
+    (stored.folder / "runs" / "tags" / "forged").write_text("\x1b[2J\u115fx\n")
+    (item,) = ShellComplete(cli, {}, "exprec", "_EXPREC_COMPLETE").get_completions(["show"], "forg")
+    assert (item.value, item.help) == ("forged", "\\x1b[2J\\u115fx")
+    (stored.folder / "runs" / "tags" / "forged").unlink()
     assert "--raw" in completed_values("show", "--r")
+
+
+def test_an_experiment_is_shown_as_it_was_printed_live(tmp_path: Path) -> None:
+    file = experiment(tmp_path, name=EVIL, description=f"{EVIL}\nsecond line")
+    live = run_on_terminal("run", "-v", file, cwd=tmp_path).printed
+    run_id = sealed_run(tmp_path).run_id
+    _assert_harmless(live)
+    assert run_on_terminal("show", "-v", run_id, cwd=tmp_path, env={"EXPREC_PAGER": "cat"}).printed == live
+    again = exprec("run", "-v", file, cwd=tmp_path, env={"COLUMNS": "100"}).stdout
+    assert exprec("show", "-v", run_id, cwd=tmp_path, env={"COLUMNS": "100"}).stdout == again
+    assert "\u115f".encode() in again
+    _assert_harmless(run_on_terminal("run", "--json", file, cwd=tmp_path).printed)
 
 
 def test_events_of_a_command_are_displayed_harmlessly_while_its_output_is_passed_through(tmp_path: Path) -> None:
