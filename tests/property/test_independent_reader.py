@@ -9,10 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from exprec.recorder.format import canonical_json
 from exprec.recorder.store.store import find_run
 from exprec.recorder.verify import verify_run
 from tests.fixtures.damages import READER, Files, read_run, reseal, write_run
@@ -176,6 +180,24 @@ def test_reader_is_short_and_independent() -> None:
     text = (Path(__file__).parent / "independent_reader.py").read_text("utf-8")
     assert len(text.splitlines()) <= 150
     assert "exprec." not in re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+_SCALARS = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+)
+_VALUES = st.recursive(
+    _SCALARS | _TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(_VALUES)
+@example([1e-05, -1.5e-05, 9.999e-05, 0.0001, 1e-06, 1e16, 1e15, -0.0, 5e-324, 1.7976931348623157e308])
+def test_reader_writes_the_same_canonical_json(value: Any) -> None:
+    assert READER.write(value).encode() + b"\n" == canonical_json.encode(value)
+    assert READER.write(value, "\n").encode() + b"\n" == canonical_json.encode(value, indent=True)
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
