@@ -65,7 +65,7 @@ class _RunCommand(click.Command):
         return ["[OPTIONS]", "EXPERIMENT | -- COMMAND [ARG]..."]
 
 
-class _Size(click.ParamType[int]):
+class _Size(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
     name = "SIZE"
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:

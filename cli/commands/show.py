@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from exprec.recorder.display import Console
 
 
-class _IterationRange(click.ParamType[tuple[int, int]]):
+class _IterationRange(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
     name = "N[-M]"
 
     def convert(
