@@ -9,7 +9,10 @@ import gc
 import os
 import sys
 
+from exprec.recorder.exports import IMPORT_FAILURES
 from exprec.recorder.version import VERSION
+
+_NOT_INSTALLED = 2
 
 
 def main() -> None:
@@ -26,12 +29,20 @@ def main() -> None:
     # Imported modules stay alive until the process ends. Searching them for garbage, repeatedly and once more at exit,
     # takes longer than showing a small run.
     gc.disable()
-    from exprec.cli import main as commands
-
-    gc.freeze()
-    gc.enable()
     try:
+        from exprec.cli import main as commands
+
+        gc.freeze()
+        gc.enable()
         commands.main()
+    except IMPORT_FAILURES:
+        from exprec.recorder.requirements import describe_unmet
+
+        unmet = describe_unmet()
+        if unmet is None:
+            raise
+        print(f"exprec: {unmet}", file=sys.stderr)
+        sys.exit(_NOT_INSTALLED)
     finally:
         gc.freeze()
 

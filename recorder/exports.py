@@ -15,6 +15,10 @@ class LazyExports(NamedTuple):
     all: list[str]
 
 
+IMPORT_FAILURES = (ImportError, AttributeError, TypeError)
+"""What an import raises if a dependency is missing, or is another version than the module was written for."""
+
+
 def lazy_exports(package: str, modules: Mapping[str, str]) -> LazyExports:
     """Import the exports of a package on first use.
 
@@ -26,9 +30,17 @@ def lazy_exports(package: str, modules: Mapping[str, str]) -> LazyExports:
     def get_export(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        if not modules[name]:
-            return import_module(f"{package}.{name}")
-        return getattr(import_module(f"{package}.{modules[name]}"), name)
+        try:
+            if not modules[name]:
+                return import_module(f"{package}.{name}")
+            return getattr(import_module(f"{package}.{modules[name]}"), name)
+        except IMPORT_FAILURES:
+            from exprec.recorder.requirements import describe_unmet
+
+            unmet = describe_unmet()
+            if unmet is None:
+                raise
+            raise ImportError(unmet) from None
 
     exported = sorted(modules)
     return LazyExports(get_export, lambda: exported, exported)

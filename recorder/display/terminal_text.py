@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from types import ModuleType
 from typing import NamedTuple, cast
+
+from exprec.recorder.requirements import unmet_dependency
 
 Span = tuple[str, str]
 """A piece of text and the name of its style; the empty name is plain."""
 
 _NARROW = re.compile("[ -~→…–≠]*")
 """Characters known to take one cell, most of any display: printable ASCII, and what exprec itself adds."""
+
+UNICODE = "17.0.0"
+"""The version of Unicode that gives the widths. Without one, rich takes its newest or that of the environment, and
+`show` would print other bytes after an update of rich."""
 
 
 class Line(NamedTuple):
@@ -52,25 +59,37 @@ def cell_len(text: str) -> int:
     # Not `is_narrow`: a listing and a log ask this for every cell.
     if _NARROW.fullmatch(text) is not None:
         return len(text)
-    # Imported here because most commands print nothing that needs the Unicode tables.
-    from rich.cells import cell_len
-
-    return cell_len(text)
+    cells: int = _rich_cells().cell_len(text, UNICODE)
+    return cells
 
 
 def crop_text(text: str, cells: int) -> str:
     """Cut or pad a visible text so that it takes `cells` cells."""
     if is_narrow(text):
         return text[:cells].ljust(cells)
-    from rich.cells import set_cell_size
-
-    return set_cell_size(text, cells)
+    missing = cells - cell_len(text)
+    # rich.cells.set_cell_size measures by its newest tables.
+    return text + " " * missing if missing >= 0 else _rich_cells().split_text(text, cells, UNICODE)[0]
 
 
 def fold_text(text: str, cells: int) -> list[str]:
     """Split a visible text into pieces of at most `cells` cells, each as long as possible."""
     if is_narrow(text):
         return [text[start : start + cells] for start in range(0, len(text), cells)]
-    from rich.cells import chop_cells
+    pieces: list[str] = _rich_cells().chop_cells(text, cells, UNICODE)
+    return pieces
 
-    return chop_cells(text, cells)
+
+@cache
+def _rich_cells() -> ModuleType:
+    # Imported here because most commands print nothing that needs the Unicode tables.
+    from rich import cells
+
+    try:
+        is_known = cells.split_graphemes("\u200d", UNICODE) == ([(0, 1, 0)], 0)
+    except AttributeError:
+        is_known = False
+    if not is_known:
+        # Versions before 14.3.3 measure other widths, and split some texts without end.
+        raise unmet_dependency("rich")
+    return cells

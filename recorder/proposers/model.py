@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from exprec.recorder.errors import InvalidInput, ModelFailure, Problem
-from exprec.recorder.extras import install_command, install_extra
 from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
+from exprec.recorder.requirements import install_command, install_extra
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage

@@ -15,6 +15,7 @@ import jsonschema_rs
 
 from exprec import schemas
 from exprec.recorder.errors import Problem
+from exprec.recorder.requirements import unmet_dependency
 
 Schema = dict[str, Any]
 
@@ -35,12 +36,16 @@ class Validator:
         back is refused. Raises ValueError for an invalid schema.
         """
         self._schema = schema
-        self._verdict = jsonschema_rs.validator_for(
-            _with_exact_integers(schema),
-            retriever=_refuse_to_fetch,
-            registry=_exact_types(),
-            pattern_options=jsonschema_rs.RegexOptions(),
-        )
+        try:
+            self._verdict = jsonschema_rs.validator_for(
+                _with_exact_integers(schema),
+                offline=True,
+                registry=_exact_types(),
+                pattern_options=jsonschema_rs.RegexOptions(),
+            )
+        except TypeError as error:
+            # Before 0.52 nothing could be forbidden to fetch, and some verdicts on nested references were wrong.
+            raise unmet_dependency("jsonschema-rs") from error
 
     def is_valid(self, value: Any) -> bool:
         """The verdict alone. `value` must consist of JSON types."""
@@ -88,11 +93,6 @@ def resolve_reference(reference: str, schema: Schema) -> Any:
         else:
             target = target.get(key) if isinstance(target, dict) else None
     return target
-
-
-def _refuse_to_fetch(uri: str) -> Any:
-    # Versions of jsonschema-rs differ in what they fetch by themselves: files, web pages, or both.
-    raise ValueError(f"{uri} is outside of the schema")
 
 
 @cache

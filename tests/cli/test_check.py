@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from exprec.cli.commands.check import check
+from tests.fixtures.cli import make_runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "castro"
 POLICY = {
@@ -20,7 +21,7 @@ POLICY = {
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(check, [str(argument) for argument in arguments])
+    return make_runner().invoke(check, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from exprec.cli.main import cli
 from exprec.recorder.payments import PaymentSimulator
+from tests.fixtures.cli import make_runner
 from tests.fixtures.payments import Json, agent, leaf, pay, policy, scenario, split, twelve_period_game, vectors
 
 
 def _run(*arguments: str | Path, stdin: bytes | None = None, code: int = 0) -> Result:
-    result = CliRunner().invoke(cli, ["simulate", *map(str, arguments)], input=stdin)
+    result = make_runner().invoke(cli, ["simulate", *map(str, arguments)], input=stdin)
     assert result.exit_code == code, result.output
     return result
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from exprec.cli.main import cli
+from tests.fixtures.cli import make_runner
 
 START = "from exprec.cli.__main__ import main; main()"
 LOADED = "import sys; print(sorted({'click', 'orjson', 'rich', 'jsonschema_rs'} & sys.modules.keys()))"
@@ -23,7 +23,7 @@ def _started(*arguments: str, after: str = "", stdout: int = subprocess.PIPE) ->
 
 def test_version_is_printed_without_importing_anything() -> None:
     done = _started("--version", after=LOADED)
-    assert done.stdout.decode() == f"{CliRunner().invoke(cli, ['--version']).output}[]\n"
+    assert done.stdout.decode() == f"{make_runner().invoke(cli, ['--version']).output}[]\n"
     assert (done.returncode, done.stderr) == (0, b"")
 
 

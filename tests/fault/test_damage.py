@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from exprec import schemas
 from exprec.cli.main import cli
@@ -28,7 +28,7 @@ from exprec.recorder.verify.messages import RESTORE
 from exprec.recorder.verify.schemas import is_released
 from tests.fault.hostile import readdressed, resealed
 from tests.fixtures import runs
-from tests.fixtures.cli import exprec
+from tests.fixtures.cli import exprec, make_runner
 from tests.fixtures.experiments import write_script
 from tests.fixtures.files import read_json, read_json_lines
 from tests.fixtures.paths import CASTRO, ROOT
@@ -73,7 +73,7 @@ def run(recorded: Path, tmp_path: Path) -> Path:
 
 
 def _verify(*arguments: str | Path) -> Result:
-    done = CliRunner().invoke(cli, ["verify", *map(str, arguments)])
+    done = make_runner().invoke(cli, ["verify", *map(str, arguments)])
     # Anything but an exit on purpose is a traceback.
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
     return done

@@ -20,8 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
-
 from exprec.cli.main import cli
 from exprec.cli.terminal import make_console
 from exprec.recorder.diagnostics import SecretGuard, visible
@@ -48,6 +46,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.sinks import MemorySink
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run, verify_store
+from tests.fixtures.cli import make_runner
 from tests.fixtures.documents import lines_of
 from tests.fixtures.experiments import GAME
 from tests.fixtures.paths import ROOT
@@ -480,7 +479,7 @@ def arguments(data: bytes) -> None:
 
 
 def _invoke(words: list[str]) -> None:
-    done = CliRunner().invoke(cli, words, env={"EXPREC_STORE": str(_base())})
+    done = make_runner().invoke(cli, words, env={"EXPREC_STORE": str(_base())})
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code in range(7), done.exit_code

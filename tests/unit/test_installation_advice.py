@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exprec.recorder.extras import EXTRAS, install_extra
+from exprec.recorder.requirements import EXTRAS, install_extra
 from tests.fixtures.paths import ROOT
 from tests.unit.test_packaging import PROJECT
 
@@ -36,7 +36,7 @@ def test_no_message_writes_an_installation_itself() -> None:
         for line, text in _strings(path)
         if _INSTALLS.search(text) or _OURS.search(text)
     ]
-    assert found == [], "use exprec.recorder.extras"
+    assert found == [], "use exprec.recorder.requirements"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -37,7 +37,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("recorder.documents",),
     ("recorder.diagnostics",),
     ("recorder.format", "recorder.fs"),
-    ("recorder.errors", "recorder.version", "recorder.exports", "recorder.extras"),
+    ("recorder.errors", "recorder.version", "recorder.exports"),
+    ("recorder.requirements",),
     ("schemas",),
 )
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import random
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +24,7 @@ from exprec.recorder.display import terminal_text
 from exprec.recorder.display.console import visible_as_printed
 from exprec.recorder.display.terminal_text import Line
 from tests.fixtures.display import print_to_text
+from tests.fixtures.paths import ROOT
 
 NARROWEST = 20
 STYLES = {"strong": "bold", "quiet": "dim", "good": "green", "bad": "red", "agent": "cyan"}
@@ -95,6 +101,35 @@ def test_cells_are_those_of_rich(text: str, room: int) -> None:
     assert terminal_text.crop_text(text, room) == set_cell_size(text, room)
     # A character that is wider than the room is beyond both; a row has room for more.
     assert terminal_text.fold_text(text, room + 1) == chop_cells(text, room + 1)
+
+
+MEASURED = "8e934d2d"
+"""The digest of `measure_characters`: a version of rich that changes it changes what `show` prints of recorded runs."""
+
+
+def measure_characters() -> str:
+    """A digest of the cells of every character, and of texts cropped and folded."""
+    digest = hashlib.sha256()
+    digest.update(bytes(terminal_text.cell_len(chr(code)) for code in range(0x20000) if not 0xD800 <= code < 0xE000))
+    chooser = random.Random(1)
+    for _ in range(2000):
+        text = "".join(chooser.choices(HARD, k=8))
+        room = chooser.randint(2, 40)
+        digest.update(ascii((terminal_text.crop_text(text, room), terminal_text.fold_text(text, room))).encode())
+    return digest.hexdigest()[:8]
+
+
+def test_cells_depend_on_no_version_of_rich_and_on_no_environment() -> None:
+    program = f"from {__name__} import measure_characters; print(measure_characters())"
+    measured = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "UNICODE_VERSION": "5.0.0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert measured.stdout.strip() == MEASURED
 
 
 @given(
