@@ -21,7 +21,7 @@ DEPENDENCIES = (
 """The requirements of every command, as in pyproject.toml."""
 
 EXTRAS = {
-    "llm": ("pydantic-ai-slim[openai,anthropic]>=2.62",),
+    "llm": ("pydantic-ai-slim[openai,anthropic]>=2.60",),
 }
 """The requirements of each extra that commands need, as in pyproject.toml."""
 

@@ -8,8 +8,6 @@ from functools import cache, partial
 from types import ModuleType
 from typing import NamedTuple, cast
 
-from exprec.recorder.requirements import unmet_dependency
-
 Span = tuple[str, str]
 """A piece of text and the name of its style; the empty name is plain."""
 
@@ -91,5 +89,7 @@ def _rich_cells() -> ModuleType:
         is_known = False
     if not is_known:
         # Versions before 14.3.3 measure other widths, and split some texts without end.
+        from exprec.recorder.requirements import unmet_dependency
+
         raise unmet_dependency("rich")
     return cells

@@ -14,10 +14,11 @@ import orjson
 from exprec.recorder.errors import NotEncodable
 from exprec.recorder.format import layout
 from exprec.recorder.format.utf8 import has_surrogate
-from exprec.recorder.requirements import unmet_dependency
 
 if orjson.dumps(1e16) != b"1e+16":
     # Versions before 3.11.7 write such numbers in other bytes: runs would get other run ids.
+    from exprec.recorder.requirements import unmet_dependency
+
     raise unmet_dependency("orjson")
 
 _COMPACT = (

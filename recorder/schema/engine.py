@@ -15,7 +15,6 @@ import jsonschema_rs
 
 from exprec import schemas
 from exprec.recorder.errors import Problem
-from exprec.recorder.requirements import unmet_dependency
 
 Schema = dict[str, Any]
 
@@ -45,6 +44,8 @@ class Validator:
             )
         except TypeError as error:
             # Before 0.52 nothing could be forbidden to fetch, and some verdicts on nested references were wrong.
+            from exprec.recorder.requirements import unmet_dependency
+
             raise unmet_dependency("jsonschema-rs") from error
 
     def is_valid(self, value: Any) -> bool:

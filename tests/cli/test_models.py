@@ -226,7 +226,7 @@ class TestWhatCannotBegin:
         assert done.stdout == b""
         assert done.stderr.decode() == (
             "exprec: llm.model: 'openai:small' needs a package that is not installed: "
-            "pip install 'pydantic-ai-slim[openai,anthropic]>=2.62'; --model search needs neither a package nor a key\n"
+            "pip install 'pydantic-ai-slim[openai,anthropic]>=2.60'; --model search needs neither a package nor a key\n"
         )
         assert names_below(tmp_path) == {"experiment.json"}
 
