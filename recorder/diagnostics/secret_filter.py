@@ -51,7 +51,7 @@ def _matcher(patterns: list[str]) -> _Verdict:
     options = jsonschema_rs.RegexOptions()
     try:
         verdict: _Verdict = jsonschema_rs.validator_for(
-            {"pattern": "|".join(patterns)}, offline=True, pattern_options=options
+            {"pattern": "|".join(patterns)}, pattern_options=options
         ).is_valid
     except ValueError:
         # Thousands of secrets: more than the engine compiles.
