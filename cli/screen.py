@@ -27,8 +27,8 @@ _SPECIAL = "\x1b\r\ufe0f\u200d"
 """What begins a match of the patterns below, or makes one necessary."""
 _ROW_ENDS = {"\r\n": "", "\r": "\\r"}
 """What is seen of each end of a row other than a newline."""
-_UNSTYLED = re.compile(f"(\r\n?)|({_EMOJI})|(?!)()")
-_STYLED = re.compile(f"(\r\n?)|({_EMOJI})|({_STYLE})")
+_UNSTYLED = f"(\r\n?)|({_EMOJI})|(?!)()"
+_STYLED = f"(\r\n?)|({_EMOJI})|({_STYLE})"
 
 
 def print_message(message: str, *, has_lines: bool = False) -> None:
@@ -66,7 +66,7 @@ class ScreenOutput:
 
     def __init__(self, *, color: bool) -> None:
         """Without `color`, styles are visible escapes too."""
-        self._pattern = _STYLED if color else _UNSTYLED
+        self._pattern = re.compile(_STYLED if color else _UNSTYLED)
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._rest = ""
         self._is_styled = False

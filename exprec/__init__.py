@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 if not os.path.isdir(f"{__path__[0]}/recorder"):  # noqa: PTH112 - pathlib doubles the import time
     # In the root of a checkout, this folder hides the installed package, which has the subpackages.
@@ -23,10 +22,13 @@ if not os.path.isdir(f"{__path__[0]}/recorder"):  # noqa: PTH112 - pathlib doubl
 
 from exprec import recorder
 from exprec.recorder import version
+from exprec.recorder.exports import TYPE_CHECKING
 
 __version__ = version.VERSION
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from exprec.recorder import *  # noqa: F403
     from exprec.recorder.diff import diff as diff
     from exprec.recorder.verify import verify as verify

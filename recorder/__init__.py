@@ -5,9 +5,7 @@ These are its public names; each is imported from its module when it is first us
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from exprec.recorder.exports import lazy_exports
+from exprec.recorder.exports import TYPE_CHECKING, lazy_exports
 
 if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard as SecretGuard

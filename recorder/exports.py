@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
 
+TYPE_CHECKING = False
+"""Type checkers take it for True. Importing `typing` for it would double the time that `exprec --version` takes."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
-class LazyExports(NamedTuple):
-    """What a package with lazy exports defines: `__getattr__, __dir__, __all__ = lazy_exports(...)`."""
-
-    getattr: Callable[[str], Any]
-    dir: Callable[[], list[str]]
-    all: list[str]
+    LazyExports = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
 
 
 IMPORT_FAILURES = (ImportError, AttributeError, TypeError)
@@ -20,7 +18,7 @@ IMPORT_FAILURES = (ImportError, AttributeError, TypeError)
 
 
 def lazy_exports(package: str, modules: Mapping[str, str]) -> LazyExports:
-    """Import the exports of a package on first use.
+    """Return `__getattr__, __dir__, __all__` of a package, which import its exports on first use.
 
     `modules` maps each exported name to the submodule that defines it (`{"Store": "store"}`); a name mapped to ""
     is a submodule itself. Use it where importing all of a package would slow the start of commands that need a part
@@ -43,4 +41,4 @@ def lazy_exports(package: str, modules: Mapping[str, str]) -> LazyExports:
             raise ImportError(unmet) from None
 
     exported = sorted(modules)
-    return LazyExports(get_export, lambda: exported, exported)
+    return get_export, lambda: exported, exported

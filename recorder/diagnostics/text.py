@@ -14,10 +14,11 @@ _IGNORABLE = (
 """Default_Ignorable_Code_Point in DerivedCoreProperties.txt of the Unicode Character Database, version 14.0."""
 _BLANK = "\u2800\U00013441\U00013442\U00016fe4\U0001d159"
 """Letters and symbols without ink: the empty Braille pattern, hieroglyphic blanks, the Khitan filler, the null note."""
-_INVISIBLE = re.compile(f"[{_IGNORABLE}{_BLANK}]")
+_INVISIBLE = f"[{_IGNORABLE}{_BLANK}]"
 """What Python calls printable, although nothing is seen, and more: many of these are not printable either."""
-_OTHER = re.compile(r"[^ -~]+")
-_LIKE_AN_ESCAPE = re.compile(r"\\(?=[\\ntr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[^ -~])")
+_OTHER = r"[^ -~]+"
+_LIKE_AN_ESCAPE = r"\\(?=[\\ntr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[^ -~])"
+# These patterns are compiled when they are needed: most text is printable ASCII.
 
 
 def visible(text: str, *, keep: str = "", quoted: bool = False) -> str:
@@ -32,13 +33,13 @@ def visible(text: str, *, keep: str = "", quoted: bool = False) -> str:
         quoted: Whether the values in the text are quoted already, as by `repr` or JSON: then backslashes stay.
     """
     if not quoted and "\\" in text:
-        text = _LIKE_AN_ESCAPE.sub(r"\\\\", text)
+        text = re.sub(_LIKE_AN_ESCAPE, r"\\\\", text)
     rest = text
     for char in keep:
         rest = rest.replace(char, "")
     if _is_clear(rest):
         return text
-    return _OTHER.sub(lambda match: _visible_run(match[0], keep), text)
+    return re.sub(_OTHER, lambda match: _visible_run(match[0], keep), text)
 
 
 def visible_json(text: str) -> str:
@@ -47,7 +48,7 @@ def visible_json(text: str) -> str:
 
 
 def _is_clear(text: str) -> bool:
-    return text.isprintable() and (text.isascii() or _INVISIBLE.search(text) is None)
+    return text.isprintable() and (text.isascii() or re.search(_INVISIBLE, text) is None)
 
 
 def _visible_run(text: str, keep: str) -> str:

@@ -6,10 +6,9 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from exprec.recorder.diagnostics import visible
 from exprec.recorder.display.terminal_text import Line, Span, cell_len, crop_text, fold_text, is_narrow
@@ -38,8 +37,7 @@ class Writable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Console:
+class Console(NamedTuple):
     """A stream for lines, their maximum width in cells, and whether they are colored."""
 
     file: Writable

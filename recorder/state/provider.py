@@ -5,7 +5,6 @@ Both answer from one reducer over events decoded from the bytes of the log.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -237,6 +236,9 @@ class LiveStateProvider(_ReducedState):
 
 def _memory_name(experiment_name: str, config: Mapping[str, Any]) -> str:
     """Return the name of a run in memory: 16 hex digits, as work folders have, from what is known of the run."""
+    # Imported here because commands that read runs do not need it.
+    import hashlib
+
     return hashlib.sha256(canonical_json.encode([experiment_name, config])).hexdigest()[:16]
 
 

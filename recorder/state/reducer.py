@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from exprec.recorder.events import TERMINAL_TYPES, event_fields, is_failure, optimization
@@ -17,17 +16,19 @@ _WITH_STATE = frozenset((_START, _ITERATION_START, _ITERATION_END)) | TERMINAL_T
 """The event types that change more of the state than counts and positions."""
 
 
-@dataclass(slots=True)
 class Iteration:
     """One iteration: its number, and the offsets of its events in the log."""
 
-    number: int
-    start: int
-    end: int
-    costs: dict[str, int] = field(default_factory=dict)
-    accepted: dict[str, bool] = field(default_factory=dict)
-    closing: tuple[int, int] | None = None
-    """Start and end of its `iteration_end`, which has the policies."""
+    __slots__ = ("accepted", "closing", "costs", "end", "number", "start")
+
+    def __init__(self, number: int, start: int, end: int) -> None:
+        self.number = number
+        self.start = start
+        self.end = end
+        self.costs: dict[str, int] = {}
+        self.accepted: dict[str, bool] = {}
+        self.closing: tuple[int, int] | None = None
+        """Start and end of its `iteration_end`, which has the policies."""
 
 
 class Reducer:
