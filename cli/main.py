@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -61,16 +62,28 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ExprecError as error:
-            # Problems in files are printed as compilers print them, so that editors can jump to the line.
-            in_files = isinstance(error, InvalidInput) and all(problem.source for problem in error.problems)
-            message = str(error) if in_files else f"exprec: {error}"
-            print_message(redact_secrets(message), has_lines=True)
+            print_message(redact_secrets(_error_text(error)), has_lines=True)
             ctx.exit(error.exit_code)
         except RecursionError:
             # exprec refuses to write such values, so the files come from elsewhere.
             message = "a value in these files is nested too deeply; `exprec verify RUN` reports its line"
             print_message(f"exprec: {message}")
             ctx.exit(Damaged.exit_code)
+
+
+def _error_text(error: ExprecError) -> str:
+    """Return the message of an error; no key and no name of a file begins another line of it."""
+    if not isinstance(error, InvalidInput):
+        return f"exprec: {error}"
+    # Imported here because most commands end without an error.
+    from exprec.recorder.diagnostics import visible
+
+    listed = "\n".join(
+        str(replace(problem, key=visible(problem.key), source=problem.source and visible(problem.source)))
+        for problem in error.problems
+    )
+    # Problems in files are printed as compilers print them, so that editors can jump to the line.
+    return listed if all(problem.source for problem in error.problems) else f"exprec: {listed}"
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -45,6 +45,11 @@ class Problem:
 _RESTORE = "restore the file from version control or another copy"
 
 
+def _in_one_line(path: Path | str) -> str:
+    """The path as messages name it: no name of a file can begin another line of a message."""
+    return str(path).replace("\n", "\\n")
+
+
 class ExprecError(Exception):
     """Base of all errors that exprec raises on purpose; `exit_code` is what a command exits with."""
 
@@ -166,7 +171,7 @@ class NotAsRecorded(ExprecError):
 
     def __init__(self, path: Path, line: int, recorded: bytes, found: bytes) -> None:
         self.path, self.line, self.recorded, self.found = path, line, recorded, found
-        super().__init__(f"{path}:{line}: re-execution diverges from the recorded log here")
+        super().__init__(f"{_in_one_line(path)}:{line}: re-execution diverges from the recorded log here")
 
 
 class RunNotFound(ExprecError):
@@ -177,7 +182,8 @@ class RunNotFound(ExprecError):
     def __init__(self, reference: str, store: Path) -> None:
         self.reference, self.store = reference, store
         super().__init__(
-            f"no run '{reference}' in the store {store}; give a run id, 4 or more of its first digits, "
+            f"no run '{_in_one_line(reference)}' in the store {_in_one_line(store)}; "
+            "give a run id, 4 or more of its first digits, "
             "a tag, or the path of a run directory with a slash in it (./NAME)"
         )
 
@@ -200,7 +206,7 @@ class Damaged(ExprecError):
 
     def __init__(self, path: Path, reason: str, line: int | None = None, *, remedy: str = _RESTORE) -> None:
         self.path, self.reason, self.line = path, reason, line
-        place = f"{path}:{line}" if line is not None else str(path)
+        place = _in_one_line(path) if line is None else f"{_in_one_line(path)}:{line}"
         super().__init__(f"{place}: {reason}; {remedy}")
 
 
@@ -221,7 +227,7 @@ class NotAStore(ExprecError):
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
-        super().__init__(f"{path}: {reason}")
+        super().__init__(f"{_in_one_line(path)}: {reason}")
 
 
 class StorageFailure(ExprecError):
@@ -231,7 +237,7 @@ class StorageFailure(ExprecError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         self.path, self.error = path, error
-        super().__init__(f"{path}: {error.strerror or error}; nothing sealed was touched")
+        super().__init__(f"{_in_one_line(path)}: {error.strerror or error}; nothing sealed was touched")
 
 
 class ModelFailure(ExprecError):
@@ -312,7 +318,8 @@ class NotAttested(ExprecError):
         self.run_id, self.cause, self.exit_code = run_id, cause, cause.exit_code
         reason = cause.error.strerror or cause.error if isinstance(cause, StorageFailure) else cause.reason
         super().__init__(
-            f"{cause.path}: {reason}; the run {run_id} is sealed, but its execution records are incomplete"
+            f"{_in_one_line(cause.path)}: {reason}; "
+            f"the run {run_id} is sealed, but its execution records are incomplete"
         )
 
 

@@ -279,6 +279,22 @@ def test_names_that_differ_look_different(tmp_path: Path) -> None:
     assert len({line.split("  ", 1)[1].split("  ")[0] for line in shown}) == len(names)
 
 
+@pytest.mark.parametrize("words", [["run"], ["run", "--dry-run"], ["show"], ["verify"], ["diff", "./none"]], ids=str)
+def test_no_name_begins_a_line_of_a_message(tmp_path: Path, words: list[str]) -> None:
+    """Else the name of a file or a key could add a line that looks like one of exprec."""
+    Store.open_or_create(tmp_path / "runs")
+    name = "./name\nexprec: forged"
+    if words[0] == "run":
+        (tmp_path / name).write_text(json.dumps({"key\nexprec: forged": 1, "simulator": "module\nexprec: forged"}))
+    else:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    done = exprec(*words, name, cwd=tmp_path, code={"run": 2, "diff": 4, "verify": 1}.get(words[0], 5))
+    lines = (done.stdout + done.stderr).decode().splitlines()
+    assert lines
+    assert not any(line.startswith("exprec: forged") for line in lines)
+
+
 def test_no_name_with_a_hidden_character_is_completed(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(stored.folder)
     assert completed_values("show", "be") == ["best"]
