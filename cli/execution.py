@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from exprec.cli.output.live_output import ExperimentOutput
+from exprec.cli.output.live_output import ExperimentOutput, redaction_lines
 from exprec.cli.screen import print_message
 from exprec.cli.terminal import start_observing, store_path, wants_progress
 from exprec.cli.trust import remember_recorded
@@ -56,6 +56,8 @@ class ExperimentExecution:
         self._remember()
         runner, failure = self._run()
         assert runner.sealed is not None, "a run that ended without an error is sealed"
+        for line in redaction_lines(self.secrets.hits):
+            print_message(f"exprec: {line}")
         unwritable: OSError | None = None
         try:
             self.output.close(runner, runner.sealed)

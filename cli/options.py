@@ -47,6 +47,13 @@ allow_secret_option = click.option(
     help="Record this secret, or secrets of this shape, as named in the message about it. Repeatable.",
 )
 
+redact_option = click.option(
+    "--redact",
+    "redacts",
+    is_flag=True,
+    help="Record what contains a secret with placeholders [redacted:NAME:k], and seal the run as usual.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 jobs_option = click.option(

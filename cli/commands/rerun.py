@@ -11,7 +11,7 @@ import click
 
 from exprec.cli.completion import complete_run
 from exprec.cli.execution import show_progress
-from exprec.cli.options import allow_secret_option, jobs_option, json_option, store_option
+from exprec.cli.options import allow_secret_option, jobs_option, json_option, redact_option, store_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.screen import print_message
 from exprec.cli.terminal import (
@@ -48,6 +48,7 @@ _NOT_IDENTICAL = 1
 @click.option("--env", "names", multiple=True, metavar="NAME", help="Pass this variable to the execution. Repeatable.")
 @jobs_option
 @allow_secret_option
+@redact_option
 @json_option
 @click.pass_context
 def rerun(
@@ -59,6 +60,7 @@ def rerun(
     names: tuple[str, ...],
     jobs: int,
     allowed: tuple[str, ...],
+    redacts: bool,
     as_json: bool,
 ) -> None:
     """Execute runs again, offline, and report whether they reproduce. Models are not called; no key is needed.
@@ -110,7 +112,8 @@ def rerun(
                 directory,
                 files=files,
                 jobs=jobs or processors(),
-                secrets=guard,
+                # Placeholders are numbered within a run.
+                secrets=make_guard(allowed, redacts=True) if redacts else guard,
                 environment=reduced if origin is trust.Origin.TRUSTED else own,
                 has_input=not sys.stdin.isatty(),
                 listener=listener,

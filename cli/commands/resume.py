@@ -14,6 +14,7 @@ from exprec.cli.options import (
     jobs_option,
     json_option,
     quiet_option,
+    redact_option,
     store_option,
     verbose_config,
 )
@@ -42,6 +43,7 @@ from exprec.recorder.store import RunDirectory, Store
 @trust_option
 @jobs_option
 @allow_secret_option
+@redact_option
 @display_options
 @quiet_option
 @json_option
@@ -52,6 +54,7 @@ def resume(
     is_trusted: bool,
     jobs: int,
     allowed: tuple[str, ...],
+    redacts: bool,
     verbose: bool,
     color: str,
     quiet: bool,
@@ -101,7 +104,7 @@ def resume(
         folder,
         opened,
         output,
-        make_guard(allowed),
+        make_guard(allowed, redacts=redacts),
         jobs or processors(),
         proposer,
         resumed=directory,

@@ -21,6 +21,7 @@ from exprec.cli.options import (
     jobs_option,
     json_option,
     quiet_option,
+    redact_option,
     store_option,
     verbose_config,
 )
@@ -91,6 +92,7 @@ class _CommandOptions:
     schemas: Path | None = None
     strict: bool | None = None
     allowed: Sequence[str] = ()
+    redacts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class _ExperimentOptions:
     replayed: str | None
     jobs: int
     allowed: Sequence[str]
+    redacts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ class _ReadyExperiment:
 )
 @jobs_option
 @allow_secret_option
+@redact_option
 @display_options
 @quiet_option
 @click.option("--dry-run", is_flag=True, help="Check the experiment and print what would be run, without running it.")
@@ -187,6 +191,7 @@ def run(
     replayed: str | None,
     jobs: int,
     allowed: tuple[str, ...],
+    redacts: bool,
     verbose: bool,
     color: str,
     quiet: bool,
@@ -223,7 +228,7 @@ def run(
         _refuse_options(context, _OF_EXPERIMENTS, "applies to experiments, not to a command")
         selection = verbose_config(verbose=verbose, switches=switches)
         printed = choose_command_output(selection, color, verbose=verbose, quiet=quiet, as_json=as_json)
-        options = _CommandOptions(store, name, inputs, artifacts, artifact_limit, schemas, strict, allowed)
+        options = _CommandOptions(store, name, inputs, artifacts, artifact_limit, schemas, strict, allowed, redacts)
         context.exit(_record_command(argv, options, printed))
     if argv or context.args:
         _refuse_arguments(context, experiment, argv)
@@ -231,7 +236,7 @@ def run(
     output = choose_experiment_output(
         verbose_config(verbose=verbose, switches=switches), color, quiet=quiet, as_json=as_json
     )
-    request = _ExperimentOptions(experiment, store, seed, model, replayed, jobs or processors(), allowed)
+    request = _ExperimentOptions(experiment, store, seed, model, replayed, jobs or processors(), allowed, redacts)
     if imports and not dry_run:
         raise click.UsageError("--import applies to --dry-run; a run always imports its simulator", context)
     if dry_run:
@@ -287,7 +292,7 @@ def _prepare(request: _ExperimentOptions, *, imports: bool = True) -> _ReadyExpe
     for warning in config.warnings:
         print_message(f"exprec: warning: {warning}")
     location = store_path(request.store, config.output_directory)
-    secrets = _make_guard(config, request.experiment, request.allowed)
+    secrets = _make_guard(config, request)
     replayed = None if request.replayed is None else find_run(request.replayed, location)
     proposer = None if replayed is None else recorded_proposer(replayed, config)
     is_prepared = imports or ":" not in config.simulator
@@ -295,12 +300,12 @@ def _prepare(request: _ExperimentOptions, *, imports: bool = True) -> _ReadyExpe
     return _ReadyExperiment(config, location, secrets, replayed, proposer, prepared)
 
 
-def _make_guard(config: ExperimentConfig, experiment: Path, allowed: Sequence[str]) -> SecretGuard:
+def _make_guard(config: ExperimentConfig, request: _ExperimentOptions) -> SecretGuard:
     """Return the secret guard of the run. Raises InvalidInput if the experiment itself contains a secret."""
-    secrets = make_guard(allowed)
+    secrets = make_guard(request.allowed, redacts=request.redacts)
     resolved = config.to_dict()
     try:
-        secrets.check(str(experiment), canonical_json.encode(resolved), resolved)
+        secrets.check(str(request.experiment), canonical_json.encode(resolved), resolved)
     except SecretFound as found:
         raise InvalidInput([Problem((), str(found))]) from None
     return secrets
@@ -321,10 +326,11 @@ def _record_command(argv: Sequence[str], options: _CommandOptions, output: Comma
         name=options.name,
     )
     types = _event_types(options)
-    secrets = make_guard(options.allowed)
+    secrets = make_guard(options.allowed, redacts=options.redacts)
     config = command.as_config(strict=types.is_strict)
-    # Refuse a command with a secret before the store is created.
-    secrets.check("the command", canonical_json.encode(config), config)
+    if not options.redacts:
+        # Refuse a command with a secret before the store is created.
+        secrets.check("the command", canonical_json.encode(config), config)
     store = Store.open_or_create(store_path(options.store))
     observation = start_observing(folder)
     runner = CommandRunner(

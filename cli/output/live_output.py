@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
@@ -65,6 +65,17 @@ def _quiet_output() -> ExperimentOutput:
     return ExperimentOutput(None, lambda _, sealed: click.echo(sealed.run_id))
 
 
+_MOST_REDACTED = 20
+
+
+def redaction_lines(hits: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield a message for each field that was recorded with a placeholder, and the name of its secret."""
+    for field, name in hits[:_MOST_REDACTED]:
+        yield f"redacted: {field} contained the value of {name}"
+    if len(hits) > _MOST_REDACTED:
+        yield f"redacted: {len(hits) - _MOST_REDACTED} other fields"
+
+
 class CommandOutput:
     """Print the output of a command: its bytes, each to its stream, then the run id to stderr."""
 
@@ -109,6 +120,8 @@ class CommandOutput:
             self._report(
                 f"a process started by the command still has its {stream} open; further output is not recorded"
             )
+        for line in redaction_lines(outcome.redacted):
+            self._report(line)
         if outcome.failure is not None and outcome.failure.is_news:
             self._report(f"the run failed: {outcome.failure.message}")
 

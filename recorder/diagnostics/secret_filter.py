@@ -9,7 +9,7 @@ from exprec.recorder.diagnostics import secret_shapes
 from exprec.recorder.diagnostics.secret_forms import ESCAPES
 
 _META = re.compile(r"([\\.+*?()|\[\]{}^$])")
-_SHORT_TEXT = 1000
+SHORT_TEXT = 1000
 """Characters up to which one search for everything takes less time than three, each of which the engine does faster."""
 _PREFIX = 32
 """Characters of a form that are looked for: a secret may be a file of many kilobytes."""
@@ -25,13 +25,14 @@ class SecretFilter:
         known = [_META.sub(r"\\\1", form) for form in dict.fromkeys(form[:_PREFIX] for form in forms)]
         shapes = list(secret_shapes.QUICK_PATTERNS) if has_shapes else []
         self._plain = [_matcher(patterns) for patterns in (known, shapes) if patterns]
-        self._in_short = _matcher([*known, *shapes, ESCAPES]) if self._plain else _never
+        self.suspects_short = _matcher([*known, *shapes, ESCAPES]) if self._plain else _never
+        """As `suspects`, for texts of fewer than SHORT_TEXT characters."""
         self._in_long = [*self._plain, _matcher([ESCAPES])] if self._plain else []
 
     def suspects(self, text: str) -> bool:
         """Return whether a text may contain a secret, also in an escaped form."""
-        if len(text) < _SHORT_TEXT:
-            return self._in_short(text)
+        if len(text) < SHORT_TEXT:
+            return self.suspects_short(text)
         return any(matches(text) for matches in self._in_long)
 
     def suspects_plain(self, text: str) -> bool:

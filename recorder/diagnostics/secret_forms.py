@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 from exprec.recorder.format import canonical_json
 
@@ -36,13 +37,19 @@ def split_lines(value: str) -> list[str]:
 def encoded_forms(value: str) -> set[str]:
     """Return what a text with a secret contains: itself, also in JSON, in hexadecimal, in base64 at each offset."""
     data = value.encode()
-    forms = {
+    return {
         value,
         canonical_json.encode(value).decode()[1:-2],
         json.dumps(value)[1:-1],
         data.hex(),
         data.hex().upper(),
+        *base64_forms(value),
     }
+
+
+def base64_forms(value: str) -> set[str]:
+    """Return what the base64 of anything that contains a secret contains, whatever is before and after the secret."""
+    data, forms = value.encode(), set()
     for offset, first in ((0, 0), (1, 2), (2, 3)):
         # Without the characters that also depend on what is before and after the secret.
         last = (offset + len(data)) * 8 // 6
@@ -65,6 +72,53 @@ def decoded_texts(text: str) -> Iterator[str]:
             return
         yield decoded
         text = decoded
+
+
+def decode_with_places(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield what `decoded_texts` does, with the place in `text` of each character, and of the end."""
+    places = list(range(len(text) + 1))
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        for mark, pattern, decode in _UNITS:
+            if mark in text:
+                text, places = _decode_units(text, places, pattern, decode)
+        if text == before:
+            return
+        yield text, places
+
+
+def _decode_units(text: str, places: list[int], pattern: re.Pattern[str], decode: _Decode) -> tuple[str, list[int]]:
+    parts: list[str] = []
+    kept: list[int] = []
+    end = 0
+    for match in pattern.finditer(text):
+        decoded = decode(match[0])
+        parts += [text[end : match.start()], *(char for char, _ in decoded)]
+        kept += [*places[end : match.start()], *(places[match.start() + offset] for _, offset in decoded)]
+        end = match.end()
+    return "".join([*parts, text[end:]]), [*kept, *places[end:]]
+
+
+def _decode_escapes(text: str) -> list[tuple[str, int]]:
+    r"""The characters of a sequence of escapes, some of which are pairs (`\ud83d\ude00`), and their offsets."""
+    decoded: list[tuple[str, int]] = []
+    for match in _ESCAPE.finditer(text):
+        char = _unescape(match)
+        if "\udc00" <= char <= "\udfff" and decoded and "\ud800" <= decoded[-1][0] <= "\udbff":
+            first = decoded.pop()
+            decoded.append((_join_surrogates(first[0] + char), first[1]))
+        else:
+            decoded.append((char, match.start()))
+    return [(char.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), offset) for char, offset in decoded]
+
+
+def _decode_percent(text: str) -> list[tuple[str, int]]:
+    decoded = _undo_percent(text)
+    sizes = [len(char.encode()) * 3 for char in decoded]
+    if sum(sizes) != len(text) or "\ufffd" in decoded:
+        # Not UTF-8: all of it belongs together.
+        return [(char, 0) for char in decoded]
+    return list(zip(decoded, accumulate([0, *sizes]), strict=False))
 
 
 def _undo_escapes(text: str) -> str:
@@ -107,3 +161,14 @@ _DECODERS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("&", _undo_entities),
     ("\0", lambda text: text.replace("\0", "")),
 )
+
+_Decode = Callable[[str], list[tuple[str, int]]]
+"""Returns the characters of an encoded part of a text, with their offsets in it."""
+
+_UNITS: tuple[tuple[str, re.Pattern[str], _Decode], ...] = (
+    ("\\", re.compile(f"(?:{_ESCAPE.pattern})+"), _decode_escapes),
+    ("%", _PERCENT, _decode_percent),
+    ("&", _ENTITY, lambda text: [(char, 0) for char in _undo_entities(text)]),
+    ("\0", re.compile("\0+"), lambda _: []),
+)
+"""As _DECODERS, for parts of a text."""

@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from exprec.recorder.diagnostics import secret_forms, secret_shapes
-from exprec.recorder.diagnostics.secret_scan import LineScan, Needles, SecretScan
+from exprec.recorder.diagnostics.redaction import NotReplaceable, Numbers, has_placeholder, redact_text, redact_value
+from exprec.recorder.diagnostics.secret_filter import SHORT_TEXT
+from exprec.recorder.diagnostics.secret_scan import Edit, LineScan, Needles, RedactingScan, SecretScan
+from exprec.recorder.diagnostics.secret_spans import Secret, Span
 from exprec.recorder.errors import SecretFound
-from exprec.recorder.format import has_surrogate
+from exprec.recorder.format import canonical_json, has_surrogate
 
 SHORTEST_SECRET = 8
 """Characters; anything shorter would be found everywhere."""
 
+_PASSWORD_IN_URL = "the password in "
+"""Begins the name of a password in a URL; after a comma, that of its encoded form."""
 _NAMES = re.compile(r"(?:password in|part \d+ of) (\w+)")
 """The variable in the name of what is a part of its value."""
 _TOKEN = re.compile(r"\S+")
@@ -35,13 +40,17 @@ class SecretGuard:
         has_shapes: bool = False,
         allowed: Iterable[str] = (),
         renew: Renew | None = None,
+        redacts: bool = False,
     ) -> None:
         """Look for the values of `secrets` and, with `has_shapes`, for whatever has the shape of a secret.
 
         Values shorter than SHORTEST_SECRET are left out, and those that are no text: no record can hold them.
         `allowed` are names of secrets and shapes, and SHA-256 digests of values, that may be written. `renew` is
-        called for each record.
+        called for each record. A guard that `redacts` numbers the secrets of one run, and puts placeholders in their
+        place where the caller can record these.
         """
+        self._numbers = Numbers() if redacts else None
+        self._hits: dict[tuple[str, str], None] = {}
         self._has_shapes = has_shapes
         self._allowed = frozenset(allowed)
         self._renew = renew
@@ -49,17 +58,27 @@ class SecretGuard:
 
     def _know(self, secrets: Mapping[str, str]) -> None:
         """Look for these secrets from now on."""
+        # Of two with one value the name that comes first, whatever the order of the environment is.
+        known = sorted(secrets.items(), reverse=True)
+        self._known = [(name, value) for name, value in known if not self._allows_name(name)]
         self._needles = Needles(
             {
-                form: name
-                for name, value in secrets.items()
-                if not self._allows_name(name) and not has_surrogate(value)
+                form: self._secret(name, value, secrets)._replace(is_base64=form in base64_forms)
+                for name, value in self._known
+                if not has_surrogate(value)
                 for line in secret_forms.split_lines(value)
                 if len(line) >= SHORTEST_SECRET and not self._is_allowed(line)
+                for base64_forms in [secret_forms.base64_forms(line)]
                 for form in secret_forms.encoded_forms(line)
             },
             self._shapes if self._has_shapes else None,
         )
+        self._suspects, self._suspects_short = self._needles.filter.suspects, self._needles.filter.suspects_short
+
+    def _secret(self, name: str, value: str, secrets: Mapping[str, str]) -> Secret:
+        """The secret that a value is: with placeholders, the encoded form of a password for the password."""
+        plain = name.partition(",")[0] if name.startswith(_PASSWORD_IN_URL) else name
+        return Secret(plain, secrets.get(plain, value)) if self._numbers is not None else Secret(name, value)
 
     @property
     def has_any(self) -> bool:
@@ -71,22 +90,96 @@ class SecretGuard:
         if self._renew is not None and (secrets := self._renew()) is not None:
             self._know(secrets)
         record = data.decode()
-        if self._needles.filter.suspects(record):
+        if self._suspects_short(record) if len(record) < SHORT_TEXT else self._suspects(record):
             self._search(what, record, value, consequence)
+
+    @property
+    def redacts(self) -> bool:
+        """Whether secrets are replaced by placeholders where this is possible."""
+        return self._numbers is not None
+
+    @property
+    def hits(self) -> tuple[tuple[str, str], ...]:
+        """What was replaced by placeholders: each field or file that contained a secret, with its source."""
+        return tuple(self._hits)
+
+    def replace(self, found: SecretFound, value: Any, is_valid: Callable[[Any], bool] | None = None) -> Any:
+        """Return the value in which `check` found secrets with placeholders for them.
+
+        Raises `found` if the guard does not redact, if there cannot be placeholders, or if `is_valid` refuses them.
+        """
+        if self._numbers is None:
+            raise found
+        try:
+            replaced = redact_value(value, self._spans, self._numbers, _number_text)
+            self.check(found.field, canonical_json.encode(replaced), replaced)
+        except (NotReplaceable, SecretFound):
+            raise found from None
+        if is_valid is not None and not is_valid(replaced):
+            raise found
+        self._hits.update(dict.fromkeys(found.hits))
+        return replaced
+
+    def admit(self, what: str, value: Any) -> Any:
+        """Return the value, with placeholders if the guard redacts.
+
+        Raises NotEncodable, and SecretFound as `check` does.
+        """
+        try:
+            self.check(what, *canonical_json.encode_checked(value))
+        except SecretFound as found:
+            return self.replace(found, value)
+        return value
+
+    def reserve(self, text: str) -> None:
+        """Number secrets as the placeholders do in the recorded text of a run that is resumed."""
+        if self._numbers is not None:
+            self._numbers.reserve(text, self._known)
+
+    @staticmethod
+    def has_placeholder(text: str) -> bool:
+        """Return whether a recorded text contains what looks like a placeholder."""
+        return has_placeholder(text)
 
     def scan(self) -> SecretScan:
         """A new scan for these secrets in bytes that come in pieces."""
         return SecretScan(self._needles)
 
     def scan_lines(self) -> LineScan:
-        """A new scan for these secrets in output, which lets whole lines through."""
-        return LineScan(self._needles)
+        """A new scan for these secrets in output, which lets whole lines through.
+
+        If the guard redacts, it numbers what is new to the run by itself, since streams come in any order; see
+        `settle`.
+        """
+        return LineScan(self._needles) if self._numbers is None else RedactingScan(self._needles, self._numbers.copy())
+
+    def scan_file(self) -> SecretScan:
+        """A new scan for these secrets in a file."""
+        return SecretScan(self._needles) if self._numbers is None else RedactingScan(self._needles, self._numbers)
+
+    def settle(self, what: str, scan: SecretScan) -> Iterator[Edit]:
+        """Keep what a scan has replaced among the hits, and return how to change its placeholders to the run's numbers.
+
+        `what` is the file that was searched.
+        """
+        if not isinstance(scan, RedactingScan) or self._numbers is None:
+            return iter(())
+        for name, (line, count) in scan.lines.items():
+            others = f" and {count - 1} other place{'s' if count > 2 else ''}" if count > 1 else ""
+            self._hits[f"{what} line {line}{others}", name] = None
+        return scan.edits(self._numbers)
 
     def sources(self, text: str) -> list[str]:
         """Return the names of the secrets that a text contains, each once."""
         return list(dict.fromkeys(self._needles.sources(text)))
 
     def redacted(self, text: str) -> str:
+        """The text with the name of a secret, or its placeholder if the guard redacts, in place of its value."""
+        if self._numbers is not None:
+            text = redact_text(text, self._spans(text), self._numbers)
+        return self._without_secrets(text)
+
+    def _without_secrets(self, text: str) -> str:
         """The text with the name of a secret in place of its value."""
         for form, name in self._needles.by_length:
             text = text.replace(form, f"<{name}>")
@@ -104,6 +197,10 @@ class SecretGuard:
         found = next(self._needles.sources(text), None)
         return text if found is None else f"<{found}>"
 
+    def _spans(self, text: str) -> list[Span]:
+        is_harmless = "\0" not in text and not has_surrogate(text) and not self._needles.filter.suspects(text)
+        return [] if is_harmless else self._needles.spans(text)
+
     def _is_harmless(self, text: str) -> bool:
         return next(self._needles.sources(text), None) is None
 
@@ -115,7 +212,7 @@ class SecretGuard:
         if number is None and self._is_harmless(record):
             return
         hits = [
-            (f"{what}: {self.redacted(field)}" if field else what, name)
+            (f"{what}: {self._without_secrets(field)}" if field else what, name)
             for field, text in _strings(value)
             for name in self.sources(text)
         ]
@@ -142,6 +239,10 @@ class SecretGuard:
         import hashlib
 
         return hashlib.sha256(value.encode()).hexdigest() in self._allowed
+
+
+def _number_text(number: Any) -> str:
+    return canonical_json.encode(number)[:-1].decode()
 
 
 def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:

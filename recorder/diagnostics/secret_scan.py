@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
 
 from exprec.recorder.diagnostics import secret_shapes
+from exprec.recorder.diagnostics.redaction import Numbers, placeholder
 from exprec.recorder.diagnostics.secret_filter import SecretFilter
 from exprec.recorder.diagnostics.secret_forms import decoded_texts
+from exprec.recorder.diagnostics.secret_spans import Secret, Span, find_spans, open_key
 from exprec.recorder.format import canonical_json
 
 _FEWEST_BYTES = 4
@@ -21,15 +26,16 @@ _ESCAPED_TOKEN = re.compile(r"[^\s]+")
 _CUT_ESCAPE = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?|%[0-9a-fA-F]?|&#?[0-9a-zA-Z]*)\Z")
 """An escape that is cut at the end of a piece."""
 
-ShapeSearch = Callable[[str], Iterator[secret_shapes.Match]]
+_START = Span(0, 0, "", "", is_known=False)
 
 
 class Needles:
     """What to look for: the forms of secrets, with the name of each, and shapes."""
 
-    def __init__(self, names: Mapping[str, str], shapes: ShapeSearch | None) -> None:
-        """Look for the texts that are the keys of `names`, and for what `shapes` finds."""
-        self.names = names
+    def __init__(self, secrets: Mapping[str, Secret], shapes: secret_shapes.ShapeSearch | None) -> None:
+        """Look for the texts that are the keys of `secrets`, and for what `shapes` finds."""
+        self.secrets = secrets
+        self.names = names = {form: secret.name for form, secret in secrets.items()}
         self.by_length = sorted(names.items(), key=lambda item: -len(item[0]))
         """The forms with their names, the longest first."""
         self.shapes = shapes
@@ -44,6 +50,28 @@ class Needles:
 
     def __bool__(self) -> bool:
         return bool(self.names) or self.shapes is not None
+
+    def may_be_in(self, data: bytes) -> bool:
+        """Return whether bytes may contain a secret: the quick test.
+
+        Bytes with zeros are binary data, or text in UTF-16: of the escapes in them none but the zeros are undone.
+        """
+        text = data.decode("latin-1")
+        if "\0" not in text:
+            return self.filter.suspects(text) and any(map(self.filter.suspects_plain, (text, *decoded_texts(text))))
+        return self.filter.suspects_plain(text) or self.filter.suspects_plain(text.replace("\0", ""))
+
+    def spans(self, text: str) -> list[Span]:
+        """Return where the secrets in a text are; see `find_spans`."""
+        plain = find_spans(text, self.secrets, self.shapes, undoes_escapes=False)
+        # Keeping the places of a text while its escapes are undone takes long: only if there is something in them.
+        parts = [
+            text[last.end : span.start] for last, span in pairwise([_START, *plain, _START._replace(start=len(text))])
+        ]
+        rest = " ".join(parts)
+        if any(next(self._plain_sources(decoded), None) for decoded in decoded_texts(rest)):
+            return find_spans(text, self.secrets, self.shapes)
+        return plain
 
     def sources(self, text: str) -> Iterator[str]:
         """Yield the names of the secrets in a text, which may be escaped; a name may come several times."""
@@ -79,6 +107,8 @@ class SecretScan:
         """The end of what was let through, in which a secret may have begun."""
         self.found: str | None = None
         """The name of the secret that was found; nothing is let through any more."""
+        self.replaced: str | None = None
+        """The name of the first secret for which a placeholder was let through."""
 
     def passed(self, data: bytes) -> bytes:
         """What of the bytes so far may be kept now: all up to a secret, or up to what may become one."""
@@ -108,9 +138,9 @@ class SecretScan:
 
     def _places(self, window: bytes) -> Iterator[tuple[int, str]]:
         """Yield where secrets begin in a window, and their names."""
-        text = window.decode("latin-1")
-        if "\0" not in text and not self._needles.filter.suspects(text):
+        if not self._needles.may_be_in(window):
             return
+        text = window.decode("latin-1")
         places = [(place, name) for needle, name in self._needles.data.items() if (place := window.find(needle)) >= 0]
         if self._needles.shapes is not None:
             places += ((match.start, match.shape) for match in self._needles.shapes(text))
@@ -191,8 +221,115 @@ class LineScan(SecretScan):
         if not end:
             # A line that is longer than what is held back.
             return super()._beginning(window)
-        places = [_begins_at(window, needle, fewest=1) for needle in self._of_several_lines]
+        # In an unfinished line, which is held back anyway, at least its first line is to come.
+        places = [_begins_at(window, needle, needle.index(b"\n") + 1) for needle in self._of_several_lines]
         return min([end, *(_line_start(window, place) for place in places if place < len(window))])
+
+
+class Edit(NamedTuple):
+    """Bytes to write in place of others in a file."""
+
+    start: int
+    old: bytes
+    new: bytes
+
+
+class RedactingScan(LineScan):
+    """Lets whole lines through, with placeholders for the secrets in them.
+
+    A secret for which there cannot be one is found as by a `LineScan`.
+    """
+
+    def __init__(self, needles: Needles, numbers: Numbers) -> None:
+        """Look for what `SecretGuard.scan_lines` gives; `numbers` are those of the placeholders."""
+        super().__init__(needles)
+        self._numbers = numbers
+        self._size = 0
+        """Bytes that were let through."""
+        self._marks: dict[bytes, int] = {}
+        self._spans: list[Span] = []
+        self._offsets, self._kinds = array("Q"), array("L")
+        """Where placeholders are in what was let through, and which: a file may have millions."""
+        self.lines: dict[str, list[int]] = {}
+        """The name of each secret that was replaced, with the number of the first line and of all occurrences."""
+
+    def passed(self, data: bytes) -> bytes:
+        """Return what may be recorded now, with placeholders."""
+        if not self._needles or not data:
+            return data
+        if self.found is not None:
+            return b""
+        self._held += data
+        if b"\n" not in data and len(self._held) <= _LONGEST_LINE:
+            return b""
+        return self._redacted(self._end_of_whole())
+
+    def rest(self) -> bytes:
+        """Return what was held back, with placeholders, once there is no more."""
+        return self._redacted(len(self._held)) if self.found is None else b""
+
+    def edits(self, numbers: Numbers) -> Iterator[Edit]:
+        """Yield how to change what was let through so that its placeholders have other `numbers`."""
+        marks = list(self._marks)
+        renamed = [
+            placeholder(span, numbers.number(span.value), mark.decode("ascii")).encode()
+            for mark, span in zip(marks, self._spans, strict=True)
+        ]
+        if renamed != marks:
+            for place, kind in zip(self._offsets, self._kinds, strict=True):
+                yield Edit(place, marks[kind], renamed[kind])
+
+    def _end_of_whole(self) -> int:
+        """Where the lines end that are whole, and with which no secret of several lines begins."""
+        end = self._beginning(self._held)
+        key = open_key(self._held[:end].decode("latin-1"))
+        if key == end:
+            return end
+        if len(self._held) - key > _LONGEST_LINE:
+            self.found = "private-key"
+        return _line_start(self._held, key)
+
+    def _redacted(self, end: int) -> bytes:
+        block, self._held = self._held[:end], self._held[end:]
+        if self._needles.may_be_in(block):
+            text = block.decode("utf-8", "surrogateescape")
+            spans = self._needles.spans(text)
+            kept = len(self._offsets)
+            block = self._replaced(text, spans)
+            rest = next(self._needles.sources(block.decode("utf-8", "surrogateescape")), None)
+            if rest is not None:
+                self.found = rest
+                del self._offsets[kept:], self._kinds[kept:]
+                return b""
+            self._count(text, spans)
+        else:
+            self.line += block.count(b"\n")
+        self._size += len(block)
+        return block
+
+    def _replaced(self, text: str, spans: list[Span]) -> bytes:
+        data, end = bytearray(), 0
+        for span in spans:
+            data += text[end : span.start].encode("utf-8", "surrogateescape")
+            number = self._numbers.number(span.value)
+            mark = placeholder(span, number, text[span.start : span.end]).encode()
+            if mark not in self._marks:
+                self._marks[mark] = len(self._marks)
+                self._spans.append(span)
+            self._offsets.append(self._size + len(data))
+            self._kinds.append(self._marks[mark])
+            data += mark
+            end = span.end
+        return bytes(data + text[end:].encode("utf-8", "surrogateescape"))
+
+    def _count(self, text: str, spans: list[Span]) -> None:
+        end = 0
+        for span in spans:
+            self.line += text.count("\n", end, span.start)
+            self.replaced = self.replaced or span.name
+            self.lines.setdefault(span.name, [self.line, 0])[1] += 1
+            end = span.start
+        self.line += text.count("\n", end)
 
 
 def _line_start(data: bytes, place: int) -> int:

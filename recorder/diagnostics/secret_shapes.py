@@ -7,7 +7,7 @@ placeholders such as `sk-xxxx` and words such as `sk-learn` pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 _TOKEN = r"[A-Za-z0-9_-]"
@@ -143,6 +143,9 @@ class Match(NamedTuple):
     shape: str
     start: int
     end: int
+
+
+ShapeSearch = Callable[[str], Iterator[Match]]
 
 
 def find_shapes(text: str) -> Iterator[Match]:

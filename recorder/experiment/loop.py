@@ -18,7 +18,7 @@ from exprec.recorder.errors import (
     UnrecordedRequest,
     WorkerFailed,
 )
-from exprec.recorder.events import optimization
+from exprec.recorder.events import common, optimization
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
@@ -235,6 +235,7 @@ class OptimizationLoop:
 
     def _fail(self, error_type: str, message: str) -> ExperimentFailed:
         """Record that the experiment failed. Raises SecretFound when the message contains a secret."""
+        message = self._session.admit(f"event {common.EXPERIMENT_FAILED.event_type}", {"message": message})["message"]
         self.state_provider.record_failure(error_type, message)
         return ExperimentFailed(error_type, message)
 

@@ -19,7 +19,7 @@ from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.proposers import Answer, ProposalRequest, Proposer
+from exprec.recorder.proposers import Answer, Message, ProposalRequest, Proposer
 from exprec.recorder.sessions import Session
 
 USABLE = "usable"
@@ -58,6 +58,7 @@ class ProposalSession:
         A failed request is not retried here, because the client of a model retries it.
         """
         while True:
+            request = self._admitted(request)
             try:
                 answer = await self._ask(request)
             except ModelFailure as failure:
@@ -75,19 +76,26 @@ class ProposalSession:
             )
 
     async def _ask(self, request: ProposalRequest) -> Answer:
-        """Ask once.
+        """Ask once; returns the answer as it is recorded, so that a repetition gets the same.
 
-        Raises ModelFailure, also for an answer that cannot be recorded; SecretFound for a request to a model that
-        contains a secret, which is not sent.
+        Raises ModelFailure, also for an answer that cannot be recorded; SecretFound.
         """
-        if self._proposer.is_model:
-            self._session.check_request({"messages": [message.as_dict() for message in request.messages]})
         answer = await self._proposer.propose(request)
         try:
             canonical_json.encode(answer.text)
         except NotEncodable as error:
             raise ModelFailure(f"the answer cannot be recorded: {error.reason}", answer.latency_seconds) from error
-        return answer
+        if not self._proposer.is_model:
+            return answer
+        return replace(answer, text=self._session.admit("exchange", {"answer": answer.text})["answer"])
+
+    def _admitted(self, request: ProposalRequest) -> ProposalRequest:
+        """Return a request as it may be sent to a model. Raises SecretFound for one that may not."""
+        if not self._proposer.is_model:
+            return request
+        messages = [message.as_dict() for message in request.messages]
+        sent = self._session.admit_request({"messages": messages})["messages"]
+        return request if sent == messages else replace(request, messages=tuple(Message(**each) for each in sent))
 
     def _check(self, text: str) -> AnswerCheck:
         constraints = self._config.policy_constraints

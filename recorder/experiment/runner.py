@@ -18,6 +18,7 @@ from exprec.recorder.experiment.loop import (
     PreparedExperiment,
     prepare_experiment,
 )
+from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.proposers import Proposer, RecordedProposer, load_proposer
 from exprec.recorder.sessions import RunOutcome, Session
 from exprec.recorder.state import Listener, LiveStateProvider
@@ -123,6 +124,10 @@ class GenericExperimentRunner:
 
     def _begin(self) -> Session:
         config = self._config
+        if self._secrets is not None:
+            # Refused also if secrets are redacted: the recorded config is what a repetition executes.
+            resolved = config.to_dict()
+            self._secrets.check(layout.CONFIG_FILE, canonical_json.encode(resolved), resolved)
         if self._store is None and config.output_directory is not None:
             self._store = Store.open_or_create(Path(config.output_directory))
         if self._store is None:

@@ -9,9 +9,10 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from exprec.recorder.errors import Damaged, StorageFailure
 from exprec.recorder.fs.safe_read import check_folders, open_plain
@@ -150,6 +151,30 @@ def copy_new(source: Path, path: Path, passed: Callable[[bytes], bytes] = bytes)
     sync_folder(path.parent)
 
 
+def rewrite(path: Path, edits: Iterable[tuple[int, bytes, bytes]]) -> int:
+    """Replace parts of a file by others: the offset of each, in order, its bytes, and the new ones.
+
+    Returns the size of the file. A reader sees all of the old or all of the new content. Raises StorageFailure.
+    """
+    with _failures_of(path), _draft_of(path) as draft:
+        with path.open("rb") as reader, _new_file(draft) as handle:
+            for start, old, new in edits:
+                _copy_bytes(reader, handle, start - reader.tell())
+                _write_all(handle, new)
+                reader.seek(len(old), os.SEEK_CUR)
+            _copy_bytes(reader, handle, os.fstat(reader.fileno()).st_size - reader.tell())
+            size = os.fstat(handle).st_size
+        os.rename(draft, path)
+    sync_folder(path.parent)
+    return size
+
+
+def _copy_bytes(reader: BinaryIO, handle: int, size: int) -> None:
+    while size > 0 and (piece := reader.read(min(size, _CHUNK_BYTES))):
+        _write_all(handle, piece)
+        size -= len(piece)
+
+
 def overwrite(handle: int, path: Path, offset: int, data: bytes) -> None:
     """Write over bytes of an open file, also if it was removed or renamed; `path` is for errors.
 
@@ -163,18 +188,25 @@ def overwrite(handle: int, path: Path, offset: int, data: bytes) -> None:
 
 def replace(path: Path, data: bytes, *, is_executable: bool = False) -> None:
     """Replace the content of a file atomically: a reader sees all of the old or all of the new one."""
-    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
+    with _draft_of(path) as draft:
         write_new(draft, data)
         with _failures_of(path):
             if is_executable:
                 draft.chmod(0o755)
             os.rename(draft, path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _draft_of(path: Path) -> Iterator[Path]:
+    """The path of a new file that takes the place of another; it is removed after an error."""
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        yield draft
     except BaseException:
         with suppress(OSError):
             draft.unlink()
         raise
-    sync_folder(path.parent)
 
 
 def replace_locked(path: Path, data: bytes, lock: Lock) -> Lock:

@@ -43,6 +43,11 @@ def rerun_command(
         types = EventTypes.recorded(run.schemas, strict=run.config.get("strict") is True)
     except InvalidInput as error:
         return Verdict.cannot_run(error.problems)
+    if any(map(SecretGuard.has_placeholder, (*command.argv, *command.inputs, *command.artifacts))):
+        reason = (
+            "its command line contained a secret and was recorded with a placeholder; run the command again instead"
+        )
+        return Verdict.cannot_run([reason])
     changed = command.changed_inputs(folder)
     if changed:
         return Verdict.cannot_run(changed)

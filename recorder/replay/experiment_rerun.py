@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, UnrecordedRequest
 from exprec.recorder.events import Event, is_failure
 from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner
@@ -18,12 +19,20 @@ from exprec.recorder.store import RunDirectory, Store
 
 
 async def rerun_experiment(
-    run: RunDirectory, store: Store, folder: Path, *, jobs: int = 1, listener: Listener | None = None
+    run: RunDirectory,
+    store: Store,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    listener: Listener | None = None,
+    secrets: SecretGuard | None = None,
 ) -> Verdict:
     """Execute a sealed run again and compare each event with the recorded one.
 
     The execution is recorded in `store`. A custom simulator is loaded from `folder`, in its current version.
-    `listener` gets each event that is as recorded. Raises StorageFailure, Damaged, WorkerFailed.
+    `listener` gets each event that is as recorded. `secrets` are redacted as they were in the run.
+
+    Raises StorageFailure, Damaged, WorkerFailed.
     """
     try:
         config = _load_config(run, folder)
@@ -38,7 +47,9 @@ async def rerun_experiment(
             listener(event)
 
     proposer = RecordedProposer(run.exchange_reader(), config.llm) if config.llm.model != "search" else None
-    runner = GenericExperimentRunner(config, None, folder, store=store, listener=follow, proposer=proposer, jobs=jobs)
+    runner = GenericExperimentRunner(
+        config, None, folder, store=store, listener=follow, proposer=proposer, secrets=secrets, jobs=jobs
+    )
     try:
         # A failure is recorded like any other end, and compared like any other.
         with suppress(ExperimentFailed):

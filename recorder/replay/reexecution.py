@@ -116,7 +116,8 @@ def execute_again(
 
     def execute(store: Store) -> Verdict:
         if run.type == EXPERIMENT_TYPE:
-            return asyncio.run(rerun_experiment(run, store, files, jobs=jobs, listener=listener))
+            redacting = secrets if secrets.redacts else None
+            return asyncio.run(rerun_experiment(run, store, files, jobs=jobs, listener=listener, secrets=redacting))
         if run.type == layout.COMMAND_RUN:
             return rerun_command(run, store, files, environment, secrets=secrets, has_input=has_input)
         if run.type == layout.PYTHON_RUN:

@@ -120,11 +120,11 @@ def known_secrets() -> dict[str, str]:
     return find_secrets(os.environ, home=home, folder=folder)
 
 
-def make_guard(allowed: Iterable[str] = (), *, is_renewed: bool = False) -> SecretGuard:
+def make_guard(allowed: Iterable[str] = (), *, is_renewed: bool = False, redacts: bool = False) -> SecretGuard:
     """The guard for the known secrets and for whatever has the shape of one, except those that are `allowed`.
 
     Beside the names in `allowed`, the SHA-256 digests in ALLOWED_FILE are. A guard that `is_renewed` reads the
-    environment again for each record, since a program may have set variables.
+    environment again for each record, since a program may have set variables. A guard that `redacts` is for one run.
     """
     from exprec.recorder.diagnostics import SecretGuard
 
@@ -133,6 +133,7 @@ def make_guard(allowed: Iterable[str] = (), *, is_renewed: bool = False) -> Secr
         has_shapes=True,
         allowed=(*allowed, *_allowed_digests()),
         renew=_watch_environment() if is_renewed else None,
+        redacts=redacts,
     )
 
 

@@ -60,6 +60,7 @@ def record(
     artifact_limit: int = layout.MAX_ARTIFACT_BYTES,
     secrets: Mapping[str, str] | None = None,
     allow_secrets: Sequence[str] = (),
+    redact: bool = False,
 ) -> Run:
     """Begin to record a run, which is sealed at the end of the `with` block.
 
@@ -87,6 +88,8 @@ def record(
         secrets: The values that must not enter the run, by name; None: those that exprec knows from the environment,
             which is read again for each record, and from files of secrets, and whatever has the shape of a key.
         allow_secrets: Names of secrets and of shapes that may be recorded all the same.
+        redact: Whether to record what contains a secret with placeholders `[redacted:NAME:k]`, with a warning, and to
+            seal the run as usual.
 
     Raises:
         InvalidInput: The name, the config or a schema cannot be used.
@@ -97,9 +100,9 @@ def record(
     """
     types = _event_types(schemas, strict)
     guard = (
-        provenance.make_guard(allow_secrets, is_renewed=True)
+        provenance.make_guard(allow_secrets, is_renewed=True, redacts=redact)
         if secrets is None
-        else SecretGuard(secrets, allowed=allow_secrets)
+        else SecretGuard(secrets, allowed=allow_secrets, redacts=redact)
     )
     checked = _check_config(name, config)
     observation = provenance.start_observing(provenance.program_folder())
@@ -138,6 +141,9 @@ class Run:
         self._display = display
         self._artifact_limit = artifact_limit
         self._result: dict[str, Any] | None = None
+        self._redacts = secrets.redacts
+        self._reported = 0
+        """The number of redacted fields and files of which a warning was given."""
         self._withheld: list[tuple[str, str]] = []
         """The fields and files that contain a secret and were not recorded, with the name of the secret."""
         self._process = os.getpid()
@@ -259,6 +265,14 @@ class Run:
                 raise
             finally:
                 self._is_busy = False
+            if self._redacts:
+                self._report_redacted()
+
+    def _report_redacted(self) -> None:
+        hits = self._secrets.hits[self._reported :]
+        self._reported += len(hits)
+        for field, name in hits:
+            warnings.warn(f"{field} contained the value of {name}; it is recorded with a placeholder", stacklevel=5)
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -293,9 +307,8 @@ class Run:
         problems = EventTypes.find_reserved_fields(fields)
         if problems:
             raise InvalidEvent(common.RUN_END.event_type, problems)
-        data, result = canonical_json.encode_checked(coerce_value(fields))
-        self._secrets.check("the result", data, result)
-        self._result = result
+        result = canonical_json.encode_checked(coerce_value(fields))[1]
+        self._result = self._secrets.admit("the result", result)
 
     def _end(self, error: BaseException | None) -> None:
         self._check_process()

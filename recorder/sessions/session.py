@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exprec.recorder.diagnostics import SecretGuard
-from exprec.recorder.errors import Damaged, NotAttested, StorageFailure
+from exprec.recorder.errors import Damaged, NotAttested, SecretFound, StorageFailure
 from exprec.recorder.events import TERMINAL_TYPES, Event, EventTypes, event_fields
 from exprec.recorder.format import canonical_json, escape_surrogates, layout
 from exprec.recorder.sessions.provenance import read_machine
@@ -107,6 +107,9 @@ class Session:
         for `exprec resume`, and is not part of the run. Raises NotEncodable or SecretFound for the config or the name,
         StorageFailure.
         """
+        if secrets is not None and secrets.redacts:
+            config = secrets.admit(layout.CONFIG_FILE, dict(config))
+            name = secrets.admit(layout.RUN_FILE, {"name": name})["name"]
         recording = store.begin(name, run_type, config, secrets, {**read_machine(), **(origin or {})}, types)
         return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener, config=config)
 
@@ -125,6 +128,11 @@ class Session:
 
         Raises RunInProgress, RunNotFound, Damaged, StorageFailure.
         """
+        if secrets is not None and secrets.redacts:
+            for exchange in run.exchange_reader():
+                secrets.reserve(canonical_json.encode(exchange).decode())
+            for entry in run.reader().entries():
+                secrets.reserve(entry.line.decode())
         recording = store.resume(run, name, run_type, secrets, read_machine())
         return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener, config=run.config)
 
@@ -158,10 +166,25 @@ class Session:
         """Append an event; returns it as recorded. Raises InvalidEvent, NotEncodable, SecretFound, StorageFailure."""
         return self.provider.record_event(iteration, event_type, fields)
 
-    def check_request(self, request: Mapping[str, Any]) -> None:
-        """Check that a request to a model contains no secret, before it is sent. Raises SecretFound, NotEncodable."""
+    def admit_request(self, request: Mapping[str, Any]) -> Any:
+        """Return a request to a model as it may be sent. Raises SecretFound for a secret in it, NotEncodable."""
         data, value = canonical_json.encode_checked(request)
-        self._secrets.check("request", data, value, "it was not sent")
+        try:
+            self._secrets.check("request", data, value, "it was not sent")
+        except SecretFound as found:
+            return self._secrets.replace(found, value)
+        return request
+
+    def admit(self, what: str, value: Any) -> Any:
+        """Return a value as it may be recorded: with placeholders if secrets are redacted.
+
+        Raises SecretFound for a secret in it, NotEncodable.
+        """
+        return self._secrets.admit(what, value)
+
+    def rewrite_output(self, stream: str, edits: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Write other bytes in place of some of a stream; see `WorkRun.rewrite_output`. Raises StorageFailure."""
+        self._in_store().rewrite_output(stream, edits)
 
     def write_output(self, stream: str, data: bytes) -> None:
         """Append to the recorded `stdout` or `stderr`. Raises StorageFailure."""
@@ -203,7 +226,9 @@ class Session:
 
     def fail(self, error_type: str, message: str) -> None:
         """Record why a run failed, with secrets redacted, and seal it. Raises as `seal` does."""
-        self.provider.record_failure(error_type, self._secrets.redacted(message))
+        # With placeholders the event is redacted like any other.
+        text = message if self._secrets.redacts else self._secrets.redacted(message)
+        self.provider.record_failure(error_type, text)
         self.seal()
 
     def seal(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from exprec.recorder.diagnostics import show_value
-from exprec.recorder.errors import Damaged, InvalidEvent, Problem
+from exprec.recorder.errors import Damaged, InvalidEvent, Problem, SecretFound
 from exprec.recorder.events import Event, EventTypes
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
@@ -19,6 +19,8 @@ from exprec.recorder.store.sinks import MemorySink, Sink
 
 if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard
+
+_ENVELOPE = ("seq", "event_type", "iteration")
 
 
 class Entry(NamedTuple):
@@ -75,13 +77,25 @@ class EventLog:
             message = f"iteration {iteration} comes after iteration {self._iteration}"
             raise InvalidEvent(event_type, [Problem(("iteration",), message, "iteration")])
         if self._secrets is not None:
-            self._secrets.check(f"event {event_type}", line, decoded)
+            try:
+                self._secrets.check(f"event {event_type}", line, decoded)
+            except SecretFound as found:
+                line, decoded = self._redacted(found, decoded, validator)
         start = self._sink.append(line)
         self._seq = seq + 1
         if iteration:
             self._iteration = iteration
         self.schema_names.add(schema_name)
         return new_entry((decoded, line, start))
+
+    def _redacted(self, found: SecretFound, event: Event, validator: Validator) -> tuple[bytes, Any]:
+        """Return the event with placeholders, as `encode_checked` does. Raises `found` if it cannot have any."""
+        assert self._secrets is not None
+
+        def is_valid(changed: Any) -> bool:
+            return validator.is_valid(changed) and all(changed.get(key) == event[key] for key in _ENVELOPE)
+
+        return canonical_json.encode_checked(self._secrets.replace(found, event, is_valid))
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """Read back the events between two offsets. Raises StorageFailure."""
@@ -121,7 +135,11 @@ class ExchangeLog:
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
         if self._secrets is not None:
-            self._secrets.check("exchange", line, decoded)
+            try:
+                self._secrets.check("exchange", line, decoded)
+            except SecretFound as found:
+                changed = self._secrets.replace(found, decoded, validator.is_valid)
+                line, decoded = canonical_json.encode_checked(changed)
         self._sink.append(line)
         self.count += 1
         return self.count - 1

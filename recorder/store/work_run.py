@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +186,22 @@ class WorkRun:
             self._streams[stream] = durable.AppendOnlyFile(self.folder / stream)
         self._streams[stream].append(data)
 
+    def rewrite_output(self, stream: str, edits: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Write other bytes in place of some of a stream: the offset of each, the bytes, the new ones.
+
+        Raises StorageFailure.
+        """
+        edits, path = iter(edits), self.folder / stream
+        first = next(edits, None)
+        if first is not None:
+            self._streams[stream].close()
+            size = durable.rewrite(path, chain([first], edits))
+            self._streams[stream] = durable.AppendOnlyFile(path, size)
+
     def add_artifact(self, name: str, source: Path, max_bytes: int = layout.MAX_ARTIFACT_BYTES) -> None:
         """Copy a file into the run as the artifact `name`, a relative path with slashes.
+
+        If the secret guard of the run redacts, the secrets in its name, and in text in UTF-8, become placeholders.
 
         Raises InvalidInput for an invalid name or one that is taken, for a file that is missing or has more than
         `max_bytes`; SecretFound for a secret in its content or name; StorageFailure.
@@ -196,25 +212,33 @@ class WorkRun:
             problem = "stands for a file of this run already; give each artifact a name of its own"
         if problem is not None:
             raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
-        self._secrets.check("the name of an artifact", canonical_json.encode(name), name)
+        name = self._secrets.admit("the name of an artifact", name)
+        path = self.folder / layout.ARTIFACTS_FOLDER / name
         searched = self._search_members(name, source)
-        scan, copied = self._secrets.scan(), hashlib.sha256()
+        scan, copied = self._secrets.scan_file(), hashlib.sha256()
+        text, is_text = codecs.getincrementaldecoder("utf-8")(), [True]
+        what = f"the artifact {show_value(name)}"
 
         def pass_on(piece: bytes) -> bytes:
             kept = scan.passed(piece) if piece else scan.rest()
             if scan.found is not None:
-                raise SecretFound(f"the artifact {show_value(name)}", scan.found)
+                raise SecretFound(what, scan.found)
+            if self._secrets.redacts:
+                is_text[0] = is_text[0] and _is_text(text, piece)
+                if scan.replaced and not is_text[0]:
+                    raise SecretFound(what, scan.replaced)
             if searched is not None:
                 copied.update(piece)
                 if not piece and copied.hexdigest() != searched:
                     problem = "changed while it was copied; keep it once it is complete"
-                    raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
+                    raise InvalidInput([Problem((), f"{what} {problem}")])
             return kept
 
         try:
             durable.create_folder(path.parent)
             # Searched as it is copied: another process may write the file in the meantime.
             durable.copy_new(source, path, pass_on)
+            self._secrets.settle(what, scan)
         except BaseException:
             # A part of a file is not an artifact, and git keeps no empty folders.
             durable.remove_upwards(path, self.folder, self._store)
@@ -378,6 +402,15 @@ def _check_folders(folder: Path) -> None:
         check_folders(folder, folder.parent.parent)
     except OSError as error:
         raise StorageFailure(folder, error) from error
+
+
+def _is_text(decoder: codecs.IncrementalDecoder, piece: bytes) -> bool:
+    """Whether the next piece of a file, empty at its end, is text in UTF-8."""
+    try:
+        decoder.decode(piece, not piece)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in piece
 
 
 def _artifact_problem(name: str, source: Path, max_bytes: int) -> str | None:

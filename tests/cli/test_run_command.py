@@ -423,11 +423,11 @@ def test_secrets_are_withheld_and_the_command_continues(program: str, field: str
 
 
 PROMPT = """
-import os, sys, time
+import os, sys
 print("ready"); print("Continue? ", end="", flush=True)
 sys.stdin.readline()
 print(os.environ["PLANTED_API_KEY"], end="", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 

@@ -39,7 +39,10 @@ class EventChannel:
     """The file that a command appends its events to."""
 
     def __init__(self, path: Path, secrets: SecretGuard) -> None:
-        """Create the file, empty; a line that contains one of `secrets` is withheld. Raises StorageFailure."""
+        """Create the file, empty; a line that contains one of `secrets` is withheld, unless these are redacted.
+
+        Raises StorageFailure.
+        """
         self.path = path
         self.withheld: list[tuple[str, str]] = []
         """The lines that contain a secret, with the name of the secret."""
@@ -134,9 +137,10 @@ class EventChannel:
         scan = self._secrets.scan()
         scan.passed(line)
         if scan.found is not None:
-            self.withheld.append((f"line {self._line} of {VARIABLE}", scan.found))
             self._erase(start, len(line))
-            return
+            if not self._secrets.redacts:
+                self.withheld.append((f"line {self._line} of {VARIABLE}", scan.found))
+                return
         yield _check_event(self._line, _decode_line(self._line, line))
 
 

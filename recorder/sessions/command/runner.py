@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +61,8 @@ class CommandOutcome:
     """The streams that were still open in a process it had started when the command ended."""
     was_interrupted: bool
     """Whether exprec received a signal that asks to terminate while the command ran."""
+    redacted: tuple[tuple[str, str], ...] = ()
+    """What contained a secret and was recorded with a placeholder, with the name of the secret."""
 
 
 class CommandRunner:
@@ -167,6 +169,8 @@ class CommandRunner:
         missing = self._keep_artifacts(session, before)
         withheld = [*self._withheld, *channel.withheld]
         failure = _find_failure(self._stopped_by, withheld, not_started, exit_info, missing)
+        if failure is not None:
+            failure = replace(failure, message=self._secrets.redacted(failure.message))
         session.emit(
             0, common.COMMAND_END.event_type, {"exit_status": exit_info.exit_status, "signal": exit_info.signal}
         )
@@ -176,7 +180,7 @@ class CommandRunner:
             session.fail(failure.error_type, failure.message)
         channel.close()
         assert session.sealed is not None, "a run in a store is sealed"
-        return CommandOutcome(session.sealed, failure, left_open, signals.any())
+        return CommandOutcome(session.sealed, failure, left_open, signals.any(), self._secrets.hits)
 
     def _follow(self, child: Child, channel: EventChannel, session: Session) -> None:
         """Record what the child writes and sends until it has ended; stop it if that cannot be recorded.
@@ -202,6 +206,9 @@ class CommandRunner:
             if scan.found is not None:
                 self._withheld.append((f"{stream} from line {scan.line} on", scan.found))
         self._record_sent(channel.rest(), session)
+        # Last, so that the numbers of placeholders do not depend on which of streams and events came first.
+        for stream, scan in scans.items():
+            session.rewrite_output(stream, self._secrets.settle(stream, scan))
 
     def _record_sent(self, sent: Iterable[SentEvent], session: Session) -> None:
         """Record the events that were received, up to the first that cannot be recorded."""

@@ -20,6 +20,7 @@ from exprec.recorder.errors import ExperimentFailed, Problem, SecretFound
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
+from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.proposers.protocol import Answer, ProposalRequest
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
@@ -155,13 +156,13 @@ class Says:
 
 
 def prepared(
-    folder: Path, answer: str = "no", *, model: Says | None = None, **changes: Any
+    folder: Path, answer: str = "no", *, model: Says | None = None, guard: SecretGuard = GUARD, **changes: Any
 ) -> tuple[GenericExperimentRunner, Path]:
     store = folder / "runs"
     config = ExperimentConfig.load(experiment(folder, **changes))
     return (
         GenericExperimentRunner(
-            config, config_dir=folder, store=Store.open_or_create(store), proposer=model or Says(answer), secrets=GUARD
+            config, config_dir=folder, store=Store.open_or_create(store), proposer=model or Says(answer), secrets=guard
         ),
         store,
     )
@@ -254,6 +255,65 @@ class TestRun:
         recording = store.begin("name", "generic", {}, SecretGuard({"GPG_KEY": digest[:40]}))
         recording.events.append("experiment_failed", 0, {"error_type": "E", "message": "m"})
         recording.seal(Summary("failed", {"events": 1, "iterations": 0, "events_by_type": {}}, None, None))
+
+
+def test_an_experiment_with_placeholders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for number, secret in enumerate((SECRET, "another-secret-of-another-length")):
+        simulator = FakeSimulator(lambda policies, seed: FakeResult({"A": FakeAgent(1), "B": FakeAgent(1)}))
+        problem = Problem((), f"the database {secret} is away")
+        monkeypatch.setattr(simulator, "check_policy", lambda value, problem=problem: [problem])
+        monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_, s=simulator, **__: s)
+        model = Says(json.dumps(policy(0.25, policy_id=secret)))
+        guard = SecretGuard({"MY_KEY": secret}, redacts=True)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        runner, store = prepared(folder, model=model, guard=guard)
+        asyncio.run(runner.run())
+        assert runner.sealed is not None
+        assert secret.encode() not in bytes_below(store)
+        told = [message.content for request in model.requests for message in request.messages]
+        assert any("the database [redacted:MY_KEY:1] is away" in content for content in told)
+        assert not any(secret in content for content in told)
+        assert ("exchange: answer", "MY_KEY") in guard.hits
+        ids.append(runner.sealed.run_id)
+    assert ids[0] == ids[1]
+
+
+class Stops(Says):
+    """A model that is interrupted at its third request."""
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        if len(self.requests) == 2:
+            raise KeyboardInterrupt
+        return await super().propose(request)
+
+
+def test_a_resumed_experiment_with_placeholders(tmp_path: Path) -> None:
+    answer = json.dumps(policy(0.25, policy_id=f"{SECRET} or another-secret-77"))
+    secrets = {"MY_KEY": SECRET, "OTHER": "another-secret-77"}
+    ids = []
+    for model in (Says(answer), Stops(answer)):
+        folder = tmp_path / type(model).__name__
+        folder.mkdir()
+        runner, store = prepared(folder, model=model, guard=SecretGuard(secrets, redacts=True))
+        if isinstance(model, Stops):
+            with pytest.raises(KeyboardInterrupt):
+                asyncio.run(runner.run())
+            work = next(path for path in (store / ".work").iterdir() if path.is_dir())
+            config = ExperimentConfig.from_mapping(RunDirectory(work).config, folder)
+            runner = GenericExperimentRunner(
+                config,
+                config_dir=folder,
+                store=Store(store),
+                proposer=RecordedProposer(RunDirectory(work).exchanges(), config.llm, then=Says(answer)),
+                secrets=SecretGuard(secrets, redacts=True),
+                resumed=RunDirectory(work),
+            )
+        asyncio.run(runner.run())
+        assert runner.sealed is not None
+        ids.append(runner.sealed.run_id)
+    assert ids[0] == ids[1]
 
 
 class TestAllowed:

@@ -1,4 +1,4 @@
-"""Removing follows no link, also where another process changes the folders at the worst moment."""
+"""Files are rewritten whole or not at all; removing follows no link, whatever another process does to the folders."""
 
 from __future__ import annotations
 
@@ -77,3 +77,22 @@ def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(
         durable.remove(store / ".work" / "run", store)
     monkeypatch.undo()
     assert len(_files(elsewhere)) == 5
+
+
+def test_rewriting_parts_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "stdout"
+    path.write_bytes(b"one two three\n" + b"x" * 2_000_000 + b"end")
+    size = durable.rewrite(path, iter([(0, b"one", b"1"), (4, b"two", b"zwei"), (2_000_014, b"end", b"")]))
+    assert path.read_bytes() == b"1 zwei three\n" + b"x" * 2_000_000
+    assert size == path.stat().st_size
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_rewrite_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "stdout"
+    path.write_bytes(b"one two")
+    monkeypatch.setattr("os.rename", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(StorageFailure, match="No space left"):
+        durable.rewrite(path, [(0, b"one", b"1")])
+    assert path.read_bytes() == b"one two"
+    assert list(tmp_path.iterdir()) == [path]

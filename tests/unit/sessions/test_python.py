@@ -519,6 +519,35 @@ class TestSecrets:
                 run.artifact("model.gz")
             assert not (run.path / "artifacts").exists()
 
+    def test_redacting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ids = []
+        for value in ("s3cret-value-0815", "another value & more/4711"):
+            monkeypatch.setenv("SERVICE_TOKEN", value)
+            Path("notes.txt").write_text(f"token: {value}\n")
+            with pytest.warns(UserWarning, match="contained the value of SERVICE_TOKEN") as caught:
+                with record("quiet", config={"token": value}, redact=True) as run:
+                    run.event("note", text=f"it is {value}")
+                    run.event("note", text="harmless")
+                    run.artifact("notes.txt")
+                    run.result(text=value)
+            fields = [str(warning.message).partition(" contained")[0] for warning in caught]
+            artifact = "the artifact 'notes.txt' line 1"
+            assert fields == ["config.json: token", "event note: text", artifact, "the result: text"]
+            stored = _stored(run)
+            assert stored.head["status"] == "completed"
+            assert stored.config == {"token": "[redacted:SERVICE_TOKEN:1]"}
+            assert stored.head["result"] == {"text": "[redacted:SERVICE_TOKEN:1]"}
+            assert (stored.path / "artifacts/notes.txt").read_text() == "token: [redacted:SERVICE_TOKEN:1]\n"
+            assert not any(value.encode() in path.read_bytes() for path in Path("runs").rglob("*") if path.is_file())
+            ids.append(run.id)
+        assert ids[0] == ids[1]
+
+    def test_redacting_a_failure(self) -> None:
+        with pytest.raises(ValueError, match="another"), pytest.warns(UserWarning, match="event experiment_failed"):
+            with record("failing", secrets={"MINE": "another-one-4711"}, redact=True) as run:
+                raise ValueError("cannot log in with another-one-4711")
+        assert _stored(run).head["failure"]["message"] == "cannot log in with [redacted:MINE:1]"
+
     def test_others_can_be_named_in_their_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVICE_TOKEN", "s3cret-value-0815")
         with record("other", secrets={"mine": "another-one-4711"}) as run:
