@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from exprec import record
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import write_castro_experiment, write_script
 from tests.fixtures.files import read_json_lines
@@ -62,6 +63,19 @@ def test_secret_in_an_answer_fails_the_run_and_is_not_recorded(tmp_path: Path, m
     assert len(read_json_lines(run.folder / "exchanges.jsonl")) == 2
     for path in run.store.rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes()
+
+
+@pytest.mark.fact("F73")
+def test_an_allowed_secret_is_recorded_and_verify_searches_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with record(
+        "train", {"key": SECRET}, store=tmp_path / "runs", secrets={"KEY": SECRET}, allow_secrets=["KEY"]
+    ) as run:
+        pass
+    assert SECRET.encode() in (run.path / "config.json").read_bytes()
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    exprec("verify", run.id or "", "--store", tmp_path / "runs")
 
 
 @pytest.mark.fact("F73")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +192,7 @@ def test_observations_are_not_content(every_run: tuple[Run, ...]) -> None:
 BAD_LINES = (
     "nonsense",
     '{"event_type": "a",}',
+    "[" * 250 + "]" * 250,
     "[" * 300,
     "9" * 5000,
     '"\U0001fae8"',
@@ -199,7 +202,7 @@ BAD_LINES = (
 
 @pytest.mark.fact("F16", "F86")
 @pytest.mark.parametrize("line", BAD_LINES, ids=range(len(BAD_LINES)))
-def test_messages_are_the_same_with_another_parser(
+def test_messages_are_the_same_with_another_parser_and_another_limit_of_recursion(
     line: str, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def record_line() -> str:
@@ -219,8 +222,16 @@ def test_messages_are_the_same_with_another_parser(
             raise json.JSONDecodeError("Words of another version", text, 0)
         return parse(text)
 
-    monkeypatch.setattr("json.loads", fail_in_other_words)
-    assert record_line() == run_id
+    with monkeypatch.context() as patch:
+        patch.setattr("json.loads", fail_in_other_words)
+        assert record_line() == run_id
+    before = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(len(inspect.stack(0)) + 200)
+        again = record_line()
+    finally:
+        sys.setrecursionlimit(before)
+    assert again == run_id
     assert store.run_ids() == [run_id]
 
 
