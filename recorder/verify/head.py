@@ -7,6 +7,7 @@ from typing import Any
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import KeyPath
+from exprec.recorder.events import common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.state import Reducer
 from exprec.recorder.verify.documents import JsonDocument, read_run_document
@@ -80,8 +81,13 @@ class Head:
                 self._report_difference(("counts", "by_type", kind), expected, counted)
 
     def check_outcome(self, state: Reducer) -> None:
-        """The number of iterations, status, result and failure against those that the events add up to."""
+        """The type, number of iterations, status, result and failure against those that the events add up to."""
         outcome = state.summary()
+        is_expected = self.value["type"] == layout.COMMAND_RUN
+        if bool(state.counts[common.COMMAND_END.event_type]) != is_expected:
+            needed = "must have" if is_expected else "cannot have"
+            message = f"is {show_value(self.value['type'])}: such a run {needed} a command_end, unlike this one"
+            self._report(("type",), message)
         recorded, iterations = self.value["counts"]["iterations"], outcome.counts["iterations"]
         if recorded != iterations:
             self._report_difference(("counts", "iterations"), recorded, iterations)

@@ -167,6 +167,8 @@ BROKEN: dict[str, list[tuple[str, Edit, str]]] = {
     "F83": [
         (COMMAND, _set("command_end", signal="SIGTERM"), "all"),
         (COMMAND, _move("command_end", -1), "all"),
+        (COMMAND, _drop("command_end"), "all"),
+        (COMMAND, _head(lambda head: head.update(type="python")), "digests"),
     ],
     "F84": [(COMMAND, _set("command_end", exit_status=1), "all")],
     "F93": [

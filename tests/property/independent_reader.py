@@ -125,7 +125,6 @@ def verify(folder):
     digests = {path: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for path, data in files.items()}
     assert head["files"] == {path: digests[path] for path in files if path != "run.json"}, "F17"
     assert is_valid(head, RELEASED["run.v1"]) and head["inputs"] == digests["config.json"]["sha256"], "F14, F20"
-    assert ["stdout" in files, "stderr" in files] == [head["type"] == "command"] * 2, "F76"
     assert Path(folder).name == git_id(files).hex(), "F2"
     for name, schema in schemas.items():
         assert re.fullmatch(r"(event|event\..+|exchange)\.v[1-9][0-9]{0,8}", name, re.DOTALL), "F13"
@@ -134,6 +133,7 @@ def verify(folder):
     events, names = read_lines(files["events.jsonl"], "seq", schemas)
     assert {*asked, *names} == {*schemas} and ("exchanges.jsonl" in files) == bool(exchanges), "F12, F13"
     kinds = [event["event_type"] for event in events]
+    assert {x in [*files, *kinds] for x in ("stdout", "stderr", "command_end")} == {head["type"] == "command"}, "F76"
     check_order(events, kinds, names)
     assert all((each["answer"] is None) != (each["error"] is None) for each in exchanges), "F60"
     for event in (event for event in events if event["event_type"] == "llm_call"):

@@ -129,6 +129,11 @@ CASES: dict[str, tuple[Damage, list[Said]]] = {
             ("stdout", (), "unexpected in a run of type 'python'; move it elsewhere"),
             ("stderr", (), "unexpected in a run of type 'python'; move it elsewhere"),
             ADDRESS,
+            (
+                "run.json",
+                ("type",),
+                f"is 'python': such a run cannot have a command_end, unlike this one; {RESTORE}",
+            ),
         ],
     ),
     "another size": (
