@@ -25,8 +25,6 @@ EXTRAS = {
 }
 """The requirements of each extra that commands need, as in pyproject.toml."""
 
-_REQUIREMENT = re.compile(r"([\w.-]+)>=([\d.]+)")
-
 
 def install_extra(extra: str) -> str:
     """Return the command that installs what an extra needs, wherever exprec was installed from."""
@@ -59,7 +57,7 @@ def _unmet_fact(requirement: str) -> str | None:
     # Imported here because the import takes longer than a short command.
     from importlib.metadata import PackageNotFoundError, version
 
-    parts = _REQUIREMENT.fullmatch(requirement)
+    parts = re.fullmatch(r"([\w.-]+)>=([\d.]+)", requirement)
     assert parts is not None, requirement
     try:
         installed = version(parts[1])
