@@ -431,8 +431,11 @@ sys.stdin.read()
 """
 
 
-def test_an_unfinished_line_is_shown_at_once_and_recorded_when_it_is_finished(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", START, "run", "--", *_python(PROMPT)]
+@pytest.mark.parametrize("options", [[], ["--redact"]], ids=["withheld", "redacted"])
+def test_an_unfinished_line_is_shown_at_once_and_recorded_when_it_is_finished(
+    options: list[str], tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", START, "run", *options, "--", *_python(PROMPT)]
     environment = {**inherited_environment(), **KEY}
     with subprocess.Popen(words, cwd=tmp_path, env=environment, stdin=-1, stdout=-1, stderr=-1) as recorder:
         assert recorder.stdin is not None

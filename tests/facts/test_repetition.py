@@ -85,3 +85,25 @@ def test_an_experiment_with_a_secret_is_refused(tmp_path: Path, monkeypatch: pyt
     done = exprec("run", path, "--store", tmp_path / "runs", code=2)
     assert b"prompt_customization.all contains the value of SOME_API_KEY" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.fact("F73")
+def test_placeholders_are_numbered_in_the_order_of_the_files(tmp_path: Path) -> None:
+    names = ["PLANTED_API_KEY", "SENT_API_KEY", "OUT_API_KEY", "ERR_API_KEY", "MADE_API_KEY"]
+    secrets = {name: f"{SECRET}-of-{name.lower()}" for name in names}
+    program = (
+        'echo "$ERR_API_KEY" >&2; echo "$OUT_API_KEY"; echo "$MADE_API_KEY" > made; '
+        'echo "{\\"event_type\\": \\"note\\", \\"text\\": \\"$SENT_API_KEY\\"}" >> "$EXPREC_EVENTS"'
+    )
+    words = ("run", "-q", "--redact", "--artifact", "made", "--", "sh", "-c", program, secrets["PLANTED_API_KEY"])
+    run_id = exprec(*words, cwd=tmp_path, env=secrets).stdout.decode().strip()
+    places = {"config.json": 1, "events.jsonl": 2, "stdout": 3, "stderr": 4, "artifacts/made": 5}
+    for (file, number), name in zip(places.items(), names, strict=True):
+        assert f"[redacted:{name}:{number}]" in (tmp_path / "runs" / run_id / file).read_text()
+
+
+@pytest.mark.fact("F73")
+def test_output_is_withheld_from_the_line_with_a_secret_on(tmp_path: Path) -> None:
+    words = ("run", "-q", "--", "sh", "-c", 'echo one; echo "the key is $SOME_API_KEY"; echo three')
+    run_id = exprec(*words, cwd=tmp_path, env={"SOME_API_KEY": SECRET}, code=3).stdout.decode().strip()
+    assert (tmp_path / "runs" / run_id / "stdout").read_text() == "one\n"
