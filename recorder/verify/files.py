@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from exprec.recorder.errors import Damaged, StorageFailure
-from exprec.recorder.format import ByteSource, hashing, layout
+from exprec.recorder.format import ByteSource, canonical_json, hashing, layout
 from exprec.recorder.fs import EntryKind
 from exprec.recorder.store import FileTree
 from exprec.recorder.verify.location import RunLocation, RunProblems
@@ -19,17 +20,24 @@ _REQUIRED_UNSEALED = (layout.CONFIG_FILE, layout.EVENTS_FILE)
 RUN_FILES = frozenset((*REQUIRED, *_RECORDS, *layout.STREAMS))
 """The files of a run beside its artifacts."""
 _PIECE_BYTES = 64 * 1024
+_SMALL_BYTES = 16 * 1024 * 1024
 _IS_LINK = "is a symbolic link; replace it with the folder itself"
 
 
 class ReadFile(NamedTuple):
-    """A regular file that was opened once, and read for its digest."""
+    """A regular file that was opened once, and read for its digest if it can be the right one."""
 
     digest: hashing.Digest
+    """Without hashes for a large file that has another size than the recorded one."""
     content: bytes | None = None
     """All of a document; None for other files, and for a document that is larger than exprec writes any."""
     records: ByteSource | None = None
     """The open file of events or exchanges; None for other files."""
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether the digest has hashes."""
+        return bool(self.digest.blob)
 
 
 class NotRead(NamedTuple):
@@ -40,8 +48,11 @@ class NotRead(NamedTuple):
     """False for an entry that is not a regular file: then it is known what the run has."""
 
 
-def read_file(tree: FileTree, name: str) -> ReadFile | NotRead:
-    """Open a file of a run, or an execution record, and read it once."""
+def read_file(tree: FileTree, name: str, recorded_size: int | None = None) -> ReadFile | NotRead:
+    """Open a file of a run, or an execution record, and read it once.
+
+    A large file of another size than recorded is not hashed. A small one is, which tells whether the head is wrong.
+    """
     try:
         kind = tree.kind(name)
         if kind is not EntryKind.FILE:
@@ -51,7 +62,8 @@ def read_file(tree: FileTree, name: str) -> ReadFile | NotRead:
         if name.endswith(".json") and size <= layout.MAX_LINE_BYTES and not name.startswith(layout.ARTIFACTS_FOLDER):
             content = b"".join(_read_pieces(source))
             return ReadFile(hashing.digest_pieces(len(content), (content,)), content)
-        digest = hashing.digest_pieces(size, _read_pieces(source))
+        is_hashed = recorded_size in (None, size) or size <= _SMALL_BYTES
+        digest = hashing.digest_pieces(size, _read_pieces(source)) if is_hashed else hashing.Digest(size, "", b"")
         # Only these stay open: a run may have more artifacts than a process may have open files.
         return ReadFile(digest, records=source if name in _RECORDS else None)
     except Damaged as error:
@@ -65,6 +77,10 @@ def _read_pieces(source: ByteSource) -> Iterator[bytes]:
     while piece := source.read(offset, _PIECE_BYTES):
         yield piece
         offset += len(piece)
+
+
+def _objects(value: object) -> Iterable[tuple[str, object]]:
+    return value.items() if isinstance(value, dict) else ()
 
 
 class RunFiles:
@@ -121,6 +137,8 @@ class RunFiles:
         if (
             not self.location.is_sealed
             or self.unreadable
+            # Its size is a problem of its own, which says that the run id is another one.
+            or not all(file.is_hashed for file in self.checked.values())
             or (not layout.is_run_id(name) and self.location.store is None)
         ):
             return
@@ -148,8 +166,21 @@ class RunFiles:
 
     def _file(self, name: str) -> ReadFile | NotRead:
         if name not in self._read:
-            self._read[name] = read_file(self.location.files, name)
+            recorded = None if name == layout.RUN_FILE else self._recorded_sizes.get(name)
+            self._read[name] = read_file(self.location.files, name, recorded)
         return self._read[name]
+
+    @cached_property
+    def _recorded_sizes(self) -> dict[str, int]:
+        """The sizes of files by the head of a sealed run, which may be invalid."""
+        head = self.peek(layout.RUN_FILE) if self.location.is_sealed else None
+        try:
+            value = canonical_json.decode(head.content) if head is not None and head.content is not None else None
+        except ValueError:
+            value = None
+        files = value.get("files") if isinstance(value, dict) else None
+        sizes = {name: file.get("size") for name, file in _objects(files) if isinstance(file, dict)}
+        return {name: size for name, size in sizes.items() if type(size) is int}
 
     def _check_artifacts(self, top: str) -> None:
         """Read the files in the folder of artifacts, and in those within it. A link is never followed."""

@@ -226,3 +226,16 @@ def test_an_exchange_and_an_event_are_valid_by_their_schemas() -> None:
     assert explain_failure(released_schema("exchange.v1"), {**EXCHANGE, "index": 0}) == []
     for kind in EXAMPLES:
         assert explain_failure(released_schema(f"event.{kind}.v1"), full_event(kind)) == []
+
+
+def test_a_large_file_of_another_size_is_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exprec.recorder.verify.files._SMALL_BYTES", 10)
+    (tmp_path / "stdout").write_bytes(b"x" * 11)
+    for recorded, is_hashed in ((None, True), (11, True), (10, False), (2**40, False)):
+        file = read_file(FolderTree(tmp_path), "stdout", recorded)
+        assert isinstance(file, ReadFile)
+        assert (file.digest.size, file.is_hashed) == (11, is_hashed)
+    (tmp_path / "stdout").write_bytes(b"x" * 10)
+    file = read_file(FolderTree(tmp_path), "stdout", 9)
+    assert isinstance(file, ReadFile)
+    assert file.is_hashed
