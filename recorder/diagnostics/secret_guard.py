@@ -14,6 +14,7 @@ from exprec.recorder.diagnostics.redaction import NotReplaceable, Numbers, has_p
 from exprec.recorder.diagnostics.secret_filter import SHORT_TEXT
 from exprec.recorder.diagnostics.secret_scan import Edit, LineScan, Needles, RedactingScan, SecretScan
 from exprec.recorder.diagnostics.secret_spans import Secret, Span
+from exprec.recorder.diagnostics.values import cut_text
 from exprec.recorder.errors import SecretFound
 from exprec.recorder.format import canonical_json, has_surrogate
 
@@ -22,6 +23,9 @@ SHORTEST_SECRET = 8
 
 _PASSWORD_IN_URL = "the password in "
 """Begins the name of a password in a URL; after a comma, that of its encoded form."""
+
+_LONGEST_KEY = 200
+"""Characters of a key in the name of a field."""
 _NAMES = re.compile(r"(?:password in|part \d+ of) (\w+)")
 """The variable in the name of what is a part of its value."""
 _TOKEN = re.compile(r"\S+")
@@ -184,8 +188,13 @@ class SecretGuard:
         for form, name in self._needles.by_length:
             text = text.replace(form, f"<{name}>")
         if self._has_shapes:
+            # In pieces from the end: a copy of the text for each secret takes quadratic time.
+            pieces: list[str] = []
+            limit = len(text)
             for shape, start, end in sorted(self._shapes(text), key=lambda match: -match[1]):
-                text = f"{text[:start]}<{shape}>{text[end:]}"
+                pieces += (text[end:limit], f"<{shape}>")
+                limit = start
+            text = "".join((text[:limit], *reversed(pieces)))
         if self._is_harmless(text):
             return text
         # In an escaped form: the words that contain one, or else all of it.
@@ -252,7 +261,9 @@ def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, part in value.items():
             yield f"a key of {field}" if field else "a key", key
-            yield from _strings(part, f"{field}.{key}" if field else key)
+            # Cut, because a long key may be around any number of values.
+            name = cut_text(key, _LONGEST_KEY)
+            yield from _strings(part, f"{field}.{name}" if field else name)
     elif isinstance(value, list):
         for position, part in enumerate(value):
             yield from _strings(part, f"{field}[{position}]")

@@ -63,7 +63,14 @@ SHAPES = (
     Shape("figma-token", "figd_", rf"figd_{_TOKEN}{{40,}}"),
     Shape("age-key", "AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     Shape("notion-token", "_", rf"(?:secret_{_WORD}{{43}}|ntn_{_WORD}{{40,}})"),
-    Shape("jwt", "eyJ", rf"eyJ{_TOKEN}{{8,}}\.eyJ{_TOKEN}{{8,}}\.{_TOKEN}{{10,}}"),
+    Shape(
+        "jwt",
+        "eyJ",
+        # From the beginning of a word, which must be followed by the other two: a search for the end of the token from
+        # each start in a long word would take quadratic time.
+        rf"(?<!{_TOKEN})(?={_TOKEN}++\.eyJ{_TOKEN}{{8,}}+\.{_TOKEN}{{10}}){_TOKEN}*?(?<!{_WORD})"
+        rf"(?P<jwt>eyJ{_TOKEN}{{8,}}+\.eyJ{_TOKEN}{{8,}}+\.{_TOKEN}{{10,}})",
+    ),
     Shape("private-key", "PRIVATE KEY", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
     Shape("url-password", "://", r"""://[^\s/:@'"<>\\]*:(?P<url>[^\s/@'"<>\\]{8,})@"""),
     Shape("authorization", "earer", r"earer\s+(?P<bearer>[A-Za-z0-9_.=+/-]{20,})"),
@@ -154,10 +161,10 @@ def find_shapes(text: str) -> Iterator[Match]:
     for shape, pattern in _PATTERNS:
         if shape.start in text:
             for match in pattern.finditer(text):
-                start = match.start()
+                found = match.lastgroup or 0
+                start = match.start(found)
                 if start and text[start - 1].isalnum() and shape.name not in _INSIDE_WORDS:
                     continue
-                found = match.lastgroup or 0
                 if _is_real(shape.name, match[found], match[0]):
                     yield Match(shape.name, match.start(found), match.end(found))
 

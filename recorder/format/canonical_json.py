@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -91,23 +91,44 @@ def _is_too_deep(data: bytes, value: Any) -> bool:
 
 def _refuse(value: Any) -> None:
     """Raise NotEncodable for the first part of a value that JSON cannot represent, if there is one."""
-    pending: list[tuple[str, Any, int]] = [("", value, 0)]
+    pending = [_Part(None, "", value, 0)]
     while pending:
-        field, part, depth = pending.pop()
+        place = pending.pop()
+        part, depth = place.value, place.depth
         is_too_deep = depth >= layout.MAX_DEPTH and isinstance(part, dict | list | tuple)
         reason = "nested too deeply" if is_too_deep else _reason_against(part)
         if reason is not None:
-            raise NotEncodable(field, reason)
+            raise NotEncodable(place.field(), reason)
         if isinstance(part, dict):
             for key in part:
                 if type(key) is not str:
-                    raise NotEncodable(field, f"{_key_text(key)} is not a string")
+                    raise NotEncodable(place.field(), f"{_key_text(key)} is not a string")
                 if has_surrogate(key):
-                    raise NotEncodable(field, f"the key {key!a} has a lone surrogate, which UTF-8 cannot hold")
-            prefix = f"{field}." if field else ""
-            pending.extend((f"{prefix}{key}", part[key], depth + 1) for key in reversed(part))
+                    raise NotEncodable(place.field(), f"the key {key!a} has a lone surrogate, which UTF-8 cannot hold")
+            pending.extend(_Part(place, key, part[key], depth + 1) for key in reversed(part))
         elif isinstance(part, list | tuple):
-            pending.extend((f"{field}[{i}]", part[i], depth + 1) for i in reversed(range(len(part))))
+            pending.extend(_Part(place, index, part[index], depth + 1) for index in reversed(range(len(part))))
+
+
+class _Part(NamedTuple):
+    """A part of a value, and what contains it. It gets its name for a message alone: a key may be long."""
+
+    parent: _Part | None
+    key: str | int
+    value: Any
+    depth: int
+
+    def field(self) -> str:
+        """Return the path of the part in the value; empty for the value itself."""
+        keys: list[str | int] = []
+        place = self
+        while place.parent is not None:
+            keys.append(place.key)
+            place = place.parent
+        name = ""
+        for key in reversed(keys):
+            name = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}" if name else key
+        return name
 
 
 def _reason_against(part: Any) -> str | None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from exprec.recorder.documents import parse_document, read_plain
 from exprec.recorder.errors import InvalidInput, ModelFailure, Problem, ScriptExhausted
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Answer, ProposalRequest
 from exprec.recorder.schema import find_problems
+
+
+class _Line(NamedTuple):
+    position: int
+    value: dict[str, Any]
 
 
 class ScriptedProposer:
@@ -26,7 +32,10 @@ class ScriptedProposer:
             InvalidInput: A line is invalid, or `digest` (the SHA-256 of the file in hex) differs; names file and line.
         """
         self._name = script.name
-        self._lines = _read(script, digest)
+        self._by_agent: dict[str | None, deque[_Line]] = {}
+        """The unused lines of each agent, and under None those of any."""
+        for position, line in enumerate(_read(script, digest)):
+            self._by_agent.setdefault(line.get("agent"), deque()).append(_Line(position, line))
 
     async def propose(self, request: ProposalRequest) -> Answer:
         """The next answer for the agent. Raises ModelFailure for a scripted error, ScriptExhausted."""
@@ -39,10 +48,10 @@ class ScriptedProposer:
         return Answer(text, line.get("prompt_tokens"), line.get("completion_tokens"), latency)
 
     def _take(self, agent_id: str) -> dict[str, Any]:
-        for position, line in enumerate(self._lines):
-            if line.get("agent", agent_id) == agent_id:
-                return self._lines.pop(position)
-        raise ScriptExhausted(self._name, agent_id)
+        queues = [self._by_agent[key] for key in (agent_id, None) if self._by_agent.get(key)]
+        if not queues:
+            raise ScriptExhausted(self._name, agent_id)
+        return min(queues, key=lambda queue: queue[0].position).popleft().value
 
 
 def _read(script: Path, digest: str | None) -> list[dict[str, Any]]:

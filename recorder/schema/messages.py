@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -22,6 +22,12 @@ Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 """The check of one keyword: validator, value of the keyword, instance, schema."""
 
 _REFUSED = "x-exprec-refused"
+_MOST_PROBLEMS = 1000
+"""Problems of one value that are reported: each may list what its schema allows."""
+_MOST_LISTS = 100
+"""Problems that list what is allowed, and suggest the nearest: that takes a hundred times as long as the rest."""
+_MOST_ALLOWED = 200
+"""Allowed values that a message lists."""
 _DEFAULT: dict[str, Keyword] = dict(Draft202012Validator.VALIDATORS)
 _TYPE_WORDS = {
     "object": "a mapping",
@@ -46,11 +52,14 @@ def explain(schema: Schema, value: Any) -> list[Problem]:
     while pending:
         start, part, instance = pending.pop()
         for error in root.evolve(schema=part).iter_errors(instance):
+            if len(problems) >= _MOST_PROBLEMS:
+                message = f"has more than {_MOST_PROBLEMS} problems; the others are not listed"
+                return [*problems.values(), Problem((), message)]
             path: KeyPath = (*start, *error.absolute_path)
             if error.validator == "$ref":
                 pending.append((path, resolve_reference(str(error.validator_value), schema), error.instance))
                 continue
-            for at, message in _error_messages(error, path):
+            for at, message in _error_messages(error, path, lists=len(problems) < _MOST_LISTS):
                 problems.setdefault((at, message), Problem(at, message, key_name(at, value)))
     return list(problems.values())
 
@@ -188,8 +197,11 @@ _Validator = extend(  # type: ignore[no-untyped-call]
 # wording would change run ids.
 
 
-def _error_messages(error: ValidationError, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the path and the message of each problem that an error of jsonschema represents."""
+def _error_messages(error: ValidationError, path: KeyPath, *, lists: bool) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the path and the message of each problem that an error of jsonschema represents.
+
+    Without `lists` the message does not list what is allowed instead.
+    """
     keyword = str(error.validator)
     limit: Any = error.validator_value
     schema: Any = error.schema
@@ -200,15 +212,15 @@ def _error_messages(error: ValidationError, path: KeyPath) -> Iterator[tuple[Key
     elif isinstance(schema, dict) and _REFUSED in schema:
         yield path, f"{shown} is refused: {schema[_REFUSED]}"
     elif keyword == "additionalProperties":
-        yield path, unknown_word("key", str(path[-1]), _known_keys(schema))
+        yield path, unknown_word("key", str(path[-1]), _known_keys(schema)) if lists else "unknown key"
     elif keyword == "unevaluatedProperties":
         # jsonschema names the keys in its message only.
         for key in (key for key in instance if repr(key) in error.message):
-            yield (*path, key), unknown_word("key", key, _known_keys(schema))
+            yield (*path, key), unknown_word("key", key, _known_keys(schema)) if lists else "unknown key"
     elif keyword == "required":
         yield path, "this key is required and missing"
     else:
-        yield path, _limit_message(keyword, limit, instance, shown)
+        yield path, _limit_message(keyword, limit, instance, shown, lists=lists)
 
 
 def _known_keys(schema: Any) -> list[str]:
@@ -218,13 +230,18 @@ def _known_keys(schema: Any) -> list[str]:
     return sorted(key for key in named if not is_refused[key] and key not in layout.ENVELOPE)
 
 
-def _limit_message(keyword: str, limit: Any, instance: Any, shown: str) -> str:
+def _list_allowed(values: Sequence[Any]) -> str:
+    listed = ", ".join(map(show_value, values[:_MOST_ALLOWED]))
+    return f"{listed} and {len(values) - _MOST_ALLOWED} more" if len(values) > _MOST_ALLOWED else listed
+
+
+def _limit_message(keyword: str, limit: Any, instance: Any, shown: str, *, lists: bool) -> str:
     """The message about a value that breaks one keyword of its schema."""
     if keyword == "type":
         kinds = [limit] if isinstance(limit, str) else limit
         return f"must be {' or '.join(_TYPE_WORDS[kind] for kind in kinds)}, not {shown}"
-    if keyword == "enum":
-        return f"must be one of {', '.join(map(show_value, limit))}, not {shown}{did_you_mean(instance, limit)}"
+    if keyword == "enum" and lists:
+        return f"must be one of {_list_allowed(limit)}, not {shown}{did_you_mean(instance, limit)}"
     if keyword == "anyOf" and all(isinstance(choice, dict) and set(choice) == {"required"} for choice in limit):
         return f"must have one of the keys {', '.join(key for choice in limit for key in choice['required'])}"
     plural = "" if limit == 1 else "s"

@@ -12,6 +12,9 @@ from exprec.recorder.payments.policy import Finding, check_policy, encoding_prob
 from exprec.recorder.payments.scenario.distributions import sum_in_order
 from exprec.recorder.schema import find_problems
 
+_DEEPEST_ASKED = 6
+"""Maximum length of the paths that the checks below ask for."""
+
 MAX_TICKS = 1_000_000
 """Maximum length of a day: all its payments and events are kept in memory (a tick of 0.1 s gives 864,000)."""
 
@@ -28,7 +31,7 @@ def check_scenario(scenario: Any) -> list[Problem]:
         *_length_findings(sound),
         *_rate_findings(sound),
         *_id_findings(sound, agents),
-        *(finding for path, _ in agents for finding in _arrival_findings(sound, path, ids)),
+        *(finding for path, _ in agents for finding in _arrival_findings(sound, path, ids, len(agents))),
         *(finding for path, _ in sound.items("scenario_events") for finding in _event_findings(sound, path, ids)),
     ]
     semantics = [Problem(path, message, key_name(path, scenario)) for path, message in findings]
@@ -41,11 +44,14 @@ class _SoundDocument:
 
     def __init__(self, document: Any, faults: Sequence[Problem]) -> None:
         self._document = document
-        self._faults = [fault.path for fault in faults]
+        # Also of what contains a fault: a search through all faults for each value would take quadratic time.
+        self._faulty = {
+            fault.path[:length] for fault in faults for length in range(min(len(fault.path), _DEEPEST_ASKED) + 1)
+        }
 
     def at(self, *path: str | int) -> Any:
         """Return the value at a path, or None if it is absent, invalid, or contains an invalid value."""
-        if any(fault[: len(path)] == path for fault in self._faults):
+        if path in self._faulty:
             return None
         return self._value(path)
 
@@ -66,10 +72,22 @@ class _SoundDocument:
         return value
 
 
-def _agent_ids(sound: _SoundDocument, agents: Sequence[tuple[KeyPath, Any]]) -> list[str]:
-    """Return the ids of all agents, or nothing if one is invalid: unknown ids cannot be told then."""
+class _Agents:
+    """The ids of all agents."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self.ids = ids
+        self._known = frozenset(ids)
+
+    def is_unknown(self, agent_id: str) -> bool:
+        """Return whether no agent has this id; False if that cannot be told."""
+        return bool(self.ids) and agent_id not in self._known
+
+
+def _agent_ids(sound: _SoundDocument, agents: Sequence[tuple[KeyPath, Any]]) -> _Agents:
+    """Return the ids of all agents, or none if one is invalid: unknown ids cannot be told then."""
     ids = [sound.at(*path, "id") for path, _ in agents]
-    return [] if None in ids else ids
+    return _Agents([] if None in ids else ids)
 
 
 def _length_findings(sound: _SoundDocument) -> Iterator[Finding]:
@@ -98,15 +116,15 @@ def _id_findings(sound: _SoundDocument, agents: Sequence[tuple[KeyPath, Any]]) -
         seen.setdefault(agent_id, path)
 
 
-def _arrival_findings(sound: _SoundDocument, agent: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
+def _arrival_findings(sound: _SoundDocument, agent: KeyPath, agents: _Agents, count: int) -> Iterator[Finding]:
     path = (*agent, "arrival_config")
-    if sound.at(*path) is not None and len(sound.items("agents")) < 2:
+    if sound.at(*path) is not None and count < 2:
         yield path, "arrivals need at least two agents, as another agent must receive the payments"
     weights = sound.at(*path, "counterparty_weights")
     if weights is not None:
         for receiver in weights:
-            if ids and receiver not in ids:
-                yield (*path, "counterparty_weights", receiver), unknown_word("agent", receiver, list(ids))
+            if agents.is_unknown(receiver):
+                yield (*path, "counterparty_weights", receiver), unknown_word("agent", receiver, agents.ids)
         if not sum_in_order(list(weights.values())) > 0:
             yield (*path, "counterparty_weights"), "the sum of the weights must be more than 0"
     deadlines = sound.at(*path, "deadline_range")
@@ -137,12 +155,12 @@ def _priority_findings(path: KeyPath, sound: _SoundDocument) -> Iterator[Finding
             yield (*path, "weights"), "the sum of the weights must be more than 0"
 
 
-def _event_findings(sound: _SoundDocument, event: KeyPath, ids: Sequence[str]) -> Iterator[Finding]:
+def _event_findings(sound: _SoundDocument, event: KeyPath, agents: _Agents) -> Iterator[Finding]:
     for key in ("from_agent", "to_agent", "agent"):
         agent = sound.at(*event, key)
         # The schema checks the agents of events of known types only.
-        if ids and isinstance(agent, str) and agent not in ids:
-            yield (*event, key), f"'{agent}' is an {unknown_word('agent', agent, list(ids))}"
+        if isinstance(agent, str) and agents.is_unknown(agent):
+            yield (*event, key), f"'{agent}' is an {unknown_word('agent', agent, agents.ids)}"
     receiver = sound.at(*event, "to_agent")
     if receiver is not None and receiver == sound.at(*event, "from_agent"):
         yield (*event, "to_agent"), f"'{receiver}' is also from_agent; the two agents must be different"
