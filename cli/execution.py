@@ -25,7 +25,12 @@ from exprec.recorder.errors import (
     UnrecordedRequest,
 )
 from exprec.recorder.events import Event
-from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner, PreparedExperiment
+from exprec.recorder.experiment import (
+    ExperimentConfig,
+    GenericExperimentRunner,
+    PreparedExperiment,
+    describe_other_rules,
+)
 from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.replay import trust
 from exprec.recorder.sessions import RunOutcome
@@ -129,6 +134,10 @@ def report_kept_run(outcome: RunOutcome | None, store: Store, why: str, *, can_r
 
 def recorded_proposer(run: RunDirectory, config: ExperimentConfig) -> RecordedProposer:
     """Return the source of the model responses recorded in a run. Raises InvalidInput if it has none."""
+    other_rules = describe_other_rules(run.config)
+    if other_rules is not None:
+        message = f"run {run.run_id} was {other_rules}, whose requests this version of exprec does not make"
+        raise InvalidInput([Problem((), f"{message}; run the experiment without this option", "--replay-exchanges")])
     proposer = RecordedProposer(run.exchange_reader(), config.llm)
     if not proposer.unused:
         message = f"run {run.run_id} has no exchanges to replay: it made no requests to a model"

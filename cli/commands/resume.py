@@ -24,7 +24,7 @@ from exprec.cli.terminal import make_guard, processors, store_path
 from exprec.cli.trust import require_trust, trust_option
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Damaged, InvalidInput, NotAsRecorded, Problem, RunInProgress, RunNotFound
-from exprec.recorder.experiment import ExperimentConfig
+from exprec.recorder.experiment import ExperimentConfig, describe_other_rules
 from exprec.recorder.format import layout
 from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.replay import line_difference_text, trust
@@ -85,6 +85,7 @@ def resume(
     directory = opened.resolve(run)
     try:
         _check(directory)
+        _check_rules(directory)
         folder = files or Path(directory.work_head.get("folder") or ".")
         execution = trust.find_resumption(directory, folder)
         if execution is not None:
@@ -131,6 +132,17 @@ def _check(run: RunDirectory) -> None:
         message = (
             f"run {run.run_id} cannot be resumed: exprec has the output of {what}, not its internal state; "
             f"run {what} again (`exprec show` prints what was recorded, `exprec gc` removes it)"
+        )
+        raise InvalidInput([Problem((), message)])
+
+
+def _check_rules(run: RunDirectory) -> None:
+    """Check that this version would repeat what was recorded. Raises InvalidInput."""
+    other_rules = describe_other_rules(run.config)
+    if other_rules is not None:
+        message = (
+            f"run {run.run_id} was {other_rules}, and this version of exprec has others: it cannot be resumed; run the "
+            "experiment again (`exprec show` prints what was recorded, `exprec gc` removes it)"
         )
         raise InvalidInput([Problem((), message)])
 

@@ -8,6 +8,7 @@ from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
     from exprec.recorder.experiment.config import ExperimentConfig as ExperimentConfig
+    from exprec.recorder.experiment.config import describe_other_rules as describe_other_rules
     from exprec.recorder.experiment.loop import EXPERIMENT_TYPE as EXPERIMENT_TYPE
     from exprec.recorder.experiment.loop import ExperimentResult as ExperimentResult
     from exprec.recorder.experiment.loop import OptimizationLoop as OptimizationLoop
@@ -24,6 +25,7 @@ _MODULES = {
     "GenericExperimentRunner": "runner",
     "OptimizationLoop": "loop",
     "PreparedExperiment": "loop",
+    "describe_other_rules": "config",
     "prepare_experiment": "loop",
 }
 

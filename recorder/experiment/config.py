@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from exprec.recorder.diagnostics import show_value
 from exprec.recorder.documents import Document, document_of, read_document
 from exprec.recorder.experiment.config_checks import PAYMENTS, CheckedConfig, check_config
 from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _SectionType = TypeVar("_SectionType", bound="DataclassInstance")
+
+RULES = 2
+"""The number of the rules by which this version executes an experiment: loop, prompts, search and convergence.
+
+A new number is a change of what an experiment records.
+"""
+_FIRST_RULES = 1
+"""Those of exprec 0.1, which recorded no number."""
 
 _SAME_MODE = {"deterministic": "deterministic-pairwise"}
 
@@ -154,7 +163,7 @@ class ExperimentConfig:
         imports: bool = True,
     ) -> ExperimentConfig:
         """Check an experiment that was read already; files that it names are relative to `config_dir`. See `load`."""
-        checked = check_config(document, config_dir, seed=seed, model=model, imports=imports)
+        checked = check_config(document, config_dir, rules=RULES, seed=seed, model=model, imports=imports)
         value = checked.value
         return cls(
             name=value["name"],
@@ -179,6 +188,7 @@ class ExperimentConfig:
         """
         evaluation, convergence, llm = self.evaluation, self.convergence, self.llm
         resolved: dict[str, Any] = {
+            "rules": RULES,
             "name": self.name,
             "description": self.description,
             "scenario": copy.deepcopy(self.scenario),
@@ -200,6 +210,14 @@ class ExperimentConfig:
         if self.prompt_customization:
             resolved["prompt_customization"] = dict(self.prompt_customization)
         return resolved
+
+
+def describe_other_rules(recorded: Mapping[str, Any]) -> str | None:
+    """Return which other rules made the run with this config.json; None if it was made by those of this version."""
+    rules = recorded.get("rules", _FIRST_RULES)
+    if rules == RULES:
+        return None
+    return f"made by rules {show_value(rules)}{' (exprec 0.1)' if rules == _FIRST_RULES else ''}"
 
 
 def _build_section(section_type: type[_SectionType], section: Mapping[str, Any]) -> _SectionType:

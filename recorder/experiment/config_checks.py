@@ -26,6 +26,9 @@ PAYMENTS = "payments"
 _TEMPORAL = "deterministic-temporal"
 _NEED_SAMPLES = ("require_statistical_significance", "max_coefficient_of_variation")
 
+_RECORDED_KEYS = {"description", "simulator", "master_seed"}
+"""Keys that an experiment may leave out, and a config.json has."""
+
 _PROVIDER = re.compile(r"[A-Za-z][\w-]*:\S+")
 _SCRIPTED = "scripted:"
 _DIGEST = re.compile(r"#sha256=([0-9a-f]{64})$")
@@ -52,10 +55,11 @@ class CheckedConfig:
 
 
 def check_config(
-    document: Document, folder: Path, *, seed: int | None, model: str | None, imports: bool = True
+    document: Document, folder: Path, *, rules: int, seed: int | None, model: str | None, imports: bool = True
 ) -> CheckedConfig:
     """Check an experiment document and read the files that it names, relative to `folder`.
 
+    `rules` is the number of the rules that the config.json of a run has to have, if `document` is one.
     `seed` and `model` replace master_seed and llm.model; a script that `model` names is relative to the working
     directory. Without `imports`, a custom simulator is not imported: its module only has to be there. Raises
     InvalidInput with every problem of all files.
@@ -73,6 +77,7 @@ def check_config(
     check.constraints()
     check.acceptance()
     check.settlement()
+    check.rules(rules)
     given: dict[KeyPath, Any] = {("master_seed",): seed, ("llm", "model"): model}
     problems = document.every_problem(_blamed(problem, given) for problem in check.problems)
     if problems:
@@ -263,6 +268,17 @@ class _ConfigChecker:
         path = ("evaluation", "acceptance", "min_settlement_rate")
         if not self._is_payments and _value_at(self._value, *path) is not None:
             self._add(path, f"only the simulator {PAYMENTS} has payments that settle; leave it out or use null")
+
+    def rules(self, current: int) -> None:
+        """Check the number that only exprec writes, into the config.json of a run."""
+        if "rules" not in self._value:
+            return
+        # A run has every key that has a default, and its scenario.
+        if not (self._value.keys() >= _RECORDED_KEYS and isinstance(self._value.get("scenario"), dict)):
+            self._add(("rules",), "is for the config.json of a run, and not for an experiment; leave it out")
+        elif self._value["rules"] != current:
+            found, advice = show_value(self._value["rules"]), f"leave it out to run the experiment by rules {current}"
+            self._add(("rules",), f"this version of exprec has rules {current}, not {found}; {advice}")
 
 
 def _bound_problems(parameter: dict[str, Any]) -> Iterator[tuple[str, str]]:

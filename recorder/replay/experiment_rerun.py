@@ -9,7 +9,7 @@ from pathlib import Path
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, UnrecordedRequest
 from exprec.recorder.events import Event, is_failure
-from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner
+from exprec.recorder.experiment import ExperimentConfig, GenericExperimentRunner, describe_other_rules
 from exprec.recorder.format import layout
 from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.replay.divergence import Diverged, EventFollower, compare_files
@@ -34,6 +34,9 @@ async def rerun_experiment(
 
     Raises StorageFailure, Damaged, WorkerFailed.
     """
+    other_rules = describe_other_rules(run.config)
+    if other_rules is not None:
+        return Verdict.cannot_run([other_rules])
     try:
         config = _load_config(run, folder)
     except InvalidInput as error:

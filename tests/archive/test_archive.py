@@ -18,7 +18,7 @@ import pytest
 from exprec import schemas
 from exprec.recorder.diff.runs import diff
 from exprec.recorder.events import EVENT_SPECS
-from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.config import RULES, ExperimentConfig
 from exprec.recorder.format import layout
 from exprec.recorder.state.provider import DatabaseStateProvider
 from exprec.recorder.store.file_tree import folder_id
@@ -251,7 +251,33 @@ def test_archived_config_is_still_a_valid_experiment(archived: Archived) -> None
         config = run.config
         # A script of answers does not lie beside it here.
         config["llm"]["model"] = "search"
-        assert ExperimentConfig.from_mapping(config, run.path).to_dict() == config
+        assert ExperimentConfig.from_mapping(config, run.path).to_dict() == {**config, "rules": RULES}
+
+
+@_each(SEALED)
+@pytest.mark.fact("F93")
+def test_experiment_of_other_rules_is_not_executed_again(archived: Archived, tmp_path: Path) -> None:
+    run = archived.directory
+    if run.type != "generic" or run.config.get("rules", 1) == RULES:
+        return
+    done = exprec("rerun", archived.name, "--json", "--store", archived.store, code=1)
+    verdict = json.loads(done.stdout)
+    assert (verdict["verdict"], verdict["reasons"]) == ("cannot_run", ["made by rules 1 (exprec 0.1)"])
+    if run.config["llm"]["model"] != "search":
+        experiment = tmp_path / "experiment.json"
+        experiment.write_text(json.dumps({**run.config, "llm": {"model": "openai:small"}}))
+        words = ("run", experiment, "--store", archived.store, "--replay-exchanges", archived.name)
+        assert b"made by rules 1 (exprec 0.1), whose requests" in exprec(*words, code=2).stderr
+
+
+@_each(INTERRUPTED)
+@pytest.mark.fact("F93")
+def test_interrupted_experiment_of_other_rules_is_not_resumed(archived: Archived) -> None:
+    before = {path: path.read_bytes() for path in archived.store.rglob("*") if path.is_file()}
+    done = exprec("resume", archived.name, "--trust", "--store", archived.store, code=2)
+    if archived.directory.type == "generic" and archived.directory.config.get("rules", 1) != RULES:
+        assert b"was made by rules 1 (exprec 0.1), and this version of exprec has others: it cannot be" in done.stderr
+    assert {path: path.read_bytes() for path in archived.store.rglob("*") if path.is_file()} == before
 
 
 def test_git_computes_the_run_ids_of_the_archive() -> None:

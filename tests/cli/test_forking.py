@@ -18,9 +18,8 @@ ANEW = "pass"
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
-    exprec("run", "-q", TWO, cwd=folder)
+    run_id = exprec("run", "-q", TWO, cwd=folder).stdout.decode().strip()
     exprec("run", "-q", ROOT / "tests" / "data" / "every_event.yaml", cwd=folder)
-    (run_id,) = (path.name for path in (folder / "runs").iterdir() if path.name.startswith("83"))
     exprec("tag", "two", run_id, cwd=folder)
     return folder
 

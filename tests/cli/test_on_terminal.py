@@ -107,7 +107,7 @@ def _record_command(store: Store, text: str, output: bytes) -> str:
 
 
 def _record_experiment(store: Store, text: str, *, seals: bool = True) -> str:
-    provider = runs.begin(store, {"name": text, text: text}, text)
+    provider = runs.begin(store, {"rules": 2, "name": text, text: text}, text)
     provider.record_exchange({**EXCHANGE, "answer": f"{EXCHANGE['answer']}{text}"})
     for kind in runs.COMPLETE if seals else runs.COMPLETE[:2]:
         iteration, fields = EXAMPLES[kind]

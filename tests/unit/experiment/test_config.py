@@ -634,6 +634,7 @@ class TestOverrides:
 class TestResolved:
     def test_the_minimal_experiment(self, tmp_path: Path) -> None:
         assert load(tmp_path).to_dict() == {
+            "rules": 2,
             "name": "minimal",
             "description": "",
             "scenario": SCENARIO,
@@ -675,6 +676,19 @@ class TestResolved:
             assert canonical_json.encode(again.to_dict()) == canonical_json.encode(resolved)
             assert again.policy_constraints == config.policy_constraints
             assert str(tmp_path).encode() not in canonical_json.encode(resolved)
+
+    def test_an_experiment_has_no_rules(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            load(tmp_path, rules=2)
+        assert [str(problem) for problem in caught.value.problems] == [
+            "rules: is for the config.json of a run, and not for an experiment; leave it out"
+        ]
+
+    @pytest.mark.parametrize("rules", [1, 3])
+    def test_a_recorded_experiment_of_other_rules_is_refused(self, tmp_path: Path, rules: int) -> None:
+        recorded = load(tmp_path).to_dict() | {"rules": rules}
+        with pytest.raises(InvalidInput, match=f"rules: this version of exprec has rules 2, not {rules}; leave it out"):
+            ExperimentConfig.from_mapping(recorded, tmp_path)
 
     def test_what_cannot_change_a_result_is_left_out(self, tmp_path: Path) -> None:
         plain = load(tmp_path).to_dict()
