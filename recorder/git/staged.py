@@ -137,9 +137,11 @@ def _address(entry: Entry, blobs: Blobs) -> str | None:
 
 
 def _note_removed(findings: _Findings, removed: Sequence[str], new: GitStore) -> None:
-    tags = new.tags() if removed else {}
+    tags: dict[str, list[str]] = {}
+    for tag, run_id in new.tags().items() if removed else ():
+        tags.setdefault(run_id, []).append(tag)
     for name in removed:
-        kept = [f"tag {tag}" for tag, run_id in tags.items() if run_id == name]
+        kept = [f"tag {tag}" for tag in tags.get(name, ())]
         count = len(new.attestation_entries(name))
         kept += [f"{count} attestation{'s' if count > 1 else ''}"] if count else []
         rest = f"; still present: {', '.join(kept)}" if kept else ""

@@ -157,7 +157,7 @@ def _command_fields(tail: bytes) -> _Fields:
 def _unsealed_fields(run: RunDirectory) -> _Fields | None:
     """The row of a run in a work folder, or None when that has been sealed or removed."""
     fields: _Fields = {}
-    state = Reducer()
+    state = Reducer(keeps_iterations=False)
     try:
         fields |= {"name": run.name, "type": run.type}
         status = run.status
@@ -166,7 +166,7 @@ def _unsealed_fields(run: RunDirectory) -> _Fields | None:
         fields["problem"] = error
     else:
         mode = _string(state.info.get("evaluation_mode"))
-        iterations, first_cost = len(state.iterations), state.first_cost
+        iterations, first_cost = state.iteration_count, state.first_cost
         fields |= {"status": status, "mode": mode, "iterations": iterations, "first_cost": first_cost}
     return fields if os.path.lexists(run.path) else None
 

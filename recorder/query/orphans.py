@@ -51,7 +51,7 @@ def read_orphan(run: RunDirectory) -> OrphanRow | None:
 def _describe_orphan(orphan: garbage.Orphan) -> OrphanRow:
     if not orphan.is_run:
         return OrphanRow(orphan)
-    run, state = RunDirectory(orphan.path), Reducer()
+    run, state = RunDirectory(orphan.path), Reducer(keeps_iterations=False)
     experiment, exchanges = "", 0
     # A damaged run is as abandoned as any other.
     with suppress(Damaged):
@@ -59,4 +59,4 @@ def _describe_orphan(orphan: garbage.Orphan) -> OrphanRow:
         state.apply_all(run.reader().entries())
         for _ in run.exchange_reader():
             exchanges += 1
-    return OrphanRow(orphan, experiment, len(state.iterations), state.counts.total(), exchanges)
+    return OrphanRow(orphan, experiment, state.iteration_count, state.counts.total(), exchanges)

@@ -93,11 +93,13 @@ def find_secrets(
     """
     found = dict(_of_variables(environment))
     if folder is not None:
-        named = {f"{name} in .env": value for name, value in _of_variables(_assignments(_read(folder / ".env")))}
+        named = {
+            f"{name} in .env": value for name, value in _of_variables(_assignments(read_small_file(folder / ".env")))
+        }
         found = {**named, **found}
     if home is not None:
-        found.update(_of_netrc(_read(home / ".netrc")))
-        found.update(_of_aws(_read(home / ".aws" / "credentials")))
+        found.update(_of_netrc(read_small_file(home / ".netrc")))
+        found.update(_of_aws(read_small_file(home / ".aws" / "credentials")))
     return found
 
 
@@ -237,8 +239,8 @@ def _of_aws(text: str) -> Iterator[tuple[str, str]]:
             yield f"{name} of {section} in ~/.aws/credentials", value
 
 
-def _read(path: Path) -> str:
-    """The text of a file; empty for one that cannot be read, is large, or is not a regular file."""
+def read_small_file(path: Path) -> str:
+    """Return the text of a file; empty for one that cannot be read, is large, or is not a regular file."""
     try:
         if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
             return ""

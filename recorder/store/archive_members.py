@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 MAX_MEMBER_BYTES = 64 * 1024 * 1024
 """Uncompressed bytes of all members of a file that are searched."""
 MAX_MEMBERS = 10_000
+MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
+"""Of the list of members at the end of a zip file: Python reads all of it, into 15 times the memory."""
 
 _PIECE_BYTES = 64 * 1024
 _ZIP_START, _GZIP_START = b"PK\x03\x04", b"\x1f\x8b"
+_ZIP_END = b"PK\x05\x06"
+_LONGEST_END = 22 + 0xFFFF
 
 
 def is_compressed(path: Path) -> bool:
@@ -47,6 +52,8 @@ def _zip_members(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     import zipfile
 
     left = [MAX_MEMBER_BYTES]
+    if _directory_bytes(file) > MAX_DIRECTORY_BYTES:
+        return
     try:
         archive = zipfile.ZipFile(file)
         for member in archive.infolist()[:MAX_MEMBERS]:
@@ -55,6 +62,16 @@ def _zip_members(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, zlib.error):
         # Damaged, encrypted, or of a method that Python lacks.
         return
+
+
+def _directory_bytes(file: IO[bytes]) -> int:
+    """Return the size of the list of members by the end record of a zip file; 0 without one."""
+    size = file.seek(0, os.SEEK_END)
+    # The record has 22 bytes, and a comment of at most 65,535 after it.
+    file.seek(max(size - _LONGEST_END, 0))
+    _, _, record = file.read().rpartition(_ZIP_END)
+    file.seek(0)
+    return int.from_bytes(record[8:12], "little")
 
 
 def _pieces(stream: IO[bytes] | gzip.GzipFile, left: list[int]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import SecretFound
 from exprec.recorder.format import canonical_json
+from exprec.recorder.sessions import provenance
 from exprec.recorder.sessions.known_secrets import find_secrets
 from tests.fixtures.secret_corpus import SecretCase, negatives, positives
 
@@ -115,3 +117,12 @@ def test_files_that_cannot_be_read_have_none(tmp_path: Path) -> None:
     (tmp_path / ".netrc").mkdir()
     (tmp_path / ".env").write_bytes(b"A_TOKEN=" + b"x1Y" * 10**6)
     assert find_secrets({}, home=tmp_path, folder=tmp_path) == {}
+
+
+def test_a_pipe_in_place_of_the_allowed_secrets_allows_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(provenance.ALLOWED_FILE)
+    assert provenance._allowed_digests() == []
+    os.unlink(provenance.ALLOWED_FILE)
+    Path(provenance.ALLOWED_FILE).write_text(f"{'AB' * 32} the key of the test server\nnot a digest\n")
+    assert provenance._allowed_digests() == ["ab" * 32]
