@@ -16,7 +16,7 @@ from exprec.recorder.documents.reading import BadSyntaxError
 from exprec.recorder.format import layout
 
 MAX_NODES = 200_000
-"""Maximum keys and values in a document: four seconds, and 120 MB."""
+"""Maximum keys and values in a document: four seconds, and 240 MB."""
 
 _LONGEST_TAG = 1000
 """Characters; ruamel.yaml decodes a tag in quadratic time."""
