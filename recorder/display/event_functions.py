@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exprec.recorder.display.console import Console
 from exprec.recorder.display.event_display import display_event
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.events import Event, EventSpec, optimization
+from exprec.recorder.events import Event
 
 if TYPE_CHECKING:
     import rich.console
 
 
-def _display_function(spec: EventSpec[Any]) -> Callable[..., None]:
-    event_type = spec.event_type
-
+def _display_function(event_type: str) -> Callable[..., None]:
     def display(
         event: Event, console: Console | rich.console.Console, verbose_config: VerboseConfig | None = None
     ) -> None:
@@ -33,10 +31,10 @@ def _display_function(spec: EventSpec[Any]) -> Callable[..., None]:
     return display
 
 
-display_experiment_start = _display_function(optimization.EXPERIMENT_START)
-display_iteration_start = _display_function(optimization.ITERATION_START)
-display_bootstrap_evaluation = _display_function(optimization.BOOTSTRAP_EVALUATION)
-display_llm_call = _display_function(optimization.LLM_CALL)
-display_policy_change = _display_function(optimization.POLICY_CHANGE)
-display_policy_rejected = _display_function(optimization.POLICY_REJECTED)
-display_experiment_end = _display_function(optimization.EXPERIMENT_END)
+display_experiment_start = _display_function("experiment_start")
+display_iteration_start = _display_function("iteration_start")
+display_bootstrap_evaluation = _display_function("bootstrap_evaluation")
+display_llm_call = _display_function("llm_call")
+display_policy_change = _display_function("policy_change")
+display_policy_rejected = _display_function("policy_rejected")
+display_experiment_end = _display_function("experiment_end")

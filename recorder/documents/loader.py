@@ -23,7 +23,7 @@ from exprec.recorder.format import has_surrogate, layout
 MAX_BYTES = 16 * 1024 * 1024
 """Maximum size of a file."""
 MAX_MARKUP_BYTES = 4 * 1024 * 1024
-"""Maximum size of a YAML or TOML file, which takes up to ten seconds to read; JSON takes a tenth of it."""
+"""Maximum size of a YAML or TOML file, which takes up to fifteen seconds to read; JSON takes a tenth of it."""
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 

@@ -255,7 +255,7 @@ def test_archived_config_is_still_a_valid_experiment(archived: Archived) -> None
 
 
 @_each(SEALED)
-@pytest.mark.fact("F93")
+@pytest.mark.fact("F98")
 def test_experiment_of_other_rules_is_not_executed_again(archived: Archived, tmp_path: Path) -> None:
     run = archived.directory
     if run.type != "generic" or run.config.get("rules", 1) == RULES:
@@ -271,7 +271,7 @@ def test_experiment_of_other_rules_is_not_executed_again(archived: Archived, tmp
 
 
 @_each(INTERRUPTED)
-@pytest.mark.fact("F93")
+@pytest.mark.fact("F98")
 def test_interrupted_experiment_of_other_rules_is_not_resumed(archived: Archived) -> None:
     before = {path: path.read_bytes() for path in archived.store.rglob("*") if path.is_file()}
     done = exprec("resume", archived.name, "--trust", "--store", archived.store, code=2)
