@@ -18,7 +18,7 @@ from exprec.recorder.experiment.evaluation import user_module
 from exprec.recorder.payments import check_scenario
 from exprec.recorder.schema import find_problems
 
-_SCHEMA = "experiment.v1"
+_SCHEMA = "experiment.v2"
 
 PAYMENTS = "payments"
 """The built-in simulator."""

@@ -71,7 +71,7 @@ class TestDefaults:
         assert (config.output_directory, config.warnings) == (None, ())
 
     def test_the_dataclasses_have_the_defaults_of_the_schema(self, tmp_path: Path) -> None:
-        keys = schemas.load("experiment.v1")["properties"]
+        keys = schemas.load("experiment.v2")["properties"]
 
         def defaults(section: dict[str, Any]) -> dict[str, Any]:
             return {key: sub["default"] for key, sub in section["properties"].items() if "default" in sub}
@@ -106,7 +106,7 @@ class TestDefaults:
                 check(sub, f"{name}.{key}")
                 check(sub.get("items", {}), f"{name}.{key}[]")
 
-        check(schemas.load("experiment.v1"), "")
+        check(schemas.load("experiment.v2"), "")
 
 
 ORIGIN_STYLE = """\
@@ -669,7 +669,7 @@ class TestResolved:
             ExperimentConfig.load(origin_style),
         ):
             resolved = config.to_dict()
-            assert find_problems(resolved, "experiment.v1") == []
+            assert find_problems(resolved, "experiment.v2") == []
             again = ExperimentConfig.from_mapping(
                 canonical_json.decode(canonical_json.encode(resolved)), tmp_path / "empty"
             )
