@@ -255,7 +255,7 @@ def _number_text(number: Any) -> str:
 
 
 def _strings(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in a JSON value, keys included, with its place; a key comes before what stands under it."""
+    """Every string in a JSON value, keys included, with its path; a key comes before the strings below it."""
     if isinstance(value, str):
         yield field, value
     elif isinstance(value, dict):

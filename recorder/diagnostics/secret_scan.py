@@ -125,7 +125,7 @@ class SecretScan:
         return window[start:end]
 
     def rest(self) -> bytes:
-        """What was held and has not become a secret, once there is no more."""
+        """Return what was held back and is part of no secret, at the end of the data."""
         held, self._held = self._held, b""
         return held
 
@@ -199,7 +199,7 @@ class LineScan(SecretScan):
         return self._let_through(super().passed(data))
 
     def rest(self) -> bytes:
-        """Return what was held back, up to a line with a secret, once there is no more."""
+        """Return what was held back, up to a line with a secret, at the end of the data."""
         held, self._held = self._held, b""
         window, start = self._before + held, len(self._before)
         first = min(self._places(window), default=None)
@@ -265,7 +265,7 @@ class RedactingScan(LineScan):
         return self._redacted(self._end_of_whole())
 
     def rest(self) -> bytes:
-        """Return what was held back, with placeholders, once there is no more."""
+        """Return what was held back, with placeholders, at the end of the data."""
         return self._redacted(len(self._held)) if self.found is None else b""
 
     def edits(self, numbers: Numbers) -> Iterator[Edit]:

@@ -23,7 +23,7 @@ class InvalidJson(ValueError):
     """A text is not JSON that can be recorded. The message is recorded: another wording would change run ids."""
 
     def __init__(self, message: str, key: str = "") -> None:
-        """`key` is the key that stands twice in one object, if that is the problem."""
+        """`key` is the duplicate key of an object, if that is the problem."""
         self.key = key
         super().__init__(message)
 
