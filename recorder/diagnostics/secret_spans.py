@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import string
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from exprec.recorder.diagnostics import secret_shapes
 from exprec.recorder.diagnostics.secret_forms import decode_with_places
 
-_BASE64_BEFORE = re.compile(r"[A-Za-z0-9+/_-]*\Z")
+_BASE64 = f"{string.ascii_letters}{string.digits}+/_-"
 _BASE64_AFTER = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _END_OF_KEY = re.compile(r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
 _BLANK = re.compile(r"(?:\s|\\[nrt])*")
@@ -55,8 +57,8 @@ def find_spans(
     for decoded, places in decode_with_places(text) if undoes_escapes else ():
         for span in _spans_of(decoded, secrets, shapes):
             last = places[span.end - 1]
-            end = next(place for place in places[span.end :] if place > last)
-            spans.append(span._replace(start=places[span.start], end=end))
+            after = places[bisect_right(places, last, span.end)]
+            spans.append(span._replace(start=places[span.start], end=after))
     return _joined(text, sorted(spans))
 
 
@@ -70,12 +72,11 @@ def open_key(text: str) -> int:
 
 def _spans_of(text: str, secrets: Mapping[str, Secret], shapes: secret_shapes.ShapeSearch | None) -> Iterator[Span]:
     for form, secret in secrets.items():
-        start = text.find(form)
-        while start >= 0:
+        last = 0
+        while (start := text.find(form, last)) >= 0:
             end = start + len(form)
-            first, last = _base64_run(text, start, end) if secret.is_base64 else (start, end)
+            first, last = _base64_run(text, last, start, end) if secret.is_base64 else (start, end)
             yield Span(first, last, secret.name, secret.value, is_known=True)
-            start = text.find(form, last)
     for shape, start, end in shapes(text) if shapes is not None else ():
         if shape == _PRIVATE_KEY:
             # Its pattern is the first line alone.
@@ -84,11 +85,12 @@ def _spans_of(text: str, secrets: Mapping[str, Secret], shapes: secret_shapes.Sh
         yield Span(start, end, shape, text[start:end], is_known=False)
 
 
-def _base64_run(text: str, start: int, end: int) -> tuple[int, int]:
-    before, after = _BASE64_BEFORE.search(text, 0, start), _BASE64_AFTER.match(text, end)
-    assert before is not None
+def _base64_run(text: str, lowest: int, start: int, end: int) -> tuple[int, int]:
+    """Return the start, not below `lowest`, and the end of the base64 text around a form."""
+    after = _BASE64_AFTER.match(text, end)
     assert after is not None
-    return before.start(), after.end()
+    # Not a pattern with an end, which is tried from each character on.
+    return lowest + len(text[lowest:start].rstrip(_BASE64)), after.end()
 
 
 def _joined(text: str, spans: list[Span]) -> list[Span]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -577,6 +578,7 @@ def _git() -> Iterator[Growing]:
 # --- secrets ------------------------------------------------------------------------------------------
 
 _GUARD = SecretGuard({"A_KEY": "s3cret-value-0123"}, has_shapes=True)
+_REDACTING = SecretGuard({"A_KEY": "s3cret-value-0123"}, redacts=True)
 _TOKEN = "ghp_0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R"
 
 
@@ -603,6 +605,7 @@ def _secrets() -> Iterator[Growing]:
     for growth, make in texts.items():
         for place, read in (("record", _search), ("stream", _scan), ("message", _GUARD.redacted)):
             yield Growing("secret guard", f"{growth} in a {place}", _text(make), read, 200)
+    yield Growing("secret guard", "base64 before and after secrets, redacted", _text(_base64), _REDACTING.redacted, 200)
     yield Growing(
         "secret guard",
         "secrets under a long key",
@@ -612,6 +615,11 @@ def _secrets() -> Iterator[Growing]:
     )
     yield Growing("files of secrets", "variables in .env", _env_file, lambda path: find_secrets({}, folder=path), 200)
     yield Growing("compressed artifact", "members of a zip file", _zip_file, _read_members, 400)
+
+
+def _base64(size: int) -> str:
+    encoded = base64.b64encode(b"x s3cret-value-0123 and more").decode()
+    return f"{'a' * size}! {encoded} " * 2
 
 
 def _env_file(size: int, folder: Path) -> Path:
