@@ -20,7 +20,7 @@ from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.proposers import Answer, Message, ProposalRequest, Proposer
-from exprec.recorder.sessions import Session
+from exprec.recorder.sessions import Session, error_text
 
 USABLE = "usable"
 INVALID_JSON = "invalid_json"
@@ -62,7 +62,9 @@ class ProposalSession:
             try:
                 answer = await self._ask(request)
             except ModelFailure as failure:
-                check = AnswerCheck(LLM_ERROR, None, (str(failure) or "the model failed and gave no reason",))
+                check = AnswerCheck(
+                    LLM_ERROR, None, (error_text(failure, empty="the model failed and gave no reason"),)
+                )
                 self._record(request, check, Answer("", latency_seconds=failure.latency_seconds))
                 return check
             check = self._check(answer.text)

@@ -218,6 +218,8 @@ def test_invalid_policies_of_a_client_are_constraint_violations(no_api_key: None
     ("answer", "message"),
     [
         (RuntimeError("quota gone"), "quota gone"),
+        (RuntimeError("<Client object at 0x7f3a5c0d1e80> is closed"), "<Client object at 0x…> is closed"),
+        (RuntimeError("half of a pair: \ud83d"), "half of a pair: \\ud83d"),
         (KeyError(), "KeyError"),
         (None, "generate_policy must return a policy (a mapping, or its JSON text), not NoneType"),
         ({"x": object()}, "the policy cannot be recorded"),
