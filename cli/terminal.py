@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard
     from exprec.recorder.display import Console
 
-known_secrets = provenance.known_secrets
 make_guard = provenance.make_guard
 read_machine = provenance.read_machine
 start_observing = provenance.start_observing

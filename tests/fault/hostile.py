@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +78,38 @@ class Victim(NamedTuple):
             for path in _everything(self.folder)
             if not any(path == each or each in path.parents for each in inside)
         }
+
+
+PLACES: dict[str, Callable[[Victim], Path]] = {
+    "store.json": lambda v: v.store / "store.json",
+    ".gitattributes": lambda v: v.store / ".gitattributes",
+    ".gitignore": lambda v: v.store / ".gitignore",
+    ".work": lambda v: v.store / ".work",
+    ".work/<name>": lambda v: v.work,
+    ".work/<name>.json": lambda v: v.work.with_name(f"{v.work.name}.json"),
+    ".work/<name>.events": lambda v: v.work.with_name(f"{v.work.name}.events"),
+    ".work/<name>/config.json": lambda v: v.work / "config.json",
+    ".work/<name>/events.jsonl": lambda v: v.work / "events.jsonl",
+    ".work/<name>/exchanges.jsonl": lambda v: v.work / "exchanges.jsonl",
+    ".work/<name>/schemas.json": lambda v: v.work / "schemas.json",
+    ".work/<name>/run.json": lambda v: v.work / "run.json",
+    "<run id>": lambda v: v.experiment,
+    "<run id>/run.json": lambda v: v.experiment / "run.json",
+    "<run id>/config.json": lambda v: v.experiment / "config.json",
+    "<run id>/events.jsonl": lambda v: v.experiment / "events.jsonl",
+    "<run id>/exchanges.jsonl": lambda v: v.experiment / "exchanges.jsonl",
+    "<run id>/schemas.json": lambda v: v.experiment / "schemas.json",
+    "<run id>/stdout": lambda v: v.command / "stdout",
+    "<run id>/artifacts": lambda v: v.command / "artifacts",
+    "<run id>/artifacts/deep": lambda v: v.command / "artifacts" / "deep",
+    "<run id>/artifacts/model.txt": lambda v: v.command / "artifacts" / "model.txt",
+    "tags": lambda v: v.store / "tags",
+    "tags/<tag>": lambda v: v.store / "tags" / TAG,
+    "attestations": lambda v: v.store / "attestations",
+    "attestations/<run id>": lambda v: v.store / "attestations" / v.experiment.name,
+    "attestations/<run id>/<digest>.json": lambda v: next((v.store / "attestations" / v.experiment.name).iterdir()),
+}
+"""Every place of a store, by the name that reports give it."""
 
 
 def _everything(folder: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.hostile import TAG, Victim, Words, made
+from tests.fault.hostile import PLACES, TAG, Victim, Words, made
 from tests.fault.limited import assert_harmless, run_limited
 from tests.fixtures.paths import CASTRO
 
@@ -76,35 +76,6 @@ KINDS: dict[str, Callable[[Path, Path], None]] = {
     "FIFO": _fifo,
     "device": _device,
     "loop": _loop,
-}
-PLACES: dict[str, Callable[[Victim], Path]] = {
-    "store.json": lambda v: v.store / "store.json",
-    ".gitattributes": lambda v: v.store / ".gitattributes",
-    ".gitignore": lambda v: v.store / ".gitignore",
-    ".work": lambda v: v.store / ".work",
-    ".work/<name>": lambda v: v.work,
-    ".work/<name>.json": lambda v: v.work.with_name(f"{v.work.name}.json"),
-    ".work/<name>.events": lambda v: v.work.with_name(f"{v.work.name}.events"),
-    ".work/<name>/config.json": lambda v: v.work / "config.json",
-    ".work/<name>/events.jsonl": lambda v: v.work / "events.jsonl",
-    ".work/<name>/exchanges.jsonl": lambda v: v.work / "exchanges.jsonl",
-    ".work/<name>/schemas.json": lambda v: v.work / "schemas.json",
-    ".work/<name>/run.json": lambda v: v.work / "run.json",
-    "<run id>": lambda v: v.experiment,
-    "<run id>/run.json": lambda v: v.experiment / "run.json",
-    "<run id>/config.json": lambda v: v.experiment / "config.json",
-    "<run id>/events.jsonl": lambda v: v.experiment / "events.jsonl",
-    "<run id>/exchanges.jsonl": lambda v: v.experiment / "exchanges.jsonl",
-    "<run id>/schemas.json": lambda v: v.experiment / "schemas.json",
-    "<run id>/stdout": lambda v: v.command / "stdout",
-    "<run id>/artifacts": lambda v: v.command / "artifacts",
-    "<run id>/artifacts/deep": lambda v: v.command / "artifacts" / "deep",
-    "<run id>/artifacts/model.txt": lambda v: v.command / "artifacts" / "model.txt",
-    "tags": lambda v: v.store / "tags",
-    "tags/<tag>": lambda v: v.store / "tags" / TAG,
-    "attestations": lambda v: v.store / "attestations",
-    "attestations/<run id>": lambda v: v.store / "attestations" / v.experiment.name,
-    "attestations/<run id>/<digest>.json": lambda v: next((v.store / "attestations" / v.experiment.name).iterdir()),
 }
 FOLDERS = (".work", ".work/<name>", "tags", "attestations", "attestations/<run id>")
 """Where `gc` looks."""

@@ -26,22 +26,8 @@ from exprec.recorder import (
 )
 from exprec.recorder.errors import InvalidEvent, InvalidInput, NotAStore
 from tests.fixtures.experiments import mapping, of_type, policy
+from tests.fixtures.public_names import OF_THE_PLAN
 
-NAMES = (
-    "DatabaseStateProvider",
-    "ExperimentConfig",
-    "ExperimentRepository",
-    "ExperimentResult",
-    "ExperimentStateProvider",
-    "ExperimentStateProviderProtocol",
-    "GenericExperimentRunner",
-    "LiveStateProvider",
-    "OptimizationLoop",
-    "OptimizationResult",
-    "StoredStateProvider",
-    "VerboseConfig",
-    "display_experiment_output",
-)
 REQUIRED_FIELDS = {
     "experiment_start": ("experiment_name", "max_iterations", "model"),
     "iteration_start": ("iteration", "total_cost"),
@@ -91,7 +77,7 @@ def every_type(no_api_key: None) -> LiveStateProvider:
     return loop.state_provider
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(OF_THE_PLAN))
 def test_the_name_is_public(name: str) -> None:
     assert name in dir(recorder)
     assert hasattr(recorder, name)

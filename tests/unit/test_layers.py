@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.fixtures.paths import ROOT
-from tests.unit.test_public_names import OF_THE_PLAN
+from tests.fixtures.public_names import OF_THE_PLAN
 
 # From the top down. A room imports itself and the rooms of the lines below; rooms of one line do not import each other.
 ROOMS: tuple[tuple[str, ...], ...] = (

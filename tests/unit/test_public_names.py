@@ -16,30 +16,8 @@ import exprec
 from exprec import recorder
 from exprec.recorder import errors
 from tests.fixtures.paths import ROOT
+from tests.fixtures.public_names import OF_THE_PLAN
 
-OF_THE_PLAN = {
-    "DatabaseStateProvider",
-    "ExperimentConfig",
-    "ExperimentRepository",
-    "ExperimentResult",
-    "ExperimentStateProvider",
-    "ExperimentStateProviderProtocol",
-    "GenericExperimentRunner",
-    "LiveStateProvider",
-    "OptimizationLoop",
-    "OptimizationResult",
-    "StoredStateProvider",
-    "VerboseConfig",
-    "display_bootstrap_evaluation",
-    "display_experiment_end",
-    "display_experiment_output",
-    "display_experiment_start",
-    "display_iteration_start",
-    "display_llm_call",
-    "display_policy_change",
-    "display_policy_rejected",
-}
-"""Names that the plan of the origin fixes; they do not count in the limit."""
 ALIASES = {
     "ExperimentResult": "OptimizationResult",
     "ExperimentStateProvider": "ExperimentStateProviderProtocol",

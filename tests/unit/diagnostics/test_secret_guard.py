@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from exprec.cli.terminal import known_secrets
 from exprec.recorder.diagnostics import SecretGuard, secret_forms, secret_shapes
 from exprec.recorder.diagnostics.secret_filter import SecretFilter
 from exprec.recorder.errors import ExperimentFailed, Problem, SecretFound
@@ -22,6 +21,7 @@ from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.proposers.protocol import Answer, ProposalRequest
+from exprec.recorder.sessions.provenance import known_secrets
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import FakeAgent, FakeResult, FakeSimulator, experiment, policy
