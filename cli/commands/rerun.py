@@ -90,18 +90,11 @@ def rerun(
       exprec rerun 3f5c --files experiments/queueing --jobs 4
       exprec log --json | jq -r 'select(.status == "completed") | .run_id' | xargs exprec rerun
     """
-    path = store_path(store)
     guard = make_guard(allowed)
     reporter = choose_reporter(as_json=as_json, redact=guard.redacted)
     all_identical = True
-    executions = []
-    for reference in runs:
-        directory = _find_sealed(reference, path)
-        execution = trust.find_execution(directory, files)
-        origin = execution and require_trust(
-            execution, "rerun", reference, files=files, store=store, is_trusted=is_trusted
-        )
-        executions.append((directory, origin))
+    # All of them are found, and trusted, before the first is executed.
+    executions = [_find_trusted(reference, files, store, is_trusted=is_trusted) for reference in runs]
     own, reduced = environment_without_secrets(names), reduced_environment(names)
     for directory, origin in executions:
         if origin is trust.Origin.TRUSTED:
@@ -127,11 +120,19 @@ def rerun(
         context.exit(_NOT_IDENTICAL)
 
 
-def _find_sealed(reference: str, store: Path) -> RunDirectory:
-    """Find a sealed run and check its digests. Raises InvalidInput if it is not sealed, NotVerified, RunNotFound."""
-    run = find_run(reference, store)
+def _find_trusted(
+    reference: str, files: Path, store: Path | None, *, is_trusted: bool
+) -> tuple[RunDirectory, trust.Origin | None]:
+    """Find a sealed run, check its digests, and return it with the reason to trust it; None if it needs none.
+
+    Raises InvalidInput if it is not sealed or not trusted, NotVerified, RunNotFound.
+    """
+    run = find_run(reference, store_path(store))
     check_sealed(run)
-    return run
+    execution = trust.find_execution(run, files)
+    if execution is None:
+        return run, None
+    return run, require_trust(execution, "rerun", reference, files=files, store=store, is_trusted=is_trusted)
 
 
 @contextmanager
