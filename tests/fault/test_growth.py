@@ -671,3 +671,23 @@ def test_time_grows_with_the_input(case: Growing, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES if WIDE else CASES[::3], ids=str)
 def test_memory_grows_with_the_input(case: Growing, tmp_path: Path) -> None:
     assert excess_memory(case, tmp_path) is None
+
+
+def test_a_quadratic_reader_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count_pairs(size: int) -> int:
+        return sum(1 for _ in range(size * size))
+
+    monkeypatch.setattr("tests.fault.growth.ATTEMPTS", 1)
+    monkeypatch.setattr("tests.fault.growth.ENLARGEMENTS", (1, 2))
+    excess = excess_time(Growing("pairs", "items", _value(lambda size: size), count_pairs, 200), tmp_path)
+    assert excess is not None
+    assert "for 8 times the input" in excess
+
+
+def test_a_reader_that_keeps_pairs_is_found(tmp_path: Path) -> None:
+    def keep_pairs(size: int) -> int:
+        return len([None] * size * size)
+
+    excess = excess_memory(Growing("pairs", "items", _value(lambda size: size), keep_pairs, 200), tmp_path)
+    assert excess is not None
+    assert "more than 2.3 times" in excess
