@@ -250,6 +250,12 @@ class ModelFailure(ExprecError):
         super().__init__(message)
 
 
+class ModelUnavailable(ExprecError):
+    """A model will not answer until the user does something: the experiment is left interrupted, to be resumed."""
+
+    exit_code = 3
+
+
 class ScriptExhausted(ExprecError):
     """The experiment needs more answers than the script has."""
 

@@ -39,11 +39,12 @@ _COLUMNS = (
     _Column("it", is_number=True, is_optional=True),
     _Column("first→best→final", is_number=True, is_optional=True),
     _Column("conv", is_optional=True),
+    _Column("bad", "bad", is_number=True, is_optional=True),
     _Column("recorded (UTC)", "quiet"),
     _Column("n", is_number=True),
     _Column("tags", "agent"),
 )
-_NAME, _STATUS, _TAGS = 1, 2, 9
+_NAME, _STATUS, _TAGS = 1, 2, 10
 
 
 def listing_lines(rows: Sequence[RunRow], *, with_tags: bool = True) -> Iterator[Line]:
@@ -90,6 +91,7 @@ def _cells(row: RunRow) -> list[str]:
         _value(row.iterations),
         _costs(row),
         _value(converged),
+        f"{row.unusable}/{row.proposals}" if row.unusable else _UNKNOWN,
         _value(recorded),
         str(row.executions) if row.is_sealed else _UNKNOWN,
         visible(", ".join(row.tags)),

@@ -155,6 +155,9 @@ def _iteration_end(event: Event, config: VerboseConfig) -> Iterator[Line]:
     )
     if config.metrics and "convergence" in event:
         yield _convergence(event["convergence"])
+    if without := event.get("convergence", {}).get("without_proposal"):
+        agents = ", ".join(f"{agent} ({reason})" for agent, reason in without.items())
+        yield Line.of(f"no usable proposal: {agents}; the next total does not count for stability", indent=_DETAIL)
 
 
 def _convergence(found: Mapping[str, Any]) -> Line:

@@ -72,6 +72,7 @@ class ModelConfig:
     temperature: float = 0.0
     max_retries: int = 3
     timeout_seconds: float = 120.0
+    max_failed_rounds: int = 3
     reasoning_effort: str | None = None
     thinking_budget: int | None = None
     reasoning_summary: str | None = None
@@ -201,7 +202,7 @@ class ExperimentConfig:
                 "acceptance": _set_fields(evaluation.acceptance),
             },
             "convergence": _set_fields(convergence),
-            "llm": _set_fields(llm, "timeout_seconds", "script", "script_digest"),
+            "llm": _set_fields(llm, "timeout_seconds", "max_failed_rounds", "script", "script_digest"),
         }
         if evaluation.mode == "bootstrap":
             resolved["evaluation"]["num_samples"] = evaluation.num_samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -59,18 +59,30 @@ class Convergence:
         }
 
 
-def assess_convergence(
-    mode: str, totals: Sequence[int], fractions: Sequence[Fractions], config: ConvergenceConfig
-) -> Convergence:
-    """Assess convergence after one or more iterations.
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one iteration shows: its total cost in cents, the committed fractions, and whether that counts.
 
-    `totals` (in cents) and `fractions` have one entry for each iteration so far; only the mode deterministic-temporal
-    uses `fractions`.
+    It does not if an agent had no usable proposal in the iteration before: that nothing changed shows nothing then.
+    """
+
+    total: int
+    fractions: Fractions
+    is_evidence: bool = True
+
+
+def assess_convergence(mode: str, points: Sequence[Point], config: ConvergenceConfig) -> Convergence:
+    """Assess convergence after one or more iterations, each of which has a point.
+
+    A point without evidence counts for no window, and no criterion is met at it.
     """
     if mode == "bootstrap":
-        return _assess_bootstrap(totals, config)
-    by_costs = _assess_deterministic(totals, config)
-    return _assess_temporal(by_costs, fractions, config) if mode == TEMPORAL else by_costs
+        found = _assess_bootstrap(points, config)
+    else:
+        found = _assess_deterministic(points, config)
+        if mode == TEMPORAL:
+            found = _assess_temporal(found, points, config)
+    return replace(found, is_met=found.is_met and points[-1].is_evidence)
 
 
 def committed_fractions(policies: Policies, *, is_payments: bool = True) -> Fractions:
@@ -92,19 +104,22 @@ def compute_regret(totals: Sequence[int]) -> float:
     return (current - best) / abs(best)
 
 
-def _assess_deterministic(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:
-    """Met when each of the last `stability_window` relative changes is at most `stability_threshold`."""
-    changes = [relative_change(old, new) for old, new in pairwise(totals)]
-    stable = 0
-    while stable < len(changes) and changes[-1 - stable] <= config.stability_threshold:
-        stable += 1
-    metrics: dict[str, Metric] = {"relative_change": changes[-1] if changes else None, "stable_changes": stable}
+def _assess_deterministic(points: Sequence[Point], config: ConvergenceConfig) -> Convergence:
+    """Met when each of the last `stability_window` relative changes is at most `stability_threshold`.
+
+    A change to a point without evidence does not count, but ends the series if it is larger.
+    """
+    change, stable = None, 0
+    for old, new in pairwise(points):
+        change = relative_change(old.total, new.total)
+        stable = 0 if change > config.stability_threshold else stable + new.is_evidence
+    metrics: dict[str, Metric] = {"relative_change": change, "stable_changes": stable}
     return Convergence(COST_STABILITY, stable >= config.stability_window, metrics)
 
 
-def _assess_temporal(by_costs: Convergence, fractions: Sequence[Fractions], config: ConvergenceConfig) -> Convergence:
+def _assess_temporal(by_costs: Convergence, points: Sequence[Point], config: ConvergenceConfig) -> Convergence:
     """Met when no agent's fraction changes within the window, or else when the costs are stable."""
-    window = fractions[-config.stability_window :]
+    window = [point.fractions for point in points if point.is_evidence][-config.stability_window :]
     widest = _widest_range(window) if len(window) == config.stability_window else None
     is_still = widest is not None and widest <= _FRACTION_TOLERANCE
     criterion = COST_STABILITY if by_costs.is_met and not is_still else POLICY_STABILITY
@@ -129,10 +144,10 @@ def _committed_fraction(policy: Mapping[str, Any], default: float | None) -> flo
     return float(fraction) if isinstance(fraction, int | float) else default
 
 
-def _assess_bootstrap(totals: Sequence[int], config: ConvergenceConfig) -> Convergence:
+def _assess_bootstrap(points: Sequence[Point], config: ConvergenceConfig) -> Convergence:
     """Met when the totals of the window vary little and have no trend, and the last is near the best so far."""
-    window = totals[-config.stability_window :]
-    distance = compute_regret(totals)
+    window = [point.total for point in points if point.is_evidence][-config.stability_window :]
+    distance = compute_regret([point.total for point in points])
     if len(window) < config.stability_window:
         unknown: dict[str, Metric] = {"coefficient_of_variation": None, "trend_s": None, "trend_p": None}
         return Convergence(BOOTSTRAP_STABILITY, False, {**unknown, "regret": distance})

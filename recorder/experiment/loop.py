@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.display import VerboseConfig
+from exprec.recorder.display import VerboseConfig, count_noun
 from exprec.recorder.errors import (
     ExperimentFailed,
+    ModelUnavailable,
     NotAsRecorded,
     SecretFound,
     SimulationError,
@@ -27,7 +28,7 @@ from exprec.recorder.experiment.convergence import (
     MAX_ITERATIONS,
     TEMPORAL,
     Convergence,
-    Fractions,
+    Point,
     assess_convergence,
     committed_fractions,
 )
@@ -160,8 +161,11 @@ class OptimizationLoop:
         self._starting = prepared.starting_policies if prepared else _starting_policies(simulator, config)
         self._policies: dict[str, Mapping[str, Any]] = dict(self._starting)
         self._history: dict[str, list[Attempt]] = {agent: [] for agent in config.optimized_agents}
-        self._totals: list[int] = []
-        self._fractions: list[Fractions] = []
+        self._points: list[Point] = []
+        self._without_proposal: dict[str, str] = {}
+        """The agents that got no usable proposal in the last iteration, and why."""
+        self._failed_rounds = 0
+        """The last iterations in a row in which no agent got one, since the start or the resumption."""
         if session is None:
             heard = shielded_listener(listener, verbose_config)
             session = Session(
@@ -184,6 +188,8 @@ class OptimizationLoop:
             StorageFailure: Nothing can be recorded any more.
             UnrecordedRequest, NotAsRecorded: The experiment diverged from the recorded run that it repeats.
             WorkerFailed: A process that simulates died or cannot load the simulator; this is not recorded.
+            ModelUnavailable: The model will not answer, or has given nothing usable for `llm.max_failed_rounds`
+                iterations; the experiment can be resumed.
 
         What the listener raises is raised as it is, and not recorded as a failure of the experiment.
         """
@@ -191,7 +197,7 @@ class OptimizationLoop:
         with listener_errors():
             try:
                 return await self._run(proposals)
-            except (StorageFailure, NotAsRecorded, UnrecordedRequest, WorkerFailed):
+            except (StorageFailure, NotAsRecorded, UnrecordedRequest, WorkerFailed, ModelUnavailable):
                 raise
             except Exception as error:
                 try:
@@ -215,18 +221,44 @@ class OptimizationLoop:
             convergence = self._assess()
             reason = convergence.reason
             accepted = dict.fromkeys(self._config.optimized_agents, False)
+            self._without_proposal = {}
             if reason is None:
                 for agent in self._config.optimized_agents:
                     accepted[agent] = await self._optimize(proposals, agent, iteration, evaluation)
+            self._count_failed_round(proposals)
+            without = self._without_proposal
             self.state_provider.record_iteration(
-                iteration - 1, evaluation.costs_per_agent, accepted, self._policies, convergence.as_dict()
+                iteration - 1,
+                evaluation.costs_per_agent,
+                accepted,
+                self._policies,
+                convergence.as_dict() | ({"without_proposal": without} if without else {}),
             )
             if iteration == self._config.convergence.max_iterations:
                 break
-        converged, final, best = reason is not None, self._totals[-1], min(self._totals)
+            self._stop_failing()
+        totals = [point.total for point in self._points]
+        converged, final, best = reason is not None, totals[-1], min(totals)
         reason = reason or MAX_ITERATIONS
         self.state_provider.set_final_result(final, best, converged, reason)
         return OptimizationResult(final, best, converged, reason, iteration, dict(self._policies))
+
+    def _count_failed_round(self, proposals: ProposalSession) -> None:
+        """Count an iteration in which a model gave nothing usable, unless it repeats a recorded one."""
+        is_failed = len(self._without_proposal) == len(self._config.optimized_agents)
+        is_live = proposals.asks_model and not self._session.is_repeating
+        self._failed_rounds = self._failed_rounds + 1 if is_failed and is_live else 0
+
+    def _stop_failing(self) -> None:
+        """Stop an experiment whose model gives nothing usable. Raises ModelUnavailable."""
+        if self._failed_rounds < self._config.llm.max_failed_rounds:
+            return
+        reasons = ", ".join(sorted(set(self._without_proposal.values())))
+        count = count_noun(self._failed_rounds, "iteration")
+        raise ModelUnavailable(
+            f"no proposal was usable for {count} in a row (llm.max_failed_rounds; the last: {reasons}); see why "
+            "with `exprec show --llm --rejections`, correct the cause, then resume the run"
+        )
 
     def _load_proposer(self) -> Proposer:
         if self._llm_client is not None:
@@ -258,8 +290,8 @@ class OptimizationLoop:
     def _evaluate(self, iteration: int) -> Evaluation:
         """Evaluate the current policies and record their costs."""
         evaluation = self._evaluator.evaluate(self._policies, iteration)
-        self._totals.append(evaluation.total_cost)
-        self._fractions.append(committed_fractions(self._policies, is_payments=self._config.simulator == PAYMENTS))
+        fractions = committed_fractions(self._policies, is_payments=self._config.simulator == PAYMENTS)
+        self._points.append(Point(evaluation.total_cost, fractions, is_evidence=not self._without_proposal))
         self.state_provider.record_event(
             iteration,
             optimization.ITERATION_START.event_type,
@@ -273,7 +305,7 @@ class OptimizationLoop:
 
     def _assess(self) -> Convergence:
         """Assess convergence after the evaluations so far."""
-        return assess_convergence(self._config.evaluation.mode, self._totals, self._fractions, self._config.convergence)
+        return assess_convergence(self._config.evaluation.mode, self._points, self._config.convergence)
 
     async def _optimize(self, proposals: ProposalSession, agent: str, iteration: int, evaluation: Evaluation) -> bool:
         """Let one agent propose one policy; returns whether it was accepted."""
@@ -339,6 +371,7 @@ class OptimizationLoop:
 
     def _reject(self, agent: str, iteration: int, check: AnswerCheck) -> Attempt:
         """Record that a proposal is rejected without a comparison."""
+        self._without_proposal[agent] = check.outcome
         self.state_provider.record_event(
             iteration,
             optimization.POLICY_REJECTED.event_type,

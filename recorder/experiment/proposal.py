@@ -19,7 +19,7 @@ from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation import Simulator
 from exprec.recorder.experiment.prompts import correction_messages
 from exprec.recorder.format import canonical_json, layout
-from exprec.recorder.proposers import Answer, Message, ProposalRequest, Proposer
+from exprec.recorder.proposers import Answer, Message, ProposalRequest, Proposer, RecordedProposer
 from exprec.recorder.sessions import Session, error_text
 
 USABLE = "usable"
@@ -51,6 +51,13 @@ class ProposalSession:
         self._config = config
         self._session = session
         self._provider = session.provider
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether proposals come from a model that answers now, not from a computation or a recorded run."""
+        if isinstance(self._proposer, RecordedProposer):
+            return self._proposer.continues
+        return self._proposer.is_model
 
     async def obtain_policy(self, request: ProposalRequest) -> AnswerCheck:
         """Ask until an answer is usable, with at most `max_retries` retries; returns the check of the last answer.

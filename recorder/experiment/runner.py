@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.display import VerboseConfig
-from exprec.recorder.errors import ExperimentFailed, UnrecordedRequest
+from exprec.recorder.errors import ExperimentFailed, ModelUnavailable, UnrecordedRequest
 from exprec.recorder.events import Event, event_fields, is_failure
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
@@ -111,6 +111,7 @@ class GenericExperimentRunner:
             RunInProgress: Another process records the run to resume.
             StorageFailure, Damaged: The store cannot be written or read.
             WorkerFailed: A process that simulates died or cannot load the simulator.
+            ModelUnavailable: The model will not answer; the run is left interrupted with the reason, to be resumed.
 
         Everything else that stops the experiment, and what the listener raises, leaves an interrupted run in the
         store; a resumed run stays as it was.
@@ -168,6 +169,9 @@ class GenericExperimentRunner:
         except UnrecordedRequest:
             # A repetition that diverged is not a run: nothing of it is worth keeping.
             session.discard()
+            raise
+        except ModelUnavailable as error:
+            session.leave(str(error))
             raise
         except BaseException:
             session.leave()

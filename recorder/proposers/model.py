@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from exprec.recorder.errors import InvalidInput, ModelFailure, Problem
+from exprec.recorder.errors import InvalidInput, ModelFailure, ModelUnavailable, Problem
 from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
 from exprec.recorder.requirements import install_command, install_extra
 
@@ -24,13 +24,15 @@ _LONGEST_WAIT_SECONDS = 60.0
 
 _INSTEAD = "--model search needs neither a package nor a key"
 
-_STATUS = {
-    401: "the key was refused",
-    403: "access was refused",
-    404: "there is no such model or endpoint",
-    429: "too many requests",
+_STATUS = {429: "too many requests"}
+_PERMANENT = {
+    401: "the key was refused; set a valid one",
+    403: "access was refused; get access for the key",
+    404: "there is no such model or endpoint; make it available, or correct the URL",
 }
-
+"""Status codes after which no later request is answered, and what to do."""
+_QUOTA = ("insufficient_quota", "billing_hard_limit", "billing_not_active", "credit balance is too low")
+"""What a provider says when nothing is left to pay with, beside a status that has other causes too."""
 
 _PROVIDER_SETTINGS: dict[str, dict[str, Callable[[Any], dict[str, Any]]]] = {
     "openai": {
@@ -75,8 +77,9 @@ class ModelProposer:
         self._model = _client(name)
 
     async def propose(self, request: ProposalRequest) -> Answer:
-        """Send the messages of the request. Raises ModelFailure once the client has given up.
+        """Send the messages of the request.
 
+        Raises ModelFailure once the client has given up, ModelUnavailable where asking again cannot help.
         The message of the failure is recorded, so it contains nothing of the client's error, which may contain a URL,
         a header or a key.
         """
@@ -87,6 +90,8 @@ class ModelProposer:
             try:
                 text, prompt_tokens, completion_tokens = await self._exchange(request.messages)
             except Exception as error:
+                if (permanent := _permanent_reason(error)) is not None:
+                    raise ModelUnavailable(permanent) from error
                 raise ModelFailure(_reason(error, self._timeout_seconds), _elapsed(clock() - began)) from error
             latency = _elapsed(clock() - began)
         if text is None:
@@ -208,6 +213,27 @@ def _reason(error: Exception, timeout_seconds: float) -> str:
     if isinstance(error, AgentRunError):
         return f"the model's answer cannot be used ({type(error).__name__})"
     return f"the model's client failed ({type(error).__name__})"
+
+
+def _permanent_reason(error: Exception) -> str | None:
+    """Return why no later request will be answered, and what to do; None if a later one may be.
+
+    Without URLs, keys or headers, because it is kept beside the run.
+    """
+    from pydantic_ai.exceptions import ModelHTTPError
+
+    if not isinstance(error, ModelHTTPError):
+        return None
+    body = error.body if isinstance(error.body, Mapping) else {}
+    detail = body["error"] if isinstance(body.get("error"), Mapping) else body
+    words = " ".join(str(detail.get(key)) for key in ("code", "type", "message")).lower()
+    if error.status_code == 402 or any(word in words for word in _QUOTA):
+        why: str | None = "the quota is exhausted; add credit"
+    elif "model_not_found" in words:
+        why = _PERMANENT[404]
+    else:
+        why = _PERMANENT.get(error.status_code)
+    return why and f"the model's endpoint answered with status {error.status_code}: {why}, then resume the run"
 
 
 def _elapsed(seconds: float) -> float:

@@ -35,6 +35,11 @@ class RecordedProposer:
         """The number of recorded exchanges that have not been used."""
         return len(self._exchanges)
 
+    @property
+    def continues(self) -> bool:
+        """Whether another proposer answers once every recorded exchange has been used."""
+        return self._then is not None
+
     async def propose(self, request: ProposalRequest) -> Answer:
         """Return the recorded answer, with its recorded tokens and latency (in seconds).
 

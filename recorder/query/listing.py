@@ -107,7 +107,16 @@ def _result_fields(head: Mapping[str, Any], entries: Iterator[log.Entry], tail: 
         "best_cost": _integer(result.get("best_cost")),
         "final_cost": _integer(result.get("final_cost")),
         "converged": converged if isinstance(converged, bool) else None,
+        **_proposal_fields(head["counts"]["by_type"]),
     }
+
+
+def _proposal_fields(by_type: Mapping[str, int]) -> _Fields:
+    """The numbers of proposals and of unusable ones, of an experiment that has any."""
+    compared, rejected = (
+        by_type.get(spec.event_type, 0) for spec in (optimization.POLICY_CHANGE, optimization.POLICY_REJECTED)
+    )
+    return {"proposals": compared + rejected, "unusable": rejected} if compared + rejected else {}
 
 
 def _reduce_start(head: Mapping[str, Any], entries: Iterator[log.Entry]) -> Reducer:
@@ -168,6 +177,7 @@ def _unsealed_fields(run: RunDirectory) -> _Fields | None:
         mode = _string(state.info.get("evaluation_mode"))
         iterations, first_cost = state.iteration_count, state.first_cost
         fields |= {"status": status, "mode": mode, "iterations": iterations, "first_cost": first_cost}
+        fields |= _proposal_fields(state.summary().counts["by_type"])
     return fields if os.path.lexists(run.path) else None
 
 

@@ -29,6 +29,10 @@ class RunRow(NamedTuple):
     best_cost: int | None = None
     final_cost: int | None = None
     converged: bool | None = None
+    proposals: int | None = None
+    """The number of proposals of an experiment."""
+    unusable: int | None = None
+    """How many of them were rejected without a comparison, because the answer was invalid or there was none."""
     exit_status: int | None = None
     """The exit status of a recorded command."""
     signal: str | None = None
@@ -60,6 +64,8 @@ class RunRow(NamedTuple):
             "best_cost": self.best_cost,
             "final_cost": self.final_cost,
             "converged": self.converged,
+            "proposals": self.proposals,
+            "unusable": self.unusable,
             "exit_status": self.exit_status,
             "signal": self.signal,
             "tags": list(self.tags),

@@ -152,6 +152,11 @@ class Session:
         return self.work_folder if self.sealed is None else self.sealed.path
 
     @property
+    def is_repeating(self) -> bool:
+        """Whether the next event was recorded before the resumption, and must come again."""
+        return self._recording is not None and self._recording.is_repeating
+
+    @property
     def outcome(self) -> RunOutcome | None:
         """What became of the run so far; None for a run in memory."""
         if self._recording is None:
@@ -248,10 +253,16 @@ class Session:
         except (Damaged, StorageFailure) as error:
             raise NotAttested(self.sealed.run_id, error) from error
 
-    def leave(self) -> None:
-        """Leave the run interrupted, with everything that was recorded on the disk. Raises StorageFailure."""
-        if self.sealed is None:
-            self.provider.close()
+    def leave(self, reason: str | None = None) -> None:
+        """Leave the run interrupted, with everything that was recorded on the disk. Raises StorageFailure.
+
+        `reason` is kept beside the work folder, with secrets redacted.
+        """
+        if self.sealed is not None:
+            return
+        if reason is not None and self._recording is not None:
+            self._recording.note_interruption(self._secrets.redacted(reason))
+        self.provider.close()
 
     def discard(self) -> None:
         """Remove a run that is not worth keeping; a resumed one is left as it was. Raises StorageFailure."""

@@ -35,6 +35,8 @@ from exprec.recorder.store.sinks import ContinuedSink, Sink
 
 _MACHINE_KEYS = ("host", "boot")
 """The keys of a work head that tell which machine records the run."""
+_REASON_KEY = "interrupted"
+"""The key of a work head that tells why the run was left, if exprec itself stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class WorkRun:
         recorded = _find_recorded_ends(folder)
         self.recorded_bytes = recorded.events
         """The size of the events of an earlier execution, which must come again."""
-        self.events = EventLog(self._sink(layout.EVENTS_FILE, recorded.events), secrets, self._types)
+        events = self._sink(layout.EVENTS_FILE, recorded.events)
+        self._continued = events if isinstance(events, ContinuedSink) else None
+        self.events = EventLog(events, secrets, self._types)
         self.exchanges = ExchangeLog(self._sink(layout.EXCHANGES_FILE, recorded.exchanges), secrets)
 
     @classmethod
@@ -162,6 +166,16 @@ class WorkRun:
         except BaseException:
             lock.release()
             raise
+
+    @property
+    def is_repeating(self) -> bool:
+        """Whether an event of an earlier execution must come again next."""
+        return self._continued is not None and self._continued.next_recorded() is not None
+
+    def note_interruption(self, reason: str) -> None:
+        """Keep beside the work folder why the run is left interrupted, until it is resumed. Raises StorageFailure."""
+        head = {**RunDirectory(self.folder).work_head, _REASON_KEY: reason}
+        self._lock = durable.replace_locked(layout.work_head_path(self.folder), canonical_json.encode(head), self._lock)
 
     def reopen(self) -> WorkRun:
         """Return this run as its files have it, after an append was interrupted midway.
@@ -460,7 +474,7 @@ def _take_over(folder: Path, machine: Mapping[str, str], lock: durable.Lock) -> 
     Raises StorageFailure, Damaged.
     """
     before = RunDirectory(folder).work_head
-    after = {**{key: value for key, value in before.items() if key not in _MACHINE_KEYS}, **machine}
+    after = {**{key: value for key, value in before.items() if key not in (*_MACHINE_KEYS, _REASON_KEY)}, **machine}
     if after == before:
         return lock
     return durable.replace_locked(layout.work_head_path(folder), canonical_json.encode(after), lock)

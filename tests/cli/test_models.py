@@ -36,7 +36,7 @@ REPLIES = (
     *(refuses(429), says(policy(0.3))),
     *[refuses(500)] * 2,
     *[says("too late", pause=30.0)] * 2,
-    refuses(401, f"wrong key {KEY}"),
+    refuses(400, f"wrong key {KEY}"),
     says(None),
 )
 OUTCOMES = [
@@ -48,7 +48,7 @@ OUTCOMES = [
 ERRORS = [
     "the model's endpoint answered with status 500",
     "the model did not answer within 0.5 seconds",
-    "the model's endpoint answered with status 401: the key was refused",
+    "the model's endpoint answered with status 400",
     "the model answered without text",
 ]
 WITHOUT_EXTRA = "import sys; sys.modules.update(dict.fromkeys(['pydantic_ai', 'openai', 'anthropic']))"
@@ -119,7 +119,7 @@ class TestRecording:
             assert request.get("max_completion_tokens", request.get("max_tokens")) == 500
 
     def test_nothing_stray_is_printed_and_everything_is_closed(self, recorded: Recorded) -> None:
-        assert recorded.done.stderr == b""
+        assert recorded.done.stderr == b"exprec: proposals: 4 usable, 0 rejected, 4 failed\n"
 
     def test_neither_key_nor_url_is_recorded_or_printed(self, recorded: Recorded) -> None:
         for data in (bytes_below(recorded.store), recorded.done.stdout, recorded.done.stderr):

@@ -20,6 +20,7 @@ from exprec import record
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import Damaged
 from exprec.recorder.events import EventTypes
+from exprec.recorder.events.spec import newest_schema
 from exprec.recorder.schema import find_problems
 from exprec.recorder.sessions import Command, CommandRunner
 from exprec.recorder.store.run_directory import RunDirectory
@@ -79,13 +80,13 @@ def test_only_a_model_leaves_exchanges(searched: Run, asked: Run, sampled: Run) 
 def test_the_schemas_are_those_of_the_lines(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         schemas = run.schemas
-        names = {f"event.{event['event_type']}.v1" for event in run.events}
+        names = {newest_schema(event["event_type"]) for event in run.events}
         assert set(schemas) == names | ({"exchange.v1"} if run.exchanges else set())
         # By a validator that knows nothing of exprec.
         for schema in schemas.values():
             Draft202012Validator.check_schema(schema)
         for event in run.events:
-            Draft202012Validator(schemas[f"event.{event['event_type']}.v1"]).validate(event)
+            Draft202012Validator(schemas[newest_schema(event["event_type"])]).validate(event)
         for exchange in run.exchanges:
             Draft202012Validator(schemas["exchange.v1"]).validate(exchange)
 

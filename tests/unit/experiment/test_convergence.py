@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from exprec.recorder.experiment.convergence import (
     POLICY_STABILITY,
     TEMPORAL,
     Convergence,
+    Fractions,
+    Point,
     assess_convergence,
     committed_fractions,
     compute_regret,
@@ -28,20 +31,29 @@ from exprec.recorder.state.provider import LiveStateProvider
 from tests.fixtures.events import full_event
 
 
+def assess(
+    mode: str, totals: list[int], fractions: Sequence[Fractions], config: ConvergenceConfig, without: Sequence[int] = ()
+) -> Convergence:
+    """Assess totals, those at the positions `without` of which are no evidence."""
+    committed: list[Fractions] = [*fractions] or [{}] * len(totals)
+    points = [Point(t, f, i not in without) for i, (t, f) in enumerate(zip(totals, committed, strict=True))]
+    return assess_convergence(mode, points, config)
+
+
 def deterministic(totals: list[int], window: int = 3, threshold: float = 0.05) -> str | None:
     config = ConvergenceConfig(stability_window=window, stability_threshold=threshold)
-    return assess_convergence("deterministic-pairwise", totals, [], config).reason
+    return assess("deterministic-pairwise", totals, [], config).reason
 
 
 def bootstrap(totals: list[int], **changes: Any) -> str | None:
-    return assess_convergence("bootstrap", totals, [], ConvergenceConfig(**changes)).reason
+    return assess("bootstrap", totals, [], ConvergenceConfig(**changes)).reason
 
 
 def temporal(fractions: list[float], totals: list[int] | None = None, window: int = 3) -> Convergence:
     """Agent A commits these fractions and agent B half throughout; the costs move unless they are given."""
     moving = [1000 * 2**index for index in range(len(fractions))]
     config = ConvergenceConfig(stability_window=window)
-    return assess_convergence(TEMPORAL, totals or moving, [{"A": value, "B": 0.5} for value in fractions], config)
+    return assess(TEMPORAL, totals or moving, [{"A": value, "B": 0.5} for value in fractions], config)
 
 
 class TestDeterministic:
@@ -155,9 +167,9 @@ class TestTemporal:
 
     def test_every_agent_must_be_at_rest(self) -> None:
         config = ConvergenceConfig(stability_window=2)
-        moved = assess_convergence(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.2}], config)
+        moved = assess(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.2}], config)
         assert (moved.reason, moved.metrics["fraction_range"]) == (None, 0.1)
-        still = assess_convergence(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.1}], config)
+        still = assess(TEMPORAL, [5, 50], [{"A": 0.5, "B": 0.1}, {"A": 0.5, "B": 0.1}], config)
         assert (still.reason, still.metrics["fraction_range"]) == (POLICY_STABILITY, 0.0)
 
     def test_stable_costs_are_enough_too(self) -> None:
@@ -183,7 +195,7 @@ class TestTemporal:
         policies: dict[str, dict[str, Any]] = {"A": {"parameters": {"x": 3}}, "B": {"parameters": "any"}}
         fractions = [committed_fractions(policies, is_payments=False)] * 3
         assert fractions[0] == {"A": None, "B": None}
-        found = assess_convergence(TEMPORAL, [1, 2, 4], fractions, ConvergenceConfig(stability_window=3))
+        found = assess(TEMPORAL, [1, 2, 4], fractions, ConvergenceConfig(stability_window=3))
         assert (found.reason, found.metrics["fraction_range"]) == (None, None)
 
 
@@ -192,7 +204,7 @@ class TestWhatIsRecorded:
 
     def shown(self, mode: str, totals: list[int], fractions: list[float] | None = None) -> dict[str, Any]:
         committed = [{"A": value} for value in fractions or [0.5] * len(totals)]
-        shown = assess_convergence(mode, totals, committed, self.CONFIG).as_dict()
+        shown = assess(mode, totals, committed, self.CONFIG).as_dict()
         event = {**full_event(optimization.ITERATION_END.event_type), "convergence": shown}
         assert find_problems(event, "event.iteration_end.v1") == []
         return shown
@@ -228,7 +240,7 @@ class TestWhatIsRecorded:
         assert self.shown("bootstrap", [0, 1])["regret"] is None
 
     def test_below_four_totals_a_trend_has_no_p(self) -> None:
-        shown = assess_convergence("bootstrap", [3, 2, 1], [], ConvergenceConfig(stability_window=3)).as_dict()
+        shown = assess("bootstrap", [3, 2, 1], [], ConvergenceConfig(stability_window=3)).as_dict()
         assert (shown["trend_s"], shown["trend_p"], shown["met"]) == (-3, None, False)
 
     def test_the_figures_of_the_temporal_mode(self) -> None:

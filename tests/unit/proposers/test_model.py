@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.errors import InvalidInput, ModelFailure
+from exprec.recorder.errors import InvalidInput, ModelFailure, ModelUnavailable
 from exprec.recorder.proposers import model
 from exprec.recorder.proposers.model import ModelProposer
 from exprec.recorder.proposers.protocol import Answer, Message
@@ -38,7 +38,7 @@ class Asked:
         times: int = 1,
     ) -> None:
         self.answers: list[Answer] = []
-        self.failure: ModelFailure | None = None
+        self.failure: ModelFailure | ModelUnavailable | None = None
         with ChatServer(*replies) as server:
             for name, value in server.environment(KEY).items():
                 monkeypatch.setenv(name, value)
@@ -46,7 +46,7 @@ class Asked:
             try:
                 for _ in range(times):
                     self.answers.append(asyncio.run(proposer.propose(asking(messages=MESSAGES))))
-            except ModelFailure as failure:
+            except (ModelFailure, ModelUnavailable) as failure:
                 self.failure = failure
         self.requests = server.requests
 
@@ -124,8 +124,16 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("status", "reason"),
         [
-            (401, "the model's endpoint answered with status 401: the key was refused"),
-            (404, "the model's endpoint answered with status 404: there is no such model or endpoint"),
+            (
+                401,
+                "the model's endpoint answered with status 401: the key was refused; set a valid one, "
+                "then resume the run",
+            ),
+            (
+                404,
+                "the model's endpoint answered with status 404: there is no such model or endpoint; make it available, "
+                "or correct the URL, then resume the run",
+            ),
             (400, "the model's endpoint answered with status 400"),
         ],
     )
@@ -140,6 +148,7 @@ class TestFailures:
         assert asked.reason() == "the model did not answer within 0.3 seconds"
         assert len(asked.requests) == 2
         assert asked.failure is not None
+        assert isinstance(asked.failure, ModelFailure)
         assert 0.6 <= asked.failure.latency_seconds < 5
 
     def test_an_endpoint_that_never_comes_to_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,8 @@ def test_a_row_has_what_the_run_came_to(store: Store) -> None:
         "best_cost": 499,
         "final_cost": 500,
         "converged": True,
+        "proposals": 2,
+        "unusable": 1,
         "exit_status": None,
         "signal": None,
         "tags": ["a", "b"],

@@ -81,7 +81,7 @@ def test_the_embedded_schemas_are_those_of_the_types_that_occur(store: Store) ->
     assert set(embedded) == used | {"exchange.v1"}
     for line in (sealed.path / "events.jsonl").read_bytes().splitlines():
         event = canonical_json.decode(line)
-        name = f"event.{event['event_type']}.v1"
+        name = EVENT_SPECS[event["event_type"]].schema_name
         assert engine.Validator(embedded[name]).problems(event) == []
 
 

@@ -222,6 +222,7 @@ EVERY_ERROR: dict[type[ExprecError], tuple[Any, ...]] = {
     kinds.StorageFailure: (Path("file"), OSError(28, "No space left on device")),
     kinds.WorkerFailed: ("text",),
     ModelFailure: ("text", 1.5),
+    kinds.ModelUnavailable: ("text",),
     ScriptExhausted: ("a.jsonl", "A"),
     SecretFound: ("field", "KEY"),
     UnrecordedRequest: (
