@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.timing import ROOT
-from exprec.recorder.documents import load_document
+from exprec.recorder.documents import read_document
 from exprec.recorder.events import Event
 from exprec.recorder.experiment import loop
 from exprec.recorder.experiment.config import ExperimentConfig
@@ -32,7 +32,7 @@ _ADDITIONS = 1_000_000
 
 def simulations(policies: int) -> dict[str, Any]:
     """Simulate as an experiment does: fixed seeds, changing policies."""
-    simulator = PaymentSimulator(load_document(CASTRO / "twelve-period-scenario.yaml").value)
+    simulator = PaymentSimulator(read_document(CASTRO / "twelve-period-scenario.yaml").value)
     start = simulator.starting_policy("BANK_A")
     seeds = [sample_seed(42, sample) for sample in range(_SAMPLES)]
     began = time.perf_counter()

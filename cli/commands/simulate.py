@@ -15,7 +15,7 @@ from exprec.cli.options import json_option
 from exprec.cli.output.reporters import choose_reporter
 from exprec.cli.screen import print_json
 from exprec.recorder.diagnostics import unknown_word, visible
-from exprec.recorder.documents import load_document, parse_document, read_document
+from exprec.recorder.documents import parse_document, read_document
 from exprec.recorder.errors import ExprecError, InvalidInput, Problem
 from exprec.recorder.format import canonical_json
 from exprec.recorder.payments import MAX_SEED, PaymentSimulator, SimulationResult, check_scenario
@@ -75,7 +75,9 @@ def _simulate_file(scenario: Path, policies: Path | None, seed: int | None) -> S
     simulator = PaymentSimulator(document.value)
     if policies is None:
         return simulator.simulate({}, seed)
-    given = load_document(policies)
+    given = read_document(policies)
+    if problems := given.every_problem(()):
+        raise InvalidInput(problems)
     try:
         return simulator.simulate(given.value, seed)
     except InvalidInput as error:

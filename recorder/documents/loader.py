@@ -72,16 +72,8 @@ class Document:
         return replace(problem, path=path, key=key, source=self.source or None, line=self.line(path))
 
 
-def load_document(path: Path) -> Document:
-    """Read a file in the format of its suffix. Raises InvalidInput with everything that is wrong with it."""
-    document = read_document(path)
-    if document.problems:
-        raise InvalidInput(document.problems)
-    return document
-
-
 def read_document(path: Path) -> Document:
-    """Read a file as `load_document`, but leave problems of single keys in the document, for callers with more.
+    """Read a file in the format of its suffix; problems of single keys are in the document.
 
     Raises InvalidInput when the file cannot be read, has another suffix or is not of its format.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from exprec.recorder.documents.json_reader import InvalidJson, parse_integer, unique_object
@@ -24,6 +24,9 @@ _TOKEN = re.compile(
     r"|(?P<constant>NaN|-?Infinity)"
     r")?"
 )
+_BLANKS = re.compile(r"[ \t\n\r]*")
+_OBJECT = re.compile(r"""\{[ \t\n\r]*+(?=["'}])""")
+"""What begins an object, also with the quotes of other languages; any other brace is one of the text around it."""
 _ENDS = {"{": "}", "[": "]"}
 _EXCERPT_LENGTH = 20
 _VALUE, _FIRST_ITEM, _KEY, _FIRST_KEY, _COLON, _COMMA, _NOTHING = range(7)
@@ -53,8 +56,33 @@ def parse_json(text: str, most_levels: int, read_constant: Callable[[str], Any] 
     return value
 
 
+def find_objects(text: str, most_levels: int) -> Iterator[tuple[int, Any]]:
+    """Yield each JSON object in a text around them, in order, with its position; what stands in another is not one.
+
+    Raises InvalidJson for an object that begins, but is not valid or does not end.
+    """
+    position = 0
+    while (begin := _OBJECT.search(text, position)) is not None:
+        value, position = _parse_at(text, begin.start(), most_levels)
+        yield begin.start(), value
+
+
+def _parse_at(text: str, position: int, most_levels: int) -> tuple[Any, int]:
+    """Return the value that begins at a position, and where it ends. Raises InvalidJson."""
+    try:
+        value, end = _DECODER.raw_decode(text, position)
+    except (ValueError, RecursionError):
+        return _Parser(text, most_levels, refuse_constant).parse_at(position)
+    if canonical_json.is_deeper(value, most_levels):
+        raise _too_deep(most_levels)
+    return value, end
+
+
 def _too_deep(most_levels: int) -> InvalidJson:
     return InvalidJson(f"nested deeper than {most_levels} levels")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_object, parse_constant=refuse_constant)
 
 
 class _Parser:
@@ -76,15 +104,22 @@ class _Parser:
         """The items so far of what is open, or keys and values in turn; the first list is for the value of the text."""
 
     def parse(self) -> Any:
-        position, expected = 0, _VALUE
-        while True:
+        value, end = self.parse_at(0)
+        rest = _BLANKS.match(self._text, end)
+        if rest is not None and rest.end() < len(self._text):
+            raise self._unexpected(rest.end())
+        return value
+
+    def parse_at(self, position: int) -> tuple[Any, int]:
+        """Return the value that begins at a position, and where it ends."""
+        expected = _VALUE
+        while expected != _NOTHING:
             token = _TOKEN.match(self._text, position)
             assert token is not None, "everything in the pattern is optional"
             kind, position = token.lastgroup, token.end()
             start = position if kind is None else token.start(kind)
-            if expected == _NOTHING and start == len(self._text):
-                return self._open[0][0]
             expected = self._take(expected, kind, token[kind] if kind else "", start)
+        return self._open[0][0], position
 
     def _take(self, expected: int, kind: str | None, token: str, start: int) -> int:
         """Take the next token; returns what may come after it."""
@@ -101,7 +136,7 @@ class _Parser:
             return _KEY if self._ends[-1] == "}" else _VALUE
         if expected in (_FIRST_ITEM, _FIRST_KEY, _COMMA) and token == self._ends[-1]:
             return self._end()
-        if expected not in (_COLON, _COMMA, _NOTHING):
+        if expected not in (_COLON, _COMMA):
             start = self._position_in_string(start)
         raise self._unexpected(start)
 

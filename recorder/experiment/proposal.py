@@ -5,12 +5,11 @@ The messages about wrong answers are recorded, and sent to models: changing one 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exprec.recorder.documents import InvalidJson, parse_json
+from exprec.recorder.documents import InvalidJson, find_objects, parse_json
 from exprec.recorder.errors import ModelFailure, NotEncodable
 from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
@@ -29,8 +28,7 @@ CONSTRAINT_VIOLATION = "constraint_violation"
 LLM_ERROR = "llm_error"
 SIMULATION_ERROR = "simulation_error"
 
-# Each run of blanks matches in one way only, to avoid backtracking: an answer may have any number of empty lines.
-_FENCED = re.compile(r"```(?:json)?[ \t\r]*\n(.*)\n[ \t]*```", re.DOTALL)
+_EXCERPT_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +168,31 @@ class InvalidAnswer(ValueError):
 
 
 def parse_answer(text: str) -> dict[str, Any]:
-    """Parse the JSON object in an answer, which may be in a Markdown fence. Raises InvalidAnswer."""
-    fenced = _FENCED.fullmatch(text.strip())
+    """Parse the one JSON object in an answer, whatever text or Markdown fence is around it. Raises InvalidAnswer."""
     try:
-        value = parse_json(fenced.group(1) if fenced else text, layout.MAX_DOCUMENT_DEPTH)
+        value = _whole_or_only_object(text)
     except InvalidJson as error:
         raise InvalidAnswer(str(error)) from None
     if not isinstance(value, dict):
         raise InvalidAnswer(f"the answer must be a JSON object, not {type(value).__name__}")
     return value
+
+
+def _whole_or_only_object(text: str) -> Any:
+    """Return the value that an answer is or, if it is none, the one object in it. Raises InvalidJson, InvalidAnswer."""
+    try:
+        return parse_json(text, layout.MAX_DOCUMENT_DEPTH)
+    except InvalidJson:
+        found = list(find_objects(text, layout.MAX_DOCUMENT_DEPTH))
+        begin = text.strip()[:_EXCERPT_LENGTH]
+        if not found and begin and begin[0] not in "{[":
+            raise InvalidAnswer(f"the answer has no JSON object; it begins {begin!a}") from None
+        if not found:
+            raise
+    if len(found) > 1:
+        lines = [text.count("\n", 0, position) + 1 for position, _ in found[:2]]
+        raise InvalidAnswer(
+            f"the answer must have one JSON object, but it has {len(found)}: "
+            f"the first at line {lines[0]}, the second at line {lines[1]}"
+        )
+    return found[0][1]

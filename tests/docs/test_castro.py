@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.documents import load_document
+from exprec.recorder.documents import read_document
 from exprec.recorder.errors import ExperimentFailed
 from exprec.recorder.events import EVENT_SPECS, Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
@@ -51,7 +51,7 @@ def test_the_search_ends_in_the_equilibrium(name: str) -> None:
 
 
 def test_the_stochastic_game_at_its_start() -> None:
-    simulator = PaymentSimulator(load_document(CASTRO / "twelve-period-scenario.yaml").value)
+    simulator = PaymentSimulator(read_document(CASTRO / "twelve-period-scenario.yaml").value)
     start = {agent: simulator.starting_policy(agent) for agent in simulator.agents}
     outcome = simulator.simulate(start)
     assert (outcome.arrivals, outcome.settled) == (53, 53)

@@ -188,6 +188,10 @@ def _inputs() -> Iterator[Growing]:
     answers: dict[str, Callable[[int], str]] = {
         "duplicate keys": lambda n: f'{{{_joined(n, json.dumps("k#") + ":1,")}"k0":1}}',
         "empty lines": lambda n: "```json\n" + "\n \t" * n + "\n",
+        "objects": lambda n: '{"a": 1} ' * n,
+        "objects that are cut off": lambda n: '{"a": ' * n,
+        "braces in prose": lambda n: "{ {a} { " * n,
+        "brackets in an object in prose": lambda n: 'x {"a": ' + "[1," * min(n, 190) + "1," * n,
         "a long key around long integers": lambda n: f'{{"{"k" * n}":[{_joined(n // 8, "9" * 30, ",")}]}}',
     }
     for growth, make_text in answers.items():

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exprec.recorder.documents import document_of, load_document, parse_document, read_document
+from exprec.recorder.documents import document_of, parse_document, read_document
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
 from exprec.recorder.format import canonical_json
 from tests.fixtures.documents import lines_of
@@ -265,24 +265,24 @@ class TestFiles:
 
     @pytest.mark.parametrize("name", ["a.yaml", "a.yml", "A.YAML", "a.json"])
     def test_the_suffix_says_the_format(self, tmp_path: Path, name: str) -> None:
-        document = load_document(self.write(tmp_path / name, b'{"a": 1}'))
+        document = read_document(self.write(tmp_path / name, b'{"a": 1}'))
         assert document.value == {"a": 1}
         assert document.source == str(tmp_path / name)
 
     @pytest.mark.parametrize("name", ["a.yaml", "a.json", "a.toml"])
     def test_a_byte_order_mark_is_tolerated(self, tmp_path: Path, name: str) -> None:
         text = "a = 1" if name.endswith("toml") else '{"a": 1}'
-        assert load_document(self.write(tmp_path / name, text.encode("utf-8-sig"))).value == {"a": 1}
+        assert read_document(self.write(tmp_path / name, text.encode("utf-8-sig"))).value == {"a": 1}
 
     @pytest.mark.parametrize("name", ["a.yaml", "a.json", "a.toml"])
     def test_windows_line_ends(self, tmp_path: Path, name: str) -> None:
         text = {"a.yaml": "a: 1\r\nb: 2\r\n", "a.json": '{"a": 1,\r\n"b": 2}', "a.toml": "a = 1\r\nb = 2\r\n"}[name]
-        document = load_document(self.write(tmp_path / name, text.encode()))
+        document = read_document(self.write(tmp_path / name, text.encode()))
         assert (document.value, document.line(("b",))) == ({"a": 1, "b": 2}, 2)
 
     def failure(self, path: Path) -> str:
         with pytest.raises(InvalidInput) as caught:
-            load_document(path)
+            read_document(path)
         return str(caught.value)
 
     def test_files_that_cannot_be_read(self, tmp_path: Path) -> None:

@@ -78,11 +78,18 @@ READ: dict[str, str] = {
     "a fence that names its language": '```json\n{"a": 1}\n```\n',
     "a fence with blanks around it": '\n\n  ```json  \n\n{"a":\n1}\n\n   ```  \n\n',
     "a fence with CRLF": '```json\r\n{"a": 1}\r\n```\r\n',
+    "a fence of another language": '```python\n{"a": 1}\n```',
+    "a fence without an end": '```json\n{"a": 1}',
+    "text before a fence": 'Here:\n```\n{"a": 1}\n```',
+    "text around it": 'Given {balance} and {0}, I propose {"a": 1} because [1] is { too } much.',
+    "an object of one line in a paragraph": 'So {\n  "a": 1}.\n\nDone.',
+    "closing braces before it": '}} {"a": 1} }',
+    "a list around it": 'As a list: [{"a": 1}]',
 }
 
 
 @pytest.mark.parametrize("text", READ.values(), ids=READ.keys())
-def test_an_object_is_read_bare_or_fenced(text: str) -> None:
+def test_the_only_object_is_read_whatever_is_around_it(text: str) -> None:
     assert parse_answer(text) == {"a": 1}
 
 
@@ -94,10 +101,21 @@ def test_backticks_within_a_policy_are_text() -> None:
 
 NOT_READ: dict[str, tuple[str, str]] = {
     "nothing": ("", "not valid JSON: line 1, column 1: unexpected the end"),
-    "words": ("I would commit less.", "not valid JSON: line 1, column 1: unexpected 'I would commit less.'"),
-    "words before a fence": ('Here:\n```\n{"a": 1}\n```', "not valid JSON: line 1, column 1: unexpected 'Here:"),
-    "an empty fence": ("```json\n```", "not valid JSON: line 1, column 1: unexpected '```json"),
-    "two objects": ("{}\n{}", "not valid JSON: line 2, column 1: unexpected '{}'"),
+    "words": ("I would commit less.", "the answer has no JSON object; it begins 'I would commit less.'"),
+    "an object inside one that is cut off": (
+        '{"a": {"b": 1}, "c":',
+        "not valid JSON: line 1, column 21: unexpected",
+    ),
+    "an object after one that is broken": ('{"a": x}\n{"a": 1}', "not valid JSON: line 1, column 7: unexpected 'x}"),
+    "text around a broken object": ('Here:\n{"a": 1,}', "not valid JSON: line 2, column 9: unexpected '}'"),
+    "a key twice in text": ('Here: {"a": 1, "a": 2}', "not valid JSON: the key 'a' stands twice in one object"),
+    "deep objects in text": ("Here: " + nested(201), "nested deeper than 200 levels"),
+    "braces without an object": ("{balance}", "not valid JSON: line 1, column 2: unexpected 'balance}'"),
+    "an empty fence": ("```json\n```", "the answer has no JSON object; it begins '```json"),
+    "two objects": (
+        "Either\n{}\nor\n{}",
+        "the answer must have one JSON object, but it has 2: the first at line 2, the second at line 4",
+    ),
     "cut off": ('{"a":\n', "not valid JSON: line 2, column 1: unexpected the end"),
     "a comma too many": ('{"a": [1,\n2, ]}', "not valid JSON: line 2, column 4: unexpected ']}'"),
     "single quotes": ("{'a': 1}", "not valid JSON: line 1, column 2: unexpected \"'a': 1}\""),
@@ -139,7 +157,7 @@ def test_reasons_are_in_no_words_of_a_python_version(monkeypatch: pytest.MonkeyP
 
 
 def test_an_answer_of_empty_lines_is_read_in_no_time() -> None:
-    for text in ("```\n" + "\n" * 200_000, "```" + " \n" * 200_000 + "```x", "\n" * 200_000):
+    for text in ("```\n" + "\n" * 200_000, "```" + " \n" * 200_000 + "```x", "\n" * 200_000, "{ " * 200_000):
         assert refusal(text)
 
 
@@ -152,7 +170,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a lone surrogate": ('{"a": "\\ud800"}', "invalid_policy", "a: the string has a lone surrogate"),
     "a key with one": ('{"\\udc00": 1}', "invalid_policy", "has a lone surrogate"),
     "a key with one twice": ('{"\\udc00": 1, "\\udc00": 1}', "invalid_json", r"the key '\udc00' stands twice"),
-    "not JSON": ("no", "invalid_json", "not valid JSON"),
+    "not JSON": ("no", "invalid_json", "no JSON object"),
 }
 
 
@@ -224,7 +242,7 @@ class TestRetries:
         assert third[:4] == second
         assert [message.role for message in third] == ["system", "user", "assistant", "user", "assistant", "user"]
         assert second[2].content == "no"
-        assert "- not valid JSON: line 1, column 1: unexpected 'no'\n" in second[3].content
+        assert "- the answer has no JSON object; it begins 'no'\n" in second[3].content
         assert third[4].content == '{"a": 1}'
         for missing in ("version", "policy_id", "payment_tree"):
             assert f"- {missing}: this key is required" in third[5].content
