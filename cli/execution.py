@@ -107,7 +107,8 @@ class ExperimentExecution:
             raise unwritable
 
     def _report_proposals(self) -> None:
-        self.proposals.report(is_live=trust.is_live(self.config.llm.model))
+        if self.output.with_counts:
+            self.proposals.report(is_live=trust.is_live(self.config.llm.model))
 
     def _remember(self) -> None:
         """Let this user resume the run and execute it again without being asked."""

@@ -136,7 +136,8 @@ class OptimizationLoop:
             run_id: The name of the run until it is sealed; None: the name of its work folder.
             recording: The run in progress to record into; None: the run is kept in memory.
             listener: Called with each event right after it was recorded.
-            proposer: Answers in place of the proposer that the config names.
+            proposer: Answers in place of the proposer that the config names. If it is a model, whatever it raises is
+                recorded as a failed request, and the experiment continues.
             jobs: The number of processes (1 or more) that simulate samples. It changes no result.
             prepared: The same experiment with its simulator and proposer loaded already.
             session: The session to record into, in place of `recording`, `listener` and `run_id`; its listener is

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exprec.recorder.documents import InvalidJson, find_objects, parse_json
-from exprec.recorder.errors import ModelFailure, NotEncodable
+from exprec.recorder.errors import ExprecError, ModelFailure, NotEncodable
 from exprec.recorder.events import optimization
 from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
@@ -85,9 +85,17 @@ class ProposalSession:
     async def _ask(self, request: ProposalRequest) -> Answer:
         """Ask once; returns the answer as it is recorded, so that a repetition gets the same.
 
-        Raises ModelFailure, also for an answer that cannot be recorded; SecretFound.
+        Raises ModelFailure, also for an answer that cannot be recorded, and for whatever else the caller's own model
+        raises; SecretFound.
         """
-        answer = await self._proposer.propose(request)
+        try:
+            answer = await self._proposer.propose(request)
+        except ExprecError:
+            raise
+        except Exception as error:
+            if not self._proposer.is_model:
+                raise
+            raise ModelFailure(error_text(error, empty=type(error).__name__)) from error
         try:
             canonical_json.encode(answer.text)
         except NotEncodable as error:

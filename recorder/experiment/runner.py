@@ -55,7 +55,8 @@ class GenericExperimentRunner:
             store: Where the run is recorded; None: the store in the `output.directory` of the config, which is created
                 when the experiment begins; without one, in memory.
             listener: Called with each event right after it was recorded.
-            proposer: Answers in place of the proposer that the config names.
+            proposer: Answers in place of the proposer that the config names. If it is a model, whatever it raises is
+                recorded as a failed request, and the experiment continues.
             secrets: The values that must not enter the run.
             jobs: The number of processes (1 or more) that simulate samples. It changes no result.
             resumed: An interrupted run of this config in `store`: it is continued where it was cut off, and what

@@ -38,20 +38,17 @@ class ClientProposer:
         self._client = client
 
     async def propose(self, request: ProposalRequest) -> Answer:
-        """Ask the client. Raises ModelFailure, also for a value that is not a policy."""
-        try:
-            answer: object = await self._client.generate_policy(
-                agent_id=request.agent_id,
-                iteration=request.iteration,
-                attempt=request.attempt,
-                current_policy=request.current_policy,
-                starting_policy=request.starting_policy,
-                history=list(request.history),
-                constraints=[asdict(parameter) for parameter in request.parameters],
-                messages=[message.as_dict() for message in request.messages],
-            )
-        except Exception as error:
-            raise ModelFailure(_message(error)) from error
+        """Ask the client. Raises ModelFailure for a value that is not a policy, and what the client raises."""
+        answer: object = await self._client.generate_policy(
+            agent_id=request.agent_id,
+            iteration=request.iteration,
+            attempt=request.attempt,
+            current_policy=request.current_policy,
+            starting_policy=request.starting_policy,
+            history=list(request.history),
+            constraints=[asdict(parameter) for parameter in request.parameters],
+            messages=[message.as_dict() for message in request.messages],
+        )
         if isinstance(answer, str):
             return Answer(answer)
         if not isinstance(answer, Mapping):
@@ -61,12 +58,3 @@ class ClientProposer:
             return Answer(canonical_json.encode(dict(answer)).decode())
         except NotEncodable as error:
             raise ModelFailure(f"the policy cannot be recorded: {error.reason}") from error
-
-
-def _message(error: Exception) -> str:
-    """Return the text of an error of foreign code, of its type if there is none."""
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    return text or type(error).__name__

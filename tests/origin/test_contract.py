@@ -24,7 +24,7 @@ from exprec.recorder import (
     display_experiment_output,
     find_run,
 )
-from exprec.recorder.errors import InvalidEvent, InvalidInput, NotAStore
+from exprec.recorder.errors import InvalidEvent, InvalidInput, ModelUnavailable, NotAStore
 from tests.fixtures.experiments import mapping, of_type, policy
 from tests.fixtures.public_names import OF_THE_PLAN
 
@@ -221,6 +221,14 @@ def test_whatever_a_client_raises_is_recorded_and_the_experiment_continues(
     assert message in rejected["validation_errors"][0]
     assert result.num_iterations == 2
     assert of_type(loop.state_provider, "policy_change")
+
+
+def test_a_client_that_only_raises_is_given_up_after_three_iterations(no_api_key: None) -> None:
+    loop = loop_with(Client(RuntimeError("quota gone")), convergence__max_iterations=9)
+    with pytest.raises(ModelUnavailable, match="no proposal was usable for 3 iterations in a row"):
+        asyncio.run(loop.run())
+    assert len(of_type(loop.state_provider, "iteration_end")) == 3
+    assert not of_type(loop.state_provider, "experiment_end")
 
 
 def test_a_key_is_asked_for_when_the_model_is(no_api_key: None) -> None:

@@ -199,6 +199,38 @@ class TestTemporal:
         assert (found.reason, found.metrics["fraction_range"]) == (None, None)
 
 
+class TestPointsWithoutEvidence:
+    """After an iteration in which an agent got no usable proposal, nothing changed because nothing was tried."""
+
+    def test_no_stable_change_is_counted_and_none_is_forgotten(self) -> None:
+        config = ConvergenceConfig(stability_window=2)
+        for without, expected in (([], 4), ([4], 3), ([1, 2, 3, 4], 0), ([1, 3], 2)):
+            found = assess("deterministic-pairwise", [100] * 5, [], config, without)
+            assert found.metrics["stable_changes"] == expected
+        assert assess("deterministic-pairwise", [100] * 5, [], config, [2, 3]).reason == COST_STABILITY
+
+    def test_a_large_change_to_one_ends_the_stable_changes(self) -> None:
+        config = ConvergenceConfig(stability_window=2)
+        found = assess("deterministic-pairwise", [100, 100, 100, 200, 200], [], config, [3])
+        assert found.metrics["stable_changes"] == 1
+
+    def test_nothing_is_met_at_one(self) -> None:
+        still: list[Fractions] = [{"A": 0.5}] * 6
+        for mode in ("deterministic-pairwise", TEMPORAL, "bootstrap"):
+            config = ConvergenceConfig(stability_window=2)
+            assert assess(mode, [100] * 6, still, config).is_met
+            assert not assess(mode, [100] * 6, still, config, [5]).is_met
+
+    @pytest.mark.parametrize("mode", [TEMPORAL, "bootstrap"])
+    def test_a_window_is_of_the_others_alone(self, mode: str) -> None:
+        config = ConvergenceConfig(stability_window=3)
+        totals: list[int] = [100, 100, 900, 900, 100]
+        fractions: list[Fractions] = [{"A": value} for value in (0.5, 0.5, 0.1, 0.1, 0.5)]
+        assert assess(mode, totals, fractions, config).reason is None
+        assert assess(mode, totals, fractions, config, [2, 3]).reason is not None
+        assert assess(mode, totals, fractions, config, [1, 2, 3]).reason is None
+
+
 class TestWhatIsRecorded:
     CONFIG = ConvergenceConfig(stability_window=4)
 

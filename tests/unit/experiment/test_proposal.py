@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exprec.recorder.errors import ModelFailure
+from exprec.recorder.errors import ModelFailure, ModelUnavailable, UnrecordedRequest
 from exprec.recorder.events import Event, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.proposal import AnswerCheck, InvalidAnswer, ProposalSession, parse_answer
@@ -23,6 +23,9 @@ from tests.fixtures.experiments import asking, costs_by_fraction, mapping, polic
 
 GOOD = json.dumps(policy(0.25))
 MESSAGES = (Message("system", "rules"), Message("user", "propose"))
+
+
+UNRECORDED = UnrecordedRequest({"agent_id": "A", "iteration": 1, "attempt": 1}, None, (), ())
 
 
 class Model:
@@ -284,16 +287,34 @@ class TestFailures:
         assert done.exchanges[0]["error"].startswith("the answer cannot be recorded: the string has a lone surrogate")
         assert done.calls[0]["latency_seconds"] == 2.0
 
-    @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyError("x")])
-    def test_any_other_error_goes_through(self, tmp_path: Path, error: Exception) -> None:
-        class Broken:
-            is_model = True
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [(RuntimeError("broken"), "broken"), (KeyError(), "KeyError"), (OSError(28, "full"), "full")],
+    )
+    def test_any_other_error_of_a_model_is_one_too(self, tmp_path: Path, error: Exception, reason: str) -> None:
+        done = Negotiated(tmp_path, Broken(error))
+        assert done.verdict.outcome == "llm_error"
+        assert reason in done.exchanges[0]["error"]
 
-            async def propose(self, request: ProposalRequest) -> Answer:
-                raise error
-
+    @pytest.mark.parametrize("error", [ModelUnavailable("no key"), UNRECORDED])
+    def test_what_ends_the_experiment_goes_through(self, tmp_path: Path, error: Exception) -> None:
         with pytest.raises(type(error)):
-            Negotiated(tmp_path, Broken())
+            Negotiated(tmp_path, Broken(error))
+
+    def test_an_error_of_a_computation_goes_through(self, tmp_path: Path) -> None:
+        with pytest.raises(ZeroDivisionError):
+            Negotiated(tmp_path, Broken(ZeroDivisionError("a defect"), is_model=False))
+
+
+class Broken:
+    """Raises the same error for each request."""
+
+    def __init__(self, error: Exception, *, is_model: bool = True) -> None:
+        self.is_model = is_model
+        self._error = error
+
+    async def propose(self, request: ProposalRequest) -> Answer:
+        raise self._error
 
 
 def test_a_computation_leaves_no_exchange(tmp_path: Path) -> None:
