@@ -57,7 +57,7 @@ def parse_json(text: str, most_levels: int, read_constant: Callable[[str], Any] 
 
 
 def find_objects(text: str, most_levels: int) -> Iterator[tuple[int, Any]]:
-    """Yield each JSON object in a text around them, in order, with its position; what stands in another is not one.
+    """Yield each JSON object in a text around them, in order, with its position; objects in an object are left out.
 
     Raises InvalidJson for an object that begins, but is not valid or does not end.
     """

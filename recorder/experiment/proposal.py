@@ -187,7 +187,7 @@ def parse_answer(text: str) -> dict[str, Any]:
 
 
 def _whole_or_only_object(text: str) -> Any:
-    """Return the value that an answer is or, if it is none, the one object in it. Raises InvalidJson, InvalidAnswer."""
+    """Return the value of an answer; if it has none, the only object in it. Raises InvalidJson, InvalidAnswer."""
     try:
         return parse_json(text, layout.MAX_DOCUMENT_DEPTH)
     except InvalidJson:
