@@ -27,6 +27,9 @@ A new number is a change of what an experiment records.
 _FIRST_RULES = 1
 """Those of exprec 0.1, which recorded no number."""
 
+DEFAULT_HISTORY_LIMIT = 20
+"""The number of earlier proposals in a request to a model."""
+
 _SAME_MODE = {"deterministic": "deterministic-pairwise"}
 
 
@@ -73,6 +76,7 @@ class ModelConfig:
     max_retries: int = 3
     timeout_seconds: float = 120.0
     max_failed_rounds: int = 3
+    history_limit: int = DEFAULT_HISTORY_LIMIT
     reasoning_effort: str | None = None
     thinking_budget: int | None = None
     reasoning_summary: str | None = None
@@ -204,6 +208,9 @@ class ExperimentConfig:
             "convergence": _set_fields(convergence),
             "llm": _set_fields(llm, "timeout_seconds", "max_failed_rounds", "script", "script_digest"),
         }
+        if llm.history_limit == DEFAULT_HISTORY_LIMIT:
+            # It means nothing to `search`, whose runs need not depend on it.
+            del resolved["llm"]["history_limit"]
         if evaluation.mode == "bootstrap":
             resolved["evaluation"]["num_samples"] = evaluation.num_samples
         if self.policy_constraints is not None:

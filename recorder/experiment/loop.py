@@ -45,7 +45,7 @@ from exprec.recorder.experiment.listener import listener_errors, shielded_listen
 from exprec.recorder.experiment.prompts import Attempt, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
 from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
-from exprec.recorder.proposers import ClientProposer, PolicyClient, ProposalRequest, Proposer, load_proposer
+from exprec.recorder.proposers import ClientProposer, Message, PolicyClient, ProposalRequest, Proposer, load_proposer
 from exprec.recorder.sessions import Session, error_text
 from exprec.recorder.state import Listener, LiveStateProvider
 from exprec.recorder.store import WorkRun
@@ -315,7 +315,7 @@ class OptimizationLoop:
         request = ProposalRequest(
             agent_id=agent,
             iteration=iteration,
-            messages=request_messages(self._config, self._rules, agent, policy, evaluation, history),
+            messages=self._messages(proposals, agent, evaluation),
             starting_policy=self._starting[agent],
             current_policy=policy,
             decisions=tuple(attempt.accepted for attempt in history),
@@ -329,6 +329,13 @@ class OptimizationLoop:
             attempt = self._try_policy(agent, iteration, check.policy)
         history.append(attempt)
         return attempt.accepted
+
+    def _messages(self, proposals: ProposalSession, agent: str, evaluation: Evaluation) -> tuple[Message, ...]:
+        """The request to a model; a computation reads none."""
+        if not proposals.reads_messages:
+            return ()
+        policy, history = self._policies[agent], self._history[agent]
+        return request_messages(self._config, self._rules, agent, policy, evaluation, history)
 
     def _try_policy(self, agent: str, iteration: int, proposed: dict[str, Any]) -> Attempt:
         """Compare a proposal with the current policy on the same seeds; replace that only if it is accepted."""
@@ -357,7 +364,8 @@ class OptimizationLoop:
         )
         if decision.accepted:
             self._policies[agent] = proposed
-        return Attempt(iteration, proposed, decision.new_cost, decision.accepted, decision.reason)
+        costs = {"cost": decision.new_cost, "current_cost": decision.old_cost}
+        return Attempt(iteration, proposed, accepted=decision.accepted, reason=decision.reason, **costs)
 
     def _decide(self, agent: str, old_costs: list[int], trial: Evaluation) -> Decision:
         """Decide on a proposal, from the agent's costs without it (`old_costs`, in cents) and the trial with it."""

@@ -1,7 +1,7 @@
 """The messages of a request to a model: a pure function of what the agent may know.
 
 The messages are recorded, and replayed by equality: they contain no clock and no id, and changing a word changes the
-run id of experiments. They contain no other agent's policy, costs or balance.
+run id of experiments. They contain no other agent's policy, costs or balance, and are bounded in size.
 """
 
 from __future__ import annotations
@@ -11,12 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.config_checks import PAYMENTS
 from exprec.recorder.experiment.constraints import PolicyConstraints
 from exprec.recorder.experiment.convergence import TEMPORAL
 from exprec.recorder.experiment.evaluation import Evaluation
-from exprec.recorder.experiment.stats import truncated_mean
+from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers import Message
+
+_MAX_REASON = 600
+"""The maximum length of a reason, in characters."""
+
+_MAX_EARLIER_POLICY = 2_000
+"""The maximum length of an earlier policy, in characters; the current policy is always complete."""
+
+_MAX_SCENARIO = 10_000
+"""The maximum length of the scenario of a custom simulator, in characters."""
+
+_NAMES_OF_POLICIES = ("parameters", "policy_id", "description")
+"""The keys of a policy in which two policies may differ and still decide by the same rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,8 @@ class Attempt:
     """The agent's cost with it, in cents; None if it was not evaluated."""
     accepted: bool
     reason: str
+    current_cost: int | None = None
+    """The agent's cost with its current policy at that time, in the same simulations."""
 
 
 def request_messages(
@@ -44,17 +59,19 @@ def request_messages(
     `rules` is the simulator's description of the game, `policy` the agent's current policy, `evaluation` its last
     evaluation, and `history` the agent's own earlier proposals.
     """
+    constraints = config.policy_constraints
     parts = [
         f"You decide the policy of {agent_id}. Propose one that lowers its total cost.",
         _section("Current policy", _json(policy)),
-        _section("Its result in the last evaluation", _result(evaluation, agent_id)),
-        _section("Earlier proposals", "\n".join(map(_attempt, history)) or "none"),
+        _section("Its cost in the last evaluation", _result(config, evaluation, agent_id)),
+        _section("Your earlier proposals", _trajectory(history, config.llm.history_limit, policy)),
+        _section("Limits of a proposal", _limits(constraints) if constraints else _NO_LIMITS),
     ]
     guidance = [config.prompt_customization[key] for key in ("all", agent_id) if config.prompt_customization.get(key)]
     if guidance:
         parts.append(_section("Further guidance", "\n".join(guidance)))
     parts.append("Answer with the complete policy document as one JSON object and nothing else.")
-    system = config.llm.system_prompt or _system(rules, config.policy_constraints, config.evaluation.mode)
+    system = config.llm.system_prompt or _system(config, rules, agent_id)
     return Message("system", system), Message("user", "\n\n".join(parts))
 
 
@@ -72,25 +89,47 @@ def correction_messages(answer: str, errors: Sequence[str]) -> tuple[Message, ..
 
 
 _TAKEN_IF_BETTER = (
-    "Each proposal is simulated beside the policy in force, and takes its place only if it costs your agent less: "
-    "to propose the policy in force, or one that was rejected, is a round lost."
+    "Each proposal is simulated beside the current policy, and takes its place only if it costs your agent less: "
+    "to propose the current policy, or one that was rejected, is a round lost."
 )
 _TAKEN = {
-    TEMPORAL: "Each valid proposal takes the place of the policy in force at once, also if it costs "
+    TEMPORAL: "Each valid proposal takes the place of the current policy at once, also if it costs "
     "more: go back to an earlier policy when a change was for the worse."
 }
 """How a proposal is treated, by evaluation mode."""
 
+_OTHERS = "The other agents improve theirs meanwhile, so what an earlier policy cost then it need not cost now. "
+_CUSTOM_FORM = 'A policy is a JSON object. The values of its parameters are under the key "parameters".'
+_NO_LIMITS = "any valid policy"
 
-def _system(rules: str, constraints: PolicyConstraints | None, mode: str) -> str:
+
+def _system(config: ExperimentConfig, rules: str, agent_id: str) -> str:
     opening = (
         "You are an expert in optimisation. You improve the policy of one agent, one proposal an iteration, so that "
-        f"the total cost of this agent becomes as low as it can. {_TAKEN.get(mode, _TAKEN_IF_BETTER)} The other agents "
-        "improve theirs meanwhile, so what an earlier policy cost then it need not cost now. A proposal beyond the "
-        "limits below is not simulated at all."
+        "the total cost of this agent becomes as low as it can. "
+        f"{_TAKEN.get(config.evaluation.mode, _TAKEN_IF_BETTER)} {_OTHERS if len(config.optimized_agents) > 1 else ''}"
+        "A proposal beyond its limits is not simulated at all."
     )
-    limits = _section("Limits of a proposal", _limits(constraints) if constraints else "any valid policy")
-    return "\n\n".join([opening, rules, limits])
+    if config.simulator == PAYMENTS:
+        return f"{opening}\n\n{rules}"
+    problem = "\n\n".join(text for text in (config.description.strip(), rules) if text)
+    scenario = _clip(_json(_known_scenario(config.scenario, agent_id)), _MAX_SCENARIO)
+    sections = [("The problem", problem), ("Its scenario", scenario), ("The form of a policy", _CUSTOM_FORM)]
+    return "\n\n".join([opening, *(_section(*each) for each in sections)])
+
+
+def _known_scenario(scenario: Mapping[str, Any], agent_id: str) -> dict[str, Any]:
+    """The scenario of a custom simulator without the starting policies of other agents."""
+    agents = scenario.get("agents")
+    if not isinstance(agents, list):
+        return dict(scenario)
+    known = [
+        {key: value for key, value in entry.items() if key != "policy"}
+        if isinstance(entry, dict) and entry.get("id") != agent_id
+        else entry
+        for entry in agents
+    ]
+    return {**scenario, "agents": known}
 
 
 def _limits(constraints: PolicyConstraints) -> str:
@@ -113,26 +152,61 @@ def _limits(constraints: PolicyConstraints) -> str:
         lines.append(f"- actions of {tree}: {', '.join(actions) or 'none'}")
     if not constraints.lsm_enabled:
         lines.append("- there is no liquidity saving: do not rely on offsetting")
-    return "\n".join(lines) or "any valid policy"
+    return "\n".join(lines) or _NO_LIMITS
 
 
-def _result(evaluation: Evaluation, agent_id: str) -> str:
+def _result(config: ExperimentConfig, evaluation: Evaluation, agent_id: str) -> str:
     breakdowns = [sample.result.agents[agent_id].as_dict() for sample in evaluation.samples]
-    count = len(breakdowns)
     lines = [f"- {key}: {truncated_mean([part[key] for part in breakdowns])} cents" for key in breakdowns[0]]
-    settled = sum(sample.result.settled for sample in evaluation.samples)
-    arrived = sum(sample.result.arrivals for sample in evaluation.samples)
-    if arrived:
-        # A custom simulator has no payments.
+    if len(breakdowns) > 1:
+        costs = evaluation.costs(agent_id)
+        lines.insert(0, f"means of {len(costs)} simulations")
+        lines.append(
+            f"- total in single simulations: {min(costs)} to {max(costs)} cents, "
+            f"standard deviation {truncated_deviation(costs)} cents"
+        )
+    if config.evaluation.acceptance.min_settlement_rate is not None:
+        # Only where a proposal is judged by it, because it is about the payments of all agents.
+        settled = sum(sample.result.settled for sample in evaluation.samples)
+        arrived = sum(sample.result.arrivals for sample in evaluation.samples)
         lines.append(f"- payments settled in the whole system: {settled} of {arrived}")
-    return (f"means of {count} simulations\n" if count > 1 else "") + "\n".join(lines)
+    return "\n".join(lines)
 
 
-def _attempt(attempt: Attempt) -> str:
-    verdict = "accepted" if attempt.accepted else "rejected"
-    cost = "" if attempt.cost is None else f", cost {attempt.cost} cents"
-    policy = "" if attempt.policy is None else f": {_json(attempt.policy)}"
-    return f"- iteration {attempt.iteration}, {verdict}{cost} ({attempt.reason}){policy}"
+def _trajectory(history: Sequence[Attempt], limit: int, current: Mapping[str, Any]) -> str:
+    """The last `limit` proposals in order, with their parameters and costs."""
+    recent = history[len(history) - limit :] if limit < len(history) else history
+    lines = [_describe_attempt(attempt, current) for attempt in recent]
+    if len(recent) < len(history):
+        lines.insert(0, f"{len(history) - len(recent)} earlier ones left out")
+    return "\n".join(lines) or "none"
+
+
+def _describe_attempt(attempt: Attempt, current: Mapping[str, Any]) -> str:
+    verdict = f"{'accepted' if attempt.accepted else 'rejected'} ({_clip(attempt.reason, _MAX_REASON)})"
+    clauses = [verdict]
+    if attempt.cost is not None:
+        instead = "" if attempt.current_cost is None else f" instead of {attempt.current_cost} cents"
+        clauses.insert(0, f"cost {attempt.cost} cents{instead}")
+    policy = attempt.policy
+    if policy is not None:
+        parameters = policy.get("parameters")
+        if isinstance(parameters, Mapping) and parameters:
+            values = ", ".join(f"{name} = {_json(value)}" for name, value in parameters.items())
+            clauses.insert(0, _clip(values, _MAX_EARLIER_POLICY))
+        if _decisions(policy) != _decisions(current):
+            clauses.append(f"policy {_clip(_json(policy), _MAX_EARLIER_POLICY)}")
+    return f"- iteration {attempt.iteration}: {'; '.join(clauses)}"
+
+
+def _decisions(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """A policy without its parameters and names."""
+    return {key: value for key, value in policy.items() if key not in _NAMES_OF_POLICIES}
+
+
+def _clip(text: str, limit: int) -> str:
+    left_out = len(text) - limit
+    return text if left_out <= 0 else f"{text[:limit]}... ({left_out} more characters left out)"
 
 
 def _section(title: str, body: str) -> str:

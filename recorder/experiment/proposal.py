@@ -57,6 +57,11 @@ class ProposalSession:
             return self._proposer.continues
         return self._proposer.is_model
 
+    @property
+    def reads_messages(self) -> bool:
+        """Whether proposals depend on the messages of a request: those of a computation do not."""
+        return self._proposer.is_model
+
     async def obtain_policy(self, request: ProposalRequest) -> AnswerCheck:
         """Ask until an answer is usable, with at most `max_retries` retries; returns the check of the last answer.
 

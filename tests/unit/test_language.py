@@ -52,7 +52,6 @@ UNFINISHED: tuple[str, ...] = ()
 
 FROZEN = {
     # A prompt: requests to models are recorded, and their bytes are part of run ids.
-    "recorder/experiment/prompts.py": ["policy in force"],
     "recorder/payments/rules_text.py": ["Banks owe each other payments", "what you hold", "others pay"],
     # Problems of a proposed policy: recorded as the reason of its rejection, and sent to the model.
     "recorder/payments/policy/checks.py": ["the node_id '"],

@@ -690,6 +690,13 @@ class TestResolved:
         with pytest.raises(InvalidInput, match=f"rules: this version of exprec has rules 2, not {rules}; leave it out"):
             ExperimentConfig.from_mapping(recorded, tmp_path)
 
+    @pytest.mark.parametrize("limit", [0, 7])
+    def test_the_limit_of_the_history_is_recorded_unless_it_is_the_default(self, tmp_path: Path, limit: int) -> None:
+        assert "history_limit" not in load(tmp_path, llm__history_limit=20).to_dict()["llm"]
+        assert load(tmp_path).llm.history_limit == 20
+        resolved = load(tmp_path, llm__history_limit=limit).to_dict()
+        assert resolved["llm"]["history_limit"] == limit
+
     def test_what_cannot_change_a_result_is_left_out(self, tmp_path: Path) -> None:
         plain = load(tmp_path).to_dict()
         same = load(

@@ -326,8 +326,10 @@ class TestDecisions:
         lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
         asked = [json.loads(line)["messages"][-1]["content"] for line in lines]
         assert "iteration 1" not in asked[0]
-        assert "- iteration 1, accepted, cost 2500 cents (lowers the agent's cost by 2500 cents): {" in asked[2]
-        assert "- iteration 1, rejected, cost 7500 cents (raises the agent's cost by 2500 cents): {" in asked[3]
+        accepted = "- iteration 1: initial_liquidity_fraction = 0.25; cost 2500 cents instead of 5000 cents; accepted ("
+        rejected = "- iteration 1: initial_liquidity_fraction = 0.75; cost 7500 cents instead of 5000 cents; rejected ("
+        assert accepted in asked[2]
+        assert rejected in asked[3]
         assert "- opportunity: 2500 cents" in asked[2]
 
 

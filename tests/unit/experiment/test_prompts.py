@@ -9,19 +9,30 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from exprec.recorder.errors import SimulationError
 from exprec.recorder.experiment.config import ExperimentConfig
-from exprec.recorder.experiment.evaluation.evaluator import Evaluation, Sample
+from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Evaluation, Result, Sample
+from exprec.recorder.experiment.evaluation.simulators import load_simulator
 from exprec.recorder.experiment.prompts import Attempt, correction_messages, request_messages
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Message
 from exprec.recorder.store.store import Store
-from tests.fixtures.experiments import FakeAgent, FakeResult, FakeSimulator, fraction_of, mapping, policy, runner
+from tests.fixtures.experiments import (
+    FakeAgent,
+    FakeResult,
+    FakeSimulator,
+    Json,
+    fraction_of,
+    mapping,
+    policy,
+    runner,
+)
 from tests.fixtures.paths import ROOT
 
 RULES = "the rules of the game"
@@ -69,6 +80,12 @@ def user(**changes: Any) -> str:
     return messages(config(**changes))[1].content
 
 
+def section(text: str, title: str) -> list[str]:
+    """Return the lines of a section, up to the next title or the last paragraph."""
+    body = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return body.partition("\n\nAnswer with")[0].strip().splitlines()
+
+
 class TestWhatIsTold:
     def test_a_request_is_a_system_message_and_a_user_message(self) -> None:
         assert [message.role for message in messages()] == ["system", "user"]
@@ -80,58 +97,150 @@ class TestWhatIsTold:
         assert canonical_json.encode(OWN).decode().strip() in user()
         assert user().startswith("You decide the policy of A.")
 
-    def test_its_own_result_has_every_cost_and_the_settlement(self) -> None:
-        text = messages(result=evaluation([FakeAgent(5000, -250, 4000)], settled=3))[1].content
-        for line in (
-            "- total: 5000 cents",
-            "- balance: -250 cents",
-            "- opportunity: 4000 cents",
-            "- payments settled in the whole system: 3 of 4",
-        ):
+    def test_its_own_result_has_every_cost(self) -> None:
+        text = messages(result=evaluation([FakeAgent(5000, -250, 4000)]))[1].content
+        for line in ("- total: 5000 cents", "- balance: -250 cents", "- opportunity: 4000 cents"):
             assert f"\n{line}\n" in text
         assert "means of" not in text
 
-    def test_of_a_bootstrap_the_means_are_told(self) -> None:
-        samples = [FakeAgent(5, -1, 10), FakeAgent(6, -2, 11), FakeAgent(6, -2, 12)]
+    def test_the_settlement_of_the_system_is_told_only_where_a_proposal_is_judged_by_it(self) -> None:
+        line = "- payments settled in the whole system: 3 of 4"
+        result = evaluation([FakeAgent(5000, -250, 4000)], settled=3)
+        assert "settled" not in messages(result=result)[1].content
+        judged = config(evaluation__acceptance={"min_settlement_rate": 0.9})
+        assert f"\n{line}\n" in messages(judged, result)[1].content
+
+    def test_of_a_bootstrap_the_means_and_the_spread_are_told(self) -> None:
+        samples = [FakeAgent(5, -1, 10), FakeAgent(6, -2, 11), FakeAgent(16, -2, 12)]
         text = messages(result=evaluation(samples))[1].content
-        for line in (
+        assert section(text, "Its cost in the last evaluation") == [
             "means of 3 simulations",
-            "- total: 5 cents",
             "- balance: -1 cents",
             "- opportunity: 11 cents",
-            "- payments settled in the whole system: 12 of 12",
-        ):
-            assert f"\n{line}\n" in text
+            "- total: 9 cents",
+            "- total in single simulations: 5 to 16 cents, standard deviation 4 cents",
+        ]
 
-    def test_the_history_of_the_agent_is_told_in_order(self) -> None:
-        history = [
-            Attempt(1, policy(0.4), 4000, True, "lowers the agent's cost by 1000 cents"),
-            Attempt(2, policy(0.6), 6000, False, "raises the agent's cost by 2000 cents"),
-            Attempt(3, None, None, False, "invalid_json: not valid JSON"),
-            Attempt(4, {"a": 1}, None, False, "invalid_policy: payment_tree is missing"),
+
+class TestHistory:
+    """The trajectory of the agent's parameters and costs."""
+
+    HISTORY = (
+        Attempt(1, policy(0.4), 4000, True, "lowers the agent's cost by 1000 cents", 5000),
+        Attempt(2, policy(0.6, policy_id="other"), 6000, False, "raises the agent's cost by 2000 cents", 4000),
+        Attempt(3, None, None, False, "invalid_json: not valid JSON"),
+        Attempt(4, {"a": 1}, None, False, "invalid_policy: payment_tree is missing"),
+        Attempt(5, {**policy(0.3), "version": "3"}, 1, False, "does not change the agent's cost"),
+    )
+
+    def told(self, history: Sequence[Attempt] = HISTORY, **changes: Any) -> list[str]:
+        return section(messages(config(**changes), history=history)[1].content, "Your earlier proposals")
+
+    def test_it_is_told_in_order_with_parameters_and_costs(self) -> None:
+        told = self.told()
+        assert told[:4] == [
+            "- iteration 1: initial_liquidity_fraction = 0.4; cost 4000 cents instead of 5000 cents; accepted (lowers "
+            "the agent's cost by 1000 cents)",
+            "- iteration 2: initial_liquidity_fraction = 0.6; cost 6000 cents instead of 4000 cents; rejected (raises "
+            "the agent's cost by 2000 cents)",
+            "- iteration 3: rejected (invalid_json: not valid JSON)",
+            '- iteration 4: rejected (invalid_policy: payment_tree is missing); policy {"a":1}',
         ]
-        text = messages(history=history)[1].content
-        lines = [line for line in text.splitlines() if line.startswith("- iteration")]
-        assert lines[0].startswith(
-            "- iteration 1, accepted, cost 4000 cents (lowers the agent's cost by 1000 cents): {"
-        )
-        assert '"initial_liquidity_fraction":0.4' in lines[0]
-        assert lines[1].startswith(
-            "- iteration 2, rejected, cost 6000 cents (raises the agent's cost by 2000 cents): {"
-        )
-        assert lines[2:] == [
-            "- iteration 3, rejected (invalid_json: not valid JSON)",
-            '- iteration 4, rejected (invalid_policy: payment_tree is missing): {"a":1}',
-        ]
+        start = "- iteration 5: initial_liquidity_fraction = 0.3; cost 1 cents; rejected (does not change"
+        assert told[4].startswith(start)
+
+    def test_a_policy_is_told_in_full_if_it_decides_otherwise_than_the_current_one(self) -> None:
+        assert [line.partition("policy {")[2] != "" for line in self.told()] == [False, False, False, True, True]
 
     def test_without_a_history_it_says_so(self) -> None:
-        assert "## Earlier proposals\nnone\n" in user()
+        assert self.told([]) == ["none"]
+
+    @pytest.mark.parametrize(("limit", "first"), [(0, []), (1, [5]), (4, [2, 3, 4, 5]), (5, [1, 2, 3, 4, 5])])
+    def test_the_last_ones_are_told(self, limit: int, first: list[int]) -> None:
+        told = self.told(llm__history_limit=limit)
+        assert [int(line.split()[2].strip(":")) for line in told if line.startswith("-")] == first
+        assert told[0] == f"{5 - limit} earlier ones left out" or limit == 5
+
+    def test_by_default_twenty_are_told(self) -> None:
+        history = [Attempt(number, None, None, False, "invalid_json") for number in range(1, 24)]
+        told = self.told(history)
+        assert told[0] == "3 earlier ones left out"
+        assert len(told) == 21
+
+    def test_its_size_is_bounded(self) -> None:
+        long = {"parameters": {f"p{number}": number for number in range(9999)}, "payment_tree": ["x" * 99] * 999}
+        history = [Attempt(number, long, 1, False, "y" * 9999) for number in range(100)]
+        text = "\n".join(self.told(history))
+        assert len(text) < 20 * 5000
+        assert "(9399 more characters left out)" in text
+
+
+class TestCustomSimulator:
+    """A problem without payments is told by its description, scenario and parameters."""
+
+    SCENARIO: ClassVar[Json] = {
+        "size": [3, 4],
+        "agents": [{"id": "A", "policy": {"x": "own"}}, {"id": "B", "policy": {"x": "secret"}, "weight": 2}, "C"],
+    }
+
+    @pytest.fixture
+    def told(self, tmp_path: Path) -> list[Message]:
+        code = 'def evaluate(scenario, policies, seed):\n    """Bowls with one bottom."""\n    return {}\n'
+        (tmp_path / "bowl.py").write_text(code)
+        value = mapping(
+            simulator="bowl:evaluate",
+            description="How to find the bottom of a bowl.",
+            scenario=self.SCENARIO,
+            evaluation__ticks=1,
+            policy_constraints={
+                "allowed_parameters": [{"name": "x", "param_type": "float", "min_value": 0, "max_value": 1}]
+            },
+        )
+        experiment = ExperimentConfig.from_mapping(value, tmp_path)
+        rules = load_simulator(experiment, tmp_path).rules
+        own = {"parameters": {"x": 0.5}}
+        result = Evaluation(("A",), (Sample(1, Result(0, 0, {"A": AgentCosts({"total": 40})})),))
+        history = [Attempt(1, {"parameters": {"x": 0.25}}, 30, True, "lowers the agent's cost by 10 cents", 40)]
+        return list(request_messages(experiment, rules, "A", own, result, history))
+
+    def test_the_problem_is_told(self, told: list[Message]) -> None:
+        assert section(told[0].content, "The problem") == [
+            "How to find the bottom of a bowl.",
+            "",
+            "Bowls with one bottom.",
+        ]
+        assert section(told[0].content, "The form of a policy")
+
+    def test_the_scenario_is_told_without_the_policies_of_others(self, told: list[Message]) -> None:
+        (line,) = section(told[0].content, "Its scenario")
+        assert json.loads(line) == {
+            "size": [3, 4],
+            "agents": [{"id": "A", "policy": {"x": "own"}}, {"id": "B", "weight": 2}, "C"],
+        }
+
+    def test_its_parameters_are_told_with_their_bounds_and_their_costs(self, told: list[Message]) -> None:
+        text = told[1].content
+        limits = ["- parameter x, float, at least 0.0, at most 1.0", "- no other parameters"]
+        assert section(text, "Limits of a proposal") == limits
+        assert section(text, "Your earlier proposals") == [
+            "- iteration 1: x = 0.25; cost 30 cents instead of 40 cents; accepted (lowers the agent's cost by 10 cents)"
+        ]
+
+    def test_nothing_is_told_of_payments(self, told: list[Message]) -> None:
+        text = "\n".join(message.content for message in told).lower()
+        for word in ("payment", "settle", "liquidity", "bank", "tick", "queue", "deadline", "balance", "tree"):
+            assert word not in text
+
+    def test_a_long_scenario_is_cut(self) -> None:
+        experiment = replace(config(), simulator="bowl:evaluate", scenario={"x": "y" * 10**6})
+        text = messages(experiment)[0].content
+        assert len(text) < 12_000
+        assert " more characters left out)" in text
 
 
 class TestConstraints:
     def limits(self, **constraints: Any) -> list[str]:
-        text = system(policy_constraints=constraints)
-        return text.partition("## Limits of a proposal\n")[2].splitlines()
+        return section(user(policy_constraints=constraints), "Limits of a proposal")
 
     def test_every_kind_of_limit_is_told(self) -> None:
         told = self.limits(
@@ -168,7 +277,6 @@ class TestConstraints:
 
     def test_no_limits(self) -> None:
         assert self.limits() == ["any valid policy"]
-        assert system().endswith("## Limits of a proposal\nany valid policy")
 
 
 class TestCustomization:
@@ -263,8 +371,8 @@ class TestSecrecyInARun:
         self, exchanges: list[dict[str, Any]]
     ) -> None:
         told = self.asked(exchanges, "A")
-        assert "- iteration 1, rejected (simulation_error): {" in told
-        assert "(simulation_error: agent 'A', tick 0, node 'leaf': num_splits is 0): {" in told
+        assert "- iteration 1: initial_liquidity_fraction = 0.125; rejected (simulation_error)" in told
+        assert "rejected (simulation_error: agent 'A', tick 0, node 'leaf': num_splits is 0)" in told
 
 
 def elaborate() -> bytes:
@@ -278,8 +386,6 @@ def elaborate() -> bytes:
             "allowed_actions": {"payment_tree": ["Release", "Hold"], "bank_tree": ["NoAction"]},
         },
     )
-    from exprec.recorder.experiment.evaluation.simulators import load_simulator
-
     rules = load_simulator(experiment, Path()).rules
     history = [Attempt(1, {"z": 1, "y": {"b": 2, "a": 3}}, 1, True, "better")]
     asked = request_messages(experiment, rules, "A", OWN, ONE, history)
@@ -342,5 +448,5 @@ class TestRules:
 def test_what_becomes_of_a_proposal_is_told() -> None:
     assert "takes its place only if it costs your agent less" in system()
     temporal = system(evaluation__mode="deterministic-temporal", llm__model="openai:small")
-    assert "takes the place of the policy in force at once" in temporal
+    assert "takes the place of the current policy at once" in temporal
     assert "only if" not in temporal.partition("##")[0]
