@@ -189,7 +189,7 @@ class MarkdownReporter:
 
     def review(self, review: Review) -> None:
         """Print what a branch does to the runs of a store."""
-        from exprec.cli.output.review_markdown import review_markdown
+        from exprec.cli.output.review import review_markdown
 
         click.echo(review_markdown(review), nl=False)
 
