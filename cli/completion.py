@@ -91,6 +91,16 @@ def complete_agent(context: click.Context, incomplete: str) -> Iterable[str]:
 
 
 @_completer
+def complete_scenario_agent(context: click.Context, incomplete: str) -> Iterable[str]:
+    """Complete the agents of the SCENARIO typed before."""
+    # Imported here for the sake of start-up time: most calls complete nothing.
+    from exprec.recorder.documents import read_document
+
+    scenario = read_document(Path(context.params.get("scenario") or context.args[0])).value
+    return [agent["id"] for agent in scenario["agents"] if agent["id"].startswith(incomplete)]
+
+
+@_completer
 def complete_revision(_: click.Context, incomplete: str) -> Iterable[str]:
     """Complete the branches and tags of the git repository."""
     # Imported here for the sake of start-up time: most calls complete nothing.

@@ -82,7 +82,7 @@ class ExperimentExecution:
 
         Raises ExperimentFailed after a failed run is sealed, and the errors of the runner.
         """
-        observation = start_observing(self.folder)
+        observation = start_observing(self.folder, self.config.files)
         self._remember()
         runner, failure = self._run()
         assert runner.sealed is not None, "a run that ended without an error is sealed"

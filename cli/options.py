@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,32 @@ import_option = click.option(
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the run id only.")
 
 pager_option = click.option("--no-pager", is_flag=True, help="Do not use a pager, however long the output is.")
+
+
+class NumberRange(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    """A number or a range of numbers, as the first and the last."""
+
+    name = "N[-M]"
+
+    def __init__(self, noun: str) -> None:
+        """Name what the numbers are of, with its article."""
+        self._noun = noun
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse the range; an empty one is an error."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", value)
+        if match is None:
+            plural = f"{self._noun.split()[1]}s"
+            self.fail(f"'{value}' is not {self._noun} (3) or a range of {plural} (3-7)", param, ctx)
+        first = int(match[1])
+        last = int(match[2] or first)
+        if last < first:
+            self.fail(f"the range {value} is empty", param, ctx)
+        return first, last
 
 
 def display_options(command: _Command) -> _Command:

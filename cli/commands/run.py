@@ -332,7 +332,7 @@ def _record_command(argv: Sequence[str], options: _CommandOptions, output: Comma
         # Refuse a command with a secret before the store is created.
         secrets.check("the command", canonical_json.encode(config), config)
     store = Store.open_or_create(store_path(options.store))
-    observation = start_observing(folder)
+    observation = start_observing(folder, command.files(folder))
     runner = CommandRunner(
         command,
         folder,

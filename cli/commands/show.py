@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
@@ -11,6 +10,7 @@ import click
 
 from exprec.cli.completion import complete_agent, complete_event_type, complete_run
 from exprec.cli.options import (
+    NumberRange,
     display_options,
     json_option,
     pager_option,
@@ -30,24 +30,6 @@ from exprec.recorder.store import RunDirectory, find_run, log
 
 if TYPE_CHECKING:
     from exprec.recorder.display import Console
-
-
-class _IterationRange(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    name = "N[-M]"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
-        if match is None:
-            self.fail(f"'{value}' is not an iteration (3) or a range of iterations (3-7)", param, ctx)
-        first = int(match[1])
-        last = int(match[2] or first)
-        if last < first:
-            self.fail(f"the range {value} is empty", param, ctx)
-        return first, last
 
 
 class _Selection:
@@ -122,7 +104,9 @@ class _OpenLog(NamedTuple):
 @store_option
 @display_options
 @click.option(
-    "--iteration", type=_IterationRange(), help="Only events of these iterations (from 1; 0 is outside any iteration)."
+    "--iteration",
+    type=NumberRange("an iteration"),
+    help="Only events of these iterations (from 1; 0 is outside any iteration).",
 )
 @click.option("--agent", metavar="ID", help="Only events of this agent.", shell_complete=complete_agent)
 @click.option(

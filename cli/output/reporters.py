@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from exprec.cli.output.results import CheckedFile, Garbage, StoreSetup, TagReference, Verification
     from exprec.recorder.diff import DiffResult
     from exprec.recorder.experiment import ExperimentConfig
-    from exprec.recorder.payments import SimulationResult
+    from exprec.recorder.payments import DayEvent, SimulationResult
     from exprec.recorder.query import RunRow
     from exprec.recorder.replay import RerunResult
     from exprec.recorder.review import Review
@@ -41,6 +41,9 @@ class Reporter(ChangeReporter, Protocol):
 
     def checked_file(self, checked: CheckedFile) -> None:
         """Print the problems and warnings of a file."""
+
+    def day_events(self, events: Sequence[DayEvent]) -> None:
+        """Print events of a simulated day."""
 
     def experiment(self, config: ExperimentConfig, store: Path) -> None:
         """Print an experiment that would be run and recorded in `store`."""
@@ -119,6 +122,11 @@ class JsonReporter:
         """Print one object."""
         _print_json(comparison.as_dict())
 
+    def day_events(self, events: Sequence[DayEvent]) -> None:
+        """Print an object per event, in its canonical form."""
+        for event in events:
+            print_json(canonical_json.encode(event.as_dict()))
+
     def experiment(self, config: ExperimentConfig, store: Path) -> None:
         """Print the resolved config, in its canonical form."""
         print_json(canonical_json.encode(config.to_dict()))
@@ -189,7 +197,7 @@ class MarkdownReporter:
 
     def review(self, review: Review) -> None:
         """Print what a branch does to the runs of a store."""
-        from exprec.cli.output.review_markdown import review_markdown
+        from exprec.cli.output.review import review_markdown
 
         click.echo(review_markdown(review), nl=False)
 

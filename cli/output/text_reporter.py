@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from exprec.cli.output.results import CheckedFile, Garbage, StoreSetup, TagReference, Verification
     from exprec.recorder.diff import DiffResult
     from exprec.recorder.experiment import ExperimentConfig
-    from exprec.recorder.payments import SimulationResult
+    from exprec.recorder.payments import DayEvent, SimulationResult
     from exprec.recorder.query import RunRow
     from exprec.recorder.replay import RerunResult
     from exprec.recorder.review import Review
@@ -79,6 +79,12 @@ class TextReporter:
         from exprec.cli.output.comparison import comparison_lines
 
         self._print_lines(comparison_lines(comparison, stat=self._stat), pages=not self._stat)
+
+    def day_events(self, events: Sequence[DayEvent]) -> None:
+        """Print a section per tick, with a line per event."""
+        from exprec.cli.output.day_events import day_lines
+
+        self._print_lines(day_lines(events))
 
     def experiment(self, config: ExperimentConfig, store: Path) -> None:
         """Print the main settings of an experiment."""

@@ -132,6 +132,8 @@ class ExperimentConfig:
     """Messages for the user about settings without effect."""
     function: user_module.UserFunction | None = field(default=None, compare=False, repr=False)
     """The custom simulator; None if its module was not found, which a recorded configuration allows."""
+    files: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+    """The files that it was read from, the modules of a custom simulator included."""
 
     @classmethod
     def load(
@@ -183,6 +185,7 @@ class ExperimentConfig:
             warnings=checked.warnings,
             simulator=_simulator_name(checked),
             function=checked.function,
+            files=checked.files,
             **{key: value[key] for key in ("description", "master_seed") if key in value},
         )
 

@@ -51,6 +51,8 @@ class CheckedConfig:
     system_prompt: str | None
     script: Script | None
     function: user_module.UserFunction | None
+    files: tuple[Path, ...]
+    """All files that it was read from, as far as they are known."""
     warnings: tuple[str, ...]
 
 
@@ -83,7 +85,9 @@ def check_config(
     if problems:
         raise InvalidInput(problems)
     warnings = tuple(str(problem) for problem in document.locate(_warnings(value)))
-    return CheckedConfig(value, scenario, prompt, script, function, warnings)
+    named = [Path(document.source)] if document.source else []
+    files = (*named, *check.files, *([script.path] if script else ()), *(function.files if function else ()))
+    return CheckedConfig(value, scenario, prompt, script, function, files, warnings)
 
 
 def _overridden(value: Any, seed: int | None, model: str | None) -> Any:
@@ -109,6 +113,8 @@ class _ConfigChecker:
     def __init__(self, document: Document, value: Any, folder: Path) -> None:
         self._document, self._value, self._folder = document, value, folder
         self.problems = find_problems(value, _SCHEMA)
+        self.files: list[Path] = []
+        """The files of which the content was read."""
         self._wrong = {problem.path for problem in self.problems}
         self._is_payments = isinstance(value, dict) and value.get("simulator", PAYMENTS) == PAYMENTS
 
@@ -121,7 +127,8 @@ class _ConfigChecker:
         given = self._value.get("scenario")
         if isinstance(given, str) and given:
             try:
-                file = read_document(self._folder / given)
+                self.files.append(self._folder / given)
+                file = read_document(self.files[-1])
             except InvalidInput as error:
                 self._unread(("scenario",), error)
                 return {}
@@ -172,7 +179,8 @@ class _ConfigChecker:
             if prompt is not None:
                 self._add(("llm", "system_prompt_file"), "excludes system_prompt; give one of the two")
             try:
-                return read_text(self._folder / file)
+                self.files.append(self._folder / file)
+                return read_text(self.files[-1])
             except InvalidInput as error:
                 self._unread(("llm", "system_prompt_file"), error)
         return prompt if isinstance(prompt, str) else None

@@ -49,6 +49,8 @@ _FIXED = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_TERMINAL_PROMPT": "0",
+    # `git status` would write the index anew, under a lock that another git could meet.
+    "GIT_OPTIONAL_LOCKS": "0",
     # Messages are read for "fatal:".
     "LC_ALL": "C",
 }

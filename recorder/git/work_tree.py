@@ -1,9 +1,10 @@
-"""The state of the working tree that contains a folder: its commit, and whether tracked files have changed."""
+"""The state of the working tree that contains a folder: its commit, and whether it has uncommitted changes."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,10 @@ class GitState(NamedTuple):
 
     commit: str | None = None
     is_dirty: bool | None = None
-    """Whether tracked files have uncommitted changes; those within submodules do not count."""
+    """Whether tracked files have uncommitted changes, or a given file is untracked.
+
+    Changes within submodules do not count.
+    """
 
 
 class _GitFolder(NamedTuple):
@@ -35,15 +39,19 @@ class _GitFolder(NamedTuple):
     """The folder with its HEAD."""
 
 
-def read_git_state(folder: Path) -> GitState:
+def read_git_state(folder: Path, files: Iterable[Path] = ()) -> GitState:
     """The state of the working tree that contains `folder`; unknown without git, and when git takes too long.
+
+    A file of `files` below the top of the tree that is untracked makes the tree dirty.
 
     The commit is read from files; git is asked only where these do not tell it.
     """
     found = None if names_repository() else _find_git_folder(folder)
     top = folder if found is None else found.top
     commit = (found and _commit_in_files(found.folder)) or _ask(top, "rev-parse", "--verify", "--quiet", "HEAD")
-    return GitState() if commit is None else GitState(commit.strip(), _is_dirty(top))
+    if commit is None:
+        return GitState()
+    return GitState(commit.strip(), _has_untracked(top, files) or _is_dirty(top))
 
 
 def _find_git_folder(folder: Path) -> _GitFolder | None:
@@ -102,6 +110,21 @@ def _is_dirty(top: Path) -> bool | None:
     if len(unsure) < len(records):
         return True
     return bool(records) and _all_filtered(top, unsure)
+
+
+def _has_untracked(top: Path, files: Iterable[Path]) -> bool:
+    """Whether git knows nothing of one of the files in the working tree, ignored or not."""
+    root = top.resolve()
+    inside = [path for file in files if (path := _real(file)).is_relative_to(root)]
+    if not inside:
+        return False
+    paths = [f":(top,literal){path.relative_to(root)}" for path in dict.fromkeys(inside)]
+    return bool(_ask(top, "ls-files", "-z", "--others", "--", *paths))
+
+
+def _real(file: Path) -> Path:
+    """The path of a file without links in its folders; a link itself is what git would track."""
+    return file.parent.resolve() / file.name
 
 
 _NO_FILTER = {"clean": "", "smudge": "", "process": "", "required": "false"}

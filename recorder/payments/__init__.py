@@ -5,6 +5,7 @@ SimCash engine (MIT), commit b97854b1; results equal its results to the cent. Mo
 is an integer number of ticks, rates are basis points (1 bp = 1/10,000) per tick unless a name says otherwise.
 """
 
+from exprec.recorder.payments.observation import DayEvent
 from exprec.recorder.payments.policy import (
     DEFAULT_LIQUIDITY_FRACTION,
     LIQUIDITY_FRACTION,
@@ -12,7 +13,6 @@ from exprec.recorder.payments.policy import (
     default_policy,
 )
 from exprec.recorder.payments.result import AgentResult, SimulationResult
-from exprec.recorder.payments.rng import MAX_SEED
 from exprec.recorder.payments.rules_text import describe_rules
 from exprec.recorder.payments.scenario import check_scenario
 from exprec.recorder.payments.simulator import PaymentSimulator
@@ -20,8 +20,8 @@ from exprec.recorder.payments.simulator import PaymentSimulator
 __all__ = [
     "DEFAULT_LIQUIDITY_FRACTION",
     "LIQUIDITY_FRACTION",
-    "MAX_SEED",
     "AgentResult",
+    "DayEvent",
     "PaymentSimulator",
     "SimulationResult",
     "check_policy",

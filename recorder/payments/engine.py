@@ -15,40 +15,39 @@ from exprec.recorder.payments.payment import Payment, split_payment
 from exprec.recorder.payments.policy import DecisionContext, Policy
 from exprec.recorder.payments.result import AgentResult, SimulationResult
 from exprec.recorder.payments.rtgs import SettlementSystem
-from exprec.recorder.payments.scenario import Scenario, Transfer
+from exprec.recorder.payments.scenario import Adjustment, Scenario, Transfer
 
 
-def run_day(scenario: Scenario, policies: Sequence[Policy], arrivals: Sequence[Sequence[Payment]]) -> SimulationResult:
+def run_day(day: Day, arrivals: Sequence[Sequence[Payment]]) -> SimulationResult:
     """Simulate one day.
 
     Args:
-        scenario: The scenario.
-        policies: The policy of each agent, by agent index.
+        day: The day at its start.
         arrivals: The arriving payments of each tick, in order.
 
     Raises:
         SimulationError: A policy computes something undefined, or an overdraft cap becomes negative.
     """
-    day = _Day(scenario, policies)
-    system = day.system
-    has_lsm = scenario.lsm.bilateral or scenario.lsm.cycles
+    system, lsm = day.system, day.lsm
+    has_lsm = lsm.bilateral or lsm.cycles
     for tick, arriving in enumerate(arrivals):
         day.apply_adjustments(tick)
         day.receive(arriving)
         system.submit(day.decide(tick))
         system.retry()
         if has_lsm:
-            offset_queue(system, scenario.lsm)
+            offset_queue(system, lsm)
         system.credit()
         day.charge(tick)
     day.close()
     return day.result(sum(map(len, arrivals)))
 
 
-class _Day:
+class Day:
     """A day in progress: the agents' own queues and the costs of each agent so far, in cents."""
 
     def __init__(self, scenario: Scenario, policies: Sequence[Policy]) -> None:
+        """Start a day under one policy for each agent, by agent index."""
         agents = scenario.agents
         self._scenario, self._policies = scenario, policies
         self._allocated = [
@@ -57,27 +56,31 @@ class _Day:
         balances = [agent.opening_balance + allocated for agent, allocated in zip(agents, self._allocated, strict=True)]
         caps = [agent.unsecured_cap for agent in agents]
         self.system = SettlementSystem(balances, caps, scenario.deferred_crediting)
+        self.lsm = scenario.lsm
         self._queues: list[list[Payment]] = [[] for _ in agents]
         self._parts = 0
         self._overdraft, self._delay, self._penalty, self._split = ([0] * len(agents) for _ in range(4))
 
     def apply_adjustments(self, tick: int) -> None:
         """Apply the scheduled transfers and cap changes of a tick."""
-        balances, caps = self.system.balances, self.system.caps
         for event in self._scenario.schedule.adjustments[tick]:
-            if isinstance(event, Transfer):
-                if not event.covered or self.system.covers(event.sender, event.amount):
-                    balances[event.sender] -= event.amount
-                    balances[event.receiver] += event.amount
-                continue
-            caps[event.agent] += event.delta
-            if caps[event.agent] < 0:
-                agent = self._scenario.agents[event.agent].id
-                raise SimulationError(
-                    f"agent '{agent}', tick {tick}: a CollateralAdjustment of {event.delta} "
-                    f"makes unsecured_cap negative ({caps[event.agent]})",
-                    agent=agent,
-                )
+            self._apply_adjustment(event, tick)
+
+    def _apply_adjustment(self, event: Adjustment, tick: int) -> None:
+        balances, caps = self.system.balances, self.system.caps
+        if isinstance(event, Transfer):
+            if not event.covered or self.system.covers(event.sender, event.amount):
+                balances[event.sender] -= event.amount
+                balances[event.receiver] += event.amount
+            return
+        caps[event.agent] += event.delta
+        if caps[event.agent] < 0:
+            agent = self._scenario.agents[event.agent].id
+            raise SimulationError(
+                f"agent '{agent}', tick {tick}: a CollateralAdjustment of {event.delta} "
+                f"makes unsecured_cap negative ({caps[event.agent]})",
+                agent=agent,
+            )
 
     def receive(self, arriving: Sequence[Payment]) -> None:
         """Append arriving payments to their senders' queues."""
@@ -146,10 +149,8 @@ class _Day:
 
     def close(self) -> None:
         """Charge the end-of-day penalties and return the allocated liquidity."""
-        for payment in self._waiting():
-            # As in SimCash, strictly before the last tick, not before the end of the day.
-            if payment.deadline < self._scenario.ticks - 1:
-                self._penalty[payment.sender] += self._scenario.rates.end_of_day_penalty(payment.amount)
+        for payment in self._unsettled_at_close():
+            self._penalty[payment.sender] += self._scenario.rates.end_of_day_penalty(payment.amount)
         for agent, allocated in enumerate(self._allocated):
             self.system.balances[agent] -= allocated
 
@@ -181,3 +182,9 @@ class _Day:
 
     def _waiting(self) -> Iterator[Payment]:
         return chain(*self._queues, self.system.queue)
+
+    def _unsettled_at_close(self) -> list[Payment]:
+        """Return the payments that cost a penalty at the end of the day."""
+        # As in SimCash, strictly before the last tick, not before the end of the day.
+        last = self._scenario.ticks - 1
+        return [payment for payment in self._waiting() if payment.deadline < last]

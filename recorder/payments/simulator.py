@@ -10,12 +10,13 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from exprec.recorder.diagnostics import unknown_word
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
 from exprec.recorder.format import canonical_json
-from exprec.recorder.payments.engine import run_day
+from exprec.recorder.payments.engine import Day, run_day
+from exprec.recorder.payments.observation import ObservedDay, Observer
 from exprec.recorder.payments.payment import Payment
 from exprec.recorder.payments.policy import Policy, check_policy, compile_policy, default_policy
 from exprec.recorder.payments.result import SimulationResult
@@ -33,7 +34,10 @@ class PaymentSimulator:
         agents: Agent ids in the order of the scenario file.
         ticks_per_day: Length of the day in ticks.
         rng_seed: The scenario's own seed.
+        MAX_SEED: The largest seed.
     """
+
+    MAX_SEED: ClassVar[int] = MAX_SEED
 
     def __init__(self, scenario: Mapping[str, Any]) -> None:
         """Validate and compile a scenario.
@@ -65,19 +69,22 @@ class PaymentSimulator:
         document = self._documents.get(agent)
         return default_policy() if document is None else copy.deepcopy(dict(document))
 
-    def simulate(self, policies: Mapping[str, Mapping[str, Any]], seed: int | None = None) -> SimulationResult:
+    def simulate(
+        self, policies: Mapping[str, Mapping[str, Any]], seed: int | None = None, observer: Observer | None = None
+    ) -> SimulationResult:
         """Simulate a day under policy documents; deterministic.
 
         Args:
             policies: Policy documents by agent id; an agent without one keeps the policy of the scenario.
             seed: 0 to 2^64 − 1; the scenario's own seed if absent.
+            observer: Is called with each event of the day, in order; the result does not depend on it.
 
         Raises:
             InvalidInput: A policy or the seed is invalid; paths of problems are relative to `policies`.
             SimulationError: The simulation cannot continue, for example after a division by zero in a policy.
         """
         seed = self.rng_seed if seed is None else _checked_seed(seed)
-        return self._run(self._compile_policies(policies), seed)
+        return self._run(self._compile_policies(policies), seed, observer)
 
     def simulate_each(
         self, policies: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]
@@ -87,9 +94,11 @@ class PaymentSimulator:
         for seed in seeds:
             yield self._run(compiled, _checked_seed(seed))
 
-    def _run(self, policies: Sequence[Policy], seed: int) -> SimulationResult:
+    def _run(self, policies: Sequence[Policy], seed: int, observer: Observer | None = None) -> SimulationResult:
+        scenario = self._scenario
         try:
-            return run_day(self._scenario, policies, self._arrivals(seed))
+            day = Day(scenario, policies) if observer is None else ObservedDay(scenario, policies, observer)
+            return run_day(day, self._arrivals(seed))
         except OverflowError as error:
             raise SimulationError("an amount is beyond what floating point can hold") from error
 

@@ -61,17 +61,20 @@ def state_folder() -> Path | None:
         return None
 
 
-def program_folder() -> Path:
-    """The folder of the running program; the working directory for an installed one, and in a notebook."""
+def observe_program() -> Callable[[], dict[str, Any]]:
+    """Begin to observe the running program in its folder; an installed one, and a notebook, in the current folder."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    folder = Path(file).absolute().parent if file else Path.cwd()
-    return Path.cwd() if folder.is_relative_to(sys.prefix) else folder
+    program = Path(file).absolute() if file else None
+    if program is None or program.is_relative_to(sys.prefix):
+        return start_observing(Path.cwd())
+    return start_observing(program.parent, [program])
 
 
-def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
+def start_observing(folder: Path, files: Iterable[Path] = ()) -> Callable[[], dict[str, Any]]:
     """Begin to observe an execution; call the result at its end for the fields of the execution record.
 
-    `folder` is that of the experiment or program, whose git commit is recorded.
+    `folder` is that of the experiment or program, whose git commit is recorded. `files` are the program and its inputs:
+    if one of them is not tracked there, the commit does not have what was executed.
     """
     import platform
     import socket
@@ -80,9 +83,10 @@ def start_observing(folder: Path) -> Callable[[], dict[str, Any]]:
     from exprec.recorder.git import read_git_state
 
     started_at, started = datetime.now(UTC), time.monotonic()
+    absolute = [file.absolute() for file in files]
 
     def finish() -> dict[str, Any]:
-        git = read_git_state(folder)
+        git = read_git_state(folder, absolute)
         return {
             "started_at": started_at.isoformat(timespec="microseconds"),
             "duration_seconds": round(time.monotonic() - started, 3),

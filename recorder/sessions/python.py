@@ -105,7 +105,7 @@ def record(
         else SecretGuard(secrets, allowed=allow_secrets, redacts=redact)
     )
     checked = _check_config(name, config)
-    observation = provenance.start_observing(provenance.program_folder())
+    observation = provenance.observe_program()
     # Absolute, because a program may change its working directory.
     opened = Store.open_or_create(provenance.store_path(None if store is None else Path(store)).absolute())
     return Run(name, opened, checked, types, guard, observation, display=display, artifact_limit=artifact_limit)

@@ -48,6 +48,11 @@ class UserFunction:
         self._scope = scope
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of its modules in the folder."""
+        return tuple(self.folder / name for name in self._scope.files)
+
+    @property
     def docstring(self) -> str | None:
         """The docstring of the function without indentation, or None."""
         import inspect

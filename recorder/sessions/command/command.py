@@ -108,6 +108,15 @@ class Command:
             **({} if self.given_name is None else {"name": self.given_name}),
         }
 
+    def files(self, folder: Path) -> list[Path]:
+        """The files that the command is made of, as far as the command line tells: its program, and its inputs.
+
+        The program is the first word, and the first argument that names a file: the script of an interpreter.
+        """
+        script = next((word for word in self.argv[1:] if (folder / word).is_file()), None)
+        program = [self.argv[0]] if (folder / self.argv[0]).is_file() else []
+        return [folder / name for name in (*program, *([] if script is None else [script]), *self.inputs)]
+
     def changed_inputs(self, folder: Path) -> list[str]:
         """A message for each input that is missing or has changed in `folder`. Raises StorageFailure."""
         messages = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from exprec.cli.output import markdown
 from exprec.cli.output.comparison import comparison_markdown
-from exprec.cli.output.review import (
+from exprec.cli.output.review.text import (
     MOST_NAMES,
     change_counts,
     execution_counts,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exprec.cli.output.markdown import COMMENT_BYTES
-from exprec.cli.output.review import change_counts, review_lines, verification_text
-from exprec.cli.output.review_markdown import review_markdown
+from exprec.cli.output.review import review_lines, review_markdown
+from exprec.cli.output.review.text import change_counts, verification_text
 from exprec.recorder.diff import Difference
 from exprec.recorder.diff.result import DiffResult, Side, Truncated
 from exprec.recorder.errors import Problem
