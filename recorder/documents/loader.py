@@ -33,8 +33,7 @@ class Document:
     """The value of a file, which has JSON types only, and the line of each of its keys.
 
     `source` is the path as the user gave it, empty for a value that came from no file. `problems` lists
-    what JSON cannot represent (duplicate keys, dates, some numbers); it is empty in a document
-    from `load_document`.
+    what JSON cannot represent (duplicate keys, dates, some numbers).
     """
 
     source: str
