@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from exprec.recorder.experiment.evaluation import (
     load_simulator,
 )
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
-from exprec.recorder.experiment.prompts import Attempt, request_messages
+from exprec.recorder.experiment.prompts import Attempt, SampleDay, notable_samples, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
 from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
 from exprec.recorder.proposers import ClientProposer, Message, PolicyClient, ProposalRequest, Proposer, load_proposer
@@ -161,6 +161,8 @@ class OptimizationLoop:
         self._evaluator = Evaluator(simulator, config, self._workers.simulate if self._workers else None)
         self._starting = prepared.starting_policies if prepared else _starting_policies(simulator, config)
         self._policies: dict[str, Mapping[str, Any]] = dict(self._starting)
+        self._evaluated = self._policies
+        """The policies of the last evaluation, which are no longer current once a proposal is accepted."""
         self._history: dict[str, list[Attempt]] = {agent: [] for agent in config.optimized_agents}
         self._points: list[Point] = []
         self._without_proposal: dict[str, str] = {}
@@ -290,7 +292,8 @@ class OptimizationLoop:
 
     def _evaluate(self, iteration: int) -> Evaluation:
         """Evaluate the current policies and record their costs."""
-        evaluation = self._evaluator.evaluate(self._policies, iteration)
+        self._evaluated = dict(self._policies)
+        evaluation = self._evaluator.evaluate(self._evaluated, iteration)
         fractions = committed_fractions(self._policies, is_payments=self._config.simulator == PAYMENTS)
         self._points.append(Point(evaluation.total_cost, fractions, is_evidence=not self._without_proposal))
         self.state_provider.record_event(
@@ -335,7 +338,16 @@ class OptimizationLoop:
         if not proposals.reads_messages:
             return ()
         policy, history = self._policies[agent], self._history[agent]
-        return request_messages(self._config, self._rules, agent, policy, evaluation, history)
+        days = tuple(self._observed_days(agent, evaluation))
+        return request_messages(self._config, self._rules, agent, policy, evaluation, history, days)
+
+    def _observed_days(self, agent: str, evaluation: Evaluation) -> Iterator[SampleDay]:
+        """Simulate some days of an evaluation once more, and yield what the agent observes of them."""
+        if not isinstance(self._simulator, Payments):
+            return
+        for sample in notable_samples(evaluation, agent):
+            seed = evaluation.samples[sample].seed
+            yield SampleDay(sample, self._simulator.describe_day(self._evaluated, seed, agent))
 
     def _try_policy(self, agent: str, iteration: int, proposed: dict[str, Any]) -> Attempt:
         """Compare a proposal with the current policy on the same seeds; replace that only if it is accepted."""

@@ -46,6 +46,20 @@ class Attempt:
     """The agent's cost with its current policy at that time, in the same simulations."""
 
 
+@dataclass(frozen=True, slots=True)
+class SampleDay:
+    """A simulated day as the agent observes it; `sample` is its position in the evaluation."""
+
+    sample: int
+    text: str
+
+
+def notable_samples(evaluation: Evaluation, agent_id: str) -> tuple[int, ...]:
+    """The positions of the samples that cost the agent least and most; of equal ones, the first."""
+    costs = evaluation.costs(agent_id)
+    return tuple(dict.fromkeys((costs.index(min(costs)), costs.index(max(costs)))))
+
+
 def request_messages(
     config: ExperimentConfig,
     rules: str,
@@ -53,17 +67,20 @@ def request_messages(
     policy: Mapping[str, Any],
     evaluation: Evaluation,
     history: Sequence[Attempt],
+    days: Sequence[SampleDay] = (),
 ) -> tuple[Message, ...]:
     """The system and the user message that ask for an agent's next policy.
 
     `rules` is the simulator's description of the game, `policy` the agent's current policy, `evaluation` its last
-    evaluation, and `history` the agent's own earlier proposals.
+    evaluation, `history` the agent's own earlier proposals, and `days` those of the `notable_samples`, if there are
+    days.
     """
     constraints = config.policy_constraints
     parts = [
         f"You decide the policy of {agent_id}. Propose one that lowers its total cost.",
         _section("Current policy", _json(policy)),
         _section("Its cost in the last evaluation", _result(config, evaluation, agent_id)),
+        *(_describe_day(day, evaluation, agent_id) for day in days),
         _section("Your earlier proposals", _trajectory(history, config.llm.history_limit, policy)),
         _section("Limits of a proposal", _limits(constraints) if constraints else _NO_LIMITS),
     ]
@@ -171,6 +188,18 @@ def _result(config: ExperimentConfig, evaluation: Evaluation, agent_id: str) -> 
         arrived = sum(sample.result.arrivals for sample in evaluation.samples)
         lines.append(f"- payments settled in the whole system: {settled} of {arrived}")
     return "\n".join(lines)
+
+
+def _describe_day(day: SampleDay, evaluation: Evaluation, agent_id: str) -> str:
+    costs = evaluation.costs(agent_id)
+    if len(costs) == 1:
+        return _section("The simulated day", day.text)
+    cost = costs[day.sample]
+    extremes = [word for word, extreme in (("least", min(costs)), ("most", max(costs))) if cost == extreme]
+    title = f"The day that cost {' and '.join(extremes)}: simulation {day.sample + 1} of {len(costs)}, {cost} cents"
+    breakdown = evaluation.samples[day.sample].result.agents[agent_id].as_dict()
+    kinds = ", ".join(f"{key} {value}" for key, value in breakdown.items() if key not in ("balance", "total"))
+    return _section(title, f"Costs in cents: {kinds}\n{day.text}")
 
 
 def _trajectory(history: Sequence[Attempt], limit: int, current: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from exprec.recorder.diagnostics import unknown_word
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
 from exprec.recorder.format import canonical_json
+from exprec.recorder.payments.day_text import BankDay
 from exprec.recorder.payments.engine import Day, run_day
 from exprec.recorder.payments.observation import ObservedDay, Observer
 from exprec.recorder.payments.payment import Payment
@@ -85,6 +86,12 @@ class PaymentSimulator:
         """
         seed = self.rng_seed if seed is None else _checked_seed(seed)
         return self._run(self._compile_policies(policies), seed, observer)
+
+    def describe_day(self, policies: Mapping[str, Mapping[str, Any]], seed: int, agent: str) -> str:
+        """Return a day as one agent observes it: bounded text for a proposer of policies. See `simulate`."""
+        day = BankDay(agent)
+        self.simulate(policies, seed, day.observe)
+        return day.describe()
 
     def simulate_each(
         self, policies: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]

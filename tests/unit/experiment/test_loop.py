@@ -15,6 +15,7 @@ from exprec.recorder.display import VerboseConfig
 from exprec.recorder.errors import ExperimentFailed, InvalidInput, SimulationError, StorageFailure
 from exprec.recorder.events import Event, common, event_fields, optimization
 from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.evaluation import Payments
 from exprec.recorder.experiment.loop import OptimizationLoop
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.state.protocol import ExperimentStateProviderProtocol
@@ -188,6 +189,46 @@ class TestIterations:
 
     def test_without_a_bootstrap_there_are_no_samples_to_record(self, tmp_path: Path) -> None:
         assert of_type(ran(tmp_path), optimization.BOOTSTRAP_EVALUATION.event_type) == []
+
+
+class TestRequests:
+    """What a model receives, and what a search is spared."""
+
+    def test_a_model_receives_the_day_of_the_evaluation(self, tmp_path: Path, store: Store) -> None:
+        """Not a day with a policy that another agent has changed since."""
+        prepared = runner(
+            tmp_path, answers=[answer("A", 0), answer("B", 0)], store=store, convergence__max_iterations=1
+        )
+        asyncio.run(prepared.run())
+        assert prepared.sealed is not None
+        lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
+        first, second = (json.loads(line)["messages"][-1]["content"] for line in lines)
+        assert "- tick 1, payment 1 to B, 15000 cents, deadline tick 2, priority 5: arrived, released, settled" in first
+        assert "- tick 1: balance 55000 cents; 0 held, 0 queued; costs so far 5000 cents" in first
+        assert "- tick 1, from A, 15000 cents: received" in second
+        assert "- tick 1: balance 45000 cents; 0 held, 0 queued; costs so far 5000 cents" in second
+
+    def test_of_a_bootstrap_the_best_and_the_worst_day_are_received(self, tmp_path: Path, store: Store) -> None:
+        answers = [answer("A", 0), answer("B", 0)]
+        prepared = runner(tmp_path, answers=answers, store=store, convergence__max_iterations=1, **BOOTSTRAP)
+        asyncio.run(prepared.run())
+        assert prepared.sealed is not None
+        (evaluated,) = of_type(stored(prepared), optimization.BOOTSTRAP_EVALUATION.event_type)
+        costs = [each["costs_per_agent"]["A"] for each in evaluated["seed_results"]]
+        line = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()[0]
+        text = json.loads(line)["messages"][-1]["content"]
+        for word, cost in (("least", min(costs)), ("most", max(costs))):
+            number = costs.index(cost) + 1
+            body = text.partition(f"## The day that cost {word}: simulation {number} of 4, {cost} cents\n")[2]
+            assert body.partition("\n## ")[0].rstrip().endswith(f"costs {cost} cents")
+
+    def test_a_search_pays_for_no_request(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: Any) -> str:
+            raise AssertionError("a search reads no request")
+
+        monkeypatch.setattr("exprec.recorder.experiment.loop.request_messages", refuse)
+        monkeypatch.setattr(Payments, "describe_day", refuse)
+        ran(tmp_path)
 
 
 class TestDecisions:

@@ -18,16 +18,24 @@ import pytest
 from exprec.recorder.errors import SimulationError
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Evaluation, Result, Sample
-from exprec.recorder.experiment.evaluation.simulators import load_simulator
-from exprec.recorder.experiment.prompts import Attempt, correction_messages, request_messages
+from exprec.recorder.experiment.evaluation.simulators import Payments, load_simulator
+from exprec.recorder.experiment.prompts import (
+    Attempt,
+    SampleDay,
+    correction_messages,
+    notable_samples,
+    request_messages,
+)
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers.protocol import Message
 from exprec.recorder.store.store import Store
 from tests.fixtures.experiments import (
+    GAME,
     FakeAgent,
     FakeResult,
     FakeSimulator,
     Json,
+    bank,
     fraction_of,
     mapping,
     policy,
@@ -120,6 +128,68 @@ class TestWhatIsTold:
             "- total: 9 cents",
             "- total in single simulations: 5 to 16 cents, standard deviation 4 cents",
         ]
+
+
+class TestDays:
+    SPREAD = (FakeAgent(6), FakeAgent(9), FakeAgent(5), FakeAgent(9), FakeAgent(5))
+
+    def told(self, own: Sequence[FakeAgent]) -> str:
+        result = evaluation(own)
+        days = [SampleDay(sample, f"day {sample}") for sample in notable_samples(result, "A")]
+        return request_messages(config(), RULES, "A", OWN, result, [], days)[1].content
+
+    def test_the_best_and_the_worst_are_told_of_equal_ones_the_first(self) -> None:
+        assert notable_samples(evaluation(self.SPREAD), "A") == (2, 1)
+        text = self.told(self.SPREAD)
+        assert section(text, "The day that cost least: simulation 3 of 5, 5 cents") == [
+            "Costs in cents: opportunity 0",
+            "day 2",
+        ]
+        assert section(text, "The day that cost most: simulation 2 of 5, 9 cents")[-1] == "day 1"
+
+    def test_one_is_told_where_all_cost_the_same(self) -> None:
+        title = "The day that cost least and most: simulation 1 of 3, 5 cents"
+        assert section(self.told([FakeAgent(5)] * 3), title)[-1] == "day 0"
+
+    def test_a_single_simulation_is_told(self) -> None:
+        assert section(self.told([FakeAgent(5)]), "The simulated day") == ["day 0"]
+
+    def test_the_sections_have_a_fixed_order(self) -> None:
+        titles = [line for line in self.told(self.SPREAD).splitlines() if line.startswith("## ")]
+        assert [title.partition(":")[0] for title in titles] == [
+            "## Current policy",
+            "## Its cost in the last evaluation",
+            "## The day that cost least",
+            "## The day that cost most",
+            "## Your earlier proposals",
+            "## Limits of a proposal",
+        ]
+
+    def test_the_size_of_a_request_is_bounded(self) -> None:
+        """For 10,000 payments and 100 iterations."""
+        arrivals = {
+            "rate_per_tick": 50,
+            "amount_distribution": {"type": "LogNormal", "mean": 10000, "std_dev": 5000},
+            "counterparty_weights": {},
+            "deadline_range": [1, 20],
+        }
+        banks = [
+            bank(each, liquidity_pool=10**6, arrival_config={**arrivals, "counterparty_weights": {other: 1.0}})
+            for each, other in ("AB", "BA")
+        ]
+        scenario = {**GAME, "simulation": {**GAME["simulation"], "ticks_per_day": 100}, "agents": banks}
+        experiment = config(scenario={**scenario, "scenario_events": []}, evaluation__ticks=100)
+        simulator = Payments(experiment.scenario)
+        policies = {each: policy(0.1) for each in "AB"}
+        results = list(simulator.simulate_each(policies, [1, 2]))
+        assert all(result.arrivals > 9000 for result in results)
+        result = Evaluation(("A", "B"), tuple(map(Sample, [1, 2], results)))
+        days = [SampleDay(each, simulator.describe_day(policies, each + 1, "A")) for each in (0, 1)]
+        tree = {"type": "action", "node_id": "x" * 9999, "action": "Hold"}
+        history = [Attempt(number, policy(0.3, tree), 1, False, "y" * 9999, 2) for number in range(100)]
+        asked = request_messages(experiment, simulator.rules, "A", OWN, result, history, days)
+        assert sum(len(message.content) for message in asked) < 90_000
+        assert asked[1].content.count("more events left out") == 2
 
 
 class TestHistory:
