@@ -60,10 +60,10 @@ def diff(
     A and B are run ids, prefixes of 4 or more digits, tags, or paths of run directories, sealed or not.
 
     Events are aligned by iteration, agent and type, not by line: an extra iteration is reported as such. Values are
-    printed as `A → B`; costs are in cents, and lower is better. Numbers in custom events are printed as tables by
-    iteration, with the difference. The stdout and stderr of commands, and artifacts, are compared line by line if
-    they are text of at most 1 MiB; larger texts by their first difference, other files by size. Model latency comes
-    last, as a total. Equal runs print nothing.
+    printed as `A → B`; costs are in cents or in the unit of the experiment, and lower is better. Numbers in custom
+    events are printed as tables by iteration, with the difference. The stdout and stderr of commands, and artifacts,
+    are compared line by line if they are text of at most 1 MiB; larger texts by their first difference, other files
+    by size. Model latency comes last, as a total. Equal runs print nothing.
 
     Exit code 0 if the runs are equal, 1 if they differ, 4 if a run does not exist, 5 if one is damaged.
 

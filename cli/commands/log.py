@@ -42,9 +42,9 @@ def log(
     """List the runs of a store: first those in progress or interrupted, then sealed runs, newest first.
 
     The columns are the abbreviated run id, name, status, evaluation mode or exit status of a command, iterations,
-    first, best and final cost in cents, whether the run converged, when it was first recorded, the number of
-    executions that produced this run id (n), and tags. --sort name is alphabetical, --sort cost lists the lowest
-    final cost first, --sort iterations the fewest iterations.
+    first, best and final cost (in cents, or with the unit that the experiment names), whether the run converged,
+    when it was first recorded, the number of executions that produced this run id (n), and tags. --sort name is
+    alphabetical, --sort cost lists the lowest final cost first, --sort iterations the fewest iterations.
 
     A run that cannot be read is listed as damaged and reported on stderr, selected or not; the exit code is then
     5, or 6 if the operating system refused access.

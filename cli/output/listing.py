@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from exprec.cli.output.tables import GAP, align_row, cell_lengths, column_widths
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display import Line, Span, cell_len, crop_text
+from exprec.recorder.display import Line, Span, cell_len, crop_text, short_cost
+from exprec.recorder.events import optimization
 from exprec.recorder.query import DAMAGED, RunRow
 
 SAME_INPUTS = "≠"
@@ -18,6 +19,7 @@ _UNKNOWN = "–"
 _LONGEST_NAME, _SHORTEST_NAME = 40, 14
 _SHORT_TAGS = 12
 _LONGEST_MODE = 9
+_LONGEST_UNIT = 12
 _MODE_PREFIX = "deterministic-"
 """The common prefix of modes, which is left out."""
 _STATUS_STYLES = {"completed": "good", "failed": "bad", DAMAGED: "bad", "running": "agent", "interrupted": "quiet"}
@@ -100,7 +102,14 @@ def _cells(row: RunRow) -> list[str]:
 
 def _costs(row: RunRow) -> str:
     costs = (row.first_cost, row.best_cost, row.final_cost)
-    return _UNKNOWN if costs == (None, None, None) else "→".join(map(_value, costs))
+    if costs == (None, None, None):
+        return _UNKNOWN
+    return "→".join(_UNKNOWN if cost is None else short_cost(cost) for cost in costs) + unit_suffix(row.cost_unit)
+
+
+def unit_suffix(unit: str | None) -> str:
+    """Return what follows a cost in this unit: a space and the unit, nothing for cents."""
+    return "" if unit in (None, optimization.CENTS) else f" {_cut(_value(unit), _LONGEST_UNIT)}"
 
 
 def _command_end(row: RunRow) -> str | None:

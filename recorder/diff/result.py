@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from exprec.recorder.diff.json_values import ABSENT, Difference
 from exprec.recorder.errors import KeyPath
+from exprec.recorder.events import optimization
 
 Item = TypeVar("Item")
 
@@ -32,7 +33,7 @@ class Truncated(Generic[Item]):
 
 
 class Side(NamedTuple):
-    """One of the two runs. `result` and `failure` are the fields of its last event (costs in cents)."""
+    """One of the two runs. `result` and `failure` are the fields of its last event."""
 
     run_id: str
     short_id: str
@@ -42,19 +43,14 @@ class Side(NamedTuple):
     status: str
     result: Mapping[str, Any] | None = None
     failure: Mapping[str, Any] | None = None
-
-    @property
-    def final_cost(self) -> int | None:
-        """In cents; None if the result has none."""
-        return self._integer("final_cost")
+    final_cost: float | None = None
+    """None if the result has none."""
+    cost_unit: str = optimization.CENTS
 
     @property
     def iterations(self) -> int | None:
         """The number of iterations in the result; None if the result has none."""
-        return self._integer("num_iterations")
-
-    def _integer(self, key: str) -> int | None:
-        value = (self.result or {}).get(key)
+        value = (self.result or {}).get("num_iterations")
         return value if type(value) is int else None
 
     def as_dict(self) -> Json:
@@ -68,6 +64,7 @@ class Side(NamedTuple):
             "status": self.status,
             "result": self.result,
             "failure": self.failure,
+            "cost_unit": None if self.final_cost is None else self.cost_unit,
         }
 
 
@@ -274,7 +271,7 @@ class LogDiff(NamedTuple):
     """Iterations that the old run alone has; their events are not listed. `count` is of ranges."""
     new_iterations: Truncated[Range] = Truncated()
     costs: Truncated[Series] = Truncated()
-    """In cents, at the start of iterations: in total (agent None) and of each agent."""
+    """At the start of iterations: in total (agent None) and of each agent."""
     metrics: Truncated[Series] = Truncated()
     """Numeric fields of event types that are not built in."""
     parameters: Truncated[Series] = Truncated()

@@ -14,7 +14,7 @@ from exprec.recorder.diff.files import compare_files
 from exprec.recorder.diff.json_values import differences
 from exprec.recorder.diff.result import DiffResult, Side
 from exprec.recorder.errors import Damaged
-from exprec.recorder.events import EVENT_SPECS, Event, event_fields
+from exprec.recorder.events import EVENT_SPECS, Event, event_fields, optimization
 from exprec.recorder.query import abbreviate_ids
 from exprec.recorder.store import RunDirectory
 
@@ -76,7 +76,9 @@ def _side(run: RunDirectory, short_id: str, ends: Mapping[str, Event]) -> Side:
         result, failure = _fields_of_end(ends, "result"), _fields_of_end(ends, "failure")
     configured = run.config.get("name")
     name = run.name or (configured if isinstance(configured, str) else "")
-    return Side(run.run_id, short_id, run.is_sealed, name, run.type, run.status, result, failure)
+    final_cost = optimization.read_cost((result or {}).get("final_cost"), run.config)
+    unit = optimization.cost_unit(run.config)
+    return Side(run.run_id, short_id, run.is_sealed, name, run.type, run.status, result, failure, final_cost, unit)
 
 
 def _fields_of_end(ends: Mapping[str, Event], outcome: str) -> dict[str, Any] | None:

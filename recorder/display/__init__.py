@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from exprec.recorder.display.event_functions import display_policy_change as display_policy_change
     from exprec.recorder.display.event_functions import display_policy_rejected as display_policy_rejected
     from exprec.recorder.display.options import VerboseConfig as VerboseConfig
+    from exprec.recorder.display.short_values import short_cost as short_cost
+    from exprec.recorder.display.short_values import short_costs as short_costs
     from exprec.recorder.display.short_values import short_number as short_number
     from exprec.recorder.display.terminal_text import Line as Line
     from exprec.recorder.display.terminal_text import Span as Span
@@ -42,6 +44,8 @@ _MODULES = {
     "display_llm_call": "event_functions",
     "display_policy_change": "event_functions",
     "display_policy_rejected": "event_functions",
+    "short_cost": "short_values",
+    "short_costs": "short_values",
     "short_number": "short_values",
 }
 

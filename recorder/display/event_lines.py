@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from exprec.recorder.diagnostics import key_name
 from exprec.recorder.diff import differences
 from exprec.recorder.display.options import VerboseConfig
-from exprec.recorder.display.short_values import short_value, value_as_json
+from exprec.recorder.display.short_values import short_cost, short_costs, short_value, value_as_json
 from exprec.recorder.display.terminal_text import Line, Span, count_noun, new_line
 from exprec.recorder.errors import NotEncodable
 from exprec.recorder.events import Event, EventSpec, common, event_fields, optimization
@@ -77,33 +77,41 @@ def _experiment_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
     samples = f", {event['num_samples']} samples" if event["num_samples"] is not None else ""
     limit = count_noun(event["max_iterations"], "iteration")
     yield Line.of(f"{event['evaluation_mode']}{samples}, model {event['model']}, at most {limit}", indent=_INNER)
-    yield Line.of(f"agents {', '.join(event['agents'])}; all costs in cents", indent=_INNER)
+    unit = optimization.cost_unit(event)
+    yield Line.of(f"agents {', '.join(event['agents'])}; all costs in {unit}", indent=_INNER)
 
 
 @_renders(optimization.ITERATION_START)
 def _iteration_start(event: Event, _: VerboseConfig) -> Iterator[Line]:
     yield Line()
     heading: Span = (f"Iteration {event['iteration']}", "strong")
-    yield Line.of(heading, "  total ", (str(event["total_cost"]), "strong"), *_costs(event["costs_per_agent"]))
+    yield Line.of(heading, "  total ", (short_cost(event["total_cost"]), "strong"), *_costs(event["costs_per_agent"]))
 
 
 @_renders(optimization.BOOTSTRAP_EVALUATION)
 def _bootstrap_evaluation(event: Event, config: VerboseConfig) -> Iterator[Line]:
     results = event["seed_results"]
-    settled, total = (sum(result[key] for result in results) for key in ("settled", "total"))
     yield Line.of(
-        f"{count_noun(len(results), 'sample')}  mean {event['mean_cost']}  deviation {event['std_cost']}  "
-        f"settled {settled} of {total}",
+        f"{count_noun(len(results), 'sample')}  mean {short_cost(event['mean_cost'])}  "
+        f"deviation {short_cost(event['std_cost'])}{_settlement(results)}",
         indent=_INNER,
     )
     if config.metrics:
         for result in results:
             yield Line.of(
                 (f"seed {result['seed']:<10}", "quiet"),
-                f"  cost {result['cost']}  settled {result['settled']} of {result['total']}",
+                f"  cost {short_cost(result['cost'])}{_settlement([result])}",
                 *_costs(result["costs_per_agent"]),
                 indent=_DETAIL,
             )
+
+
+def _settlement(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many payments settled in simulations; empty for a simulator without payments."""
+    if all("settled" not in result for result in results):
+        return ""
+    settled, total = (sum(result[key] for result in results) for key in ("settled", "total"))
+    return f"  settled {settled} of {total}"
 
 
 @_renders(optimization.LLM_CALL)
@@ -126,13 +134,14 @@ def _policy_change(event: Event, config: VerboseConfig) -> list[Line]:
         (event["agent_id"], "agent"),
         ("  ", ""),
         ("accepted", "good") if event["accepted"] else ("rejected", "bad"),
-        (f"  {event['old_cost']} → {event['new_cost']}  ", ""),
+        (f"  {short_costs(event['old_cost'], event['new_cost'])}  ", ""),
         (event["acceptance_reason"], "quiet"),
     )
     lines = [new_line((spans, _INNER, _HANG, False))]
     lines += _policy_differences(event["old_policy"], event["new_policy"], whole=config.metrics)
     if config.metrics:
-        lines.append(Line.of(f"deltas {' '.join(f'{delta:+}' for delta in event['deltas'])}", indent=_DETAIL))
+        deltas = " ".join(short_cost(delta, signed=True) for delta in event["deltas"])
+        lines.append(Line.of(f"deltas {deltas}", indent=_DETAIL))
     return lines
 
 
@@ -174,7 +183,7 @@ def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     outcome: Span = (
         (f"Converged after {count}", "good") if event["converged"] else (f"Stopped after {count}, not converged", "bad")
     )
-    costs = f": final cost {event['final_cost']}, best cost {event['best_cost']}"
+    costs = f": final cost {short_cost(event['final_cost'])}, best cost {short_cost(event['best_cost'])}"
     yield Line.of(outcome, f" ({event['convergence_reason']})", costs)
 
 
@@ -230,8 +239,8 @@ _path_name = lru_cache(maxsize=1024)(key_name)
 """The name of a path in a policy; an experiment has few of them."""
 
 
-def _costs(costs: Mapping[str, int]) -> Iterator[Span]:
+def _costs(costs: Mapping[str, float]) -> Iterator[Span]:
     for agent, cost in costs.items():
         yield "  ", ""
         yield agent, "agent"
-        yield f" {cost}", ""
+        yield f" {short_cost(cost)}", ""

@@ -47,6 +47,20 @@ def short_value(value: Any) -> str:
     return value_as_json(value)
 
 
+def short_cost(cost: float, *, signed: bool = False) -> str:
+    """Return a cost: an integer with all its digits, a float with six significant ones; `signed` with its sign."""
+    text = str(cost) if isinstance(cost, int) else short_number(cost)
+    return f"+{text}" if signed and cost >= 0 else text
+
+
+def short_costs(old: float, new: float) -> str:
+    """Return the change from one cost to another, with all digits if fewer would look equal."""
+    texts = [short_cost(cost) for cost in (old, new)]
+    if old != new and texts[0] == texts[1]:
+        texts = [value_as_json(cost) for cost in (old, new)]
+    return " → ".join(texts)
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}

@@ -1,10 +1,19 @@
-"""The kinds of events of an optimization experiment, in the order in which they occur. All costs are in cents."""
+"""The kinds of events of an optimization experiment, in the order in which they occur.
+
+Costs are in the unit that `experiment_start` names, else in cents.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, NotRequired, TypedDict
 
-from exprec.recorder.events.spec import EventSpec
+from exprec.recorder.diagnostics import key_name, show_value
+from exprec.recorder.errors import KeyPath, Problem
+from exprec.recorder.events.spec import Event, EventSpec
+
+Cost = float
+"""An integer, or a float if the costs of the experiment are numbers; those of an experiment are all alike."""
 
 
 class ExperimentStartFields(TypedDict):
@@ -19,34 +28,37 @@ class ExperimentStartFields(TypedDict):
     model: str
     agents: list[str]
     """In the order of optimization."""
+    costs: NotRequired[dict[str, str]]
+    """`unit` and `type` (`integer` or `number`); absent for integer cents."""
 
 
 class IterationStartFields(TypedDict):
     """What the current policies cost."""
 
-    total_cost: int
-    costs_per_agent: dict[str, int]
+    total_cost: Cost
+    costs_per_agent: dict[str, Cost]
 
 
 class SampleFields(TypedDict):
     """One simulation of an evaluation."""
 
     seed: int
-    cost: int
-    settled: int
-    total: int
+    cost: Cost
+    settled: NotRequired[int]
+    """Payments that settled; this and the next two are absent for a simulator without payments."""
+    total: NotRequired[int]
     """Payments that arrived."""
-    settlement_rate: float
-    costs_per_agent: dict[str, int]
+    settlement_rate: NotRequired[float]
+    costs_per_agent: dict[str, Cost]
 
 
 class BootstrapEvaluationFields(TypedDict):
     """The evaluation of the current policies on a set of seeds."""
 
     seed_results: list[SampleFields]
-    mean_cost: int
-    """Truncated toward zero, as `std_cost` is."""
-    std_cost: int
+    mean_cost: Cost
+    """Truncated toward zero, as `std_cost` is, if costs are integers."""
+    std_cost: Cost
 
 
 class LlmCallFields(TypedDict):
@@ -70,11 +82,11 @@ class PolicyChangeFields(TypedDict):
     agent_id: str
     old_policy: dict[str, Any]
     new_policy: dict[str, Any]
-    old_cost: int
-    new_cost: int
+    old_cost: Cost
+    new_cost: Cost
     accepted: bool
     acceptance_reason: str
-    deltas: list[int]
+    deltas: list[Cost]
     """Old minus new cost in each simulation."""
 
 
@@ -90,7 +102,7 @@ class PolicyRejectedFields(TypedDict):
 class IterationEndFields(TypedDict):
     """The state of the experiment after an iteration."""
 
-    costs_per_agent: dict[str, int]
+    costs_per_agent: dict[str, Cost]
     accepted_changes: dict[str, bool]
     policies: dict[str, Any]
     convergence: NotRequired[dict[str, Any]]
@@ -99,11 +111,29 @@ class IterationEndFields(TypedDict):
 class ExperimentEndFields(TypedDict):
     """The result of the experiment."""
 
-    final_cost: int
-    best_cost: int
+    final_cost: Cost
+    best_cost: Cost
     converged: bool
     convergence_reason: str
     num_iterations: int
+
+
+CENTS = "cents"
+"""The unit of costs of an experiment that names none."""
+
+
+def cost_unit(fields: Mapping[str, Any]) -> str:
+    """The unit of costs, given the fields of an `experiment_start` or the config.json of an experiment."""
+    costs = fields.get("costs")
+    unit = costs.get("unit") if isinstance(costs, dict) else None
+    return unit if isinstance(unit, str) else CENTS
+
+
+def read_cost(value: Any, fields: Mapping[str, Any]) -> Cost | None:
+    """Return a value of a result if it is a cost, else None; see `cost_unit`. A float is one if costs are numbers."""
+    costs = fields.get("costs")
+    is_number = type(value) is float and isinstance(costs, dict) and costs.get("type") == "number"
+    return value if type(value) is int or is_number else None
 
 
 EXPERIMENT_START = EventSpec("experiment_start", ExperimentStartFields, "experiment")
@@ -134,3 +164,53 @@ SPECS = (
     ITERATION_END,
     EXPERIMENT_END,
 )
+
+_COST_FIELDS = {
+    ITERATION_START.event_type: ("total_cost", "costs_per_agent"),
+    BOOTSTRAP_EVALUATION.event_type: ("mean_cost", "std_cost", "seed_results"),
+    POLICY_CHANGE.event_type: ("old_cost", "new_cost", "deltas"),
+    ITERATION_END.event_type: ("costs_per_agent",),
+    EXPERIMENT_END.event_type: ("final_cost", "best_cost"),
+}
+"""The fields with costs, by event type."""
+_OF_SAMPLE = ("cost", "costs_per_agent")
+
+
+class CostTypes:
+    """Checks the types of costs in the events of one log, in their order."""
+
+    event_types = frozenset((EXPERIMENT_START.event_type, *_COST_FIELDS))
+    """The types of events that have to be checked."""
+
+    def __init__(self) -> None:
+        self._has_numbers = False
+
+    def check(self, event: Event) -> list[Problem]:
+        """Return a problem for each cost that must be an integer; the event is one of `event_types` and valid."""
+        event_type = event["event_type"]
+        if event_type == EXPERIMENT_START.event_type:
+            self._has_numbers = event.get("costs", {}).get("type") == "number"
+            return []
+        if self._has_numbers:
+            return []
+        return [
+            Problem(path, f"must be an integer, not {show_value(cost)}", key_name(path))
+            for name in _COST_FIELDS[event_type]
+            if name in event
+            for path, cost in _costs_in(event[name], (name,))
+            if type(cost) is not int
+        ]
+
+
+def _costs_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield each cost in a field, with its path."""
+    if path == ("seed_results",):
+        for index, sample in enumerate(value):
+            for name in _OF_SAMPLE:
+                yield from _costs_in(sample[name], (*path, index, name))
+    elif isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, cost in items:
+            yield (*path, key), cost
+    else:
+        yield path, value

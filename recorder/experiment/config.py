@@ -6,10 +6,11 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.documents import Document, document_of, read_document
+from exprec.recorder.events import optimization
 from exprec.recorder.experiment.config_checks import PAYMENTS, CheckedConfig, check_config
 from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
 from exprec.recorder.experiment.evaluation import user_module
@@ -61,6 +62,14 @@ class ConvergenceConfig:
     stability_window: int = 5
     cv_threshold: float = 0.03
     regret_threshold: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class CostsConfig:
+    """The unit of costs, and their type; those of the payment simulator are integer cents."""
+
+    unit: str = optimization.CENTS
+    type: Literal["integer", "number"] = "integer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ class ExperimentConfig:
     simulator: str = PAYMENTS
     """`payments`, or `module:callable#sha256=<digest>` for a custom one, which depends on its sources, not on their
     path."""
+    costs: CostsConfig = CostsConfig()
     master_seed: int = 42
     convergence: ConvergenceConfig = ConvergenceConfig()
     policy_constraints: PolicyConstraints | None = None
@@ -178,6 +188,7 @@ class ExperimentConfig:
             optimized_agents=tuple(value["optimized_agents"]),
             evaluation=_build_evaluation(value["evaluation"]),
             llm=_build_model(checked),
+            costs=_build_section(CostsConfig, value.get("costs") or {}),
             convergence=_build_section(ConvergenceConfig, value["convergence"] or {}),
             policy_constraints=_build_constraints(value.get("policy_constraints")),
             prompt_customization=value.get("prompt_customization") or {},
@@ -216,6 +227,8 @@ class ExperimentConfig:
             del resolved["llm"]["history_limit"]
         if evaluation.mode == "bootstrap":
             resolved["evaluation"]["num_samples"] = evaluation.num_samples
+        if self.costs != CostsConfig():
+            resolved["costs"] = _set_fields(self.costs)
         if self.policy_constraints is not None:
             resolved["policy_constraints"] = _resolved_constraints(self.policy_constraints)
         if self.prompt_customization:

@@ -79,6 +79,7 @@ def check_config(
     check.constraints()
     check.acceptance()
     check.settlement()
+    check.costs()
     check.rules(rules)
     given: dict[KeyPath, Any] = {("master_seed",): seed, ("llm", "model"): model}
     problems = document.every_problem(_blamed(problem, given) for problem in check.problems)
@@ -276,6 +277,11 @@ class _ConfigChecker:
         path = ("evaluation", "acceptance", "min_settlement_rate")
         if not self._is_payments and _value_at(self._value, *path) is not None:
             self._add(path, f"only the simulator {PAYMENTS} has payments that settle; leave it out or use null")
+
+    def costs(self) -> None:
+        if self._is_payments and self._value.get("costs") is not None:
+            message = f"is for a simulator of your own; in {PAYMENTS} they are integer cents; leave it out"
+            self._add(("costs",), message)
 
     def rules(self, current: int) -> None:
         """Check the number that only exprec writes, into the config.json of a run."""

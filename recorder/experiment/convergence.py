@@ -10,7 +10,7 @@ from typing import Any
 
 from exprec.recorder.experiment.config import ConvergenceConfig
 from exprec.recorder.experiment.evaluation import Policies
-from exprec.recorder.experiment.stats import coefficient_of_variation, mann_kendall
+from exprec.recorder.experiment.stats import Cost, coefficient_of_variation, mann_kendall
 from exprec.recorder.payments import DEFAULT_LIQUIDITY_FRACTION, LIQUIDITY_FRACTION
 
 COST_STABILITY = "cost_stability"
@@ -61,12 +61,12 @@ class Convergence:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one iteration shows: its total cost in cents, the committed fractions, and whether that counts.
+    """What one iteration shows: its total cost, the committed fractions, and whether that counts.
 
     It does not if an agent had no usable proposal in the iteration before: that nothing changed shows nothing then.
     """
 
-    total: int
+    total: Cost
     fractions: Fractions
     is_evidence: bool = True
 
@@ -91,12 +91,14 @@ def committed_fractions(policies: Policies, *, is_payments: bool = True) -> Frac
     return {agent: _committed_fraction(policy, default) for agent, policy in policies.items()}
 
 
-def relative_change(old: int, new: int) -> float:
-    """|new − old| / |old|, or |new| if `old` is 0."""
-    return abs(new - old) / abs(old) if old else float(abs(new))
+def relative_change(old: Cost, new: Cost) -> float:
+    """|new − old| / |old|; if `old` is 0, |new| of integers, and for other costs infinite unless `new` is 0 too."""
+    if old:
+        return abs(new - old) / abs(old)
+    return float(abs(new)) if isinstance(new, int) or not new else math.inf
 
 
-def compute_regret(totals: Sequence[int]) -> float:
+def compute_regret(totals: Sequence[Cost]) -> float:
     """The relative distance of the last total from the best; infinite if the best is 0 and the last is not."""
     best, current = min(totals), totals[-1]
     if best == 0:

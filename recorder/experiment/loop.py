@@ -21,7 +21,7 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import common, optimization
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
-from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.config import CostsConfig, ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
 from exprec.recorder.experiment.constraints import search_space
 from exprec.recorder.experiment.convergence import (
@@ -44,7 +44,7 @@ from exprec.recorder.experiment.evaluation import (
 from exprec.recorder.experiment.listener import listener_errors, shielded_listener
 from exprec.recorder.experiment.prompts import Attempt, SampleDay, notable_samples, request_messages
 from exprec.recorder.experiment.proposal import SIMULATION_ERROR, USABLE, AnswerCheck, ProposalSession
-from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
+from exprec.recorder.experiment.stats import Cost, cost_deviation, mean_cost
 from exprec.recorder.proposers import ClientProposer, Message, PolicyClient, ProposalRequest, Proposer, load_proposer
 from exprec.recorder.sessions import Session, error_text
 from exprec.recorder.state import Listener, LiveStateProvider
@@ -57,10 +57,10 @@ EXPERIMENT_TYPE = "generic"
 class OptimizationResult:
     """The result of an experiment that ran to its end."""
 
-    final_cost: int
-    """The total cost of the last iteration, in cents."""
-    best_cost: int
-    """The lowest total cost of any iteration, in cents."""
+    final_cost: Cost
+    """The total cost of the last iteration, in the unit of costs of the experiment (by default cents)."""
+    best_cost: Cost
+    """The lowest total cost of any iteration."""
     converged: bool
     convergence_reason: str
     """The convergence criterion that was met, or `max_iterations`."""
@@ -157,6 +157,7 @@ class OptimizationLoop:
         self._config_dir = config_dir
         self._config = config
         self._rules = simulator.rules
+        self._has_payments = config.simulator == PAYMENTS
         self._workers = Workers(SimulatorSpec.of_config(config, config_dir), jobs) if jobs > 1 else None
         self._evaluator = Evaluator(simulator, config, self._workers.simulate if self._workers else None)
         self._starting = prepared.starting_policies if prepared else _starting_policies(simulator, config)
@@ -287,6 +288,7 @@ class OptimizationLoop:
                 "evaluation_mode": config.evaluation.mode,
                 "model": config.llm.display_name,
                 "agents": list(config.optimized_agents),
+                **({} if config.costs == CostsConfig() else {"costs": asdict(config.costs)}),
             },
         )
 
@@ -294,7 +296,7 @@ class OptimizationLoop:
         """Evaluate the current policies and record their costs."""
         self._evaluated = dict(self._policies)
         evaluation = self._evaluator.evaluate(self._evaluated, iteration)
-        fractions = committed_fractions(self._policies, is_payments=self._config.simulator == PAYMENTS)
+        fractions = committed_fractions(self._policies, is_payments=self._has_payments)
         self._points.append(Point(evaluation.total_cost, fractions, is_evidence=not self._without_proposal))
         self.state_provider.record_event(
             iteration,
@@ -303,7 +305,9 @@ class OptimizationLoop:
         )
         if self._config.evaluation.mode == "bootstrap":
             self.state_provider.record_event(
-                iteration, optimization.BOOTSTRAP_EVALUATION.event_type, _bootstrap_fields(evaluation)
+                iteration,
+                optimization.BOOTSTRAP_EVALUATION.event_type,
+                _bootstrap_fields(evaluation, has_payments=self._has_payments),
             )
         return evaluation
 
@@ -379,15 +383,20 @@ class OptimizationLoop:
         costs = {"cost": decision.new_cost, "current_cost": decision.old_cost}
         return Attempt(iteration, proposed, accepted=decision.accepted, reason=decision.reason, **costs)
 
-    def _decide(self, agent: str, old_costs: list[int], trial: Evaluation) -> Decision:
-        """Decide on a proposal, from the agent's costs without it (`old_costs`, in cents) and the trial with it."""
+    def _decide(self, agent: str, old_costs: list[Cost], trial: Evaluation) -> Decision:
+        """Decide on a proposal, from the agent's costs without it (`old_costs`) and the trial with it."""
         new_costs = trial.costs(agent)
         if self._config.evaluation.mode == TEMPORAL:
-            return accept_as_proposed(old_costs, new_costs)
+            return accept_as_proposed(old_costs, new_costs, self._config.costs.unit)
         settled = sum(sample.result.settled for sample in trial.samples)
         arrived = sum(sample.result.arrivals for sample in trial.samples)
         return decide_acceptance(
-            old_costs, new_costs, self._config.evaluation.acceptance, settled=settled, arrived=arrived
+            old_costs,
+            new_costs,
+            self._config.evaluation.acceptance,
+            settled=settled,
+            arrived=arrived,
+            unit=self._config.costs.unit,
         )
 
     def _reject(self, agent: str, iteration: int, check: AnswerCheck) -> Attempt:
@@ -406,7 +415,7 @@ class OptimizationLoop:
         return Attempt(iteration, check.policy, None, False, f"{check.outcome}: {'; '.join(check.errors)}")
 
 
-def _bootstrap_fields(evaluation: Evaluation) -> dict[str, Any]:
+def _bootstrap_fields(evaluation: Evaluation, *, has_payments: bool) -> dict[str, Any]:
     """The fields of a `bootstrap_evaluation` event."""
     totals = evaluation.sample_totals
     return {
@@ -414,13 +423,11 @@ def _bootstrap_fields(evaluation: Evaluation) -> dict[str, Any]:
             {
                 "seed": sample.seed,
                 "cost": total,
-                "settled": sample.result.settled,
-                "total": sample.result.arrivals,
-                "settlement_rate": sample.settlement_rate,
+                **(sample.settlement if has_payments else {}),
                 "costs_per_agent": {agent: sample.cost(agent) for agent in evaluation.agents},
             }
             for sample, total in zip(evaluation.samples, totals, strict=True)
         ],
-        "mean_cost": truncated_mean(totals),
-        "std_cost": truncated_deviation(totals),
+        "mean_cost": mean_cost(totals),
+        "std_cost": cost_deviation(totals),
     }

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exprec.recorder.display import short_cost
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
 from exprec.recorder.experiment.constraints import PolicyConstraints
 from exprec.recorder.experiment.convergence import TEMPORAL
 from exprec.recorder.experiment.evaluation import Evaluation
-from exprec.recorder.experiment.stats import truncated_deviation, truncated_mean
+from exprec.recorder.experiment.stats import Cost, cost_deviation, mean_cost
 from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers import Message
 
@@ -38,11 +39,11 @@ class Attempt:
 
     iteration: int
     policy: Mapping[str, Any] | None
-    cost: int | None
-    """The agent's cost with it, in cents; None if it was not evaluated."""
+    cost: Cost | None
+    """The agent's cost with it; None if it was not evaluated."""
     accepted: bool
     reason: str
-    current_cost: int | None = None
+    current_cost: Cost | None = None
     """The agent's cost with its current policy at that time, in the same simulations."""
 
 
@@ -81,7 +82,7 @@ def request_messages(
         _section("Current policy", _json(policy)),
         _section("Its cost in the last evaluation", _result(config, evaluation, agent_id)),
         *(_describe_day(day, evaluation, agent_id) for day in days),
-        _section("Your earlier proposals", _trajectory(history, config.llm.history_limit, policy)),
+        _section("Your earlier proposals", _trajectory(history, config, policy)),
         _section("Limits of a proposal", _limits(constraints) if constraints else _NO_LIMITS),
     ]
     guidance = [config.prompt_customization[key] for key in ("all", agent_id) if config.prompt_customization.get(key)]
@@ -173,14 +174,15 @@ def _limits(constraints: PolicyConstraints) -> str:
 
 
 def _result(config: ExperimentConfig, evaluation: Evaluation, agent_id: str) -> str:
+    unit = config.costs.unit
     breakdowns = [sample.result.agents[agent_id].as_dict() for sample in evaluation.samples]
-    lines = [f"- {key}: {truncated_mean([part[key] for part in breakdowns])} cents" for key in breakdowns[0]]
+    lines = [f"- {key}: {short_cost(mean_cost([part[key] for part in breakdowns]))} {unit}" for key in breakdowns[0]]
     if len(breakdowns) > 1:
         costs = evaluation.costs(agent_id)
         lines.insert(0, f"means of {len(costs)} simulations")
         lines.append(
-            f"- total in single simulations: {min(costs)} to {max(costs)} cents, "
-            f"standard deviation {truncated_deviation(costs)} cents"
+            f"- total in single simulations: {short_cost(min(costs))} to {short_cost(max(costs))} {unit}, "
+            f"standard deviation {short_cost(cost_deviation(costs))} {unit}"
         )
     if config.evaluation.acceptance.min_settlement_rate is not None:
         # Only where a proposal is judged by it, because it is about the payments of all agents.
@@ -202,21 +204,22 @@ def _describe_day(day: SampleDay, evaluation: Evaluation, agent_id: str) -> str:
     return _section(title, f"Costs in cents: {kinds}\n{day.text}")
 
 
-def _trajectory(history: Sequence[Attempt], limit: int, current: Mapping[str, Any]) -> str:
-    """The last `limit` proposals in order, with their parameters and costs."""
+def _trajectory(history: Sequence[Attempt], config: ExperimentConfig, current: Mapping[str, Any]) -> str:
+    """The last proposals in order, with their parameters and costs."""
+    limit = config.llm.history_limit
     recent = history[len(history) - limit :] if limit < len(history) else history
-    lines = [_describe_attempt(attempt, current) for attempt in recent]
+    lines = [_describe_attempt(attempt, current, config.costs.unit) for attempt in recent]
     if len(recent) < len(history):
         lines.insert(0, f"{len(history) - len(recent)} earlier ones left out")
     return "\n".join(lines) or "none"
 
 
-def _describe_attempt(attempt: Attempt, current: Mapping[str, Any]) -> str:
+def _describe_attempt(attempt: Attempt, current: Mapping[str, Any], unit: str) -> str:
     verdict = f"{'accepted' if attempt.accepted else 'rejected'} ({_clip(attempt.reason, _MAX_REASON)})"
     clauses = [verdict]
     if attempt.cost is not None:
-        instead = "" if attempt.current_cost is None else f" instead of {attempt.current_cost} cents"
-        clauses.insert(0, f"cost {attempt.cost} cents{instead}")
+        instead = "" if attempt.current_cost is None else f" instead of {short_cost(attempt.current_cost)} {unit}"
+        clauses.insert(0, f"cost {short_cost(attempt.cost)} {unit}{instead}")
     policy = attempt.policy
     if policy is not None:
         parameters = policy.get("parameters")

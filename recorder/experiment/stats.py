@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -19,6 +19,9 @@ _SMALL_SAMPLE_TREND = 0.75
 _PRECISION = 1e-16
 _TINY = 1e-300
 _MOST_STEPS = 10_000
+
+Cost = int | float
+"""An integer, or a float if the costs of the experiment are numbers; those of an experiment are all alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Trend:
     is_trend: bool
 
 
-def mean_interval(values: Sequence[int], confidence: float = _CONFIDENCE) -> MeanInterval:
+def mean_interval(values: Sequence[Cost], confidence: float = _CONFIDENCE) -> MeanInterval:
     """The confidence interval of the mean by Student's t with n − 1 degrees of freedom and the sample deviation.
 
     The bounds are infinite for fewer than two values.
@@ -56,16 +59,42 @@ def mean_interval(values: Sequence[int], confidence: float = _CONFIDENCE) -> Mea
     return MeanInterval(mean, mean - margin, mean + margin)
 
 
-def sample_deviation(values: Sequence[int]) -> float:
+def sample_deviation(values: Sequence[Cost]) -> float:
     """The sample standard deviation (n − 1 in the denominator) of two or more values."""
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
+def sum_costs(costs: Iterable[Cost]) -> Cost:
+    """The sum of costs: of integers exact, of floats correctly rounded and so the same in any order."""
+    listed = list(costs)
+    total = sum(listed)
+    return total if isinstance(total, int) else math.fsum(listed)
+
+
+def mean_cost(costs: Sequence[Cost]) -> Cost:
+    """The mean of costs: of integers truncated toward zero, of floats rounded only as floats are."""
+    total = sum_costs(costs)
+    return _truncated_ratio(total, len(costs)) if isinstance(total, int) else total / len(costs)
+
+
+def cost_deviation(costs: Sequence[Cost]) -> Cost:
+    """The population standard deviation of costs, truncated and rounded as `mean_cost` is."""
+    integers = [cost for cost in costs if isinstance(cost, int)]
+    if len(integers) == len(costs):
+        return truncated_deviation(integers)
+    mean = math.fsum(costs) / len(costs)
+    # Products instead of powers, which a library may round otherwise: the deviation is recorded.
+    return math.sqrt(math.fsum((cost - mean) * (cost - mean) for cost in costs) / len(costs))
+
+
 def truncated_mean(values: Sequence[int]) -> int:
     """The mean of integers, truncated toward zero, without passing through a float."""
-    total = sum(values)
-    return total // len(values) if total >= 0 else -(-total // len(values))
+    return _truncated_ratio(sum(values), len(values))
+
+
+def _truncated_ratio(total: int, count: int) -> int:
+    return total // count if total >= 0 else -(-total // count)
 
 
 def truncated_deviation(values: Sequence[int]) -> int:
@@ -75,7 +104,7 @@ def truncated_deviation(values: Sequence[int]) -> int:
     return math.isqrt(n * sum(value * value for value in values) - total * total) // n
 
 
-def coefficient_of_variation(values: Sequence[int], *, sample: bool = False) -> float:
+def coefficient_of_variation(values: Sequence[Cost], *, sample: bool = False) -> float:
     """Standard deviation over |mean| of one or more values, as a fraction; of a population or of a sample.
 
     0 if all values are 0; infinite if only their mean is 0, and for a sample of one value.
@@ -90,7 +119,7 @@ def coefficient_of_variation(values: Sequence[int], *, sample: bool = False) -> 
     return math.sqrt(squares / (count - 1 if sample else count)) / abs(mean)
 
 
-def mann_kendall(values: Sequence[int]) -> Trend:
+def mann_kendall(values: Sequence[Cost]) -> Trend:
     """Whether values rise or fall, by Mann (1945) and Kendall (1975): two-sided at 5 %, corrected for ties.
 
     S = Σ sign(x_j − x_i) over i < j; var = [n(n−1)(2n+5) − Σ t(t−1)(2t+5)] / 18 over groups of t equal

@@ -20,7 +20,7 @@ class PolicyClient(Protocol):
         Args:
             request: `agent_id` (text), `iteration` and `attempt` (from 1), `current_policy` and `starting_policy`
                 (documents), `history` (a dict per earlier proposal of this agent: iteration, policy, cost and
-                current_cost in cents, accepted, reason), `constraints` (a dict per parameter that a policy may set:
+                current_cost, accepted, reason), `constraints` (a dict per parameter that a policy may set:
                 name, kind, minimum, maximum, values) and `messages` (the request to a model: dicts with role and
                 content). More may be added.
 

@@ -39,7 +39,7 @@ class ProposalRequest:
 
     It contains what this agent may know: its own policies and decisions, never another agent's. `decisions` tells for
     each earlier proposal of this agent, in order, whether it was accepted; `history` is the whole proposal, with its
-    cost in cents. `iteration` and `attempt`, the number of requests for this proposal, count from 1.
+    cost. `iteration` and `attempt`, the number of requests for this proposal, count from 1.
     """
 
     agent_id: str

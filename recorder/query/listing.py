@@ -104,8 +104,9 @@ def _result_fields(head: Mapping[str, Any], entries: Iterator[log.Entry], tail: 
         "mode": _string(start.info.get("evaluation_mode")),
         "iterations": head["counts"]["iterations"],
         "first_cost": start.first_cost,
-        "best_cost": _integer(result.get("best_cost")),
-        "final_cost": _integer(result.get("final_cost")),
+        "best_cost": optimization.read_cost(result.get("best_cost"), start.info),
+        "final_cost": optimization.read_cost(result.get("final_cost"), start.info),
+        "cost_unit": optimization.cost_unit(start.info) if start.info else None,
         "converged": converged if isinstance(converged, bool) else None,
         **_proposal_fields(head["counts"]["by_type"]),
     }
@@ -177,6 +178,7 @@ def _unsealed_fields(run: RunDirectory) -> _Fields | None:
         mode = _string(state.info.get("evaluation_mode"))
         iterations, first_cost = state.iteration_count, state.first_cost
         fields |= {"status": status, "mode": mode, "iterations": iterations, "first_cost": first_cost}
+        fields |= {"cost_unit": optimization.cost_unit(state.info)} if state.info else {}
         fields |= _proposal_fields(state.summary().counts["by_type"])
     return fields if os.path.lexists(run.path) else None
 

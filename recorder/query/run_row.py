@@ -13,7 +13,7 @@ DAMAGED = "damaged"
 
 
 class RunRow(NamedTuple):
-    """One run. Costs are in cents; None for what is not recorded (yet)."""
+    """One run. None for what is not recorded (yet)."""
 
     run_id: str
     """The run id; of a run that is not sealed the name of its work folder."""
@@ -25,9 +25,12 @@ class RunRow(NamedTuple):
     """`completed`, `failed`, `interrupted`, `running` or `damaged`."""
     mode: str | None = None
     iterations: int | None = None
-    first_cost: int | None = None
-    best_cost: int | None = None
-    final_cost: int | None = None
+    first_cost: float | None = None
+    """An integer, or a float if the costs of the experiment are numbers; likewise the other two."""
+    best_cost: float | None = None
+    final_cost: float | None = None
+    cost_unit: str | None = None
+    """The unit of the costs of an experiment, `cents` unless it has another."""
     converged: bool | None = None
     proposals: int | None = None
     """The number of proposals of an experiment."""
@@ -63,6 +66,7 @@ class RunRow(NamedTuple):
             "first_cost": self.first_cost,
             "best_cost": self.best_cost,
             "final_cost": self.final_cost,
+            "cost_unit": self.cost_unit,
             "converged": self.converged,
             "proposals": self.proposals,
             "unusable": self.unusable,
@@ -116,7 +120,7 @@ def _by_name(row: RunRow) -> tuple[bool, tuple[str, str]]:
     return not row.name, (row.name.casefold(), row.name)
 
 
-def _by_cost(row: RunRow) -> tuple[bool, int]:
+def _by_cost(row: RunRow) -> tuple[bool, float]:
     return row.final_cost is None, row.final_cost or 0
 
 

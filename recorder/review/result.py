@@ -7,6 +7,7 @@ from typing import Any
 
 from exprec.recorder.diff import DiffResult
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import optimization
 from exprec.recorder.query import RunRow
 
 
@@ -36,13 +37,14 @@ class ReviewedRun:
 
 @dataclass(frozen=True, slots=True)
 class NamedRun:
-    """A reference to a run. The final cost is in cents; None without a result."""
+    """A reference to a run. The final cost is None without a result."""
 
     run_id: str
     short_id: str
     name: str = ""
-    final_cost: int | None = None
+    final_cost: float | None = None
     is_added: bool = False
+    cost_unit: str = optimization.CENTS
 
     def as_dict(self) -> dict[str, Any]:
         """Return the value as plain JSON types."""
@@ -51,6 +53,7 @@ class NamedRun:
             "short_id": self.short_id,
             "name": self.name,
             "final_cost": self.final_cost,
+            "cost_unit": None if self.final_cost is None else self.cost_unit,
             "added": self.is_added,
         }
 

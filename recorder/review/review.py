@@ -10,6 +10,7 @@ from typing import Any
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.diff import DiffResult, diff
 from exprec.recorder.errors import Damaged, ExprecError, Problem
+from exprec.recorder.events import optimization
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.git import GitStore
 from exprec.recorder.query import RunRow, abbreviate_ids, list_runs, sort_rows
@@ -120,22 +121,27 @@ class _Reviewer:
     def _named(self, name: str, store: GitStore, *, is_added: bool = False) -> NamedRun:
         head = self._head(name, store)
         title, result = head.get("name"), head.get("result")
-        cost = result.get("final_cost") if isinstance(result, dict) else None
+        config = self._document(name, store, layout.CONFIG_FILE)
         return NamedRun(
             name,
             self._shorts[name],
             title if isinstance(title, str) else "",
-            cost if type(cost) is int else None,
+            optimization.read_cost(result.get("final_cost"), config) if isinstance(result, dict) else None,
             is_added,
+            optimization.cost_unit(config),
         )
 
     def _head(self, name: str, store: GitStore) -> Mapping[str, Any]:
-        """Return the head of a run without validating it; empty if it cannot be read."""
+        return self._document(name, store, layout.RUN_FILE)
+
+    @staticmethod
+    def _document(name: str, store: GitStore, file: str) -> Mapping[str, Any]:
+        """Return the head or the config of a run without validating it; empty if it cannot be read."""
         try:
-            head = canonical_json.decode(store.files.read(f"{name}/{layout.RUN_FILE}"))
+            value = canonical_json.decode(store.files.read(f"{name}/{file}"))
         except (ValueError, OSError, Damaged):
-            head = None
-        return head if isinstance(head, dict) else {}
+            value = None
+        return value if isinstance(value, dict) else {}
 
     def _same_inputs(self, added: set[str]) -> Iterator[tuple[NamedRun, ...]]:
         """Yield groups of runs with the same inputs as an added run."""

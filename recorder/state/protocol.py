@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from exprec.recorder.events import Event
+from exprec.recorder.events import Event, optimization
 from exprec.recorder.schema import DisplayTemplate
 
 
@@ -47,8 +47,8 @@ class ExperimentStateProviderProtocol(Protocol):
         """Return the current policies at the end of an iteration, by agent; {} before its end. Raises IndexError."""
         ...
 
-    def get_iteration_costs(self, index: int) -> dict[str, int]:
-        """Return the costs at the start of an iteration by agent, in cents. Raises IndexError."""
+    def get_iteration_costs(self, index: int) -> dict[str, optimization.Cost]:
+        """Return the costs at the start of an iteration by agent. Raises IndexError."""
         ...
 
     def get_iteration_accepted_changes(self, index: int) -> dict[str, bool]:
@@ -67,7 +67,7 @@ class ExperimentStateProviderProtocol(Protocol):
         ...
 
     def get_final_result(self) -> dict[str, Any] | None:
-        """Return the fields of `experiment_end` (costs in cents) or of `run_end`; None before that event."""
+        """Return the fields of `experiment_end` or of `run_end`; None before that event."""
         ...
 
 

@@ -62,7 +62,7 @@ class _ReducedState:
         policies = next(self._log.entries(*closing)).event.get("policies")
         return policies if isinstance(policies, dict) else {}
 
-    def get_iteration_costs(self, index: int) -> dict[str, int]:
+    def get_iteration_costs(self, index: int) -> dict[str, optimization.Cost]:
         return dict(self._iteration(index).costs)
 
     def get_iteration_accepted_changes(self, index: int) -> dict[str, bool]:
@@ -165,12 +165,12 @@ class LiveStateProvider(_ReducedState):
     def record_iteration(
         self,
         iteration: int,
-        costs_per_agent: Mapping[str, int],
+        costs_per_agent: Mapping[str, optimization.Cost],
         accepted_changes: Mapping[str, bool],
         policies: Mapping[str, Any],
         convergence: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record the end of an iteration (`iteration` from 0, costs in cents), and sync the log to disk.
+        """Record the end of an iteration (`iteration` from 0), and sync the log to disk.
 
         `convergence` is the state of the convergence criterion; None for an experiment without one. Raises as
         `record_event` does.
@@ -182,8 +182,10 @@ class LiveStateProvider(_ReducedState):
         self._exchanges.sync()
         self._events.sync()
 
-    def set_final_result(self, final_cost: int, best_cost: int, converged: bool, convergence_reason: str) -> None:
-        """Record the end of the experiment (costs in cents), unless an event `experiment_end` recorded the same.
+    def set_final_result(
+        self, final_cost: optimization.Cost, best_cost: optimization.Cost, converged: bool, convergence_reason: str
+    ) -> None:
+        """Record the end of the experiment, unless an event `experiment_end` recorded the same.
 
         Raises as `record_event` does; InvalidEvent if another result was recorded.
         """

@@ -25,7 +25,7 @@ class Iteration:
         self.number = number
         self.start = start
         self.end = end
-        self.costs: dict[str, int] = {}
+        self.costs: dict[str, optimization.Cost] = {}
         self.accepted: dict[str, bool] = {}
         self.closing: tuple[int, int] | None = None
         """Start and end of its `iteration_end`, which has the policies."""
@@ -44,8 +44,8 @@ class Reducer:
         """The fields of `experiment_start`."""
         self.iterations: list[Iteration] = []
         self.iteration_count = 0
-        self.first_cost: int | None = None
-        """The total cost at the first `iteration_start`, in cents."""
+        self.first_cost: optimization.Cost | None = None
+        """The total cost at the first `iteration_start`."""
         self.result: dict[str, Any] | None = None
         """The fields of `experiment_end` or `run_end`."""
         self.failure: dict[str, Any] | None = None
@@ -113,7 +113,7 @@ class Reducer:
         if event_type == _ITERATION_END:
             iteration.accepted = _object(event.get("accepted_changes"))
             iteration.closing = (entry.start, entry.end)
-        elif self.first_cost is None and type(event.get("total_cost")) is int:
+        elif self.first_cost is None and type(event.get("total_cost")) in (int, float):
             self.first_cost = event["total_cost"]
 
 

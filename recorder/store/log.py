@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, Problem, SecretFound
-from exprec.recorder.events import Event, EventTypes
+from exprec.recorder.events import Event, EventTypes, optimization
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.schema import Validator, find_problems, load_validator
@@ -56,6 +56,7 @@ class EventLog:
         self.types = types or EventTypes()
         self._seq = 0
         self._iteration = 0
+        self._cost_types = optimization.CostTypes()
         self.schema_names: set[str] = set()
         """The names of the schemas of all events appended so far."""
         self._checks: dict[str, tuple[str, Validator]] = {}
@@ -73,6 +74,8 @@ class EventLog:
         schema_name, validator = self._checks.get(event_type) or self._find_check(event_type)
         if not validator.is_valid(decoded):
             raise InvalidEvent(event_type, validator.problems(decoded))
+        if event_type in optimization.CostTypes.event_types and (problems := self._cost_types.check(decoded)):
+            raise InvalidEvent(event_type, problems)
         if 0 < iteration < self._iteration:
             message = f"iteration {iteration} comes after iteration {self._iteration}"
             raise InvalidEvent(event_type, [Problem(("iteration",), message, "iteration")])

@@ -36,6 +36,7 @@ class OrderChecker:
         """The number of the last `iteration_end`."""
         self._last: _Total | None = None
         self._best: _Total | None = None
+        self._cost_types = optimization.CostTypes()
         self._failed_command: str | None = None
         """How the command failed, None if it succeeded."""
         self._rules: dict[str, Callable[[Event], None]] = {
@@ -61,6 +62,8 @@ class OrderChecker:
         if self._problems:
             self._problems = []
         self._check_position(event)
+        if is_known and kind in optimization.CostTypes.event_types:
+            self._problems += self._cost_types.check(event)
         rule = self._rules.get(kind) if is_known else None
         if rule is not None:
             rule(event)
@@ -214,10 +217,10 @@ class _Iteration:
 
 
 class _Total:
-    """A total cost in cents, and the line that has it."""
+    """A total cost, and the line that has it."""
 
     __slots__ = ("cost", "line")
 
-    def __init__(self, cost: int, line: int) -> None:
+    def __init__(self, cost: float, line: int) -> None:
         self.cost = cost
         self.line = line

@@ -66,7 +66,13 @@ def _names(version: Path) -> tuple[list[str], list[str]]:
     return sorted(path.name for path in (version / "store" / "tags").iterdir()), sorted(work)
 
 
-UNRELEASED = {"event.iteration_end.v2"}
+UNRELEASED = {
+    f"event.{kind}.v2"
+    for kind in (
+        *("bootstrap_evaluation", "experiment_end", "experiment_start", "iteration_end", "iteration_start"),
+        "policy_change",
+    )
+}
 """Schemas of rules 2, which the next version of the archive will have."""
 SEALED = [(version, name) for version in VERSIONS for name in _names(HERE / version)[0]]
 INTERRUPTED = [(version, name) for version in VERSIONS for name in _names(HERE / version)[1]]

@@ -11,8 +11,11 @@ import pytest
 
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
+from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
-from tests.fixtures.experiments import policy
+from exprec.recorder.verify import verify_run
+from tests.fixtures.damages import READER, edit_records, read_run, reseal, write_run
+from tests.fixtures.experiments import mapping, policy
 from tests.fixtures.files import read_json
 from tests.fixtures.runs import ANSWERS, Run, record
 
@@ -250,3 +253,29 @@ def test_latency_is_content(store: Store, asked: Run) -> None:
     assert first.run_id == again.run_id != second.run_id
     heads = [read_json(sealed.path / "run.json") for sealed in (first, second)]
     assert heads[0]["inputs"] == heads[1]["inputs"]
+
+
+@pytest.mark.fact("F99")
+def test_costs_are_integers_unless_the_start_says_otherwise(tmp_path: Path) -> None:
+    store = Store.open_or_create(tmp_path / "runs")
+    costs, source = {"unit": "ms", "type": "number"}, "def costs(*_):\n    return {'A': 0.5}\n"
+    (tmp_path / "simulation.py").write_text(source)
+    given = mapping(simulator="simulation:costs", scenario={}, costs=costs, optimized_agents=["A"])
+    runner = GenericExperimentRunner(ExperimentConfig.from_mapping(given, tmp_path), config_dir=tmp_path, store=store)
+    asyncio.run(runner.run())
+    assert runner.sealed is not None
+    run = Run(runner.sealed.path, tmp_path, b"")
+    assert run.events[0]["costs"] == run.config["costs"] == costs
+    assert run.of_type("experiment_end")[0]["final_cost"] == 0.5
+    READER.verify(run.folder)
+    assert list(verify_run(RunDirectory(run.folder))) == []
+    files = read_run(run.folder)
+    edit_records(files, "events.jsonl", lambda events: events[0].pop("costs"))
+    folder = write_run(files, tmp_path / "without", reseal(files, deeply=True))
+    assert (
+        str(next(verify_run(RunDirectory(folder))))
+        .partition(": ")[2]
+        .startswith("total_cost: must be an integer, not 0.5; ")
+    )
+    with pytest.raises(AssertionError, match="F99"):
+        READER.verify(folder)

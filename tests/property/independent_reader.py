@@ -65,15 +65,17 @@ def is_valid(value, schema):
     get, kind, name = schema.get, type(value), TYPES.get(type(value), "null")
     pattern = get("pattern", "").replace("$", r"\Z")
     kinds = [get("type")] if isinstance(get("type"), str) else get("type", [name])
-    parts, rest, size = get("properties", {}), get("additionalProperties", True), kind in (str, list) and len(value)
+    parts, rest = get("properties", {}), get("additionalProperties", True)
+    size = len(value) if kind in (str, list, dict) else 0
     return (
         (name in kinds or (kind is int and "number" in kinds))
         and (value == get("const", value) and value in get("enum", [value]))
         and (kind not in (int, float) or get("minimum", value) <= value <= get("maximum", value))
         and (kind is not str or (size >= get("minLength", 0) and re.search(pattern, value) is not None))
         and (kind is not list or (size >= get("minItems", 0) and all(is_valid(x, get("items", True)) for x in value)))
-        and (kind is not dict or {*get("required", ())} <= {*value})
-        and (kind is not dict or all(is_valid(value[key], parts.get(key, rest)) for key in value)))
+        and (kind is not dict or ({*get("required", ())} <= {*value} and size >= get("minProperties", 0)))
+        and (kind is not dict or all(is_valid(value[key], parts.get(key, rest)) for key in value))
+        and all({*needed} <= {*value} for key, needed in get("dependentRequired", {}).items() if key in value))
 
 def read_lines(data, key, schemas):  # F13: the records of a file, and the names of the schemas that govern them
     newest = {name.rpartition(".v")[0]: name for name in sorted(schemas, key=lambda n: int(n.rpartition(".v")[2]))}
@@ -86,7 +88,7 @@ def read_lines(data, key, schemas):  # F13: the records of a file, and the names
     return records, names
 
 def check_order(events, kinds, names):
-    known = [kind if name == f"event.{kind}.v1" else "" for kind, name in zip(kinds, names, strict=True)]
+    known = [kind * (name in RELEASED and name != "event.v1") for kind, name in zip(kinds, names, strict=True)]
     own = {kind: [event for event in events if known[event["seq"]] == kind] for kind in OWN}
     text = "".join(LETTERS.get(kind, ".") for kind in known)
     numbers = [event["iteration"] for event in events if event["iteration"] != 0]
@@ -108,6 +110,11 @@ def check_order(events, kinds, names):
         if part[-1] == "E" and agents is not None:
             is_met = group[-1].get("convergence", {}).get("met")
             assert turn in (0, len(agents)) and not acts.endswith("c") and not (turn and is_met), "F58"
+    said = [event.get("costs", {}).get("type") for event in own["experiment_start"]]
+    paying = [event for kind in (*LETTERS, "experiment_end") for event in own[kind]]
+    costly = [part for event in paying for part in (event, *event.get("seed_results", ()))]
+    paid = write([part[key] for part in costly for key in part if "cost" in key or key == "deltas"])
+    assert "number" in said or not re.search("[.e]", re.sub(r'"(\\.|[^"])*"', "", paid)), "F99"
     for event in own["experiment_end"]:
         assert not costs or (re.fullmatch("(SE)*|S*", ends) and event["final_cost"] == costs[-1]), "F55, F56"
         assert event["best_cost"] == min(costs, default=event["best_cost"]), "F56"

@@ -7,6 +7,7 @@ from typing import Any
 
 from exprec.cli.output.comparison.changes import divergence_lines
 from exprec.cli.output.comparison.values import arrow_spans, change_text, number_pair, value_text
+from exprec.cli.output.listing import unit_suffix
 from exprec.cli.output.sections import (
     DATA,
     Items,
@@ -17,7 +18,8 @@ from exprec.cli.output.sections import (
 from exprec.cli.output.tables import GAP
 from exprec.recorder.diagnostics import cut_text, visible
 from exprec.recorder.diff import DiffResult, result
-from exprec.recorder.display import Span, cell_len, count_noun
+from exprec.recorder.display import Span, cell_len, count_noun, short_cost
+from exprec.recorder.events import optimization
 from exprec.recorder.format import layout
 
 _LONGEST_RESULT = 120
@@ -33,7 +35,7 @@ def describe_runs(comparison: DiffResult) -> Items:
     width = max(cell_len(visible(side.short_id)) for _, side in sides)
     names = max(cell_len(visible(cut_text(side.name, _LONGEST_NAME))) for _, side in sides)
     lines = [((f"{label}  ", "strong"), *_head(side, width, names)) for label, side in sides]
-    verdict = _cost_change(comparison.old.final_cost, comparison.new.final_cost)
+    verdict = _cost_change(comparison, comparison.old.final_cost, comparison.new.final_cost)
     return Items((*lines, *([] if verdict is None else [(("B ends with ", ""), verdict)])))
 
 
@@ -45,7 +47,7 @@ def _head(side: result.Side, id_width: int, name_width: int) -> Iterator[Span]:
     style = {"completed": "good", "failed": "bad"}.get(side.status, "quiet")
     yield side.status if side.is_sealed else f"{side.status}, not sealed", style
     if side.final_cost is not None:
-        yield f"  final cost {side.final_cost}", ""
+        yield f"  final cost {short_cost(side.final_cost)}{unit_suffix(side.cost_unit)}", ""
     if side.iterations is not None and side.result is not None:
         converged = "converged after" if side.result.get("converged") is True else "not converged after"
         yield f", {converged} {count_noun(side.iterations, 'iteration')}", ""
@@ -59,16 +61,23 @@ def _failure(failure: Mapping[str, Any]) -> str:
     return cut_text(text, _LONGEST_RESULT)
 
 
-def _cost_change(old: int | None, new: int | None) -> Span | None:
-    """Return how a cost in cents changed, where lower is better; None without two costs."""
-    if old is None or new is None:
+def _cost_change(comparison: DiffResult, old: float | None, new: float | None) -> Span | None:
+    """Return how a cost changed, where lower is better; None without two costs, and of costs in different units."""
+    unit = comparison.new.cost_unit
+    if old is None or new is None or comparison.old.cost_unit != unit:
         return None
     if old == new:
         return "the same final cost", ""
     share = f" ({100 * (new - old) / abs(old):+.1f} %)" if old else ""
     more, verdict = ("less", "better") if new < old else ("more", "worse")
+    change = abs(new - old)
+    amount = (
+        count_noun(change, "cent")
+        if isinstance(change, int) and unit == optimization.CENTS
+        else f"{short_cost(change)} {visible(unit)}"
+    )
     return (
-        f"{count_noun(abs(new - old), 'cent')} {more}{share}: {verdict}",
+        f"{amount} {more}{share}: {verdict}",
         "good" if new < old else "bad",
     )
 
@@ -138,9 +147,10 @@ def result_lines(comparison: DiffResult) -> Iterator[Spans]:
     """Yield a line for each difference of the results."""
     for path, old, new in sorted(comparison.result.items, key=lambda each: _RESULT_ORDER.get(each.path[-1], 9)):
         name = str(path[-1])
-        if name in _COSTS and type(old) is int and type(new) is int:
-            verdict = _cost_change(old, new) or ("", "")
-            yield (f"{_COSTS[name]}  {old} → {new}  ", ""), verdict
+        has_costs = None not in (comparison.old.final_cost, comparison.new.final_cost)
+        if name in _COSTS and has_costs and result.are_numbers(old, new):
+            verdict = _cost_change(comparison, old, new) or ("", "")
+            yield (f"{_COSTS[name]}  {' → '.join(number_pair(old, new))}  ", ""), verdict
         elif path == ("failure",):
             sides = ("none" if side is None else _failure(side) for side in (old, new))
             yield tuple(arrow_spans("failure", *sides))

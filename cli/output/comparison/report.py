@@ -31,7 +31,7 @@ from exprec.cli.output.sections import (
     report_lines,
     report_markdown,
 )
-from exprec.recorder.diagnostics import key_name
+from exprec.recorder.diagnostics import key_name, visible
 from exprec.recorder.diff import DiffResult, result
 from exprec.recorder.display import Line, count_noun
 
@@ -68,7 +68,9 @@ def _sections(comparison: DiffResult) -> Iterator[Section]:
         yield Section(bold_title("First divergence"), (Items(tuple(divergence_lines(comparison.log.divergence))),))
     yield from one_sided_sections(comparison)
     yield from _series_sections(
-        bold_title("Cost in cents at the start of an iteration"), comparison.log.costs.items, _cost_name
+        bold_title(f"Cost in {_cost_unit(comparison)} at the start of an iteration"),
+        comparison.log.costs.items,
+        _cost_name,
     )
     for name in dict.fromkeys(series.path for series in comparison.log.parameters.items):
         series = [each for each in comparison.log.parameters.items if each.path == name]
@@ -90,6 +92,11 @@ def _sections(comparison: DiffResult) -> Iterator[Section]:
         yield Section((*bold_title("Latency"), (latency_text(comparison), "")))
     if not comparison.has_differences:
         yield Section((*bold_title("Bytes: "), *byte_spans(comparison)))
+
+
+def _cost_unit(comparison: DiffResult) -> str:
+    old, new = (visible(side.cost_unit) for side in (comparison.old, comparison.new))
+    return old if old == new else f"{old} → {new}"
 
 
 def _cost_name(series: result.Series) -> str:

@@ -10,13 +10,17 @@ from exprec.cli.output.comparison import comparison_markdown
 from exprec.cli.output.review.text import (
     MOST_NAMES,
     change_counts,
+    cost_text,
     execution_counts,
+    name_costs,
     number_text,
     shorten_text,
     verification_text,
 )
 from exprec.recorder.display import count_noun
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import optimization
+from exprec.recorder.query import RunRow
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 _MOST_OF_A_COMPARISON = 10_000
@@ -104,7 +108,7 @@ def _sections(review: Review) -> Iterable[_MarkdownSection]:
     yield _MarkdownSection("Runs added", [_row(run) for run in review.added], "run", header)
     title = "Same inputs, different results"
     yield _MarkdownSection(
-        title, [_same(runs) for runs in review.same_inputs], "group", ["The final cost in cents:", ""]
+        title, [_same(runs) for runs in review.same_inputs], "group", [f"The {name_costs(review.same_inputs)}:", ""]
     )
     yield _MarkdownSection("Runs recorded again", [_again(run) for run in review.again], "run")
     yield _MarkdownSection(
@@ -147,7 +151,7 @@ def _row(run: ReviewedRun) -> str:
         row.status if row.problem is None else "**damaged**",
         _code(row.mode or ""),
         number_text(row.iterations),
-        " → ".join(map(number_text, (row.first_cost, row.best_cost, row.final_cost))),
+        _costs(row),
         converged,
         _code((row.recorded_at or "")[:16].replace("T", " ")),
         str(row.executions),
@@ -155,9 +159,19 @@ def _row(run: ReviewedRun) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _costs(row: RunRow) -> str:
+    *costs, last = (row.first_cost, row.best_cost, row.final_cost)
+    return " → ".join([*(cost_text(cost, None) for cost in costs), _cost(last, row.cost_unit)])
+
+
+def _cost(cost: float | None, unit: str | None) -> str:
+    text = cost_text(cost, unit)
+    return text if unit in (None, optimization.CENTS) else _code(text)
+
+
 def _same(runs: Sequence[NamedRun]) -> str:
     listed = ", ".join(
-        f"{_code(run.short_id)} {number_text(run.final_cost)}{' (added)' if run.is_added else ''}"
+        f"{_code(run.short_id)} {_cost(run.final_cost, run.cost_unit)}{' (added)' if run.is_added else ''}"
         for run in runs[:MOST_NAMES]
     )
     more = len(runs) - MOST_NAMES

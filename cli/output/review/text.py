@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from exprec.cli.output.comparison import comparison_lines
-from exprec.cli.output.listing import SAME_INPUTS, listing_lines
+from exprec.cli.output.listing import SAME_INPUTS, listing_lines, unit_suffix
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.display import Line, count_noun
+from exprec.recorder.display import Line, count_noun, short_cost
 from exprec.recorder.errors import Problem
+from exprec.recorder.events import optimization
 from exprec.recorder.review import NamedRun, Review, ReviewedRun, TagChange
 
 MOST_NAMES = 8
@@ -115,11 +116,12 @@ def _comparisons(tags: Iterable[TagChange]) -> Iterator[Line]:
 
 def _same_lines(groups: Sequence[Sequence[NamedRun]]) -> Iterator[Line]:
     for runs in groups:
-        shown = f" {SAME_INPUTS} ".join(f"{run.short_id} ({number_text(run.final_cost)})" for run in runs[:MOST_NAMES])
+        costs = (f"{run.short_id} ({cost_text(run.final_cost, run.cost_unit)})" for run in runs[:MOST_NAMES])
+        shown = f" {SAME_INPUTS} ".join(costs)
         more = len(runs) - MOST_NAMES
         yield Line.of(f"{shown}{f' and {more} more' if more > 0 else ''}  {visible(runs[0].name)}")
     if groups:
-        yield Line.of(("final cost in cents in parentheses", "quiet"))
+        yield Line.of((f"{name_costs(groups)} in parentheses", "quiet"))
 
 
 def _again_lines(runs: Iterable[ReviewedRun]) -> Iterator[Line]:
@@ -139,6 +141,17 @@ def _indent_line(line: Line) -> Line:
 def execution_counts(run: ReviewedRun) -> str:
     """Return the number of executions before and now."""
     return f"{run.executions_before} → {count_noun(run.row.executions, 'execution')}"
+
+
+def name_costs(groups: Sequence[Sequence[NamedRun]]) -> str:
+    """Return what the costs of groups of runs are: those in other units have them beside them."""
+    has_cents = any(run.cost_unit == optimization.CENTS for runs in groups for run in runs)
+    return f"final cost in {optimization.CENTS}" if has_cents else "final cost"
+
+
+def cost_text(cost: float | None, unit: str | None) -> str:
+    """Return a cost with its unit unless that is cents, or a dash for None."""
+    return _NONE if cost is None else short_cost(cost) + unit_suffix(unit)
 
 
 def number_text(number: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from exprec.recorder.errors import Problem
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.evaluation.seeds import iteration_seed, sample_seed
-from exprec.recorder.experiment.stats import truncated_mean
+from exprec.recorder.experiment.stats import Cost, mean_cost, sum_costs
 from exprec.recorder.format import canonical_json
 
 Policies = Mapping[str, Mapping[str, Any]]
@@ -20,12 +20,12 @@ class AgentResult(Protocol):
     """The result of a simulation for one agent."""
 
     @property
-    def total(self) -> int:
-        """Total cost in cents."""
+    def total(self) -> Cost:
+        """Total cost."""
         ...
 
-    def as_dict(self) -> dict[str, int]:
-        """The total and its components, in cents."""
+    def as_dict(self) -> Mapping[str, Cost]:
+        """The total and its components."""
         ...
 
 
@@ -49,16 +49,16 @@ class SimulationResult(Protocol):
 
 
 class AgentCosts(NamedTuple):
-    """An `AgentResult` made of numbers by name, in cents."""
+    """An `AgentResult` made of numbers by name."""
 
-    figures: dict[str, int]
+    figures: Mapping[str, Cost]
 
     @property
-    def total(self) -> int:
-        """Total cost in cents."""
+    def total(self) -> Cost:
+        """Total cost."""
         return self.figures["total"]
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Cost]:
         """A copy of the numbers."""
         return dict(self.figures)
 
@@ -93,14 +93,15 @@ class Sample:
     seed: int
     result: SimulationResult
 
-    def cost(self, agent_id: str) -> int:
-        """The agent's cost, in cents."""
+    def cost(self, agent_id: str) -> Cost:
+        """The agent's cost."""
         return self.result.agents[agent_id].total
 
     @property
-    def settlement_rate(self) -> float:
-        """Settled payments as a fraction of arrived payments; 1 if none arrived."""
-        return self.result.settled / self.result.arrivals if self.result.arrivals else 1.0
+    def settlement(self) -> dict[str, float]:
+        """The payments that settled, those that arrived, and their ratio, which is 1 if none arrived."""
+        settled, arrived = self.result.settled, self.result.arrivals
+        return {"settled": settled, "total": arrived, "settlement_rate": settled / arrived if arrived else 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +111,28 @@ class Evaluation:
     agents: tuple[str, ...]
     samples: tuple[Sample, ...]
 
-    def costs(self, agent_id: str) -> list[int]:
-        """The agent's cost in each sample, in cents."""
+    def costs(self, agent_id: str) -> list[Cost]:
+        """The agent's cost in each sample."""
         return [sample.cost(agent_id) for sample in self.samples]
 
-    def mean_cost(self, agent_id: str) -> int:
-        """The agent's mean cost in cents, truncated toward zero."""
-        return truncated_mean(self.costs(agent_id))
+    def mean_cost(self, agent_id: str) -> Cost:
+        """The agent's mean cost, truncated toward zero if costs are integers."""
+        return mean_cost(self.costs(agent_id))
 
     @property
-    def costs_per_agent(self) -> dict[str, int]:
-        """The mean cost of each optimized agent in cents, truncated toward zero."""
+    def costs_per_agent(self) -> dict[str, Cost]:
+        """The mean cost of each optimized agent; see `mean_cost`."""
         return {agent: self.mean_cost(agent) for agent in self.agents}
 
     @property
-    def total_cost(self) -> int:
-        """The sum of the optimized agents' mean costs, in cents."""
-        return sum(self.costs_per_agent.values())
+    def total_cost(self) -> Cost:
+        """The sum of the optimized agents' mean costs."""
+        return sum_costs(self.costs_per_agent.values())
 
     @property
-    def sample_totals(self) -> list[int]:
-        """The sum of the optimized agents' costs in each sample, in cents."""
-        return [sum(sample.cost(agent) for agent in self.agents) for sample in self.samples]
+    def sample_totals(self) -> list[Cost]:
+        """The sum of the optimized agents' costs in each sample."""
+        return [sum_costs(sample.cost(agent) for agent in self.agents) for sample in self.samples]
 
 
 SimulateBatch = Callable[[bytes, Sequence[int]], Sequence[SimulationResult]]

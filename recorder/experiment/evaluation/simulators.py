@@ -13,10 +13,11 @@ from typing import Any
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import InvalidInput, NotEncodable, Problem, SimulationError
-from exprec.recorder.experiment.config import ExperimentConfig
+from exprec.recorder.experiment.config import CostsConfig, ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
 from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
 from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Policies, Result, Simulator
+from exprec.recorder.experiment.evaluation.user_costs import InvalidCost, read_cost
 from exprec.recorder.experiment.evaluation.user_module import (
     NotImportable,
     UserFunction,
@@ -24,11 +25,18 @@ from exprec.recorder.experiment.evaluation.user_module import (
     load_function,
     traceback_within,
 )
+from exprec.recorder.experiment.stats import Cost
 from exprec.recorder.format import canonical_json
-from exprec.recorder.payments import PaymentSimulator, check_policy, default_policy, describe_rules
+from exprec.recorder.payments import (
+    DEFAULT_LIQUIDITY_FRACTION,
+    LIQUIDITY_FRACTION,
+    PaymentSimulator,
+    check_policy,
+    describe_rules,
+)
 
-_WITHOUT_DOCSTRING = "A program computes from the policies of all agents what each of them has to pay, in cents."
-_MIN_COST, _MAX_COST = -(2**63), 2**63 - 1
+_WITHOUT_DOCSTRING = "A program computes from the policies of all agents what each of them has to pay."
+_CENTS = CostsConfig()
 
 
 class Payments(PaymentSimulator):
@@ -55,30 +63,31 @@ class UserSimulator:
         function: UserFunction,
         scenario: bytes,
         agents: Sequence[str],
+        costs: CostsConfig = _CENTS,
         constraints: PolicyConstraints | None = None,
     ) -> None:
-        """Simulate with `function`; `scenario` is in canonical JSON, `agents` are those with costs."""
+        """Simulate with `function`; `scenario` is in canonical JSON, `agents` are those with `costs`."""
         self._function = function
         self._scenario = scenario
         self._agents = tuple(agents)
+        self._costs = costs
         self._constraints = constraints
         self.rules = function.docstring or _WITHOUT_DOCSTRING
         """The docstring of the function, which is the description for proposers."""
 
     def starting_policy(self, agent: str) -> dict[str, Any]:
-        """The policy in the agent's entry of the scenario, or the default policy.
+        """The policy in the agent's entry of the scenario, or the default policy, which only has parameters.
 
-        If the experiment lists the parameters that policies may have, the default policy has each of them, in the
-        middle of its bounds or with the first of its values.
+        If the experiment lists the parameters that policies may have, it has each of them, in the middle of its bounds
+        or with the first of its values; otherwise the one that a search changes by default.
         """
         entries = canonical_json.decode(self._scenario).get("agents")
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and entry.get("id") == agent and isinstance(entry.get("policy"), dict):
                 return copy.deepcopy(dict(entry["policy"]))
-        document = default_policy()
-        if self._constraints is not None and self._constraints.allowed_parameters is not None:
-            document["parameters"] = {each.name: _middle(each) for each in self._constraints.allowed_parameters}
-        return document
+        if self._constraints is None or self._constraints.allowed_parameters is None:
+            return {"parameters": {LIQUIDITY_FRACTION: DEFAULT_LIQUIDITY_FRACTION}}
+        return {"parameters": {each.name: _middle(each) for each in self._constraints.allowed_parameters}}
 
     def check_policy(self, policy: Any) -> list[Problem]:
         """The problems of a policy: none for any JSON object, whose content is up to the function."""
@@ -93,7 +102,7 @@ class UserSimulator:
     def simulate_each(self, policies: Policies, seeds: Sequence[int]) -> Iterator[Result]:
         """Yield the costs that the function returns for each seed, in order.
 
-        Raises SimulationError when it raises, and when a cost is not an integer.
+        Raises SimulationError when it raises, and when a cost is not of the type of costs.
         """
         encoded = canonical_json.encode(policies)
         for seed in seeds:
@@ -110,19 +119,17 @@ class UserSimulator:
             details = traceback_within(self._function.folder, error)
             raise SimulationError(f"{self._name} raised {describe_exception(error)}", details) from error
         if costs is None:
-            wanted = "a mapping of agents to costs in cents"
+            wanted = f"a mapping of agents to costs in {self._costs.unit}"
             raise SimulationError(f"{self._name} must return {wanted}, not {show_value(returned)}")
         return Result(0, 0, {agent: AgentCosts({"total": self._cost(costs, agent)}) for agent in self._agents})
 
-    def _cost(self, costs: Mapping[Any, Any], agent: str) -> int:
+    def _cost(self, costs: Mapping[Any, Any], agent: str) -> Cost:
         if agent not in costs:
             raise self._no_cost(agent, "has no cost in what it returned")
-        cost = costs[agent]
-        if type(cost) is not int:
-            raise self._no_cost(agent, f"its cost must be an integer number of cents, not {show_value(cost)}")
-        if not _MIN_COST <= cost <= _MAX_COST:
-            raise self._no_cost(agent, "its cost is beyond 64 bits")
-        return cost
+        try:
+            return read_cost(costs[agent], self._costs)
+        except InvalidCost as error:
+            raise self._no_cost(agent, f"its cost {error}") from None
 
     def _no_cost(self, agent: str, reason: str) -> SimulationError:
         return SimulationError(f"agent '{agent}', {self._name}: {reason}", agent=agent)
@@ -140,18 +147,21 @@ class SimulatorSpec:
     scenario: bytes
     agents: tuple[str, ...]
     folder: Path
+    costs: CostsConfig = _CENTS
 
     @classmethod
     def of_config(cls, config: ExperimentConfig, config_dir: Path) -> SimulatorSpec:
         """The spec of the simulator of an experiment."""
         folder = config.function.folder if config.function is not None else config_dir.absolute()
-        return cls(config.simulator, canonical_json.encode(config.scenario), config.optimized_agents, folder)
+        return cls(
+            config.simulator, canonical_json.encode(config.scenario), config.optimized_agents, folder, config.costs
+        )
 
     def load(self) -> Simulator:
         """Load the simulator. Raises InvalidInput."""
         if self.simulator == PAYMENTS:
             return Payments(canonical_json.decode(self.scenario))
-        return UserSimulator(_imported(self.simulator, self.folder), self.scenario, self.agents)
+        return UserSimulator(_imported(self.simulator, self.folder), self.scenario, self.agents, self.costs)
 
 
 def load_simulator(config: ExperimentConfig, config_dir: Path) -> Payments | UserSimulator:
@@ -163,7 +173,7 @@ def load_simulator(config: ExperimentConfig, config_dir: Path) -> Payments | Use
         return Payments(config.scenario)
     function = config.function or _imported(config.simulator, config_dir)
     scenario = canonical_json.encode(config.scenario)
-    return UserSimulator(function, scenario, config.optimized_agents, config.policy_constraints)
+    return UserSimulator(function, scenario, config.optimized_agents, config.costs, config.policy_constraints)
 
 
 def _imported(name: str, folder: Path) -> UserFunction:

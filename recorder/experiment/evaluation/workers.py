@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,6 +19,7 @@ from typing import Any
 from exprec.recorder.errors import ExprecError, WorkerFailed
 from exprec.recorder.experiment.evaluation.evaluator import AgentCosts, Result, Simulator, stop_if_cancelled
 from exprec.recorder.experiment.evaluation.simulators import SimulatorSpec
+from exprec.recorder.experiment.stats import Cost
 from exprec.recorder.format import canonical_json
 
 _START_METHOD = "spawn"
@@ -26,7 +27,7 @@ _DIED = "a worker process died (killed, or out of memory); try again with fewer 
 _GLANCE_SECONDS = 0.1
 """How often waiting for results is interrupted to check whether the task is being cancelled."""
 
-PackedResult = tuple[int, int, list[tuple[str, dict[str, int]]]]
+PackedResult = tuple[int, int, list[tuple[str, Mapping[str, Cost]]]]
 """A result as it is sent between processes: payments that arrived and settled, and each agent's costs."""
 
 

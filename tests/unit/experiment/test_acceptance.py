@@ -239,3 +239,14 @@ def test_limits_only_ever_refuse(pairs: list[tuple[int, int]]) -> None:
 def test_as_proposed_everything_is_accepted_and_its_figures_are_told(new: int, change: str) -> None:
     decision = accept_as_proposed([1000], [new])
     assert decision == Decision(True, f"accepted as proposed: {change}", 1000, new, (1000 - new,))
+
+
+def test_costs_that_are_numbers_have_their_unit_in_the_reason() -> None:
+    decision = decide_acceptance([0.5, 0.5], [0.25, 0.3], unit="ms")
+    assert decision.accepted
+    assert (decision.old_cost, decision.new_cost, decision.deltas) == (0.5, 0.275, (0.25, 0.2))
+    assert decision.reason == "lowers the agent's cost by 0.45 ms in total over 2 samples, 2 of which are better"
+    strict = AcceptanceConfig(require_statistical_significance=True)
+    assert decide_acceptance([0.5, 0.5], [0.25, 0.3], strict, unit="ms").reason.endswith(
+        "; but not significant: the 95 % confidence interval of the mean saving is -0.0926551 to 0.542655 ms"
+    )

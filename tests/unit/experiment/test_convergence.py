@@ -330,3 +330,9 @@ def test_a_best_total_of_0_forgives_nothing() -> None:
     assert compute_regret([0, 0]) == 0.0
     assert compute_regret([5, 0]) == 0.0
     assert compute_regret([0, 1]) == math.inf
+
+
+def test_a_change_from_a_cost_of_zero_is_infinite_unless_costs_are_integers() -> None:
+    assert (relative_change(0, 3), relative_change(0, 0)) == (3.0, 0.0)
+    assert (relative_change(0.0, 0.01), relative_change(0.0, 0.0)) == (math.inf, 0.0)
+    assert relative_change(0.5, 0.25) == 0.5

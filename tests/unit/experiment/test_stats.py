@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,12 @@ from scipy import stats
 
 from exprec.recorder.experiment.stats import (
     coefficient_of_variation,
+    cost_deviation,
     mann_kendall,
+    mean_cost,
     mean_interval,
     sample_deviation,
+    sum_costs,
     t_quantile,
 )
 
@@ -187,3 +191,17 @@ class TestTrend:
             turned = mann_kendall(opposite)
             assert (turned.s, turned.p, turned.is_trend) == (-trend.s, trend.p, trend.is_trend)
         assert mann_kendall([3 * value - 1000 for value in values]) == trend
+
+
+def test_sums_of_floats_do_not_depend_on_their_order() -> None:
+    costs = [1e16, 0.1, -1e16, 0.2, 0.3]
+    found = {sum_costs(order) for order in permutations(costs)}
+    assert found == {math.fsum(costs)}
+    assert type(sum_costs([1, 2])) is int
+    assert sum_costs([2**62, 2**62]) == 2**63
+
+
+def test_means_and_deviations_are_of_the_type_of_the_costs() -> None:
+    assert (mean_cost([-1, -2]), cost_deviation([0, 3])) == (-1, 1)
+    assert (mean_cost([0.5, 1.0]), cost_deviation([0.0, 3.0])) == (0.75, 1.5)
+    assert {type(each) for each in (mean_cost([1.0, 1.0]), cost_deviation([1.0, 1.0]))} == {float}

@@ -66,6 +66,7 @@ def test_a_row_has_what_the_run_came_to(store: Store) -> None:
         "first_cost": 900,
         "best_cost": 499,
         "final_cost": 500,
+        "cost_unit": "cents",
         "converged": True,
         "proposals": None,
         "unusable": None,

@@ -203,7 +203,7 @@ def test_what_is_refused_is_named() -> None:
     ]
     assert found[2][1].message.startswith("unknown event type")
     assert exchange.value.event_type == "exchange"
-    assert log.schema_names == {f"event.{kind}.v1"}
+    assert log.schema_names == {f"event.{kind}.v2"}
 
 
 def test_an_event_may_be_in_any_iteration_that_is_not_over() -> None:

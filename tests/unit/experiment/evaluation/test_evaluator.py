@@ -144,7 +144,9 @@ class TestFigures:
 
     def test_the_settlement_rate(self) -> None:
         def rate(arrivals: int, settled: int) -> float:
-            return Sample(0, FakeResult({}, arrivals, settled)).settlement_rate
+            found = Sample(0, FakeResult({}, arrivals, settled)).settlement
+            assert (found["total"], found["settled"]) == (arrivals, settled)
+            return found["settlement_rate"]
 
         assert (rate(4, 3), rate(4, 0), rate(3, 3)) == (0.75, 0.0, 1.0)
         assert rate(0, 0) == 1.0
