@@ -12,7 +12,7 @@ from exprec.recorder.diagnostics import show_value
 from exprec.recorder.documents import Document, document_of, read_document
 from exprec.recorder.events import optimization
 from exprec.recorder.experiment.config_checks import PAYMENTS, CheckedConfig, check_config
-from exprec.recorder.experiment.constraints import ParameterConstraint, PolicyConstraints
+from exprec.recorder.experiment.constraints import PolicyConstraints, build_constraints
 from exprec.recorder.experiment.evaluation import user_module
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class ExperimentConfig:
     master_seed: int = 42
     convergence: ConvergenceConfig = ConvergenceConfig()
     policy_constraints: PolicyConstraints | None = None
+    starting_policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The policies to start from by agent; without one, an agent starts from that of the scenario, or the default."""
     prompt_customization: dict[str, str] = field(default_factory=dict)
     output_directory: str | None = None
     warnings: tuple[str, ...] = ()
@@ -190,7 +192,8 @@ class ExperimentConfig:
             llm=_build_model(checked),
             costs=_build_section(CostsConfig, value.get("costs") or {}),
             convergence=_build_section(ConvergenceConfig, value["convergence"] or {}),
-            policy_constraints=_build_constraints(value.get("policy_constraints")),
+            policy_constraints=build_constraints(value.get("policy_constraints")),
+            starting_policies=checked.starting_policies,
             prompt_customization=value.get("prompt_customization") or {},
             output_directory=(value.get("output") or {}).get("directory"),
             warnings=checked.warnings,
@@ -231,6 +234,8 @@ class ExperimentConfig:
             resolved["costs"] = _set_fields(self.costs)
         if self.policy_constraints is not None:
             resolved["policy_constraints"] = _resolved_constraints(self.policy_constraints)
+        if self.starting_policies:
+            resolved["starting_policies"] = copy.deepcopy(self.starting_policies)
         if self.prompt_customization:
             resolved["prompt_customization"] = dict(self.prompt_customization)
         return resolved
@@ -275,27 +280,6 @@ def _simulator_name(checked: CheckedConfig) -> str:
         return f"{checked.function.name}#sha256={checked.function.digest}"
     name: str = checked.value.get("simulator", PAYMENTS)
     return name
-
-
-def _build_constraints(section: Mapping[str, Any] | None) -> PolicyConstraints | None:
-    if section is None:
-        return None
-    parameters, names, actions = (section.get(f"allowed_{kind}") for kind in ("parameters", "fields", "actions"))
-    return PolicyConstraints(
-        allowed_parameters=None if parameters is None else tuple(map(_build_parameter, parameters)),
-        allowed_fields=None if names is None else tuple(names),
-        allowed_actions=None if actions is None else {tree: tuple(listed) for tree, listed in actions.items()},
-        lsm_enabled=section.get("lsm_enabled", True),
-    )
-
-
-def _build_parameter(value: Mapping[str, Any]) -> ParameterConstraint:
-    number = int if value["param_type"] == "int" else float
-    bounds = {key: number(value[key]) for key in ("min_value", "max_value") if value.get(key) is not None}
-    allowed = tuple(value.get("allowed_values") or ())
-    return ParameterConstraint(
-        value["name"], value["param_type"], allowed_values=allowed, description=value.get("description"), **bounds
-    )
 
 
 def _resolved_constraints(constraints: PolicyConstraints) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ from exprec import schemas
 from exprec.recorder.diagnostics import did_you_mean, key_name, show_value, unknown_word
 from exprec.recorder.documents import Document, read_document, read_plain, read_text
 from exprec.recorder.errors import InvalidInput, KeyPath, Problem
-from exprec.recorder.experiment.constraints import TREES
+from exprec.recorder.experiment.constraints import TREES, PolicyConstraints, build_constraints, violations
 from exprec.recorder.experiment.evaluation import user_module
-from exprec.recorder.payments import check_scenario
+from exprec.recorder.payments import check_policy, check_scenario
 from exprec.recorder.schema import find_problems
 
 _SCHEMA = "experiment.v2"
 
 PAYMENTS = "payments"
 """The built-in simulator."""
+
+_EVERY_AGENT = "all"
+"""The key, beside the ids of agents, for what all of them have."""
 
 _TEMPORAL = "deterministic-temporal"
 _NEED_SAMPLES = ("require_statistical_significance", "max_coefficient_of_variation")
@@ -48,6 +51,8 @@ class CheckedConfig:
 
     value: dict[str, Any]
     scenario: dict[str, Any]
+    starting_policies: dict[str, Any]
+    """By agent: those that are given, for single agents or for all."""
     system_prompt: str | None
     script: Script | None
     function: user_module.UserFunction | None
@@ -77,6 +82,7 @@ def check_config(
     check.agents(scenario)
     check.ticks(scenario)
     check.constraints()
+    policies = check.starting_policies()
     check.acceptance()
     check.settlement()
     check.costs()
@@ -88,7 +94,7 @@ def check_config(
     warnings = tuple(str(problem) for problem in document.locate(_warnings(value)))
     named = [Path(document.source)] if document.source else []
     files = (*named, *check.files, *([script.path] if script else ()), *(function.files if function else ()))
-    return CheckedConfig(value, scenario, prompt, script, function, files, warnings)
+    return CheckedConfig(value, scenario, policies, prompt, script, function, files, warnings)
 
 
 def _overridden(value: Any, seed: int | None, model: str | None) -> Any:
@@ -124,19 +130,23 @@ class _ConfigChecker:
             self.problems.append(Problem(path, message))
 
     def scenario(self) -> dict[str, Any]:
-        """The content of the scenario; problems in its own file are reported with that file and its lines."""
-        given = self._value.get("scenario")
+        """The content of the scenario."""
+        return self._content("scenario", self._scenario_problems)
+
+    def _content(self, key: str, find_problems_of: Callable[[Any], list[Problem]]) -> dict[str, Any]:
+        """The mapping under a key or in the file that it names, in which problems have that file and its lines."""
+        given = self._value.get(key)
         if isinstance(given, str) and given:
             try:
                 self.files.append(self._folder / given)
                 file = read_document(self.files[-1])
             except InvalidInput as error:
-                self._unread(("scenario",), error)
+                self._unread((key,), error)
                 return {}
-            self.problems += file.every_problem(self._scenario_problems(file.value))
+            self.problems += file.every_problem(find_problems_of(file.value))
             given = file.value
         elif isinstance(given, dict):
-            self.problems += self._document.locate(self._scenario_problems(given), under=("scenario",))
+            self.problems += self._document.locate(find_problems_of(given), under=(key,))
         return given if isinstance(given, dict) else {}
 
     def _scenario_problems(self, scenario: Any) -> list[Problem]:
@@ -144,6 +154,39 @@ class _ConfigChecker:
         if self._is_payments:
             return check_scenario(scenario)
         return [] if isinstance(scenario, dict) else [Problem((), "must be a mapping of keys to values")]
+
+    def starting_policies(self) -> dict[str, Any]:
+        """The policies to start from by optimized agent, of those that have one."""
+        given = self._content("starting_policies", self._policies_problems)
+        found = {agent: given.get(agent, given.get(_EVERY_AGENT)) for agent in self._optimized()}
+        return {agent: policy for agent, policy in found.items() if policy is not None}
+
+    def _policies_problems(self, policies: Any) -> list[Problem]:
+        if not isinstance(policies, dict):
+            return [Problem((), "must be a mapping of agents to policies")]
+        section, optimized = self._value.get("policy_constraints"), self._optimized()
+        has_constraints = isinstance(section, dict) and all(
+            problem.path[:1] != ("policy_constraints",) for problem in self.problems
+        )
+        constraints = build_constraints(section) if has_constraints else None
+        found = []
+        for agent, policy in policies.items():
+            problems = self._policy_problems(policy, constraints)
+            if agent != _EVERY_AGENT and agent not in optimized:
+                word = unknown_word("optimized agent", agent, [_EVERY_AGENT, *optimized])
+                problems = [Problem((), word)]
+            found += [replace(problem, path=(agent, *problem.path)) for problem in problems]
+        return found
+
+    def _policy_problems(self, policy: Any, constraints: PolicyConstraints | None) -> list[Problem]:
+        if not isinstance(policy, dict):
+            return [Problem((), f"must be a policy, not {show_value(policy)}")]
+        problems = check_policy(policy) if self._is_payments else _parameters_problems(policy)
+        return problems + ([] if constraints is None else violations(policy, constraints))
+
+    def _optimized(self) -> list[str]:
+        optimized = self._value.get("optimized_agents")
+        return [agent for agent in optimized if isinstance(agent, str)] if isinstance(optimized, list) else []
 
     def simulator(self, *, imports: bool) -> user_module.UserFunction | None:
         """The custom simulator; None for the built-in one, without `imports`, and if the function does not exist."""
@@ -222,16 +265,15 @@ class _ConfigChecker:
                 self._add(("optimized_agents", index), unknown_word(f"agent {agent!r}", agent, ids))
         customization = self._value.get("prompt_customization")
         for key in customization if isinstance(customization, dict) else {}:
-            if key != "all" and key not in ids:
-                self._add(("prompt_customization", key), unknown_word("agent", key, ["all", *ids]))
+            if key != _EVERY_AGENT and key not in ids:
+                self._add(("prompt_customization", key), unknown_word("agent", key, [_EVERY_AGENT, *ids]))
 
     def _ids(self, scenario: dict[str, Any]) -> list[str]:
         """The ids of the agents; for a custom simulator without any in its scenario, the optimized agents."""
         ids = _agent_ids(scenario)
         if self._is_payments or (ids and len(ids) == len(scenario["agents"])):
             return ids
-        optimized = self._value.get("optimized_agents")
-        return [agent for agent in optimized if isinstance(agent, str)] if isinstance(optimized, list) else []
+        return self._optimized()
 
     def ticks(self, scenario: dict[str, Any]) -> None:
         ticks, day = _value_at(self._value, "evaluation", "ticks"), _value_at(scenario, "simulation", "ticks_per_day")
@@ -293,6 +335,13 @@ class _ConfigChecker:
         elif self._value["rules"] != current:
             found, advice = show_value(self._value["rules"]), f"leave it out to run the experiment by rules {current}"
             self._add(("rules",), f"this version of exprec has rules {current}, not {found}; {advice}")
+
+
+def _parameters_problems(policy: dict[str, Any]) -> list[Problem]:
+    """The problems of a policy for a simulator of the user's, to which its form is left."""
+    parameters = policy.get("parameters", {})
+    wanted = "must be a mapping of parameters to values"
+    return [] if isinstance(parameters, dict) else [Problem(("parameters",), f"{wanted}, not {show_value(parameters)}")]
 
 
 def _bound_problems(parameter: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -64,6 +64,28 @@ class PolicyConstraints:
     lsm_enabled: bool = True
 
 
+def build_constraints(section: Mapping[str, Any] | None) -> PolicyConstraints | None:
+    """The constraints of a valid section `policy_constraints`; None without one."""
+    if section is None:
+        return None
+    parameters, names, actions = (section.get(f"allowed_{kind}") for kind in ("parameters", "fields", "actions"))
+    return PolicyConstraints(
+        allowed_parameters=None if parameters is None else tuple(map(_build_parameter, parameters)),
+        allowed_fields=None if names is None else tuple(names),
+        allowed_actions=None if actions is None else {tree: tuple(listed) for tree, listed in actions.items()},
+        lsm_enabled=section.get("lsm_enabled", True),
+    )
+
+
+def _build_parameter(value: Mapping[str, Any]) -> ParameterConstraint:
+    number = int if value["param_type"] == "int" else float
+    bounds = {key: number(value[key]) for key in ("min_value", "max_value") if value.get(key) is not None}
+    allowed = tuple(value.get("allowed_values") or ())
+    return ParameterConstraint(
+        value["name"], value["param_type"], allowed_values=allowed, description=value.get("description"), **bounds
+    )
+
+
 def search_space(constraints: PolicyConstraints | None) -> tuple[Parameter, ...]:
     """The parameters that a proposal may change; by default the liquidity fraction."""
     if constraints is None or constraints.allowed_parameters is None:

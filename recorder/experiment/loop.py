@@ -103,7 +103,8 @@ def prepare_experiment(
 
 
 def _starting_policies(simulator: Payments | UserSimulator, config: ExperimentConfig) -> dict[str, Mapping[str, Any]]:
-    return {agent: simulator.starting_policy(agent) for agent in config.optimized_agents}
+    given = config.starting_policies
+    return {agent: simulator.starting_policy(agent, given.get(agent)) for agent in config.optimized_agents}
 
 
 class OptimizationLoop:

@@ -47,6 +47,10 @@ class Payments(PaymentSimulator):
         self.rules = describe_rules(scenario)
         """The description of the game and of the form of a policy."""
 
+    def starting_policy(self, agent: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The given policy, that of the scenario, or the default."""
+        return super().starting_policy(agent) if given is None else copy.deepcopy(dict(given))
+
     def check_policy(self, policy: Any) -> list[Problem]:
         """The problems of a policy; none if it can be simulated."""
         return check_policy(policy)
@@ -75,19 +79,27 @@ class UserSimulator:
         self.rules = function.docstring or _WITHOUT_DOCSTRING
         """The docstring of the function, which is the description for proposers."""
 
-    def starting_policy(self, agent: str) -> dict[str, Any]:
-        """The policy in the agent's entry of the scenario, or the default policy, which only has parameters.
+    def starting_policy(self, agent: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The given policy, that in the agent's entry of the scenario, or the default one, which only has parameters.
+
+        A given policy gets the parameters of the default one that it lacks.
 
         If the experiment lists the parameters that policies may have, it has each of them, in the middle of its bounds
         or with the first of its values; otherwise the one that a search changes by default.
         """
+        if given is not None:
+            parameters = {**self._default_parameters(), **given.get("parameters", {})}
+            return copy.deepcopy({**given, "parameters": parameters})
         entries = canonical_json.decode(self._scenario).get("agents")
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and entry.get("id") == agent and isinstance(entry.get("policy"), dict):
                 return copy.deepcopy(dict(entry["policy"]))
+        return {"parameters": self._default_parameters()}
+
+    def _default_parameters(self) -> dict[str, Any]:
         if self._constraints is None or self._constraints.allowed_parameters is None:
-            return {"parameters": {LIQUIDITY_FRACTION: DEFAULT_LIQUIDITY_FRACTION}}
-        return {"parameters": {each.name: _middle(each) for each in self._constraints.allowed_parameters}}
+            return {LIQUIDITY_FRACTION: DEFAULT_LIQUIDITY_FRACTION}
+        return {each.name: _middle(each) for each in self._constraints.allowed_parameters}
 
     def check_policy(self, policy: Any) -> list[Problem]:
         """The problems of a policy: none for any JSON object, whose content is up to the function."""
