@@ -128,10 +128,14 @@ def test_other_agents_are_named_as_counterparties_only(day: Json, own: Json, oth
 
 
 @_settings
-@given(_days(), _actions, _others(), st.integers(0, 2**32))
+@given(_days(), _actions, _others(), _actions, st.integers(0, 2**32))
 def test_the_text_of_a_day_is_a_function_of_its_own_events(
-    day: Json, own: Json, others: dict[str, Json], seed: int
+    day: Json, own: Json, others: dict[str, Json], held: Json, seed: int
 ) -> None:
+    # Here NEXT may hold, split or be unable to settle what it pays to OWN.
+    for each in day["agents"]:
+        each |= {"opening_balance": 0, "liquidity_pool": 300}
+    others["NEXT"] = policy(held, fraction=1.0)
     events: list[DayEvent] = []
     Payments(day).simulate({_OWN: policy(own, fraction=0.5), **others}, observer=events.append)
     assert _described(events) == _described(_garbled(events, random.Random(seed)))
