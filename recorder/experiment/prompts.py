@@ -6,7 +6,7 @@ run id of experiments. They contain no other agent's policy, costs or balance, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,10 @@ from exprec.recorder.format import canonical_json
 from exprec.recorder.proposers import Message
 
 _MAX_REASON = 600
-"""The maximum length of a reason, in characters."""
+"""The maximum length of a reason or an error, in characters."""
+
+_MAX_ERRORS = 30
+"""The maximum number of errors of an answer."""
 
 _MAX_EARLIER_POLICY = 2_000
 """The maximum length of an earlier policy, in characters; the current policy is always complete."""
@@ -94,8 +97,11 @@ def request_messages(
 
 
 def correction_messages(answer: str, errors: Sequence[str]) -> tuple[Message, ...]:
-    """The messages that return an unusable answer to the model, with everything that is wrong with it."""
-    listed = "\n".join(f"- {error}" for error in errors)
+    """The messages that return an unusable answer to the model, with everything that is wrong with it.
+
+    Of many errors the first are listed.
+    """
+    listed = "\n".join(_list_errors(errors))
     return (
         Message("assistant", answer),
         Message(
@@ -239,6 +245,12 @@ def _decisions(policy: Mapping[str, Any]) -> dict[str, Any]:
 def _clip(text: str, limit: int) -> str:
     left_out = len(text) - limit
     return text if left_out <= 0 else f"{text[:limit]}... ({left_out} more characters left out)"
+
+
+def _list_errors(errors: Sequence[str]) -> Iterator[str]:
+    yield from (f"- {_clip(error, _MAX_REASON)}" for error in errors[:_MAX_ERRORS])
+    if len(errors) > _MAX_ERRORS:
+        yield f"and {len(errors) - _MAX_ERRORS} more"
 
 
 def _section(title: str, body: str) -> str:

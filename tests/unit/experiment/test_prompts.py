@@ -371,6 +371,14 @@ def test_a_correction_sends_the_answer_back_with_all_its_errors() -> None:
     assert "\n- first error\n- second error\n" in sent[1].content
 
 
+def test_of_many_errors_the_first_are_listed() -> None:
+    errors = [f"error {number} {'x' * 9999}" for number in range(1000)]
+    lines = correction_messages("my answer", errors)[1].content.splitlines()
+    assert [line[:10] for line in lines[1:31]] == [f"- error {number} "[:10] for number in range(30)]
+    assert lines[31] == "and 970 more"
+    assert sum(map(len, lines)) < 30_000
+
+
 def test_another_agents_result_is_in_no_message() -> None:
     for message in messages():
         for secret in SECRETS:
