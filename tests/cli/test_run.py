@@ -303,10 +303,11 @@ def test_help_has_an_example(tmp_path: Path, command: str) -> None:
 def test_schemas_are_listed_and_printed(tmp_path: Path) -> None:
     listed = exprec("schema", cwd=tmp_path).stdout.decode()
     assert "event.policy_change.v1 " in listed
+    assert "event.policy_change.v2 " in listed
     named = {entry["name"] for entry in json.loads(exprec("schema", "--json", cwd=tmp_path).stdout)}
     assert {line.split()[0] for line in listed.splitlines()} == named
     printed = exprec("schema", "event.policy_change", cwd=tmp_path).stdout
-    assert printed == (ROOT / "schemas" / "event.policy_change.v1.schema.json").read_bytes()
+    assert printed == (ROOT / "schemas" / "event.policy_change.v2.schema.json").read_bytes()
 
 
 def test_the_version_is_the_installed_one(tmp_path: Path) -> None:
