@@ -164,7 +164,7 @@ class _ConfigChecker:
     def _policies_problems(self, policies: Any) -> list[Problem]:
         if not isinstance(policies, dict):
             return [Problem((), "must be a mapping of agents to policies")]
-        section, optimized = self._value.get("policy_constraints"), self._optimized()
+        section, known = self._value.get("policy_constraints"), dict.fromkeys([_EVERY_AGENT, *self._optimized()])
         has_constraints = isinstance(section, dict) and all(
             problem.path[:1] != ("policy_constraints",) for problem in self.problems
         )
@@ -172,9 +172,8 @@ class _ConfigChecker:
         found = []
         for agent, policy in policies.items():
             problems = self._policy_problems(policy, constraints)
-            if agent != _EVERY_AGENT and agent not in optimized:
-                word = unknown_word("optimized agent", agent, [_EVERY_AGENT, *optimized])
-                problems = [Problem((), word)]
+            if agent not in known:
+                problems = [Problem((), unknown_word("optimized agent", agent, list(known)))]
             found += [replace(problem, path=(agent, *problem.path)) for problem in problems]
         return found
 
