@@ -6,7 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from exprec.cli.output.live_output import ExperimentOutput, redaction_lines
@@ -24,9 +24,8 @@ from exprec.recorder.errors import (
     StorageFailure,
     UnrecordedRequest,
 )
-from exprec.recorder.events import Event, optimization
+from exprec.recorder.events import Event
 from exprec.recorder.experiment import (
-    LLM_ERROR,
     ExperimentConfig,
     GenericExperimentRunner,
     PreparedExperiment,
@@ -36,29 +35,6 @@ from exprec.recorder.proposers import RecordedProposer
 from exprec.recorder.replay import trust
 from exprec.recorder.sessions import RunOutcome
 from exprec.recorder.store import RunDirectory, Store
-
-
-@dataclass
-class _ProposalCounts:
-    """How many proposals were usable, invalid, and not answered at all."""
-
-    usable: int = 0
-    rejected: int = 0
-    failed: int = 0
-
-    def add(self, event: Event) -> None:
-        """Count the proposal that an event decides on, if it does."""
-        if event["event_type"] == optimization.POLICY_CHANGE.event_type:
-            self.usable += 1
-        elif event["event_type"] == optimization.POLICY_REJECTED.event_type:
-            is_failure = event["rejection_reason"] == LLM_ERROR
-            self.failed += is_failure
-            self.rejected += not is_failure
-
-    def report(self, *, is_live: bool) -> None:
-        """Print the counts; for a computation or a script only if a proposal was not usable."""
-        if is_live or self.rejected or self.failed:
-            print_message(f"exprec: proposals: {self.usable} usable, {self.rejected} rejected, {self.failed} failed")
 
 
 @dataclass(frozen=True)
@@ -75,7 +51,6 @@ class ExperimentExecution:
     prepared: PreparedExperiment | None = None
     resumed: RunDirectory | None = None
     origin: Mapping[str, str] | None = None
-    proposals: _ProposalCounts = field(default_factory=_ProposalCounts)
 
     def run(self) -> None:
         """Execute it, seal the run, print its output and add its execution record.
@@ -94,7 +69,6 @@ class ExperimentExecution:
         except OSError as error:
             print_message(f"exprec: the run is sealed: {runner.sealed.run_id}")
             unwritable = None if isinstance(error, BrokenPipeError) else error
-        self._report_proposals()
         # After the run id is printed, because a full disk must not suppress it.
         executions = runner.attest(observation())
         if not runner.sealed.is_new:
@@ -105,10 +79,6 @@ class ExperimentExecution:
             raise failure
         if unwritable is not None:
             raise unwritable
-
-    def _report_proposals(self) -> None:
-        if self.output.with_counts:
-            self.proposals.report(is_live=trust.is_live(self.config.llm.model))
 
     def _remember(self) -> None:
         """Let this user resume the run and execute it again without being asked."""
@@ -123,7 +93,7 @@ class ExperimentExecution:
                 remember_recorded(trust.folder_key(self.folder), f"the modules in {self.folder.absolute()}")
 
     def _run(self) -> tuple[GenericExperimentRunner, ExperimentFailed | None]:
-        with _listening(self.config, self.output, self.proposals) as listener:
+        with _listening(self.config, self.output) as listener:
             runner = GenericExperimentRunner(
                 self.config,
                 config_dir=self.folder,
@@ -146,10 +116,16 @@ class ExperimentExecution:
                 # A new run was removed, and resuming an old one would stop here again.
                 raise
             except (KeyboardInterrupt, ExprecError):
-                self._report_proposals()
+                self._report_proposals(runner)
                 report_kept_run(runner.outcome, self.store, "run interrupted", can_resume=True)
                 raise
             return runner, None
+
+    def _report_proposals(self, runner: GenericExperimentRunner) -> None:
+        """Print the counts of proposals of an interrupted experiment with a model; its log does not have them yet."""
+        if runner.state_provider is not None and trust.is_live(self.config.llm.model):
+            counts = ", ".join(f"{count} {what}" for what, count in runner.state_provider.proposals.items())
+            print_message(f"exprec: proposals: {counts}")
 
 
 def report_kept_run(outcome: RunOutcome | None, store: Store, why: str, *, can_resume: bool) -> None:
@@ -200,15 +176,12 @@ def _command_line(command: str, name: str, store: Path) -> str:
 
 
 @contextmanager
-def _listening(
-    config: ExperimentConfig, output: ExperimentOutput, proposals: _ProposalCounts
-) -> Iterator[Callable[[Event], None]]:
-    """Yield the function to call with each event: it updates counts, progress and, while it is open, stdout."""
+def _listening(config: ExperimentConfig, output: ExperimentOutput) -> Iterator[Callable[[Event], None]]:
+    """Yield the function to call with each event: it updates the output, while stdout is open, and the progress."""
     broken = False
 
     def listen(event: Event) -> None:
         nonlocal broken
-        proposals.add(event)
         if progress is not None:
             progress(event)
         if output.on_event is None or broken:

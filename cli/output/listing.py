@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from exprec.cli.output.tables import GAP, align_row, cell_lengths, column_widths
@@ -41,7 +41,7 @@ _COLUMNS = (
     _Column("it", is_number=True, is_optional=True),
     _Column("first→best→final", is_number=True, is_optional=True),
     _Column("conv", is_optional=True),
-    _Column("bad", "bad", is_number=True, is_optional=True),
+    _Column("failed", "bad", is_number=True, is_optional=True),
     _Column("recorded (UTC)", "quiet"),
     _Column("n", is_number=True),
     _Column("tags", "agent"),
@@ -93,11 +93,18 @@ def _cells(row: RunRow) -> list[str]:
         _value(row.iterations),
         _costs(row),
         _value(converged),
-        f"{row.unusable}/{row.proposals}" if row.unusable else _UNKNOWN,
+        _failed_calls(row.proposals),
         _value(recorded),
         str(row.executions) if row.is_sealed else _UNKNOWN,
         visible(", ".join(row.tags)),
     ]
+
+
+def _failed_calls(proposals: Mapping[str, int] | None) -> str:
+    """How many proposals never came, of how many."""
+    if proposals is None or not proposals["failed"]:
+        return _UNKNOWN
+    return f"{proposals['failed']}/{sum(proposals.values())}"
 
 
 def _costs(row: RunRow) -> str:

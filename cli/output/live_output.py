@@ -35,8 +35,6 @@ class ExperimentOutput:
 
     on_event: Callable[[Event], None] | None
     close: Callable[[GenericExperimentRunner, Sealed], None]
-    with_counts: bool = False
-    """Whether the counts of proposals belong to it, at the end on stderr."""
 
 
 def choose_experiment_output(selection: VerboseConfig, color: str, *, quiet: bool, as_json: bool) -> ExperimentOutput:
@@ -53,7 +51,7 @@ def _display_output(selection: VerboseConfig, color: str) -> ExperimentOutput:
         assert runner.state_provider is not None
         display.close(runner.state_provider)
 
-    return ExperimentOutput(display.show, close, with_counts=True)
+    return ExperimentOutput(display.show, close)
 
 
 def _json_output() -> ExperimentOutput:

@@ -185,6 +185,10 @@ def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
     )
     costs = f": final cost {short_cost(event['final_cost'])}, best cost {short_cost(event['best_cost'])}"
     yield Line.of(outcome, f" ({event['convergence_reason']})", costs)
+    if "proposals" in event:
+        counts = event["proposals"]
+        unusable = tuple((f", {counts[key]} {key}", "bad" if counts[key] else "") for key in ("rejected", "failed"))
+        yield Line.of(f"Proposals: {counts['usable']} usable", *unusable)
 
 
 @_renders(common.EXPERIMENT_FAILED)

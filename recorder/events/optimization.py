@@ -116,7 +116,12 @@ class ExperimentEndFields(TypedDict):
     converged: bool
     convergence_reason: str
     num_iterations: int
+    proposals: NotRequired[dict[str, int]]
+    """How many proposals were usable, rejected and failed; absent if there were none."""
 
+
+LLM_ERROR = "llm_error"
+"""The reason of a `policy_rejected` where the model gave no answer."""
 
 CENTS = "cents"
 """The unit of costs of an experiment that names none."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from exprec.recorder.experiment.loop import OptimizationResult as OptimizationResult
     from exprec.recorder.experiment.loop import PreparedExperiment as PreparedExperiment
     from exprec.recorder.experiment.loop import prepare_experiment as prepare_experiment
-    from exprec.recorder.experiment.proposal import LLM_ERROR as LLM_ERROR
     from exprec.recorder.experiment.runner import GenericExperimentRunner as GenericExperimentRunner
 
 _MODULES = {
@@ -24,7 +23,6 @@ _MODULES = {
     "ExperimentResult": "loop",
     "OptimizationResult": "loop",
     "GenericExperimentRunner": "runner",
-    "LLM_ERROR": "proposal",
     "OptimizationLoop": "loop",
     "PreparedExperiment": "loop",
     "describe_other_rules": "config",

@@ -25,7 +25,7 @@ USABLE = "usable"
 INVALID_JSON = "invalid_json"
 INVALID_POLICY = "invalid_policy"
 CONSTRAINT_VIOLATION = "constraint_violation"
-LLM_ERROR = "llm_error"
+LLM_ERROR = optimization.LLM_ERROR
 SIMULATION_ERROR = "simulation_error"
 
 _EXCERPT_LENGTH = 40

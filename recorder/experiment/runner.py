@@ -202,4 +202,5 @@ def _seal_late(session: Session, end: Event) -> OptimizationResult:
     if is_failure(end):
         raise ExperimentFailed(recorded["error_type"], recorded["message"])
     policies = session.provider.get_iteration_policies(recorded["num_iterations"] - 1)
+    recorded.pop("proposals", None)
     return OptimizationResult(**recorded, policies=policies)

@@ -108,16 +108,16 @@ def _result_fields(head: Mapping[str, Any], entries: Iterator[log.Entry], tail: 
         "final_cost": optimization.read_cost(result.get("final_cost"), start.info),
         "cost_unit": optimization.cost_unit(start.info) if start.info else None,
         "converged": converged if isinstance(converged, bool) else None,
-        **_proposal_fields(head["counts"]["by_type"]),
+        "proposals": _proposals(result.get("proposals")),
     }
 
 
-def _proposal_fields(by_type: Mapping[str, int]) -> _Fields:
-    """The numbers of proposals and of unusable ones, of an experiment that has any."""
-    compared, rejected = (
-        by_type.get(spec.event_type, 0) for spec in (optimization.POLICY_CHANGE, optimization.POLICY_REJECTED)
-    )
-    return {"proposals": compared + rejected, "unusable": rejected} if compared + rejected else {}
+def _proposals(value: Any) -> dict[str, int] | None:
+    """The numbers of proposals, if there were any; a later version may have counted otherwise."""
+    keys = Reducer().proposals
+    if not isinstance(value, Mapping) or any(type(value.get(key)) is not int for key in keys):
+        return None
+    return {key: value[key] for key in keys} if any(value.values()) else None
 
 
 def _reduce_start(head: Mapping[str, Any], entries: Iterator[log.Entry]) -> Reducer:
@@ -179,7 +179,7 @@ def _unsealed_fields(run: RunDirectory) -> _Fields | None:
         iterations, first_cost = state.iteration_count, state.first_cost
         fields |= {"status": status, "mode": mode, "iterations": iterations, "first_cost": first_cost}
         fields |= {"cost_unit": optimization.cost_unit(state.info)} if state.info else {}
-        fields |= _proposal_fields(state.summary().counts["by_type"])
+        fields["proposals"] = _proposals(state.proposals)
     return fields if os.path.lexists(run.path) else None
 
 

@@ -32,10 +32,8 @@ class RunRow(NamedTuple):
     cost_unit: str | None = None
     """The unit of the costs of an experiment, `cents` unless it has another."""
     converged: bool | None = None
-    proposals: int | None = None
-    """The number of proposals of an experiment."""
-    unusable: int | None = None
-    """How many of them were rejected without a comparison, because the answer was invalid or there was none."""
+    proposals: dict[str, int] | None = None
+    """Of an experiment, the number of proposals that were `usable`, `rejected` for what they are, `failed` to come."""
     exit_status: int | None = None
     """The exit status of a recorded command."""
     signal: str | None = None
@@ -69,7 +67,6 @@ class RunRow(NamedTuple):
             "cost_unit": self.cost_unit,
             "converged": self.converged,
             "proposals": self.proposals,
-            "unusable": self.unusable,
             "exit_status": self.exit_status,
             "signal": self.signal,
             "tags": list(self.tags),

@@ -182,6 +182,11 @@ class LiveStateProvider(_ReducedState):
         self._exchanges.sync()
         self._events.sync()
 
+    @property
+    def proposals(self) -> Mapping[str, int]:
+        """The number of proposals so far that were `usable`, `rejected` for what they are, and `failed` to come."""
+        return self._reducer.proposals
+
     def set_final_result(
         self, final_cost: optimization.Cost, best_cost: optimization.Cost, converged: bool, convergence_reason: str
     ) -> None:
@@ -195,12 +200,13 @@ class LiveStateProvider(_ReducedState):
             "converged": converged,
             "convergence_reason": convergence_reason,
             "num_iterations": self.get_total_iterations(),
+            **({"proposals": dict(proposals)} if any((proposals := self.proposals).values()) else {}),
         }
         recorded = self._reducer.result
         if recorded is None:
             self.record_event(0, optimization.EXPERIMENT_END.event_type, fields)
             return
-        for key in fields.keys() - {"num_iterations"}:
+        for key in fields.keys() - {"num_iterations", "proposals"}:
             if recorded.get(key) != fields[key]:
                 before, now = show_value(recorded.get(key)), show_value(fields[key])
                 message = f"is {before} in the result recorded before, not {now}"

@@ -12,7 +12,9 @@ from exprec.recorder.store import Summary, log
 _START = optimization.EXPERIMENT_START.event_type
 _ITERATION_START = optimization.ITERATION_START.event_type
 _ITERATION_END = optimization.ITERATION_END.event_type
-_WITH_STATE = frozenset((_START, _ITERATION_START, _ITERATION_END)) | TERMINAL_TYPES
+_POLICY_CHANGE = optimization.POLICY_CHANGE.event_type
+_POLICY_REJECTED = optimization.POLICY_REJECTED.event_type
+_WITH_STATE = frozenset((_START, _ITERATION_START, _ITERATION_END, _POLICY_CHANGE, _POLICY_REJECTED)) | TERMINAL_TYPES
 """The event types that change more of the state than counts and positions."""
 
 
@@ -52,6 +54,8 @@ class Reducer:
         """The fields of `experiment_failed`."""
         self.counts: Counter[str] = Counter()
         """The number of events of each type."""
+        self.proposals = dict.fromkeys(("usable", "rejected", "failed"), 0)
+        """The number of proposals that were usable, that were rejected for what they are, and that never came."""
         self._current = Iteration(0, 0, 0)
         """The iteration of the last event that belongs to one."""
 
@@ -103,6 +107,11 @@ class Reducer:
                 self.result = event_fields(event)
         elif event_type == _START:
             self.info = event_fields(event)
+        elif event_type == _POLICY_CHANGE:
+            self.proposals["usable"] += 1
+        elif event_type == _POLICY_REJECTED:
+            is_failure_of_model = event.get("rejection_reason") == optimization.LLM_ERROR
+            self.proposals["failed" if is_failure_of_model else "rejected"] += 1
         elif event["iteration"] > 0:
             self._apply_iteration(event_type, entry)
 

@@ -119,7 +119,7 @@ class TestRecording:
             assert request.get("max_completion_tokens", request.get("max_tokens")) == 500
 
     def test_nothing_stray_is_printed_and_everything_is_closed(self, recorded: Recorded) -> None:
-        assert recorded.done.stderr == b"exprec: proposals: 4 usable, 0 rejected, 4 failed\n"
+        assert recorded.done.stderr == b""
 
     def test_neither_key_nor_url_is_recorded_or_printed(self, recorded: Recorded) -> None:
         for data in (bytes_below(recorded.store), recorded.done.stdout, recorded.done.stderr):

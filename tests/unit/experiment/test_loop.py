@@ -570,6 +570,7 @@ class TestTheEnd:
             "converged": True,
             "convergence_reason": "cost_stability",
             "num_iterations": 3,
+            "proposals": {"usable": 4, "rejected": 0, "failed": 0},
         }
 
     def test_a_converged_run_stops_before_any_proposal(self, tmp_path: Path) -> None:
@@ -635,6 +636,7 @@ class TestTheEnd:
             "converged": result.converged,
             "convergence_reason": result.convergence_reason,
             "num_iterations": result.num_iterations,
+            "proposals": {"usable": 6, "rejected": 0, "failed": 0},
         }
 
 

@@ -69,7 +69,6 @@ def test_a_row_has_what_the_run_came_to(store: Store) -> None:
         "cost_unit": "cents",
         "converged": True,
         "proposals": None,
-        "unusable": None,
         "exit_status": None,
         "signal": None,
         "tags": ["a", "b"],

@@ -128,6 +128,7 @@ def test_the_answers_are_what_was_recorded(tmp_path: Path) -> None:
         "converged": True,
         "convergence_reason": "cost_stability",
         "num_iterations": 3,
+        "proposals": {"usable": 3, "rejected": 0, "failed": 0},
     }
     info = {"experiment_type": "generic", **EXAMPLES[optimization.EXPERIMENT_START.event_type][1]}
     assert live.get_run_metadata() == expected
