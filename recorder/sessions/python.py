@@ -176,7 +176,7 @@ class Run:
             event_type: A type of your own, not one of exprec's: a lower-case letter, then lower-case letters, digits
                 and `_`.
             iteration: The number of the iteration, from 1, which never decreases; 0 for an event outside of iterations.
-            fields: Plain JSON values, or NumPy scalars, which are recorded as the equal Python values.
+            fields: Plain JSON values, or values that equal them, such as NumPy scalars, which are recorded as these.
 
         Raises:
             InvalidEvent: The type, the iteration or a field is not allowed; the log is unchanged.
@@ -299,7 +299,8 @@ class Run:
             self._session.emit(iteration, event_type, fields)
         except NotEncodable:
             # Coercing every value of every event would cost more than encoding it.
-            self._session.emit(coerce_value(iteration, "iteration"), event_type, coerce_value(fields))
+            plain_type, number = coerce_value(event_type, "event_type"), coerce_value(iteration, "iteration")
+            self._session.emit(number, plain_type, coerce_value(fields))
 
     def _keep_result(self, fields: dict[str, Any]) -> None:
         if self._result is not None:
