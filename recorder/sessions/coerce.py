@@ -1,14 +1,15 @@
-"""Coercion of a program's values to the equal JSON values, and advice about those that have none."""
+"""Coercion of a program's values to the equal JSON values, or to paths, and advice about those that have none."""
 
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import PurePath
 from typing import Any
 
-from exprec.recorder.errors import NotEncodable
+from exprec.recorder.errors import InvalidInput, NotEncodable, Problem
 from exprec.recorder.format import canonical_json
 
 _EXACT_KINDS = "biufU"
@@ -179,3 +180,20 @@ def _find_advice(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, type):
         return "record list(...)"
     return "record the text, the number, the list or the dict that says what you mean"
+
+
+def coerce_path(value: Any, what: str) -> str:
+    """Return a path, or the text of one, as text. Raises InvalidInput, with what to give instead, for anything else."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(path, str):
+        return path
+    if isinstance(path, bytes | bytearray | memoryview):
+        advice = "write them into a file and give its path, or decode a path with os.fsdecode(...)"
+        reason = f"must be a path, not bytes; {advice}"
+    elif hasattr(path, "savefig"):
+        reason = "must be a path, not a figure; save it with .savefig(path), and give that path"
+    elif hasattr(path, "read") or hasattr(path, "write"):
+        reason = "must be a path, not an open file; close it, so that it is complete, and give its path"
+    else:
+        reason = f"must be a path, not a value of type {type(path).__name__}; write it into a file, and give its path"
+    raise InvalidInput([Problem((), f"{what} {reason}")])

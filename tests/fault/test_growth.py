@@ -646,9 +646,10 @@ def _zip_file(size: int, folder: Path) -> Path:
 
 
 def _read_members(path: Path) -> None:
-    for _, pieces in read_members(path):
-        for _ in pieces:
-            pass
+    with path.open("rb") as file:
+        for _, pieces in read_members(file):
+            for _ in pieces:
+                pass
 
 
 CASES = [
