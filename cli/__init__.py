@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from exprec.recorder.exports import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from exprec.recorder.display import EventDisplay, VerboseConfig
 
 

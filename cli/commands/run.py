@@ -141,11 +141,11 @@ class _ReadyExperiment:
     "--artifact",
     "artifacts",
     multiple=True,
-    metavar="FILE",
+    metavar="PATH",
     type=click.Path(),
-    help="An output file of the command: it is copied into the run. Repeatable.",
+    help="An output file or folder of the command: what it writes there is copied into the run. Repeatable.",
 )
-@click.option("--artifact-limit", type=_Size(), help="The maximum size of an artifact.  [default: 100MB]")
+@click.option("--artifact-limit", type=_Size(), help="The maximum size of a file of the artifacts.  [default: 100MB]")
 @click.option(
     "--schemas",
     metavar="DIR",

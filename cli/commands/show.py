@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -32,11 +33,18 @@ if TYPE_CHECKING:
     from exprec.recorder.display import Console
 
 
-class _Selection:
-    """The filters on events, and what the events read so far offered to choose from."""
+_EXCHANGE = "exchange"
+_UNLIMITED = sys.maxsize
 
-    def __init__(self, iteration: tuple[int, int] | None, agent: str | None, event_type: str | None) -> None:
+
+class _Selection:
+    """The filters on events or exchanges, and what those read so far offered to choose from."""
+
+    def __init__(
+        self, iteration: tuple[int, int] | None, agent: str | None, event_type: str | None, *, of_exchanges: bool
+    ) -> None:
         self._iteration, self._agent, self._type = iteration, agent, event_type
+        self._noun = _EXCHANGE if of_exchanges else "event"
         self.is_everything = iteration is None and agent is None and event_type is None
         self.events_read = 0
         self._count = 0
@@ -46,7 +54,10 @@ class _Selection:
 
     def selects(self, event: Event) -> bool:
         """Return whether an event matches all filters."""
-        iteration, agent, event_type = event["iteration"], event.get("agent_id"), event["event_type"]
+        return self.matches(event["iteration"], event.get("agent_id"), event["event_type"])
+
+    def matches(self, iteration: int, agent: object, event_type: str = "") -> bool:
+        """Return whether an event or exchange with these fields matches all filters."""
         self.events_read += 1
         self._last_iteration = max(self._last_iteration, iteration)
         self._types.add(event_type)
@@ -61,16 +72,20 @@ class _Selection:
         return selected
 
     def why_nothing(self) -> str | None:
-        """Explain why no event matched; None if one did, or if there are no filters."""
+        """Explain why nothing matched; None if something did, or if all events are printed."""
+        if self._noun == _EXCHANGE and not self.events_read:
+            return "the run has no exchanges with a model"
         if self.is_everything or self._count:
             return None
         if self._type is not None and self._type not in self._types:
             return f"no event of type '{self._type}'; the run has {_join_names(self._types)}"
         if self._agent is not None and self._agent not in self._agents:
-            return f"no event of agent '{self._agent}'; the run has events of {_join_names(self._agents)}"
+            known = _join_names(self._agents)
+            return f"no {self._noun} of agent '{self._agent}'; the run has {self._noun}s of {known}"
         if self._iteration is not None and self._iteration[0] > self._last_iteration:
-            return f"no event of iteration {self._iteration[0]}; the last iteration is {self._last_iteration}"
-        return "no event matches all of the filters"
+            last = f"the last iteration is {self._last_iteration}"
+            return f"no {self._noun} of iteration {self._iteration[0]}; {last}"
+        return f"no {self._noun} matches all of the filters"
 
 
 class _StoredRun(NamedTuple):
@@ -116,6 +131,9 @@ class _OpenLog(NamedTuple):
     help="Only events of this type, even if it is not shown by default.",
     shell_complete=complete_event_type,
 )
+@click.option(
+    "--audit", is_flag=True, help="Print the prompts and answers of models in full, with what became of them."
+)
 @pager_option
 @click.option(
     "--raw", is_flag=True, help="Print to a terminal the bytes that a pipe gets, which may control it; without a pager."
@@ -129,6 +147,7 @@ def show(
     iteration: tuple[int, int] | None,
     agent: str | None,
     event_type: str | None,
+    audit: bool,
     no_pager: bool,
     raw: bool,
     as_json: bool,
@@ -150,21 +169,29 @@ def show(
 
     With --json the selected events are printed as they are in the log.
 
+    With --audit the requests to a model are printed instead: each prompt and answer in full, whether it was usable,
+    and whether the proposal was accepted and why; with --json as an object on a line for each request.
+
     \b
     Example:
       exprec show 3f5c
       exprec show 3f5c --iteration 2-4 --agent BANK_A -v
+      exprec show 3f5c --audit --iteration 2-4
       exprec show --raw 3f5c
     """
+    if audit and (verbose or event_type is not None or any(switch is not None for switch in switches.values())):
+        raise click.UsageError("--event and the options that show or hide events do not apply to --audit")
     spec = EVENT_SPECS.get(event_type or "")
     if spec is not None and spec.switch is not None and switches[spec.switch] is None:
         switches[spec.switch] = True
     config = verbose_config(verbose=verbose, switches=switches)
-    selection = _Selection(iteration, agent, event_type)
+    selection = _Selection(iteration, agent, event_type, of_exchanges=audit)
     opened = _open_log(run, store_path(store))
     medium = _Medium(wants_color(color), pages=not (no_pager or raw), raw=raw)
-    if as_json:
-        _print_lines(opened, selection, raw=raw)
+    if audit:
+        _print_audit(opened, selection, medium, as_json=as_json)
+    elif as_json:
+        _print_lines((entry.line for entry in opened.source.entries() if selection.selects(entry.event)), medium)
     elif opened.run is not None and opened.run.directory.type == layout.COMMAND_RUN and selection.is_everything:
         _print_output(opened.run, config if verbose else None, medium)
     else:
@@ -190,21 +217,50 @@ class _Medium(NamedTuple):
     pages: bool
     raw: bool
 
+    @property
+    def is_screen(self) -> bool:
+        """Whether what is printed to stdout must be harmless for a terminal."""
+        return sys.stdout.isatty() and not self.raw
+
     def screen(self, stream: TextIO) -> ScreenOutput | None:
         """Return what makes the output of a command harmless for a stream; None where its bytes are printed."""
         return ScreenOutput(color=self.color) if stream.isatty() and not self.raw else None
 
     def console(self, stream: TextIO) -> Console:
         """Return a console on stdout, or on the pager in its place."""
-        return make_console(stream, color=self.color, shows_invisible=sys.stdout.isatty() and not self.raw)
+        return make_console(stream, color=self.color, shows_invisible=self.is_screen)
 
 
-def _print_lines(opened: _OpenLog, selection: _Selection, *, raw: bool) -> None:
-    """Print the selected lines of the log."""
-    is_screen = sys.stdout.isatty() and not raw
-    for entry in opened.source.entries():
-        if selection.selects(entry.event):
-            sys.stdout.buffer.write(screen_json(entry.line) if is_screen else entry.line)
+def _print_lines(lines: Iterable[bytes], medium: _Medium) -> None:
+    """Print lines of JSON."""
+    is_screen = medium.is_screen
+    for line in lines:
+        sys.stdout.buffer.write(screen_json(line) if is_screen else line)
+
+
+def _print_audit(opened: _OpenLog, selection: _Selection, medium: _Medium, *, as_json: bool) -> None:
+    """Print the selected exchanges of a run."""
+    # Imported here because most calls print events.
+    from exprec.cli.output.audit import audit_lines
+    from exprec.recorder.exchanges import audit_exchanges
+    from exprec.recorder.format import canonical_json
+
+    if opened.run is None:
+        raise click.UsageError("--audit needs a run: a log file alone has no exchanges")
+    events = (entry.event for entry in opened.source.entries())
+    reader = opened.run.directory.exchange_reader()
+    audited = audit_exchanges(reader, events)
+    exchanges = (exchange for exchange in audited if selection.matches(exchange.iteration, exchange.agent_id))
+    if as_json:
+        _print_lines((canonical_json.encode(exchange.as_dict()) for exchange in exchanges), medium)
+    else:
+        with paged(medium.pages) as stream:
+            console = medium.console(stream)
+            # A file or a pipe gets the lines of prompts and answers unbroken.
+            wide = console if medium.is_screen else console._replace(width=_UNLIMITED)
+            wide.print_lines(audit_lines(exchanges))
+    if reader.torn_bytes:
+        print_message(f"exprec: the last exchange is torn ({reader.torn_bytes} bytes) and is not shown")
 
 
 def _print_output(run: _StoredRun, config: VerboseConfig | None, medium: _Medium) -> None:

@@ -15,8 +15,8 @@ import click
 from exprec.cli.output.streams import run_id_line
 from exprec.cli.screen import print_json, print_message, screen_json
 from exprec.cli.terminal import make_console, wants_color
-from exprec.recorder.diagnostics import visible
-from exprec.recorder.display import EventDisplay, VerboseConfig
+from exprec.recorder.diagnostics import show_value, visible
+from exprec.recorder.display import EventDisplay, VerboseConfig, count_noun
 from exprec.recorder.events import Event
 from exprec.recorder.format import canonical_json, layout
 
@@ -122,6 +122,10 @@ class CommandOutput:
             )
         for line in redaction_lines(outcome.redacted):
             self._report(line)
+        if outcome.left_out:
+            first, more = show_value(outcome.left_out[0]), len(outcome.left_out) - 1
+            names = f"{first} and {count_noun(more, 'other file')} were" if more else f"{first} was"
+            self._report(f"{names} there before, and not written by the command: not in the run")
         if outcome.failure is not None and outcome.failure.is_news:
             self._report(f"the run failed: {outcome.failure.message}")
 

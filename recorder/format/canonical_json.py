@@ -96,13 +96,13 @@ def _refuse(value: Any) -> None:
         place = pending.pop()
         part, depth = place.value, place.depth
         is_too_deep = depth >= layout.MAX_DEPTH and isinstance(part, dict | list | tuple)
-        reason = "nested too deeply" if is_too_deep else _reason_against(part)
+        reason = "nested too deeply" if is_too_deep else reason_against(part)
         if reason is not None:
             raise NotEncodable(place.field(), reason)
         if isinstance(part, dict):
             for key in part:
                 if type(key) is not str:
-                    raise NotEncodable(place.field(), f"{_key_text(key)} is not a string")
+                    raise NotEncodable(place.field(), f"{key_text(key)} is not a string")
                 if has_surrogate(key):
                     raise NotEncodable(place.field(), f"the key {key!a} has a lone surrogate, which UTF-8 cannot hold")
             pending.extend(_Part(place, key, part[key], depth + 1) for key in reversed(part))
@@ -131,7 +131,8 @@ class _Part(NamedTuple):
         return name
 
 
-def _reason_against(part: Any) -> str | None:
+def reason_against(part: Any) -> str | None:
+    """Return why JSON cannot represent a value, its parts aside; None if it can."""
     kind = type(part)
     if part is None or kind in (bool, dict, list, tuple):
         return None
@@ -148,7 +149,7 @@ def _reason_against(part: Any) -> str | None:
     return f"a {kind.__name__} is not a JSON value"
 
 
-def _key_text(key: Any) -> str:
+def key_text(key: Any) -> str:
     """Return a key that is not a string, in the same words each time: the text of an object may have its address."""
     is_short = type(key) in (type(None), bool, float) or (type(key) is int and abs(key) < 10**layout.MAX_DIGITS)
     return f"the key {key!r}" if is_short else f"a key of type {type(key).__name__}"

@@ -27,6 +27,8 @@ ENVELOPE = ("seq", "event_type", "iteration")
 STORE_FILE = "store.json"
 WORK_FOLDER = ".work"
 WORK_HEAD_SUFFIX = ".json"
+WORK_DRAFT = ".draft"
+"""In a work folder: artifacts that are being copied."""
 WORK_EVENTS_SUFFIX = ".events"
 """Of the file beside a work folder that a recorded command appends its events to."""
 ATTESTATIONS_FOLDER = "attestations"
@@ -63,6 +65,18 @@ _UNPRINTABLE = (
     r"\ud800-\uf8ff\ufeff\ufff0-\ufffb\U000e0000-\U000e00ff\U000e01f0-\U0010ffff]"
 )
 """Control and format characters, separators other than the space, surrogates, and characters of private use."""
+_WINDOWS_CHARACTERS = frozenset('<>:"|?*')
+_WINDOWS_DEVICES = frozenset(
+    (
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789¹²³"),
+    )
+)
 _RUN_MARKERS = frozenset((RUN_FILE, EVENTS_FILE, SCHEMAS_FILE))
 _LONGEST_NAME = 1000
 _LONGEST_PART = 200
@@ -128,3 +142,29 @@ def artifact_name_problem(name: str) -> str | None:
             # git would read such a file as its own configuration, or refuse to store it.
             return f"is named {part}, which means something to git; name it otherwise"
     return None
+
+
+def portability_problem(name: str) -> str | None:
+    """Return why Windows cannot have a path with slashes, or None.
+
+    Runs of earlier versions have such names, and are valid. Failed runs record these sentences.
+    """
+    for part in name.split("/"):
+        forbidden = next((character for character in part if character in _WINDOWS_CHARACTERS), None)
+        if forbidden is not None:
+            return f"has {forbidden} in its name, which Windows does not allow; name it otherwise"
+        if part.endswith((".", " ")):
+            return "has a part that ends in a dot or a space in its name, which Windows removes; name it otherwise"
+        if part.partition(".")[0].rstrip(" ").lower() in _WINDOWS_DEVICES:
+            return f"is named {part}, which is a device on Windows; name it otherwise"
+    return None
+
+
+def file_key(name: str) -> str:
+    """Return what is equal for two names of which some system makes one file: in case, or in normalization."""
+    if name.isascii():
+        return name.lower()
+    # Imported here because few names need it.
+    from unicodedata import normalize
+
+    return normalize("NFD", normalize("NFD", name).casefold())

@@ -10,6 +10,7 @@ from exprec.recorder.fs.safe_read import (
     read_pieces,
     read_whole,
     visible_names,
+    walk_files,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "read_pieces",
     "read_whole",
     "visible_names",
+    "walk_files",
 ]

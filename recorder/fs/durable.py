@@ -20,6 +20,10 @@ from exprec.recorder.fs.safe_read import check_folders, open_plain
 _CHUNK_BYTES = 1024 * 1024
 _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Of a file system that cannot lock a folder; of NFS, which locks only what is open for writing."""
+_FICLONE = 0x40049409
+"""The ioctl(2) that makes a file share the blocks of another one; Linux."""
+_UNNAMED = getattr(os, "O_TMPFILE", os.O_DIRECTORY)
+"""Opens a file without a name; where there is none, the flag makes the call fail."""
 _LOCK_ATTEMPTS = 100
 _LOCK_PAUSE_SECONDS = 0.05
 
@@ -137,17 +141,70 @@ def write_new(path: Path, data: bytes) -> None:
         _write_all(handle, data)
 
 
-def copy_new(source: Path, path: Path, passed: Callable[[bytes], bytes] = bytes) -> None:
-    """Create a file with the content of another one, on the disk when this returns. Raises StorageFailure.
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Create a file with this content, on the disk when this returns, but for its name. Raises StorageFailure.
 
-    `passed` gets each piece and returns what is to be written now; it gets empty bytes at the end.
+    What `pieces` raises is raised, except for an OSError; a part of the file stays.
     """
-    with _failures_of(source):
-        origin = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    with os.fdopen(origin, "rb", 0) as reader, _failures_of(path), _new_file(path) as handle:
-        while data := reader.read(_CHUNK_BYTES):
-            _write_all(handle, passed(data))
-        _write_all(handle, passed(b""))
+    with _failures_of(path), _new_file(path) as handle:
+        for piece in pieces:
+            _write_all(handle, piece)
+
+
+def clone_new(
+    source: int, path: Path, begin: Callable[[os.stat_result], None], is_wanted: Callable[[BinaryIO], bool]
+) -> bool:
+    """Create a file that shares the blocks of an open one, on the disk when this returns, but for its name.
+
+    Returns False, and creates nothing, if the file system cannot do that, or if `is_wanted`, which reads the copy
+    before it has a name, returns False. `begin` is called before with the status of the new file. What the two raise is
+    raised. Raises StorageFailure.
+    """
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _clone_in(folder, source, path, begin, is_wanted)
+        finally:
+            os.close(folder)
+    except _NotCloned:
+        return False
+
+
+class _NotCloned(Exception):
+    """The file system cannot let two files share blocks."""
+
+
+@contextmanager
+def _or_not_cloned() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _NotCloned from error
+
+
+def _clone_in(
+    folder: int, source: int, path: Path, begin: Callable[[os.stat_result], None], is_wanted: Callable[[BinaryIO], bool]
+) -> bool:
+    with _or_not_cloned():
+        copy = os.fdopen(os.open(".", os.O_RDWR | _UNNAMED | os.O_CLOEXEC, 0o666, dir_fd=folder), "rb", 0)
+    with copy:
+        begin(os.fstat(copy.fileno()))
+        with _or_not_cloned():
+            fcntl.ioctl(copy.fileno(), _FICLONE, source)
+        if not is_wanted(copy):
+            return False
+        with _failures_of(path):
+            os.fsync(copy.fileno())
+        with _or_not_cloned():
+            # With a folder, because else Python does not follow the link.
+            os.link(f"/proc/self/fd/{copy.fileno()}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+    return True
+
+
+def put(draft: Path, path: Path) -> None:
+    """Give a file or a folder its name, in place of a file, if there is one. Raises StorageFailure."""
+    with _failures_of(path):
+        os.rename(draft, path)
     sync_folder(path.parent)
 
 

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from exprec.recorder.errors import Damaged
 
@@ -142,3 +143,64 @@ def file_names(folder: Path) -> list[str]:
             else:
                 names.append(f"{prefix}{path.name}")
     return sorted(names)
+
+
+class FoundFile(NamedTuple):
+    """What a walk found: a file, or a folder that it cannot enter."""
+
+    name: str
+    """The path from the folder in which the walk began, with slashes."""
+    path: Path
+    error: OSError | None = None
+    """Why a folder cannot be entered."""
+
+
+class _Entered(NamedTuple):
+    """A folder that a walk has entered, and the one around it."""
+
+    name: str
+    identity: tuple[int, int]
+    around: _Entered | None
+
+
+def walk_files(folder: Path) -> Iterator[FoundFile]:
+    """Yield everything below a folder that is not a folder, links followed: nothing is below a link to a folder above.
+
+    A broken link and a special file are yielded as a file is. The order is that of the folder.
+    """
+    pending: list[tuple[str, _Entered | None]] = [("", None)]
+    while pending:
+        name, around = pending.pop()
+        path = folder / name
+        try:
+            status = path.stat()
+            entered = _Entered(name, (status.st_dev, status.st_ino), around)
+            if _is_inside(entered):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    inner = f"{name}/{entry.name}" if name else entry.name
+                    if _is_folder(entry):
+                        pending.append((inner, entered))
+                    else:
+                        yield FoundFile(inner, folder / inner)
+        except OSError as error:
+            yield FoundFile(name, path, error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself: opening it raises the error.
+        return False
+
+
+def _is_inside(entered: _Entered) -> bool:
+    """Whether a folder is in itself, by a link."""
+    around = entered.around
+    while around is not None:
+        if around.identity == entered.identity:
+            return True
+        around = around.around
+    return False

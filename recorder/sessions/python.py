@@ -24,7 +24,7 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import Event, EventTypes, common
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.sessions import provenance
-from exprec.recorder.sessions.coerce import coerce_value
+from exprec.recorder.sessions.coerce import coerce_path, coerce_value
 from exprec.recorder.sessions.session import Observation, Session, error_text
 from exprec.recorder.state import ExperimentStateProviderProtocol
 from exprec.recorder.store import Store
@@ -176,7 +176,7 @@ class Run:
             event_type: A type of your own, not one of exprec's: a lower-case letter, then lower-case letters, digits
                 and `_`.
             iteration: The number of the iteration, from 1, which never decreases; 0 for an event outside of iterations.
-            fields: Plain JSON values, or NumPy scalars, which are recorded as the equal Python values.
+            fields: Plain JSON values, or values that equal them, such as NumPy scalars, which are recorded as these.
 
         Raises:
             InvalidEvent: The type, the iteration or a field is not allowed; the log is unchanged.
@@ -186,22 +186,23 @@ class Run:
         """
         self._do(lambda: self._append(event_type, iteration, fields))
 
-    def artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+    def artifact(self, path: str | os.PathLike[str], name: str | os.PathLike[str] | None = None) -> None:
         """Copy a file, as it is now, into the run, whose run id depends on it: `run.artifact("model.json")`.
 
+        Of a folder, everything in it is copied. The same name again replaces the earlier artifact: the last one counts.
+
         Args:
-            path: The file.
+            path: The file or the folder.
             name: The name of the artifact, a relative path with slashes; None: `path` if it is relative, else its last
                 component.
 
         Raises:
-            InvalidInput: The file is missing or not a regular file, it is larger than the `artifact_limit` of the run,
-                or the name is taken or not allowed.
+            InvalidInput: The file is missing, unreadable, special, larger than the `artifact_limit` of the run, or
+                changes while it is copied; `path` is not a path; or the name is not allowed, or the same file as
+                another artifact on some systems. Of a folder, the other files are kept.
             StorageFailure, NotRecording: As for `event`.
         """
-        source = Path(path)
-        named = name if name is not None else source.name if source.is_absolute() else source.as_posix()
-        self._do(lambda: self._session.add_artifact(named, source, self._artifact_limit))
+        self._do(lambda: self._add_artifact(path, name))
 
     def result(self, **fields: Any) -> None:
         """Set the result of the run, once: `run.result(accuracy=0.93)`.
@@ -299,7 +300,20 @@ class Run:
             self._session.emit(iteration, event_type, fields)
         except NotEncodable:
             # Coercing every value of every event would cost more than encoding it.
-            self._session.emit(coerce_value(iteration, "iteration"), event_type, coerce_value(fields))
+            plain_type, number = coerce_value(event_type, "event_type"), coerce_value(iteration, "iteration")
+            self._session.emit(number, plain_type, coerce_value(fields))
+
+    def _add_artifact(self, path: Any, name: Any) -> None:
+        source = Path(coerce_path(path, "an artifact"))
+        if name is None:
+            named = source.name if source.is_absolute() else source.as_posix()
+        else:
+            named = coerce_path(name, "the name of an artifact")
+        if layout.artifact_name_problem(named) is None:
+            problem = layout.portability_problem(named)
+            if problem is not None:
+                raise InvalidInput([Problem((), f"the artifact {show_value(named)} {problem}")])
+        self._session.add_artifact(named, source, self._artifact_limit)
 
     def _keep_result(self, fields: dict[str, Any]) -> None:
         if self._result is not None:

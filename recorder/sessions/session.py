@@ -196,9 +196,18 @@ class Session:
         self._has_output = True
         self._in_store().write_output(stream, data)
 
-    def add_artifact(self, name: str, source: Path, max_bytes: int = layout.MAX_ARTIFACT_BYTES) -> None:
-        """Copy a file into the run under `name`. Raises InvalidInput, SecretFound, StorageFailure."""
-        self._in_store().add_artifact(name, source, max_bytes)
+    def add_artifact(
+        self,
+        name: str,
+        source: Path,
+        max_bytes: int = layout.MAX_ARTIFACT_BYTES,
+        is_new: Callable[[Path], bool] | None = None,
+    ) -> tuple[str, ...]:
+        """Copy a file or a folder into the run under `name`; returns the names of those that `is_new` left out.
+
+        Raises InvalidInput, SecretFound, StorageFailure.
+        """
+        return self._in_store().add_artifact(name, source, max_bytes, is_new)
 
     def recorded_end(self) -> Event | None:
         """The last event recorded before the resumption, if it ends the run."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,29 +22,29 @@ _ZIP_END = b"PK\x05\x06"
 _LONGEST_END = 22 + 0xFFFF
 
 
-def is_compressed(path: Path) -> bool:
+def is_compressed(file: IO[bytes]) -> bool:
     """Return whether a file has members that `read_members` yields. Raises OSError."""
-    with path.open("rb") as file:
-        start = file.read(len(_ZIP_START))
+    file.seek(0)
+    start = file.read(len(_ZIP_START))
     return start == _ZIP_START or start.startswith(_GZIP_START)
 
 
-def read_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+def read_members(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield the name and the uncompressed pieces of each member, up to MAX_MEMBER_BYTES; nothing for other files.
 
     What cannot be uncompressed is left out. Take the pieces of a member before the next member. Raises OSError.
     """
-    with path.open("rb") as file:
-        start = file.read(len(_ZIP_START))
-        file.seek(0)
-        if start == _ZIP_START:
-            yield from _zip_members(file)
-        elif start.startswith(_GZIP_START):
-            # Imported here because few artifacts are compressed.
-            import gzip
+    file.seek(0)
+    start = file.read(len(_ZIP_START))
+    file.seek(0)
+    if start == _ZIP_START:
+        yield from _zip_members(file)
+    elif start.startswith(_GZIP_START):
+        # Imported here because few artifacts are compressed.
+        import gzip
 
-            with gzip.GzipFile(fileobj=file) as stream:
-                yield "its gzip stream", _pieces(stream, [MAX_MEMBER_BYTES])
+        with gzip.GzipFile(fileobj=file) as stream:
+            yield "its gzip stream", _pieces(stream, [MAX_MEMBER_BYTES])
 
 
 def _zip_members(file: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     Damaged,
-    InvalidInput,
-    Problem,
     RunInProgress,
     RunNotFound,
-    SecretFound,
     StorageFailure,
 )
 from exprec.recorder.events import EventTypes, exchange_index
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, hashing, layout
-from exprec.recorder.fs import check_folders, durable, read_pieces
-from exprec.recorder.store.archive_members import is_compressed, read_members
+from exprec.recorder.fs import check_folders, durable
+from exprec.recorder.store.artifacts import Artifacts
 from exprec.recorder.store.file_tree import FileSource, FolderTree, folder_id
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
 from exprec.recorder.store.run_directory import RunDirectory, Summary
@@ -79,6 +74,7 @@ class WorkRun:
         self._streams: dict[str, durable.AppendOnlyFile] = {}
         self._logs: dict[str, durable.AppendOnlyFile] = {}
         self._files = FolderTree(folder, self._store)
+        self._artifacts = Artifacts(folder, self._store, secrets)
         self._inputs = self._files.digest(layout.CONFIG_FILE).sha256
         recorded = _find_recorded_ends(folder)
         self.recorded_bytes = recorded.events
@@ -212,73 +208,15 @@ class WorkRun:
             size = durable.rewrite(path, chain([first], edits))
             self._streams[stream] = durable.AppendOnlyFile(path, size)
 
-    def add_artifact(self, name: str, source: Path, max_bytes: int = layout.MAX_ARTIFACT_BYTES) -> None:
-        """Copy a file into the run as the artifact `name`, a relative path with slashes.
-
-        If the secret guard of the run redacts, the secrets in its name, and in text in UTF-8, become placeholders.
-
-        Raises InvalidInput for an invalid name or one that is taken, for a file that is missing or has more than
-        `max_bytes`; SecretFound for a secret in its content or name; StorageFailure.
-        """
-        problem = _artifact_problem(name, source, max_bytes)
-        path = self.folder / layout.ARTIFACTS_FOLDER / name
-        if problem is None and (path.exists() or any(map(Path.is_file, path.parents))):
-            problem = "stands for a file of this run already; give each artifact a name of its own"
-        if problem is not None:
-            raise InvalidInput([Problem((), f"the artifact {show_value(name)} {problem}")])
-        name = self._secrets.admit("the name of an artifact", name)
-        path = self.folder / layout.ARTIFACTS_FOLDER / name
-        searched = self._search_members(name, source)
-        scan, copied = self._secrets.scan_file(), hashlib.sha256()
-        text, is_text = codecs.getincrementaldecoder("utf-8")(), [True]
-        what = f"the artifact {show_value(name)}"
-
-        def pass_on(piece: bytes) -> bytes:
-            kept = scan.passed(piece) if piece else scan.rest()
-            if scan.found is not None:
-                raise SecretFound(what, scan.found)
-            if self._secrets.redacts:
-                is_text[0] = is_text[0] and _is_text(text, piece)
-                if scan.replaced and not is_text[0]:
-                    raise SecretFound(what, scan.replaced)
-            if searched is not None:
-                copied.update(piece)
-                if not piece and copied.hexdigest() != searched:
-                    problem = "changed while it was copied; keep it once it is complete"
-                    raise InvalidInput([Problem((), f"{what} {problem}")])
-            return kept
-
-        try:
-            durable.create_folder(path.parent)
-            # Searched as it is copied: another process may write the file in the meantime.
-            durable.copy_new(source, path, pass_on)
-            self._secrets.settle(what, scan)
-        except BaseException:
-            # A part of a file is not an artifact, and git keeps no empty folders.
-            durable.remove_upwards(path, self.folder, self._store)
-            raise
-
-    def _search_members(self, name: str, source: Path) -> str | None:
-        """Search the members of a compressed artifact, before it is copied; returns its SHA-256, None for other files.
-
-        Raises SecretFound for a secret in one of them, StorageFailure.
-        """
-        if not self._secrets.has_any:
-            return None
-        try:
-            if not is_compressed(source):
-                return None
-            digest = hashing.sha256_hex(read_pieces(source))
-            for member, pieces in read_members(source):
-                scan = self._secrets.scan()
-                for piece in pieces:
-                    scan.passed(piece)
-                    if scan.found is not None:
-                        place = show_value(self._secrets.redacted(member))
-                        raise SecretFound(f"{place} in the artifact {show_value(name)}", scan.found)
-        except OSError as error:
-            raise StorageFailure(source, error) from error
-        return digest
+    def add_artifact(
+        self,
+        name: str,
+        source: Path,
+        max_bytes: int = layout.MAX_ARTIFACT_BYTES,
+        is_new: Callable[[Path], bool] | None = None,
+    ) -> tuple[str, ...]:
+        """Copy a file or a folder into the run; see `Artifacts.add`. Raises as that does."""
+        return self._artifacts.add(name, source, max_bytes, is_new)
 
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its run id, and move it into the store in one step, a rename.
@@ -301,6 +239,7 @@ class WorkRun:
         declared = {name: schema for name, schema in schemas.items() if name in self._types.schemas}
         self._secrets.check(layout.SCHEMAS_FILE, canonical_json.encode(declared), declared)
         self._sync_and_close()
+        self._artifacts.clean()
         durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(schemas, indent=True))
         digests = {name: self._files.digest(name) for name in self._files.files()}
         self._check_sizes(digests)
@@ -416,36 +355,6 @@ def _check_folders(folder: Path) -> None:
         check_folders(folder, folder.parent.parent)
     except OSError as error:
         raise StorageFailure(folder, error) from error
-
-
-def _is_text(decoder: codecs.IncrementalDecoder, piece: bytes) -> bool:
-    """Whether the next piece of a file, empty at its end, is text in UTF-8."""
-    try:
-        decoder.decode(piece, not piece)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in piece
-
-
-def _artifact_problem(name: str, source: Path, max_bytes: int) -> str | None:
-    """Return why a file cannot be kept under this name, or None. Raises StorageFailure.
-
-    Failed runs record these sentences: they name no folder, and a change of wording changes run ids.
-    """
-    problem = layout.artifact_name_problem(name)
-    if problem is not None:
-        return problem
-    try:
-        if not source.exists():
-            return "cannot be kept: there is no such file"
-        if not source.is_file():
-            return "cannot be kept: it is no file"
-        size = source.stat().st_size
-    except OSError as error:
-        raise StorageFailure(source, error) from error
-    if size > max_bytes:
-        return f"has {size} bytes, and {max_bytes} are the most; raise the limit, or record its SHA-256 instead"
-    return None
 
 
 def _head(name: str, experiment_type: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from exprec.recorder.format import ByteSource, canonical_json, hashing, layout
 from exprec.recorder.fs import EntryKind
 from exprec.recorder.store import FileTree
 from exprec.recorder.verify.location import RunLocation, RunProblems
-from exprec.recorder.verify.messages import MOVE, RESTORE, unreadable, wrong_kind
+from exprec.recorder.verify.messages import MOVE, RESTORE, unexpected, unreadable, wrong_kind
 
 _RECORDS = (layout.EVENTS_FILE, layout.EXCHANGES_FILE)
 REQUIRED = (layout.CONFIG_FILE, layout.EVENTS_FILE, layout.SCHEMAS_FILE, layout.RUN_FILE)
@@ -126,7 +126,7 @@ class RunFiles:
             elif name in RUN_FILES:
                 self._check_file(name)
             else:
-                self.problems.add(name, f"unexpected in a run; {MOVE}")
+                self.problems.add(name, unexpected(name, "in a run"))
         for name in REQUIRED if self.location.is_sealed else _REQUIRED_UNSEALED:
             if name not in names:
                 self.problems.add(name, f"is missing; {RESTORE}")

@@ -12,7 +12,7 @@ from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.state import Reducer
 from exprec.recorder.verify.documents import JsonDocument, read_run_document
 from exprec.recorder.verify.files import REQUIRED, RUN_FILES, ReadFile, RunFiles
-from exprec.recorder.verify.messages import MOVE, RESTORE, value_problem, with_advice
+from exprec.recorder.verify.messages import MOVE, RESTORE, stray, value_problem, with_advice
 from exprec.recorder.verify.schemas import explain_failure, released_schema
 
 
@@ -41,7 +41,7 @@ class Head:
         recorded = self.value["files"]
         for name in sorted(recorded.keys() | (self._files.checked.keys() - {layout.RUN_FILE})):
             if name not in recorded:
-                self._problems.add(name, f"is not listed in {layout.RUN_FILE}; {RESTORE}")
+                self._report_unlisted(name)
             elif name == layout.RUN_FILE or not (name in RUN_FILES or layout.is_artifact(name)):
                 self._report(("files", name), "is not a file that a run can have")
             else:
@@ -49,6 +49,13 @@ class Head:
         config = self._files.checked.get(layout.CONFIG_FILE)
         if config is not None and config.digest.sha256 != self.value["inputs"]:
             self._report(("inputs",), f"is not the SHA-256 of {layout.CONFIG_FILE}, {config.digest.sha256}")
+
+    def _report_unlisted(self, name: str) -> None:
+        message = stray(name)
+        self._problems.add(name, message or f"is not listed in {layout.RUN_FILE}; {RESTORE}")
+        if message is not None:
+            # Without it, the files may well have the run id of their folder.
+            del self._files.checked[name]
 
     def _check_digest(self, name: str, recorded: Mapping[str, Any], file: ReadFile | None) -> None:
         if file is None:

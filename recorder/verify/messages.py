@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from exprec.recorder.errors import KeyPath, Problem, StorageFailure
 from exprec.recorder.fs import EntryKind
 
 RESTORE = "restore it from version control or from another copy of the run"
 MOVE = "move it elsewhere"
+
+_SYSTEMS = {
+    ".DS_Store": "macOS",
+    "._*": "macOS",
+    ".localized": "macOS",
+    "Thumbs.db": "Windows",
+    "desktop.ini": "Windows",
+    ".directory": "KDE",
+    "@eaDir": "Synology",
+    ".nfs*": "NFS, for a deleted file that a process has open",
+    ".fuse_hidden*": "FUSE, for a deleted file that a process has open",
+}
+"""What operating systems and their file managers write into the folders of others, by the names of files."""
+
+
+def unexpected(name: str, where: str) -> str:
+    """Return the message for an entry that a run or store cannot have; `where` is `in a run`, for instance."""
+    return stray(name) or f"unexpected {where}; {MOVE}"
+
+
+def stray(name: str) -> str | None:
+    """Return the message for a file that an operating system wrote, or None; `name` may have folders."""
+    parts = name.split("/")
+    found = (system for pattern, system in _SYSTEMS.items() if any(fnmatchcase(part, pattern) for part in parts))
+    system = next(found, None)
+    return system and f"was not recorded; it is from {system}: delete it"
 
 
 def value_problem(path: KeyPath, message: str) -> Problem:

@@ -11,7 +11,7 @@ from exprec.recorder.errors import Damaged, Problem
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.fs import EntryKind
 from exprec.recorder.store import FileTree, Store
-from exprec.recorder.verify.messages import MOVE, RESTORE, unreadable, wrong_kind
+from exprec.recorder.verify.messages import MOVE, RESTORE, unexpected, unreadable, wrong_kind
 
 _GIT_ATTRIBUTES, _GIT_IGNORE = ".gitattributes", ".gitignore"
 _FILES = (layout.STORE_FILE, _GIT_ATTRIBUTES, _GIT_IGNORE)
@@ -66,7 +66,7 @@ def _check_entry(files: FileTree, name: str) -> Iterator[Problem]:
         yield report("is an unfinished write of a process that died; remove it with `exprec gc`")
     elif kind is not EntryKind.FILE:
         # A file beside the runs, such as the user's README, is harmless.
-        yield report(f"unexpected entry in the store; {MOVE}")
+        yield report(unexpected(name, "in the store"))
 
 
 def _is_run(files: FileTree, name: str, kind: EntryKind) -> bool:

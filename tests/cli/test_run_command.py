@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -280,8 +281,18 @@ def test_events_of_undeclared_types(tmp_path: Path) -> None:
     ("program", "limit", "said"),
     [
         ("pass", "1MB", "the artifact 'made' cannot be kept: there is no"),
-        ("__import__('os').mkdir('made')", "1MB", "is no file"),
-        ("open('made', 'w').write('x' * 2001)", "2kB", "the artifact 'made' has 2001 bytes, and 2000 are the most"),
+        ("__import__('os').mkdir('made')", "1MB", "the artifact 'made' cannot be kept: it is a folder without files"),
+        (
+            "open('made', 'w').write('x' * 2001)",
+            "2kB",
+            "the artifact 'made' has 2001 bytes, and 2000 are the most; raise --artifact",
+        ),
+        ("__import__('os').mkfifo('made')", "1MB", "the artifact 'made' cannot be kept: it is a special file"),
+        (
+            "__import__('os').symlink('made', 'made')",
+            "1MB",
+            "the artifact 'made' cannot be kept: it is a link to itself",
+        ),
     ],
 )
 def test_an_artifact_that_cannot_be_kept(program: str, limit: str, said: str, tmp_path: Path) -> None:
@@ -300,6 +311,31 @@ def test_unmodified_existing_file_is_not_an_artifact(tmp_path: Path) -> None:
     done = exprec("run", "--artifact", "made", "--", "true", cwd=tmp_path, code=3)
     assert b"the artifact 'made' was there before, and the command did not write it" in done.stderr
     exprec("run", "--artifact", "made", "--", "sh", "-c", "printf 'of yesterday' > made", cwd=tmp_path)
+
+
+def test_a_folder_is_an_artifact_without_what_was_there_before(tmp_path: Path) -> None:
+    for name in ("old", "older"):
+        (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("of yesterday")
+    made = [
+        "run",
+        "--artifact",
+        "out/",
+        "--",
+        "sh",
+        "-c",
+        "mkdir -p out/deep && echo 1 > out/new && echo 2 > out/deep/b",
+    ]
+    done = exprec(*made, cwd=tmp_path)
+    run = sealed_run(tmp_path)
+    assert run.config["command"]["artifacts"] == ["out"]
+    kept = {name: run.read(name) for name in run.head["files"] if name.startswith("artifacts/")}
+    assert kept == {"artifacts/out/new": b"1\n", "artifacts/out/deep/b": b"2\n"}
+    told = "'out/old' and 1 other file were there before, and not written by the command: not in the run"
+    assert done.stderr.decode().splitlines() == [f"exprec: {told}", f"Run {run.run_id}"]
+    exprec("verify", run.run_id, cwd=tmp_path)
+    shutil.rmtree(tmp_path / "out")
+    assert f"Run {run.run_id}" in exprec(*made, cwd=tmp_path).stderr.decode()
 
 
 def test_how_a_command_ends_comes_before_its_artifacts(tmp_path: Path) -> None:

@@ -1,44 +1,39 @@
-"""The entry point: the version is printed without loading a command."""
+"""A command that is interrupted while it starts prints one line, whatever it is importing."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from exprec.cli.main import cli
-from tests.fixtures.cli import make_runner
+from tests.fixtures.cli import exprec, inherited_environment
 
-START = "from exprec.cli.__main__ import main; main()"
-LOADED = "import sys; print(sorted({'click', 'orjson', 'rich', 'jsonschema_rs'} & sys.modules.keys()))"
-
-
-def _started(*arguments: str, after: str = "", stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
-    call = [sys.executable, "-c", f"{START}\n{after}", *arguments]
-    return subprocess.run(call, stdout=stdout, stderr=subprocess.PIPE, check=False)
-
-
-def test_version_is_printed_without_importing_anything() -> None:
-    done = _started("--version", after=LOADED)
-    assert done.stdout.decode() == f"{make_runner().invoke(cli, ['--version']).output}[]\n"
-    assert (done.returncode, done.stderr) == (0, b"")
+INTERRUPT_AT = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+"""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_version_that_cannot_be_written_is_an_error() -> None:
-    full = os.open("/dev/full", os.O_WRONLY)
-    try:
-        done = _started("--version", stdout=full)
-    finally:
-        os.close(full)
-    assert (done.returncode, done.stderr.count(b"\n")) == (6, 1)
-    assert done.stderr.startswith(b"exprec: cannot write the output: No space left")
+@pytest.mark.parametrize("module", ["exprec.cli.main", "click", "exprec.cli.commands.log", "exprec.recorder.query"])
+def test_one_line_is_printed(module: str, tmp_path: Path) -> None:
+    done = exprec("log", cwd=tmp_path, first=INTERRUPT_AT.format(module=module), code=130)
+    assert (done.stdout, done.stderr.strip()) == (b"", b"exprec: interrupted")
 
 
-def test_all_else_is_a_command() -> None:
-    done = _started("schema", "store.v1", "--version")
-    assert (done.returncode, b"No such option" in done.stderr) == (2, True)
-    assert b"Usage: " in _started("--help").stdout
+def test_the_signal_may_be_ignored(tmp_path: Path) -> None:
+    """So starts a shell the commands of a script that are in the background."""
+    first = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + INTERRUPT_AT.format(module="click")
+    exprec("schema", "event.v1", cwd=tmp_path, first=first, code=0)
+
+
+def test_a_program_that_imports_the_package_keeps_its_handlers() -> None:
+    check = "import signal, exprec.cli, exprec.cli.__main__, exprec.cli.main, exprec.recorder\n" + (
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", check], env=inherited_environment(), check=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
+import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,14 @@ from exprec import schemas
 from exprec.recorder.errors import InvalidEvent, InvalidInput
 from exprec.recorder.events import EventTypes
 from exprec.recorder.format import layout
+from exprec.recorder.fs import durable
 from exprec.recorder.state.provider import LiveStateProvider
+from exprec.recorder.store import artifacts
 from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.log import EventLog
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
+from exprec.recorder.store.work_run import WorkRun
 from exprec.recorder.verify import verify_run
 from tests.fixtures.cli import exprec
 from tests.fixtures.events import EVENT_TYPES, OTHER_TYPES
@@ -189,6 +195,94 @@ def test_names_that_an_artifact_can_have(tmp_path: Path, name: str) -> None:
     (tmp_path / "source").write_bytes(b"data")
     recording.add_artifact(name, tmp_path / "source")
     assert (recording.folder / "artifacts" / name).read_bytes() == b"data"
+    recording.close()
+
+
+def _begin(tmp_path: Path) -> WorkRun:
+    return Store.open_or_create(tmp_path / "runs").begin("artifacts", "python", {})
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.mark.fact("F100")
+def test_a_folder_is_its_files_and_the_last_one_of_a_name_counts(tmp_path: Path) -> None:
+    recording = _begin(tmp_path)
+    for content in ("first", "last"):
+        folder = tmp_path / content
+        (folder / "deep" / "empty").mkdir(parents=True)
+        (folder / f"{content}.txt").write_text(content)
+        (folder / "deep" / "link").symlink_to(f"../{content}.txt")
+        recording.add_artifact("out", folder)
+        recording.add_artifact("best", folder / f"{content}.txt")
+    expected = {"best": b"last", "out/deep/link": b"last", "out/last.txt": b"last"}
+    assert _files(recording.folder / "artifacts") == expected
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InvalidInput, match="a folder without files"):
+        recording.add_artifact("none", tmp_path / "none")
+    left_out = recording.add_artifact("out", tmp_path / "last", is_new=lambda path: path.name == "link")
+    assert left_out == ("out/last.txt",)
+    assert _files(recording.folder / "artifacts") == {"best": b"last", "out/deep/link": b"last"}
+    recording.close()
+
+
+@pytest.mark.fact("F101")
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_file_that_changes_while_it_is_copied_is_copied_again(
+    tmp_path: Path, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = _begin(tmp_path)
+    source, contents = tmp_path / "source", itertools.count(1)
+    source.write_bytes(b"0" * 10_000)
+    write_all = durable._write_all
+
+    def write_and_change(handle: int, data: bytes) -> None:
+        write_all(handle, data)
+        number = next(contents)
+        if number % 3 == 1 and number < 3 * attempts:
+            source.write_bytes(str(number).encode() * 10_000)
+
+    # Each attempt writes two pieces and an empty one; the file changes after the first.
+    monkeypatch.setattr(artifacts, "_CHUNK_BYTES", 5000)
+    monkeypatch.setattr(durable, "_write_all", write_and_change)
+    with pytest.raises(InvalidInput, match="changed while it was copied") if attempts == 3 else nullcontext():
+        recording.add_artifact("a", source)
+    assert [len(set(data)) for data in _files(recording.folder / "artifacts").values()] == ([1] if attempts < 3 else [])
+    assert not (recording.folder / layout.WORK_DRAFT).exists()
+    recording.close()
+
+
+@pytest.mark.fact("F102")
+def test_a_missing_artifact_costs_nothing_else(tmp_path: Path) -> None:
+    recording = _begin(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "missing", tmp_path / "pipe"):
+        with pytest.raises(InvalidInput, match="cannot be kept"):
+            recording.add_artifact("it", source)
+    (tmp_path / "there").write_bytes(b"data")
+    recording.add_artifact("it", tmp_path / "there")
+    provider = LiveStateProvider("artifacts", "python", recording=recording)
+    provider.record_event(0, "run_end", {})
+    assert _files(seal(provider).path / "artifacts") == {"it": b"data"}
+
+
+@pytest.mark.fact("F103")
+def test_names_of_one_file_on_some_system_are_refused(tmp_path: Path) -> None:
+    recording = _begin(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x").write_bytes(b"data")
+    for first, second in (("Model", "model"), ("é", "e\u0301"), ("a/b", "A/c")):
+        recording.add_artifact(first, tmp_path / "out" / "x")
+        for source in (tmp_path / "out" / "x", tmp_path / "out"):
+            with pytest.raises(InvalidInput, match="are one name on some systems"):
+                recording.add_artifact(second, source)
+    for name in ("a<b", "a:b", "a?", "x.", "x ", "Con", "nul.txt", "com1.tar.gz", "a/CONOUT$/b"):
+        assert "Windows" in (layout.portability_problem(name) or ""), name
+        assert layout.artifact_name_problem(name) is None, "valid in a run"
+    for name in ("a.b", "console", "com10", "x/.y", "a b", "lpt", "é"):
+        assert layout.portability_problem(name) is None, name
     recording.close()
 
 

@@ -26,6 +26,7 @@ from tests.fault.syscalls import SPACE, Call, Half, watched
 
 Count = Callable[[str, int], None]
 REASONS = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+MISSING = 3
 STORAGE = 6
 NOT_VERIFIED = 5
 
@@ -104,6 +105,11 @@ def _fails(stage: Stage, folder: Path, failing: _Failing, reason: int) -> Call |
         with watched(folder, failing):
             done = run_in_process(*stage.words, cwd=folder)
         try:
+            if failing.failed is not None and failing.failed.path == "made/result" and reason == errno.EIO:
+                # What the command wrote cannot be read: an outcome of the command, which is recorded.
+                assert done.code == MISSING, done.report
+                assert b"'made/result' cannot be read: its file system reports an error" in done.stderr, done.report
+                return failing.failed
             if failing.failed is None or failing.goes_unsaid:
                 assert done.code == 0, done.report
                 assert stage.address is None or (folder / "runs" / stage.address).is_dir()

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 
+from exprec.cli.output.audit import audit_lines
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.diff import diff, differences
 from exprec.recorder.diff.config import config_differences
@@ -22,7 +23,7 @@ from exprec.recorder.diff.text import text_hunks
 from exprec.recorder.display import Console, EventDisplay, VerboseConfig
 from exprec.recorder.documents import parse_document
 from exprec.recorder.events import EventTypes
-from exprec.recorder.exchanges import RecordedExchanges, request_fields
+from exprec.recorder.exchanges import RecordedExchanges, audit_exchanges, request_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.proposal import check_answer
 from exprec.recorder.format import canonical_json, hashing
@@ -349,6 +350,13 @@ def _take_all(path: Path) -> None:
         assert recorded.take(request_fields(reader[index])) is not None
 
 
+def _audit_all(path: Path) -> None:
+    call = {"event_type": "llm_call", "iteration": 1, "agent_id": "A", "outcome": "invalid_json"}
+    events = ({**call, "exchange": number} for number in range(path.read_bytes().count(b"\n")))
+    exchanges = audit_exchanges(ExchangeReader(FileSource(path), path), events)
+    Console(io.StringIO(), 80, color=False).print_lines(audit_lines(exchanges))
+
+
 def _display(*, color: bool) -> Callable[[Json], object]:
     def show(event: Json) -> None:
         EventDisplay(Console(io.StringIO(), 80, color), VerboseConfig()).show(event)
@@ -364,6 +372,7 @@ def _recorded() -> Iterator[Growing]:
     yield Growing("event log", "events", _log, _read_log, 1000, flat=True)
     yield Growing("event log", "an event", lambda n, folder: _log(1, folder, text="x" * n * 50), _read_log, 1000)
     yield Growing("exchanges", "exchanges, taken in reverse", _exchange_lines, _take_all, 100)
+    yield Growing("audit", "exchanges", _exchange_lines, _audit_all, 100)
     events: dict[str, Callable[[int], Json]] = {
         "fields": lambda n: _shown(**{f"f{number}": number for number in range(n)}),
         "fields of wide characters": lambda n: _shown(**{f"f{number}": "世 é" for number in range(n)}),
@@ -641,9 +650,10 @@ def _zip_file(size: int, folder: Path) -> Path:
 
 
 def _read_members(path: Path) -> None:
-    for _, pieces in read_members(path):
-        for _ in pieces:
-            pass
+    with path.open("rb") as file:
+        for _, pieces in read_members(file):
+            for _ in pieces:
+                pass
 
 
 CASES = [

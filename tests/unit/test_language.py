@@ -60,7 +60,6 @@ FROZEN = {
     "recorder/sessions/known_secrets.py": ["as it stands there"],
     "recorder/schema/declared.py": ["is no event type: a small letter"],
     "recorder/schema/messages.py": ["is none of what its schema allows", "is none, or more than one, of what"],
-    "recorder/store/work_run.py": ["stands for a file of this run", "it is no file"],
 }
 """Text that is recorded or sent to a model and therefore does not change, by file and an excerpt of its line."""
 

@@ -113,8 +113,8 @@ class Command:
 
         The program is the first word, and the first argument that names a file: the script of an interpreter.
         """
-        script = next((word for word in self.argv[1:] if (folder / word).is_file()), None)
-        program = [self.argv[0]] if (folder / self.argv[0]).is_file() else []
+        script = next((word for word in self.argv[1:] if _is_file(folder / word)), None)
+        program = [self.argv[0]] if _is_file(folder / self.argv[0]) else []
         return [folder / name for name in (*program, *([] if script is None else [script]), *self.inputs)]
 
     def changed_inputs(self, folder: Path) -> list[str]:
@@ -149,6 +149,14 @@ def _text_problem(text: str, what: str) -> str | None:
     if has_surrogate(text):
         return f"the {what} {text!a} is not UTF-8 and cannot be recorded; use another name"
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether an argument, such as the program text of `python -c`, names a file."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _input_problem(name: str, folder: Path) -> str | None:

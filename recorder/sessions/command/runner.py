@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from exprec.recorder.diagnostics import SecretGuard, show_value
+from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
     ExprecError,
     InvalidEvent,
     InvalidInput,
     InvalidLine,
     NotEncodable,
-    Problem,
     SecretFound,
     StorageFailure,
 )
 from exprec.recorder.events import EventTypes, common
 from exprec.recorder.format import layout
+from exprec.recorder.fs import walk_files
 from exprec.recorder.sessions.command.command import Command
 from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, SentEvent, remove_channel
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
@@ -63,6 +64,8 @@ class CommandOutcome:
     """Whether exprec received a signal that asks to terminate while the command ran."""
     redacted: tuple[tuple[str, str], ...] = ()
     """What contained a secret and was recorded with a placeholder, with the name of the secret."""
+    left_out: tuple[str, ...] = ()
+    """The files in folders of artifacts that were there before and that the command did not write."""
 
 
 class CommandRunner:
@@ -102,6 +105,8 @@ class CommandRunner:
         """Why exprec stopped the command."""
         self._withheld: list[tuple[str, str]] = []
         """What contains a secret and was not recorded, with the name of the secret."""
+        self._left_out: list[str] = []
+        """The files in folders of artifacts that the command did not write."""
         self._session: Session | None = None
 
     @property
@@ -150,7 +155,7 @@ class CommandRunner:
         for stream in layout.STREAMS:
             session.write_output(stream, b"")
         channel = EventChannel(layout.work_events_path(session.work_folder), self._secrets)
-        before = {name: _file_stamp(self._folder / name) for name in self._command.artifacts}
+        before = _file_stamps(self._folder / name for name in self._command.artifacts)
         exit_info = ExitInfo()
         left_open: tuple[str, ...] = ()
         not_started: NotStarted | None = None
@@ -180,7 +185,9 @@ class CommandRunner:
             session.fail(failure.error_type, failure.message)
         channel.close()
         assert session.sealed is not None, "a run in a store is sealed"
-        return CommandOutcome(session.sealed, failure, left_open, signals.any(), self._secrets.hits)
+        return CommandOutcome(
+            session.sealed, failure, left_open, signals.any(), self._secrets.hits, tuple(self._left_out)
+        )
 
     def _follow(self, child: Child, channel: EventChannel, session: Session) -> None:
         """Record what the child writes and sends until it has ended; stop it if that cannot be recorded.
@@ -226,18 +233,18 @@ class CommandRunner:
         except InvalidLine as error:
             self._stopped_by = _failure_of(error)
 
-    def _keep_artifacts(self, session: Session, before: Mapping[str, _FileStamp | None]) -> ExprecError | None:
+    def _keep_artifacts(self, session: Session, before: Mapping[Path, _FileStamp | None]) -> ExprecError | None:
         """Copy the artifacts into the run; returns what is wrong with the first that cannot be kept."""
         limit = self._command.artifact_limit
         max_bytes = layout.MAX_ARTIFACT_BYTES if limit is None else limit
+
+        def is_new(path: Path) -> bool:
+            return before.get(path) is None or _file_stamp(path) != before[path]
+
         problem: ExprecError | None = None
         for name in self._command.artifacts:
-            source = self._folder / name
             try:
-                if before[name] is not None and _file_stamp(source) == before[name]:
-                    message = f"the artifact {show_value(name)} was there before, and the command did not write it"
-                    raise InvalidInput([Problem((), message)])
-                session.add_artifact(name, source, max_bytes)
+                self._left_out += session.add_artifact(name, self._folder / name, max_bytes, is_new)
             except SecretFound as found:
                 self._withheld += found.hits
             except InvalidInput as error:
@@ -280,6 +287,16 @@ class _FileStamp(NamedTuple):
     size: int
     changed_ns: int
     """The time of the last change of any kind (ctime): a copy may preserve the time of its content (mtime)."""
+
+
+def _file_stamps(artifacts: Iterable[Path]) -> dict[Path, _FileStamp | None]:
+    """The stamps of files, and of the files in folders."""
+    paths = []
+    for artifact in artifacts:
+        # False for a folder that cannot be examined.
+        is_folder = os.path.isdir(artifact)  # noqa: PTH112
+        paths += [found.path for found in walk_files(artifact)] if is_folder else [artifact]
+    return {path: _file_stamp(path) for path in paths}
 
 
 def _file_stamp(path: Path) -> _FileStamp | None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from exprec import schemas
-from exprec.recorder.exchanges import CALL_FIELDS, RESPONSE_FIELDS, RecordedExchanges, call_fields, request_fields
+from exprec.recorder.exchanges import RESPONSE_FIELDS, RecordedExchanges, call_fields, request_fields
+from exprec.recorder.exchanges.exchange import CALL_FIELDS
 
 
 def exchange(index: int, **changes: Any) -> dict[str, Any]:

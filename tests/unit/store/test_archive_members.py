@@ -11,7 +11,8 @@ from exprec.recorder.store import archive_members
 
 
 def _names(path: Path) -> list[str]:
-    return [name for name, pieces in archive_members.read_members(path) if b"".join(pieces) == b"x"]
+    with path.open("rb") as file:
+        return [name for name, pieces in archive_members.read_members(file) if b"".join(pieces) == b"x"]
 
 
 def test_a_zip_file_with_a_large_directory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

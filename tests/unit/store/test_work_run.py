@@ -320,11 +320,9 @@ def test_what_is_no_artifact_leaves_nothing(store: Store, tmp_path: Path) -> Non
     secret.write_text(f"KEY={SECRET}")
     recording = begin(store, secrets=GUARD)
     recording.add_artifact("a/b", source)
-    taken = "stands for a file of this run already; give each artifact a name of its own"
     refused: list[tuple[str, Path, int, str]] = [
-        ("a/b", source, 9, f"the artifact 'a/b' {taken}"),
-        ("a", source, 9, f"the artifact 'a' {taken}"),
-        ("a/b/c", source, 9, f"the artifact 'a/b/c' {taken}"),
+        ("a", source, 9, "the artifact 'a' cannot be kept: 'a' is a folder among the artifacts"),
+        ("a/b/c", source, 9, "the artifact 'a/b/c' cannot be kept: 'b' is a file among the artifacts"),
         ("c", source, 2, "the artifact 'c' has 3 bytes, and 2 are the most"),
         ("../c", source, 9, "the artifact '../c' must be named by a relative path"),
         ("c", tmp_path / "missing", 9, "the artifact 'c' cannot be kept: there is no such file"),
@@ -350,11 +348,11 @@ def test_an_artifact_that_cannot_be_written_whole_is_removed(
     source.write_bytes(b"123")
     recording = begin(store)
 
-    def half(origin: Path, path: Path, passed: object) -> None:
+    def half(path: Path, pieces: object) -> None:
         path.write_bytes(b"1")
         raise StorageFailure(path, OSError(28, "No space left on device"))
 
-    monkeypatch.setattr(durable, "copy_new", half)
+    monkeypatch.setattr(durable, "write_pieces", half)
     with pytest.raises(StorageFailure):
         recording.add_artifact("a/b", source)
     assert not (recording.folder / layout.ARTIFACTS_FOLDER).exists()

@@ -70,10 +70,34 @@ def list_more(files: dict[str, Any]) -> dict[str, Any]:
 
 
 Damage = Callable[[Path], object]
+
+
+def add_files(*names: str) -> Damage:
+    def add(run: Path) -> None:
+        for name in names:
+            (run / name).parent.mkdir(exist_ok=True)
+            (run / name).touch()
+
+    return add
+
+
 CASES: dict[str, tuple[Damage, list[Said]]] = {
     "a file more": (
         lambda run: (run / "more.txt").write_text("x"),
         [("more.txt", (), "unexpected in a run; move it elsewhere")],
+    ),
+    "files of operating systems": (
+        add_files(".DS_Store", "._run.json", "artifacts/Thumbs.db", "x.DS_Store"),
+        [
+            (".DS_Store", (), "was not recorded; it is from macOS: delete it"),
+            ("._run.json", (), "was not recorded; it is from macOS: delete it"),
+            ("x.DS_Store", (), "unexpected in a run; move it elsewhere"),
+            ("artifacts/Thumbs.db", (), "was not recorded; it is from Windows: delete it"),
+        ],
+    ),
+    "a folder of an operating system": (
+        add_files("artifacts/@eaDir/a"),
+        [("artifacts/@eaDir/a", (), "was not recorded; it is from Synology: delete it")],
     ),
     "a file less": (
         lambda run: (run / "schemas.json").unlink(),

@@ -177,7 +177,7 @@ def test_everything_wrong_with_a_store_in_words(store: Store, tmp_path: Path) ->
         (".gitattributes", (), None, f"is a symbolic link, not a regular file; {RESTORE}"),
         (".store.json.0123abcd", (), None, "is an unfinished write of a process that died; remove it with `exprec gc`"),
         (".work", (), None, "is a file, not a folder; move it elsewhere"),
-        ("pipe", (), None, "unexpected entry in the store; move it elsewhere"),
+        ("pipe", (), None, "unexpected in the store; move it elsewhere"),
         ("store.json", (), 1, f"is not in the canonical form that exprec writes; {RESTORE}"),
         (".gitattributes", (), None, f"has no line '{layout.GIT_ATTRIBUTES.splitlines()[0]}', {no_text}"),
         (".gitignore", (), None, "has no line '/.work/', so git shows unsealed runs as new files; add it"),

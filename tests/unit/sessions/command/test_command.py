@@ -70,6 +70,19 @@ def test_inputs_that_changed(tmp_path: Path) -> None:
     assert other == "the input 'same' has changed since it was recorded (its SHA-256 differs)"
 
 
+def test_the_files_of_a_command_are_its_program_and_its_inputs(tmp_path: Path) -> None:
+    for name in ("program", "script.py", "data.csv", "in"):
+        (tmp_path / name).touch()
+
+    def files(*argv: str) -> list[str]:
+        command = Command.described(argv, tmp_path, inputs=["in"])
+        return [path.relative_to(tmp_path).as_posix() for path in command.files(tmp_path)]
+
+    assert files("./program", "-v", "data.csv") == ["program", "data.csv", "in"]
+    assert files("python", "-u", "script.py", "data.csv") == ["script.py", "in"]
+    assert files("sh", "-c", "x" * 100_000, "", "\n") == ["in"]
+
+
 def test_the_types_of_a_run_from_what_it_embeds() -> None:
     schema = {"properties": {"n": {"type": "integer"}}, "required": ["n"], "x-exprec-display": "n {n}"}
     declared = EventTypes({"step": schema, "open": {}}, strict=True)
