@@ -44,7 +44,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run, verify_store
 from tests.fault.growth import Growing, excess_memory, excess_time
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EXAMPLES, numbered_exchange
 from tests.fixtures.experiments import GAME, bank, mapping, payment, policy
 
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"
@@ -336,9 +336,7 @@ def _exchange_lines(size: int, folder: Path) -> Path:
     messages = [{"role": "user", "content": "x" * 2000}]
     with path.open("wb") as file:
         for index in range(size):
-            file.write(
-                canonical_json.encode({**EXCHANGE, "index": index, "iteration": index + 1, "messages": messages})
-            )
+            file.write(canonical_json.encode(numbered_exchange(index, iteration=index + 1, messages=messages)))
     return path
 
 
