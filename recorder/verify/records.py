@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import NotEncodable, Problem, StorageFailure
 from exprec.recorder.events import EVENT_SPECS, Event, exchange_index
-from exprec.recorder.exchanges import EXCHANGE_SCHEMA, ConsistencyChecker, call_fields
+from exprec.recorder.exchanges import EXCHANGE_SCHEMA, ConsistencyChecker, call_fields, record_schema
 from exprec.recorder.format import ByteSource, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.state import Reducer
 from exprec.recorder.store import log
@@ -18,7 +18,7 @@ from exprec.recorder.verify.documents import explain_form
 from exprec.recorder.verify.files import RunFiles
 from exprec.recorder.verify.messages import RESTORE, unreadable, value_problem, with_advice
 from exprec.recorder.verify.order import OrderChecker
-from exprec.recorder.verify.schemas import EXCHANGE, EmbeddedSchemas, Schema, explain_failure
+from exprec.recorder.verify.schemas import EXCHANGE, EmbeddedSchemas, Schema, explain_failure, released_schema
 
 _MOST_PROBLEMS = 1000
 """Problems reported of a file; with more of them the file as a whole is lost."""
@@ -196,11 +196,11 @@ class ExchangeChecker:
 
     def call_fields(self, index: int) -> dict[str, Any]:
         """Return what a call that names an exchange must repeat of it, as far as the exchange has it."""
-        exchange, schema = self.record(index), self._schemas.schema(EXCHANGE, is_event=False)
-        if exchange is None or schema is None or not schema.is_known or schema.name != EXCHANGE_SCHEMA:
-            return exchange or {}
+        exchange = self.record(index) or {}
+        if record_schema(exchange) != EXCHANGE_SCHEMA:
+            return exchange
         # What is wrong with it has been reported.
-        return call_fields(exchange) if schema.is_valid(exchange) else {}
+        return call_fields(exchange) if released_schema(EXCHANGE_SCHEMA).is_valid(exchange) else {}
 
     def record(self, index: int) -> dict[str, Any] | None:
         """Return an exchange, None if the line has none or cannot be read again."""
