@@ -245,8 +245,17 @@ class ModelFailure(ExprecError):
 
     exit_code = 3
 
-    def __init__(self, message: str, latency_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str,
+        latency_seconds: float = 0.0,
+        *,
+        usage: Mapping[str, int | None] | None = None,
+        http: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`usage` and `http` are those of the exchange, as far as they are known."""
         self.latency_seconds = latency_seconds
+        self.usage, self.http = usage, http
         super().__init__(message)
 
 

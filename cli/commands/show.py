@@ -242,8 +242,8 @@ def _print_audit(opened: _OpenLog, selection: _Selection, medium: _Medium, *, as
     """Print the selected exchanges of a run."""
     # Imported here because most calls print events.
     from exprec.cli.output.audit import audit_lines
-    from exprec.recorder.exchanges import audit_exchanges
     from exprec.recorder.format import canonical_json
+    from exprec.recorder.state import audit_exchanges
 
     if opened.run is None:
         raise click.UsageError("--audit needs a run: a log file alone has no exchanges")

@@ -10,7 +10,7 @@ from exprec.recorder.display import Line, Span
 from exprec.recorder.format import canonical_json
 
 if TYPE_CHECKING:
-    from exprec.recorder.exchanges import AuditedExchange
+    from exprec.recorder.state import AuditedExchange
 
 _LABEL_INDENT = 2
 _TEXT_INDENT = 4
@@ -75,19 +75,34 @@ def _exchange_lines(exchange: AuditedExchange, texts: _Texts) -> Iterator[Line]:
     )
     for message in exchange.messages:
         yield from texts.prompt(message["role"], message["content"], place)
-    answer = exchange.answer
-    tokens = (exchange.prompt_tokens, exchange.completion_tokens)
-    counted = "" if None in tokens else f"{tokens[0]} + {tokens[1]} tokens, "
-    spent = f"  {counted}{exchange.latency_seconds} s{', empty' if answer == '' else ''}"
-    yield _labeled(("No answer" if answer is None else "Answer", "strong"), (spent, "quiet"))
-    if answer is None:
-        yield from texts.body(_ERROR, exchange.error or "", place)
-    elif answer:
-        yield from texts.body(_ANSWER, answer, place)
+    yield from _answer_lines(exchange, texts, place)
     yield _outcome_line(exchange)
     for error in exchange.decision.errors if exchange.decision else ():
         if error != exchange.error:
             yield from texts.body(_ERROR, error, place)
+
+
+def _answer_lines(exchange: AuditedExchange, texts: _Texts, place: str) -> Iterator[Line]:
+    tokens = (exchange.prompt_tokens, exchange.completion_tokens)
+    counted = "" if None in tokens else f"{tokens[0]} + {tokens[1]} tokens, "
+    spent = [f"  {counted}{exchange.latency_seconds} s"]
+    if exchange.error is not None:
+        yield _labeled(("No answer", "strong"), (spent[0], "quiet"))
+        yield from texts.body(_ERROR, exchange.error, place)
+        return
+    spent += ["empty"] * (not exchange.answer) + [f"ended by {exchange.finish_reason}"] * bool(exchange.finish_reason)
+    by = exchange.answering_model
+    spent += [f"from {by}"] * (by is not None and by != exchange.model.partition(":")[2])
+    yield _labeled(("Answer", "strong"), (", ".join(spent), "quiet"))
+    if exchange.answer:
+        yield from texts.body(_ANSWER, exchange.answer, place)
+    for label, text in (
+        ("Refusal", exchange.refusal),
+        *(("Tool call", _as_json(call)) for call in exchange.tool_calls),
+    ):
+        if text:
+            yield _labeled((label, "strong"))
+            yield from texts.body(_ERROR, text, place)
 
 
 def _outcome_line(exchange: AuditedExchange) -> Line:

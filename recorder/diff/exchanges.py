@@ -1,6 +1,7 @@
 """The differences between the exchanges of two runs with models, found in one pass over both.
 
-Fields that are repeated in the `llm_call` event (model, tokens, latency) are left to the comparison of events.
+Fields that are repeated in the `llm_call` event (model, tokens, latency, finish reason) are left to the comparison of
+events. The bytes of requests and responses are not compared: what matters of them is in the messages and the answer.
 """
 
 from __future__ import annotations
@@ -15,17 +16,16 @@ from exprec.recorder.diff.collector import Collector, collect_differences
 from exprec.recorder.diff.json_values import differences
 from exprec.recorder.diff.result import EventChange, ExchangeDiff, TextChange, Truncated
 from exprec.recorder.diff.text import text_hunks
-from exprec.recorder.exchanges import RESPONSE_FIELDS, USAGE_FIELDS
+from exprec.recorder.exchanges import Exchange
 from exprec.recorder.store import RunDirectory
 
 EXCHANGE = "exchange"
 """The event type that exchanges are listed under."""
 
-_SHARED = ("index", "model", *USAGE_FIELDS)
 _MESSAGES = "messages"
 _SETTINGS = "settings"
-
-Exchange = dict[str, Any]
+_TEXTS = ("answer", "refusal", "error")
+"""The texts that came back."""
 
 
 def compare_exchanges(old: RunDirectory, new: RunDirectory, limit: int, *, has_other_config: bool) -> ExchangeDiff:
@@ -46,10 +46,29 @@ def compare_exchanges(old: RunDirectory, new: RunDirectory, limit: int, *, has_o
 
 def _records(run: RunDirectory) -> Iterator[Record]:
     for exchange in run.exchange_reader():
-        # The texts are nearly all of an exchange.
-        size = sum(len(message["content"]) for message in exchange[_MESSAGES]) + len(exchange["answer"] or "")
-        key = (exchange["agent_id"], exchange["attempt"])
-        yield Record(exchange["iteration"], key, exchange["index"], exchange, size)
+        origin = exchange["origin"]
+        if origin is None:
+            continue
+        value = _compared_fields(exchange)
+        # The texts are nearly all of it.
+        size = sum(len(message["content"]) for message in value[_MESSAGES]) + len(value["answer"] or "")
+        key = (origin["agent_id"], origin["attempt"])
+        yield Record(origin["iteration"], key, exchange["index"], value, size)
+
+
+def _compared_fields(exchange: Exchange) -> dict[str, Any]:
+    origin, answer, response = exchange["origin"], exchange["answer"] or {}, exchange["response"] or {}
+    return {
+        _MESSAGES: origin[_MESSAGES],
+        _SETTINGS: origin[_SETTINGS],
+        "answer": answer.get("text"),
+        "refusal": answer.get("refusal"),
+        "error": origin["error"],
+        "tool_calls": answer.get("tool_calls", []),
+        # Without HTTP it only repeats whether there is an answer.
+        "end": exchange["end"] if exchange["method"] is not None else None,
+        "status": response.get("status"),
+    }
 
 
 @dataclass(slots=True)
@@ -63,7 +82,7 @@ class _ExchangeComparison:
 
     def __init__(self, limit: int, *, has_other_config: bool) -> None:
         self._limit = limit
-        self._ignored = (*_SHARED, *RESPONSE_FIELDS, *([_SETTINGS] if has_other_config else []))
+        self._ignored = (*_TEXTS, *([_SETTINGS] if has_other_config else []))
         self._texts: Collector[_RepeatedText] = Collector(limit)
         self._by_lines: dict[tuple[Any, ...], _RepeatedText] = {}
         self._settings: Collector[EventChange] = Collector(limit)
@@ -88,7 +107,7 @@ class _ExchangeComparison:
         texts = Truncated(tuple(changes), self._texts.count)
         return ExchangeDiff(texts, self._settings.truncated(), old_only, new_only)
 
-    def _settings_of(self, record: Record, messages: int) -> Exchange:
+    def _settings_of(self, record: Record, messages: int) -> dict[str, Any]:
         settings = {key: value for key, value in record.value.items() if key not in self._ignored}
         return settings | {_MESSAGES: [{"role": message["role"]} for message in record.value[_MESSAGES][:messages]]}
 
@@ -123,6 +142,6 @@ def _changed_texts(old: Record, new: Record) -> Iterator[_ChangedText]:
         if texts[0] != texts[1]:
             roles = {message["role"] for message in (left, right) if message is not None}
             yield _ChangedText(old, f"{_MESSAGES}[{index}]", roles.pop() if len(roles) == 1 else None, *texts)
-    for field in RESPONSE_FIELDS:
+    for field in _TEXTS:
         if old.value[field] != new.value[field]:
             yield _ChangedText(old, field, None, old.value[field], new.value[field])

@@ -118,10 +118,17 @@ def _settlement(results: Sequence[Mapping[str, Any]]) -> str:
 def _llm_call(event: Event, _: VerboseConfig) -> Iterator[Line]:
     tokens = [event["prompt_tokens"], event["completion_tokens"]]
     counted = "" if None in tokens else f", {tokens[0]} + {tokens[1]} tokens"
+    # Absent in runs of exprec 0.1.
+    parts = [f"{event[f'{which}_tokens']} {which}" for which in ("cached", "reasoning") if event.get(f"{which}_tokens")]
+    if counted and parts:
+        counted += f" ({', '.join(parts)})"
+    answering = event.get("answering_model")
+    is_another = answering is not None and not f":{event['model']}".endswith(f":{answering}")
+    answered = f" ({answering} answered)" if is_another else ""
     style = "good" if event["outcome"] == "usable" else "bad"
     yield Line.of(
         (event["agent_id"], "agent"),
-        f"  asked {event['model']}, attempt {event['attempt']}: ",
+        f"  asked {event['model']}{answered}, attempt {event['attempt']}: ",
         (event["outcome"], style),
         (f"{counted}, {event['latency_seconds']} s", "quiet"),
         indent=_INNER,

@@ -71,6 +71,14 @@ class LlmCallFields(TypedDict):
     prompt_tokens: int | None
     completion_tokens: int | None
     latency_seconds: float
+    cached_tokens: int | None
+    """Of the request."""
+    reasoning_tokens: int | None
+    """Of the answer."""
+    answering_model: str | None
+    """As the response names it: the snapshot behind an alias."""
+    finish_reason: str | None
+    """In the word of the provider."""
     exchange: int
     """Index of the request and its response in exchanges.jsonl, from 0."""
     outcome: str

@@ -25,7 +25,7 @@ class ExchangeSource(Protocol):
 
 
 class RecordedExchanges:
-    """The exchanges of a recorded run, each of which answers one request.
+    """The exchanges of a recorded run, each of which answers one request for a policy; others answer none.
 
     Only a hash of each request is held in memory.
     """
@@ -40,6 +40,9 @@ class RecordedExchanges:
         """For each exchange the next unused one with the same hash."""
         last: dict[int, int] = {}
         for index, exchange in enumerate(exchanges):
+            if exchange["origin"] is None:
+                self._next.append(_END)
+                continue
             request_hash = _hash(request_fields(exchange))
             self._unused[index] = None
             self._next.append(_END)

@@ -96,17 +96,19 @@ def request_messages(
     return Message("system", system), Message("user", "\n\n".join(parts))
 
 
-def correction_messages(answer: str, errors: Sequence[str]) -> tuple[Message, ...]:
+def correction_messages(answer: str | None, errors: Sequence[str]) -> tuple[Message, ...]:
     """The messages that return an unusable answer to the model, with everything that is wrong with it.
 
-    Of many errors the first are listed.
+    Of many errors the first are listed. An answer without text is not returned: providers refuse empty messages.
     """
     listed = "\n".join(_list_errors(errors))
+    returned = (Message("assistant", answer),) if answer and answer.strip() else ()
+    opening = "This cannot be used" if returned else "Your last answer cannot be used"
     return (
-        Message("assistant", answer),
+        *returned,
         Message(
             "user",
-            f"This cannot be used:\n{listed}\n"
+            f"{opening}:\n{listed}\n"
             "Answer with the complete, corrected policy document as one JSON object and nothing else.",
         ),
     )

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exprec.recorder.documents import InvalidJson, find_objects, parse_json
-from exprec.recorder.errors import ExprecError, ModelFailure, NotEncodable
+from exprec.recorder.errors import ExprecError, ModelFailure, NotEncodable, SecretFound
 from exprec.recorder.events import optimization
-from exprec.recorder.exchanges import call_fields
+from exprec.recorder.exchanges import call_fields, new_exchange
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.constraints import violations
 from exprec.recorder.experiment.evaluation import Simulator
@@ -75,9 +75,9 @@ class ProposalSession:
                 check = AnswerCheck(
                     LLM_ERROR, None, (error_text(failure, empty="the model failed and gave no reason"),)
                 )
-                self._record(request, check, Answer("", latency_seconds=failure.latency_seconds))
+                self._record(request, check, failure)
                 return check
-            check = self._check(answer.text)
+            check = self._check(answer)
             self._record(request, check, answer)
             if check.outcome == USABLE or request.attempt > self._config.llm.max_retries:
                 return check
@@ -102,12 +102,29 @@ class ProposalSession:
                 raise
             raise ModelFailure(error_text(error, empty=type(error).__name__)) from error
         try:
-            canonical_json.encode(answer.text)
+            canonical_json.encode(answer.content)
         except NotEncodable as error:
-            raise ModelFailure(f"the answer cannot be recorded: {error.reason}", answer.latency_seconds) from error
-        if not self._proposer.is_model:
-            return answer
-        return replace(answer, text=self._session.admit("exchange", {"answer": answer.text})["answer"])
+            reason = f"the answer cannot be recorded: {error.reason}"
+            raise ModelFailure(reason, answer.latency_seconds, usage=answer.usage, http=answer.http) from error
+        return self._admitted_answer(answer) if self._proposer.is_model else answer
+
+    def _admitted_answer(self, answer: Answer) -> Answer:
+        """Return an answer as it may be recorded. Raises SecretFound."""
+        response = {} if answer.http is None else {"response": answer.http["response"]}
+        admitted = self._session.admit("exchange", {"answer": answer.content, **response})
+        content = admitted.pop("answer")
+        content["tool_calls"] = tuple(content["tool_calls"])
+        return replace(answer, **content, http=None if answer.http is None else {**answer.http, **admitted})
+
+    def _admitted_failure(self, failure: ModelFailure) -> Mapping[str, Any] | None:
+        """Return what is known of the HTTP request of a failure, without a response that contains a secret."""
+        if failure.http is None:
+            return None
+        try:
+            return {**failure.http, **self._session.admit("exchange", {"response": failure.http["response"]})}
+        except SecretFound:
+            # Endpoints repeat a wrong key in their errors.
+            return {**failure.http, "response": None}
 
     def _admitted(self, request: ProposalRequest) -> ProposalRequest:
         """Return a request as it may be sent to a model. Raises SecretFound for one that may not."""
@@ -117,7 +134,7 @@ class ProposalSession:
         sent = self._session.admit_request({"messages": messages})["messages"]
         return request if sent == messages else replace(request, messages=tuple(Message(**each) for each in sent))
 
-    def _check(self, text: str) -> AnswerCheck:
+    def _check(self, answer: Answer) -> AnswerCheck:
         constraints = self._config.policy_constraints
 
         def find_violations(policy: Mapping[str, Any]) -> list[str]:
@@ -126,26 +143,30 @@ class ProposalSession:
         def find_problems(policy: Mapping[str, Any]) -> list[str]:
             return [str(problem) for problem in self._simulator.check_policy(policy)]
 
-        return check_answer(text, find_problems, find_violations)
+        check = check_answer(answer.text or "", find_problems, find_violations)
+        fault = answer.fault if check.outcome == INVALID_JSON else None
+        return check if fault is None else AnswerCheck(fault.outcome, None, (fault.message,))
 
-    def _record(self, request: ProposalRequest, check: AnswerCheck, answer: Answer) -> None:
+    def _record(self, request: ProposalRequest, check: AnswerCheck, result: Answer | ModelFailure) -> None:
         """Record an exchange with a model and its event; a computation is repeated instead."""
         if not self._proposer.is_model:
             return
-        failed = check.outcome == LLM_ERROR
-        exchange = {
-            "agent_id": request.agent_id,
-            "iteration": request.iteration,
-            "attempt": request.attempt,
-            "model": self._config.llm.display_name,
-            "settings": self._config.llm.request_settings,
-            "messages": [message.as_dict() for message in request.messages],
-            "answer": None if failed else answer.text,
-            "error": check.errors[0] if failed else None,
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": answer.completion_tokens,
-            "latency_seconds": answer.latency_seconds,
-        }
+        answer = result if isinstance(result, Answer) else None
+        exchange = new_exchange(
+            {
+                "agent_id": request.agent_id,
+                "iteration": request.iteration,
+                "attempt": request.attempt,
+                "model": self._config.llm.display_name,
+                "settings": self._config.llm.request_settings,
+                "messages": [message.as_dict() for message in request.messages],
+            },
+            None if answer is None else answer.content,
+            error=check.errors[0] if answer is None else None,
+            latency_seconds=result.latency_seconds,
+            usage=result.usage,
+            http=self._admitted_failure(result) if isinstance(result, ModelFailure) else result.http,
+        )
         index = self._provider.record_exchange(exchange)
         self._provider.record_event(
             request.iteration,

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from exprec.recorder.errors import InvalidInput, ModelFailure, ModelUnavailable, Problem
+from exprec.recorder.proposers.observed_http import observe_http
 from exprec.recorder.proposers.protocol import Answer, Message, ProposalRequest
 from exprec.recorder.requirements import install_command, install_extra
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelMessage
+    from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import Model
     from pydantic_ai.settings import ModelSettings
+    from pydantic_ai.usage import RequestUsage
 
 _TRANSPORT_RETRIES = 3
 """How often the client retries a request after a timeout, a rate limit or a server error, with backoff."""
@@ -87,19 +89,22 @@ class ModelProposer:
         # A connection for each request: none is left open when the event loop ends, however it ends.
         async with self._model:
             began = clock()
-            try:
-                text, prompt_tokens, completion_tokens = await self._exchange(request.messages)
-            except Exception as error:
-                if (permanent := _permanent_reason(error)) is not None:
-                    raise ModelUnavailable(permanent) from error
-                raise ModelFailure(_reason(error, self._timeout_seconds), _elapsed(clock() - began)) from error
-            latency = _elapsed(clock() - began)
-        if text is None:
-            raise ModelFailure("the model answered without text", latency)
-        return Answer(text, prompt_tokens, completion_tokens, latency)
+            with observe_http(self._model, clock) as observed:
+                try:
+                    response = await self._request(request.messages)
+                except Exception as error:
+                    if (permanent := _permanent_reason(error)) is not None:
+                        raise ModelUnavailable(permanent) from error
+                    raise ModelFailure(
+                        _reason(error, self._timeout_seconds),
+                        _elapsed(clock() - began),
+                        usage=observed.usage(),
+                        http=observed.fields(_elapsed, timed_out=_is_timeout(error)),
+                    ) from error
+            return _answer(response, _elapsed(clock() - began), observed.fields(_elapsed))
 
-    async def _exchange(self, messages: Sequence[Message]) -> tuple[str | None, int | None, int | None]:
-        """The text of the answer, the tokens of the request, and those of the answer."""
+    async def _request(self, messages: Sequence[Message]) -> ModelResponse:
+        """Send messages and return the response, whatever it is."""
         from pydantic_ai.direct import model_request
 
         # The timeout of a client counts from byte to byte: an endpoint that sends blanks to keep the
@@ -109,13 +114,45 @@ class ModelProposer:
             with warnings.catch_warnings():
                 # A setting that a model has no use for is left out with a warning; it is in the record.
                 warnings.simplefilter("ignore")
-                response = await model_request(
+                return await model_request(
                     self._model,
                     _wire_messages(messages),
                     model_settings=cast("ModelSettings", self._settings),
                 )
+
+
+def _answer(response: ModelResponse, latency: float, http: Mapping[str, Any] | None) -> Answer:
+    details, usage = response.provider_details or {}, response.usage
+    refusal = details.get("refusal")
+    # What a provider says of a refusal is left out by some clients, which have a word of their own instead.
+    reason = details.get("finish_reason") or (response.finish_reason if refusal is None else None)
+    return Answer(
+        response.text,
         # An endpoint that does not count is reported as having counted nothing.
-        return response.text, response.usage.input_tokens or None, response.usage.output_tokens or None
+        usage.input_tokens or None,
+        usage.output_tokens or None,
+        latency,
+        cached_tokens=usage.cache_read_tokens or None,
+        reasoning_tokens=_reasoning_tokens(usage),
+        tool_calls=tuple(
+            {"id": _call_id(call.tool_call_id), "name": call.tool_name, "arguments": call.args}
+            for call in response.tool_calls
+        ),
+        refusal=refusal if isinstance(refusal, str) else None,
+        finish_reason=str(reason) if reason is not None else None,
+        model=response.model_name,
+        http=http,
+    )
+
+
+def _call_id(made: str) -> str | None:
+    # pydantic-ai makes a random one for a call without an id.
+    return None if made.startswith("pyd_ai_") else made
+
+
+def _reasoning_tokens(usage: RequestUsage) -> int | None:
+    # Under `details` before pydantic-ai 2.65.
+    return getattr(usage, "output_reasoning_tokens", 0) or usage.details.get("reasoning_tokens") or None
 
 
 def _client(name: str) -> Model[Any]:
@@ -201,18 +238,24 @@ def _wire_messages(messages: Sequence[Message]) -> list[ModelMessage]:
 
 def _reason(error: Exception, timeout_seconds: float) -> str:
     """Why the call failed, without URLs, keys or headers, because it is recorded."""
-    from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, ModelHTTPError, ModelTimeoutError
+    from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, ModelHTTPError
 
     if isinstance(error, ModelHTTPError):
         known = _STATUS.get(error.status_code)
         return f"the model's endpoint answered with status {error.status_code}" + (f": {known}" if known else "")
-    if isinstance(error, ModelTimeoutError | TimeoutError):
+    if _is_timeout(error):
         return f"the model did not answer within {timeout_seconds:g} seconds"
     if isinstance(error, ModelConnectionError):
         return "the model's endpoint cannot be reached"
     if isinstance(error, AgentRunError):
         return f"the model's answer cannot be used ({type(error).__name__})"
     return f"the model's client failed ({type(error).__name__})"
+
+
+def _is_timeout(error: Exception) -> bool:
+    from pydantic_ai.exceptions import ModelTimeoutError
+
+    return isinstance(error, ModelTimeoutError | TimeoutError)
 
 
 def _permanent_reason(error: Exception) -> str | None:

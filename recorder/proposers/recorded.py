@@ -7,7 +7,7 @@ from typing import Any
 
 from exprec.recorder.diff import difference_lines, differences
 from exprec.recorder.errors import ModelFailure, UnrecordedRequest
-from exprec.recorder.exchanges import ExchangeSource, RecordedExchanges, request_fields
+from exprec.recorder.exchanges import Exchange, ExchangeSource, RecordedExchanges, request_fields
 from exprec.recorder.proposers.protocol import Answer, ModelDescription, ProposalRequest, Proposer
 
 
@@ -60,14 +60,7 @@ class RecordedProposer:
         exchange = self._exchanges.take(request_content)
         if exchange is None:
             raise self._unrecorded(request_content)
-        if exchange["answer"] is None:
-            raise ModelFailure(exchange["error"] or "", exchange["latency_seconds"])
-        return Answer(
-            exchange["answer"],
-            exchange["prompt_tokens"],
-            exchange["completion_tokens"],
-            exchange["latency_seconds"],
-        )
+        return _answer(exchange)
 
     def _unrecorded(self, request_content: Mapping[str, Any]) -> UnrecordedRequest:
         nearest = self._exchanges.find_nearest(request_content, lambda old, new: len(differences(old, new)))
@@ -75,3 +68,24 @@ class RecordedProposer:
             return UnrecordedRequest(request_content, None, (), ())
         found = differences(request_fields(nearest), request_content)
         return UnrecordedRequest(request_content, nearest["index"], found, difference_lines(found))
+
+
+def _answer(exchange: Exchange) -> Answer:
+    """Return the answer of an exchange. Raises ModelFailure if the model failed."""
+    answer, usage = exchange["answer"], exchange["usage"] or {}
+    if answer is None:
+        error = exchange["origin"]["error"] or ""
+        raise ModelFailure(error, exchange["latency_seconds"], usage=usage, http=exchange)
+    return Answer(
+        answer["text"],
+        usage.get("input_tokens"),
+        usage.get("output_tokens"),
+        exchange["latency_seconds"],
+        cached_tokens=usage.get("cached_tokens"),
+        reasoning_tokens=usage.get("reasoning_tokens"),
+        tool_calls=tuple(answer["tool_calls"]),
+        refusal=answer["refusal"],
+        finish_reason=answer["finish_reason"],
+        model=answer["model"],
+        http=exchange,
+    )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from exprec.recorder.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from exprec.recorder.state.audit import AuditedExchange as AuditedExchange
+    from exprec.recorder.state.audit import audit_exchanges as audit_exchanges
     from exprec.recorder.state.protocol import ExperimentStateProvider as ExperimentStateProvider
     from exprec.recorder.state.protocol import ExperimentStateProviderProtocol as ExperimentStateProviderProtocol
     from exprec.recorder.state.provider import DatabaseStateProvider as DatabaseStateProvider
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from exprec.recorder.state.repository import ExperimentRepository as ExperimentRepository
 
 _MODULES = {
+    "AuditedExchange": "audit",
     "DatabaseStateProvider": "provider",
     "ExperimentRepository": "repository",
     "ExperimentStateProvider": "protocol",
@@ -25,6 +28,7 @@ _MODULES = {
     "LiveStateProvider": "provider",
     "Reducer": "reducer",
     "StoredStateProvider": "provider",
+    "audit_exchanges": "audit",
 }
 
 if not TYPE_CHECKING:

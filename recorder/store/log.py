@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, Problem, SecretFound
 from exprec.recorder.events import Event, EventTypes, optimization
-from exprec.recorder.exchanges import EXCHANGE_SCHEMA
+from exprec.recorder.exchanges import EXCHANGE_SCHEMA, current_form, record_schema
 from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.schema import Validator, find_problems, load_validator
 from exprec.recorder.store.file_tree import FileSource
@@ -132,8 +132,12 @@ class ExchangeLog:
         self.count = 0
 
     def append(self, exchange: Mapping[str, Any]) -> int:
-        """Check, encode and append one exchange; returns its index. Raises as `EventLog.append`."""
-        line, decoded = canonical_json.encode_checked({**exchange, "index": self.count})
+        """Check, encode and append one exchange; returns its index. Raises as `EventLog.append`.
+
+        Without `arrival` and `after` its request came after every other exchange had ended.
+        """
+        order = {"arrival": self.count, "after": self.count}
+        line, decoded = canonical_json.encode_checked({**order, **exchange, "index": self.count})
         validator = load_validator(EXCHANGE_SCHEMA)
         if not validator.is_valid(decoded):
             raise InvalidEvent("exchange", validator.problems(decoded))
@@ -192,7 +196,10 @@ class ExchangeReader(_LineReader):
         """The offsets after the exchanges that were read so far."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield every exchange, in order. Raises Damaged with the number of an invalid line, StorageFailure."""
+        """Yield every exchange in its current form, in order.
+
+        Raises Damaged with the number of an invalid line, StorageFailure.
+        """
         del self._ends[1:]
         for index, line in enumerate(line for batch in self._batches(0, None) for line in batch.lines):
             exchange = self._decode(index, line)
@@ -206,15 +213,15 @@ class ExchangeReader(_LineReader):
 
     def _decode(self, index: int, line: bytes) -> dict[str, Any]:
         try:
-            exchange: dict[str, Any] = canonical_json.decode(line)
+            exchange = canonical_json.decode(line)
         except ValueError as error:
             raise Damaged(self._path, f"not JSON ({error})", index + 1) from None
-        problems = find_problems(exchange, EXCHANGE_SCHEMA)
+        problems = find_problems(exchange, record_schema(exchange) if isinstance(exchange, dict) else EXCHANGE_SCHEMA)
         if problems:
             raise Damaged(self._path, str(problems[0]), index + 1)
         if exchange["index"] != index:
             raise Damaged(self._path, f"index must be {index}, not {exchange['index']}", index + 1)
-        return exchange
+        return current_form(exchange)
 
 
 class LogReader(_LineReader):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import NotEncodable, Problem, StorageFailure
 from exprec.recorder.events import EVENT_SPECS, Event, exchange_index
+from exprec.recorder.exchanges import EXCHANGE_SCHEMA, ConsistencyChecker, call_fields, record_schema
 from exprec.recorder.format import ByteSource, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.state import Reducer
 from exprec.recorder.store import log
@@ -17,7 +18,7 @@ from exprec.recorder.verify.documents import explain_form
 from exprec.recorder.verify.files import RunFiles
 from exprec.recorder.verify.messages import RESTORE, unreadable, value_problem, with_advice
 from exprec.recorder.verify.order import OrderChecker
-from exprec.recorder.verify.schemas import EXCHANGE, EmbeddedSchemas, Schema, explain_failure
+from exprec.recorder.verify.schemas import EXCHANGE, EmbeddedSchemas, Schema, explain_failure, released_schema
 
 _MOST_PROBLEMS = 1000
 """Problems reported of a file; with more of them the file as a whole is lost."""
@@ -72,7 +73,11 @@ def check_exchanges(files: RunFiles, schemas: EmbeddedSchemas) -> ExchangeChecke
     """Check all exchanges of a run."""
     file = files.checked.get(layout.EXCHANGES_FILE)
     exchanges = ExchangeChecker(None if file is None else file.records, schemas)
-    check_lines(layout.EXCHANGES_FILE, exchanges, files)
+    is_read = check_lines(layout.EXCHANGES_FILE, exchanges, files)
+    missing = exchanges.find_missing_arrival() if is_read else None
+    if missing is not None:
+        message = f"no exchange has the arrival {missing}: each from 0 to {exchanges.count - 1} must occur; {RESTORE}"
+        files.problems.add(layout.EXCHANGES_FILE, message)
     if file is not None and not exchanges.count:
         message = f"contains no exchange; a run without exchanges has no such file: {RESTORE}"
         files.problems.add(layout.EXCHANGES_FILE, message)
@@ -142,6 +147,9 @@ class ExchangeChecker:
         self._schemas = schemas
         self._sequence = _Sequence("index")
         self._ends = array("Q", [0])
+        self._consistency = ConsistencyChecker()
+        self._is_consistent = True
+        """Whether every exchange so far is one that `_consistency` has checked and found right."""
 
     @property
     def count(self) -> int:
@@ -155,15 +163,44 @@ class ExchangeChecker:
         self._ends.append(start + len(line))
         if exchange is None:
             self._sequence.skip()
+            self._is_consistent = False
             return found
         found += self._sequence.check(exchange)
         schema = self._schemas.schema(EXCHANGE, is_event=False)
         if schema is None:
             return found + self._schemas.report_missing(EXCHANGE, number, is_event=False)
         invalid = explain_failure(schema, exchange)
-        if schema.is_known and not invalid and (exchange["answer"] is None) == (exchange["error"] is None):
-            invalid = [value_problem(("answer",), "and error: exactly one of the two must be null")]
+        if schema.is_known and not invalid and not found:
+            invalid = list(self._check_consistency(exchange, schema))
+        self._is_consistent = self._is_consistent and not found and not invalid
         return found + invalid
+
+    def find_missing_arrival(self) -> int | None:
+        """Return the rank of a request that no exchange has; None if each has one, or if they have none."""
+        schema = self._schemas.schema(EXCHANGE, is_event=False)
+        is_ranked = schema is not None and schema.is_known and schema.name == EXCHANGE_SCHEMA
+        return self._consistency.find_missing_arrival(self.count) if is_ranked and self._is_consistent else None
+
+    def _check_consistency(self, exchange: dict[str, Any], schema: Schema) -> Iterator[Problem]:
+        if schema.name != EXCHANGE_SCHEMA:
+            if (exchange["answer"] is None) == (exchange["error"] is None):
+                yield value_problem(("answer",), "and error: exactly one of the two must be null")
+            return
+
+        def exchange_at(index: int) -> dict[str, Any] | None:
+            record = self.record(index)
+            return record if record is not None and schema.is_valid(record) else None
+
+        for field, message in self._consistency.check(exchange, exchange_at):
+            yield value_problem((field,), message)
+
+    def call_fields(self, index: int) -> dict[str, Any]:
+        """Return what a call that names an exchange must repeat of it, as far as the exchange has it."""
+        exchange = self.record(index) or {}
+        if record_schema(exchange) != EXCHANGE_SCHEMA:
+            return exchange
+        # What is wrong with it has been reported.
+        return call_fields(exchange) if released_schema(EXCHANGE_SCHEMA).is_valid(exchange) else {}
 
     def record(self, index: int) -> dict[str, Any] | None:
         """Return an exchange, None if the line has none or cannot be read again."""
@@ -244,7 +281,7 @@ class EventChecker:
         if not 0 <= index < count:
             yield value_problem(("exchange",), f"is {index}, but {layout.EXCHANGES_FILE} has {count} lines")
             return
-        exchange = self._exchanges.record(index) or {}
+        exchange = self._exchanges.call_fields(index)
         shared = sorted(event.keys() & exchange.keys())
         # By their bytes, because 1, 1.0 and True are equal in Python; all at once first, because most are equal.
         if canonical_json.encode([event[key] for key in shared]) == canonical_json.encode(

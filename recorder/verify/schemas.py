@@ -13,6 +13,7 @@ from exprec import schemas
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Problem
 from exprec.recorder.events import EVENT_SPECS, common
+from exprec.recorder.exchanges import EXCHANGE_SCHEMA
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.schema import Validator, compile_untrusted, load_validator
 from exprec.recorder.verify.documents import JsonDocument, read_run_document
@@ -124,7 +125,7 @@ class EmbeddedSchemas:
         """Return the schema of this package, for a run that embeds none yet."""
         is_event, kind = key
         spec = EVENT_SPECS.get(kind)
-        name = (spec.schema_name if spec is not None else common.ANY_EVENT_SCHEMA) if is_event else f"{EXCHANGE}.v1"
+        name = (spec.schema_name if spec is not None else common.ANY_EVENT_SCHEMA) if is_event else EXCHANGE_SCHEMA
         return None if self._is_expected else released_schema(name)
 
 

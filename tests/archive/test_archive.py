@@ -66,11 +66,11 @@ def _names(version: Path) -> tuple[list[str], list[str]]:
     return sorted(path.name for path in (version / "store" / "tags").iterdir()), sorted(work)
 
 
-UNRELEASED = {
+UNRELEASED = {"exchange.v2"} | {
     f"event.{kind}.v2"
     for kind in (
         *("bootstrap_evaluation", "experiment_end", "experiment_start", "iteration_end", "iteration_start"),
-        "policy_change",
+        *("llm_call", "policy_change", "policy_rejected"),
     )
 }
 """Schemas of rules 2, which the next version of the archive will have."""

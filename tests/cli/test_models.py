@@ -37,19 +37,18 @@ REPLIES = (
     *[refuses(500)] * 2,
     *[says("too late", pause=30.0)] * 2,
     refuses(400, f"wrong key {KEY}"),
-    says(None),
+    *[says(None, {"prompt_tokens": 800, "completion_tokens": 50})] * 2,
 )
 OUTCOMES = [
     *((1, "A", "usable"), (1, "B", "invalid_json"), (1, "B", "usable")),
     *((2, "A", "constraint_violation"), (2, "A", "usable"), (2, "B", "usable")),
     *((3, "A", "llm_error"), (3, "B", "llm_error")),
-    *((4, "A", "llm_error"), (4, "B", "llm_error")),
+    *((4, "A", "llm_error"), *[(4, "B", "empty")] * 2),
 ]
 ERRORS = [
     "the model's endpoint answered with status 500",
     "the model did not answer within 0.5 seconds",
     "the model's endpoint answered with status 400",
-    "the model answered without text",
 ]
 WITHOUT_EXTRA = "import sys; sys.modules.update(dict.fromkeys(['pydantic_ai', 'openai', 'anthropic']))"
 """Makes the extra unavailable in a process."""
@@ -97,22 +96,35 @@ class TestRecording:
     def test_every_exchange_is_recorded(self, recorded: Recorded) -> None:
         exchanges = recorded.lines("exchanges.jsonl")
         assert len(exchanges) == len(OUTCOMES)
-        assert [exchange["error"] for exchange in exchanges if exchange["error"] is not None] == ERRORS
-        assert {json.dumps(exchange["settings"], sort_keys=True) for exchange in exchanges} == {
+        assert [error for each in exchanges if (error := each["origin"]["error"]) is not None] == ERRORS
+        assert {json.dumps(exchange["origin"]["settings"], sort_keys=True) for exchange in exchanges} == {
             '{"max_tokens": 500, "reasoning_effort": "low", "temperature": 0.0}'
         }
         first, _, corrected = exchanges[:3]
-        assert json.loads(first["answer"]) == policy(0.25)
-        assert (first["prompt_tokens"], first["completion_tokens"]) == (900, 60)
+        assert json.loads(first["answer"]["text"]) == policy(0.25)
+        assert (first["usage"]["input_tokens"], first["usage"]["output_tokens"]) == (900, 60)
         assert first["latency_seconds"] > 0
-        assert [message["role"] for message in corrected["messages"]] == ["system", "user", "assistant", "user"]
-        timed_out = next(exchange for exchange in exchanges if exchange["error"] == ERRORS[1])
+        assert [message["role"] for message in corrected["origin"]["messages"]] == [
+            "system",
+            "user",
+            "assistant",
+            "user",
+        ]
+        timed_out = next(exchange for exchange in exchanges if exchange["origin"]["error"] == ERRORS[1])
         assert timed_out["latency_seconds"] >= 1
+        assert (timed_out["end"], timed_out["response"]) == ("client", None)
+        (withheld,) = (each for each in exchanges if each["origin"]["error"] == ERRORS[2])
+        assert (withheld["end"], withheld["response"]) == ("whole", None), "its body has the key"
+        assert (exchanges[-1]["answer"]["text"], exchanges[-1]["usage"]["input_tokens"]) == (None, 800)
 
     def test_what_was_sent_is_what_is_recorded(self, recorded: Recorded) -> None:
         sent = [request["messages"] for request in recorded.requests]
         for exchange in recorded.lines("exchanges.jsonl"):
-            assert exchange["messages"] in sent
+            assert exchange["origin"]["messages"] in sent
+            assert (exchange["method"], exchange["path"]) == ("POST", "/v1/chat/completions")
+            assert {**exchange["request"]["json"], "headers": ..., "path": ...} in [
+                {**request, "headers": ..., "path": ...} for request in recorded.requests
+            ]
         for request in recorded.requests:
             assert request["temperature"] == 0.0
             assert request["reasoning_effort"] == "low"
@@ -162,7 +174,7 @@ class TestReplay:
     def test_unused_recorded_requests_are_counted(self, recorded: Recorded, tmp_path: Path) -> None:
         path = experiment(tmp_path, **{**CHANGES, "convergence__max_iterations": 2})
         done = replayed(recorded, path, "-q")
-        assert b"exprec: 4 recorded exchanges were not used\n" in done.stderr
+        assert b"exprec: 5 recorded exchanges were not used\n" in done.stderr
         assert done.stdout.decode().strip() in Store(recorded.store).run_ids()
 
     def test_a_run_without_exchanges(self, tmp_path: Path) -> None:
@@ -180,7 +192,7 @@ class TestReplay:
         data = (copy / "exchanges.jsonl").read_bytes()
         (copy / "exchanges.jsonl").write_bytes(data.replace(b'"attempt":2', b'"attempt":0', 1))
         done = exprec("run", "--replay-exchanges", copy, recorded.experiment, cwd=tmp_path, code=5)
-        assert b"copy/exchanges.jsonl:3: attempt: " in done.stderr
+        assert b"copy/exchanges.jsonl:3: origin.attempt: " in done.stderr
 
 
 def test_unreachable_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +219,7 @@ def test_key_in_an_answer_is_not_recorded_or_printed(tmp_path: Path, display: st
     assert list((tmp_path / "runs" / ".work").iterdir()) == []
     head = json.loads((tmp_path / "runs" / run_id / "run.json").read_bytes())
     assert (head["status"], head["failure"]["error_type"]) == ("failed", "SecretFound")
-    assert b"exchange: answer contains the value of OPENAI_API_KEY; it was not written" in done.stderr
+    assert b"exchange: answer.text contains the value of OPENAI_API_KEY" in done.stderr
     assert b"Traceback" not in done.stderr
 
 

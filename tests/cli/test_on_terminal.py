@@ -21,7 +21,7 @@ from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.store import Store
 from tests.fixtures import runs
 from tests.fixtures.cli import completed_values, exprec
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EXAMPLES, exchange
 from tests.fixtures.experiments import experiment
 from tests.fixtures.git import commit_all, git
 from tests.fixtures.runs import sealed_run
@@ -108,7 +108,7 @@ def _record_command(store: Store, text: str, output: bytes) -> str:
 
 def _record_experiment(store: Store, text: str, *, seals: bool = True) -> str:
     provider = runs.begin(store, {"rules": 2, "name": text, text: text}, text)
-    provider.record_exchange({**EXCHANGE, "answer": f"{EXCHANGE['answer']}{text}"})
+    provider.record_exchange(exchange(answer=f"{{}}{text}"))
     for kind in runs.COMPLETE if seals else runs.COMPLETE[:2]:
         iteration, fields = EXAMPLES[kind]
         changes: dict[str, dict[str, Any]] = {

@@ -154,10 +154,12 @@ def test_an_experiment_with_another_value_records_the_same(tmp_path: Path) -> No
         run, _, messages = _run(folder, str(experiment(folder, answers=_answers(value))), value=value)
         assert run.head["status"] == "completed"
         assert not _holds(folder / "runs", value)
-        assert "redacted: exchange: answer contained the value of PLANTED_API_KEY" in messages
+        assert "redacted: exchange: answer.text contained the value of PLANTED_API_KEY" in messages
         assert value not in messages
         sent = [json.loads(line) for line in run.read("exchanges.jsonl").splitlines()]
-        assert "[redacted:PLANTED_API_KEY:1]" in sent[1]["messages"][-2]["content"], "the model gets the placeholder"
+        assert "[redacted:PLANTED_API_KEY:1]" in sent[1]["origin"]["messages"][-2]["content"], (
+            "the model gets the placeholder"
+        )
         # The config has the digest of the script.
         events.add(run.read("events.jsonl"))
         environment = {"PLANTED_API_KEY": value}

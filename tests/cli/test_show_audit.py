@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exprec.recorder.display.console import visible_as_printed
-from exprec.recorder.exchanges import audit_exchanges
+from exprec.recorder.state import audit_exchanges
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import completed_values, exprec

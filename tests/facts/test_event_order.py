@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.runner import GenericExperimentRunner
 from exprec.recorder.store.run_directory import RunDirectory
@@ -216,10 +217,10 @@ def test_an_exchange_belongs_to_its_call(asked: Run, failed: Run) -> None:
         assert [exchange["index"] for exchange in run.exchanges] == list(range(len(run.exchanges)))
         assert [call["exchange"] for call in calls] == list(range(len(calls)))
         for call, exchange in zip(calls, run.exchanges, strict=True):
-            shared = call.keys() & exchange.keys()
-            assert {key: call[key] for key in shared} == {key: exchange[key] for key in shared}
-            assert {"agent_id", "attempt", "iteration", "latency_seconds", "model", "prompt_tokens"} <= shared
-    assert Counter(exchange["attempt"] for exchange in asked.exchanges) == {1: 4, 2: 2, 3: 1, 4: 1}
+            shared = call_fields(exchange)
+            assert {key: call[key] for key in shared} == shared
+            assert {"agent_id", "attempt", "iteration", "latency_seconds", "model", "prompt_tokens"} <= shared.keys()
+    assert Counter(exchange["origin"]["attempt"] for exchange in asked.exchanges) == {1: 4, 2: 2, 3: 1, 4: 1}
 
 
 @pytest.mark.fact("F59")
@@ -241,9 +242,9 @@ def test_an_exchange_is_written_before_its_call(tmp_path: Path, asked: Run) -> N
 
 @pytest.mark.fact("F60")
 def test_a_model_answers_or_fails(asked: Run) -> None:
-    given = [(exchange["answer"] is None, exchange["error"] is None) for exchange in asked.exchanges]
+    given = [(exchange["answer"] is None, exchange["origin"]["error"] is None) for exchange in asked.exchanges]
     assert given == [(("error" in answer), ("error" not in answer)) for answer in ANSWERS]
-    assert asked.exchanges[2]["error"] == "refused"
+    assert asked.exchanges[2]["origin"]["error"] == "refused"
 
 
 @pytest.mark.fact("F61")

@@ -26,7 +26,7 @@ from exprec.recorder.store.log import LogReader
 from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from tests.fixtures.cli import exprec
-from tests.fixtures.events import EVENT_TYPES, EXAMPLES, EXCHANGE
+from tests.fixtures.events import EVENT_TYPES, EXAMPLES, exchange
 from tests.fixtures.files import read_json_lines
 from tests.fixtures.runs import Run, begin, interrupted, work_folder
 
@@ -207,7 +207,7 @@ def test_the_logs_are_on_the_disk_after_each_iteration(store: Store, monkeypatch
     monkeypatch.setattr(os, "fsync", fsync)
     both = ["exchanges.jsonl", "events.jsonl"]
     for iteration in (1, 2):
-        provider.record_exchange({**EXCHANGE, "iteration": iteration})
+        provider.record_exchange(exchange(iteration=iteration))
         for kind in (
             optimization.ITERATION_START.event_type,
             optimization.LLM_CALL.event_type,

@@ -207,7 +207,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-@pytest.mark.fact("F100")
+@pytest.mark.fact("F103")
 def test_a_folder_is_its_files_and_the_last_one_of_a_name_counts(tmp_path: Path) -> None:
     recording = _begin(tmp_path)
     for content in ("first", "last"):
@@ -228,7 +228,7 @@ def test_a_folder_is_its_files_and_the_last_one_of_a_name_counts(tmp_path: Path)
     recording.close()
 
 
-@pytest.mark.fact("F101")
+@pytest.mark.fact("F104")
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 def test_a_file_that_changes_while_it_is_copied_is_copied_again(
     tmp_path: Path, attempts: int, monkeypatch: pytest.MonkeyPatch
@@ -254,7 +254,7 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
     recording.close()
 
 
-@pytest.mark.fact("F102")
+@pytest.mark.fact("F105")
 def test_a_missing_artifact_costs_nothing_else(tmp_path: Path) -> None:
     recording = _begin(tmp_path)
     os.mkfifo(tmp_path / "pipe")
@@ -268,7 +268,7 @@ def test_a_missing_artifact_costs_nothing_else(tmp_path: Path) -> None:
     assert _files(seal(provider).path / "artifacts") == {"it": b"data"}
 
 
-@pytest.mark.fact("F103")
+@pytest.mark.fact("F106")
 def test_names_of_one_file_on_some_system_are_refused(tmp_path: Path) -> None:
     recording = _begin(tmp_path)
     (tmp_path / "out").mkdir()

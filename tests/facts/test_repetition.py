@@ -59,7 +59,7 @@ def test_secret_in_an_answer_fails_the_run_and_is_not_recorded(tmp_path: Path, m
     script = write_script(tmp_path, [*ANSWERS[:2], {"answer": f"the key is {SECRET}"}])
     run = run_command(write_castro_experiment(tmp_path), tmp_path / "runs", "--model", f"scripted:{script}", code=3)
     assert run.head["status"] == "failed"
-    assert "exchange: answer contains the value of SOME_API_KEY" in run.head["failure"]["message"]
+    assert "exchange: answer.text contains the value of SOME_API_KEY" in run.head["failure"]["message"]
     assert len(read_json_lines(run.folder / "exchanges.jsonl")) == 2
     for path in run.store.rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes()

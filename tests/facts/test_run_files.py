@@ -69,8 +69,8 @@ def test_the_log_has_the_events_as_they_happened(searched: Run, tmp_path: Path) 
 def test_only_a_model_leaves_exchanges(searched: Run, asked: Run, sampled: Run) -> None:
     # Seven answers and one refusal in the script.
     assert len(asked.exchanges) == len((asked.folder / "exchanges.jsonl").read_bytes().splitlines()) == 8
-    assert asked.exchanges[0]["answer"] == "not json"
-    assert [message["role"] for message in asked.exchanges[0]["messages"]] == ["system", "user"]
+    assert asked.exchanges[0]["answer"]["text"] == "not json"
+    assert [message["role"] for message in asked.exchanges[0]["origin"]["messages"]] == ["system", "user"]
     for run in (searched, sampled):
         assert not (run.folder / "exchanges.jsonl").exists()
         assert not run.of_type("llm_call")
@@ -81,14 +81,14 @@ def test_the_schemas_are_those_of_the_lines(every_run: tuple[Run, ...]) -> None:
     for run in every_run:
         schemas = run.schemas
         names = {newest_schema(event["event_type"]) for event in run.events}
-        assert set(schemas) == names | ({"exchange.v1"} if run.exchanges else set())
+        assert set(schemas) == names | ({"exchange.v2"} if run.exchanges else set())
         # By a validator that knows nothing of exprec.
         for schema in schemas.values():
             Draft202012Validator.check_schema(schema)
         for event in run.events:
             Draft202012Validator(schemas[newest_schema(event["event_type"])]).validate(event)
         for exchange in run.exchanges:
-            Draft202012Validator(schemas["exchange.v1"]).validate(exchange)
+            Draft202012Validator(schemas["exchange.v2"]).validate(exchange)
 
 
 @pytest.mark.fact("F14")

@@ -17,12 +17,15 @@ from tests.fixtures.damages import READER, Files, edit_document, edit_records, r
 from tests.fixtures.files import read_json
 from tests.fixtures.git import commit_all, git
 from tests.fixtures.paths import ROOT
+from tests.fixtures.runs import Run
 
 ARCHIVE = ROOT / "tests" / "archive" / "v1" / "store"
 ASKED, COMMAND, PROGRAM, SEARCHED = (
     (ARCHIVE / "tags" / tag).read_text("ascii").strip() for tag in ("asked", "command", "program", "search")
 )
 EVENTS, EXCHANGES = layout.EVENTS_FILE, layout.EXCHANGES_FILE
+NOW = "now"
+"""A run with model calls that this version records."""
 
 Edit = Callable[[Files], Any]
 
@@ -70,6 +73,31 @@ def _drop(kind: str) -> Edit:
 
 def _exchange(**fields: Any) -> Edit:
     return lambda files: edit_records(files, EXCHANGES, lambda records: records[0].update(fields))
+
+
+CONTINUED: dict[str, Any] = {"exchange": 0, "same": ["model"], "first": {"messages": 2, "tools": 1}}
+UNRESOLVABLE: tuple[dict[str, Any], ...] = (
+    {"exchange": 1},
+    {"exchange": 99},
+    {"same": ["temperature"]},
+    {"same": ["messages"]},
+    {"first": {"messages": 3}},
+    {"first": {"model": 1}},
+    {"first": {"other": 1}},
+)
+"""Changes after which the second exchange does not say what it has from the first."""
+
+
+def _continued(change: dict[str, Any]) -> Edit:
+    """Give the first two exchanges requests of which the second continues the first, with a change."""
+    first = {"model": "m", "messages": [1, 2], "tools": [1]}
+    second = {"messages": [3], "tools": [], "other": []}
+
+    def edit(records: list[Any]) -> None:
+        records[0].update(request={"json": first})
+        records[1].update(request={"json": second}, continues={**CONTINUED, **change})
+
+    return lambda files: edit_records(files, EXCHANGES, edit)
 
 
 def _bytes(name: str, old: bytes, new: bytes) -> Edit:
@@ -159,8 +187,16 @@ BROKEN: dict[str, list[tuple[str, Edit, str]]] = {
         (ASKED, _set("llm_call", exchange=99), "all"),
         (ASKED, _exchange(latency_seconds=99.0), "digests"),
         (ASKED, _exchange(index=1), "digests"),
+        *[(NOW, _set("llm_call", **{key: 99}), "all") for key in ("attempt", "prompt_tokens", "reasoning_tokens")],
+        *[(NOW, _set("llm_call", **{key: "x"}), "all") for key in ("agent_id", "model", "finish_reason")],
+        (NOW, _exchange(origin=None), "digests"),
+        (NOW, _exchange(latency_seconds=99.0), "digests"),
     ],
-    "F60": [(ASKED, _exchange(answer=None), "digests"), (ASKED, _exchange(error="refused"), "digests")],
+    "F60": [
+        (ASKED, _exchange(answer=None), "digests"),
+        (ASKED, _exchange(error="refused"), "digests"),
+        (NOW, _exchange(answer=None), "digests"),
+    ],
     "F68": [(ASKED, _set("iteration_start", total_cost=1.0), "all")],
     "F76": [(COMMAND, _file("stdout", None), "digests"), (PROGRAM, _file("stderr", b""), "digests")],
     "F78": [(PROGRAM, _file(f"artifacts/{name}", b""), "digests") for name in (".gitx", "a\u200b", "x" * 201, "a\\b")],
@@ -186,6 +222,11 @@ BROKEN: dict[str, list[tuple[str, Edit, str]]] = {
         (PROGRAM, _schema("event.epoch.v1", lambda schema: schema.update(type="nothing")), "digests"),
     ],
     "F96": [(SEARCHED, _move("policy_change", -1), "all")],
+    "F100": [
+        *[(NOW, _exchange(arrival=arrival), "digests") for arrival in (1, 99)],
+        (NOW, _exchange(after=1), "digests"),
+    ],
+    "F101": [(NOW, _continued(change), "digests") for change in UNRESOLVABLE],
 }  # fmt: skip
 
 UNTESTED_HERE = {"F2", "F47", "F79", "F99"}
@@ -211,12 +252,27 @@ def test_each_listed_fact_is_tested() -> None:
 @pytest.mark.parametrize(
     ("fact", "number"), [(fact, number) for fact, each in BROKEN.items() for number in range(len(each))]
 )
-def test_a_run_without_a_fact_is_not_valid(fact: str, number: int, tmp_path: Path) -> None:
+def test_a_run_without_a_fact_is_not_valid(fact: str, number: int, asked: Run, tmp_path: Path) -> None:
     run, edit, fitted = BROKEN[fact][number]
-    files = read_run(ARCHIVE / run)
+    files = read_run(asked.folder if run == NOW else ARCHIVE / run)
     edit(files)
     run_id = reseal(files, deeply=fitted == "all", keeps_head=not fitted)
     assert _verdicts(write_run(files, tmp_path / "store", run_id)) == (False, False)
+
+
+@pytest.mark.fact("F100", "F101")
+def test_exchanges_as_other_programs_have_them_are_valid(asked: Run, tmp_path: Path) -> None:
+    files = read_run(asked.folder)
+    assert _verdicts(asked.folder) == (True, True)
+
+    def edit(records: list[Any]) -> None:
+        last = len(records) - 1
+        for record in records:
+            record.update(arrival=last - record["index"], after=0)
+
+    edit_records(files, EXCHANGES, edit)
+    _continued({})(files)
+    assert _verdicts(write_run(files, tmp_path / "store", reseal(files, deeply=False))) == (True, True)
 
 
 @pytest.mark.fact("F2", "F28")

@@ -481,7 +481,7 @@ OTHER_RUNS = {
         |setup.iteration|note.values.*
     """,
     "schemas.json": r"event.epoch.v1.*",
-    "exchanges.jsonl": r"settings.*",
+    "exchanges.jsonl": r"origin\.settings.*",
 }
 """The numbers of a run that stand in it once: with another one it is another run, and nothing is wrong with it.
 
@@ -588,7 +588,7 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("schema", HOSTILE.values(), ids=HOSTILE.keys())
-@pytest.mark.parametrize("name", ["event.llm_call.v1", "event.llm_call.v7", "exchange.v1", "other"])
+@pytest.mark.parametrize("name", ["event.llm_call.v2", "event.llm_call.v7", "exchange.v2", "other"])
 def test_a_hostile_schema_does_no_harm(run: Path, name: str, schema: Any) -> None:
     path = run / "schemas.json"
     path.write_bytes(canonical_json.encode({**read_json(path), name: schema}, indent=True))
@@ -602,7 +602,7 @@ def test_missing_and_unused_schemas_are_found(run: Path) -> None:
     path = run / "schemas.json"
     embedded = read_json(path)
     embedded["event.experiment_failed.v1"] = {}
-    del embedded["event.llm_call.v1"], embedded["exchange.v1"]
+    del embedded["event.llm_call.v2"], embedded["exchange.v2"]
     path.write_bytes(canonical_json.encode(embedded, indent=True))
     found = [problem["message"] for problem in _problems(resealed(run)) if problem["file"].endswith("/schemas.json")]
     assert sum("has no schema for" in message for message in found) == 2

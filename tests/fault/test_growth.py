@@ -23,7 +23,7 @@ from exprec.recorder.diff.text import text_hunks
 from exprec.recorder.display import Console, EventDisplay, VerboseConfig
 from exprec.recorder.documents import parse_document
 from exprec.recorder.events import EventTypes
-from exprec.recorder.exchanges import RecordedExchanges, audit_exchanges, request_fields
+from exprec.recorder.exchanges import RecordedExchanges, request_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.proposal import check_answer
 from exprec.recorder.format import canonical_json, hashing
@@ -37,6 +37,7 @@ from exprec.recorder.query import list_runs
 from exprec.recorder.replay.divergence import compare_files
 from exprec.recorder.sessions.command.event_channel import EventChannel
 from exprec.recorder.sessions.known_secrets import find_secrets
+from exprec.recorder.state import audit_exchanges
 from exprec.recorder.state.provider import StoredStateProvider
 from exprec.recorder.store.archive_members import read_members
 from exprec.recorder.store.file_tree import FileSource
@@ -45,7 +46,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run, verify_store
 from tests.fault.growth import Growing, excess_memory, excess_time
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EXAMPLES, numbered_exchange
 from tests.fixtures.experiments import GAME, bank, mapping, payment, policy
 
 WIDE = os.environ.get("EXPREC_FAULTS") == "all"
@@ -337,9 +338,7 @@ def _exchange_lines(size: int, folder: Path) -> Path:
     messages = [{"role": "user", "content": "x" * 2000}]
     with path.open("wb") as file:
         for index in range(size):
-            file.write(
-                canonical_json.encode({**EXCHANGE, "index": index, "iteration": index + 1, "messages": messages})
-            )
+            file.write(canonical_json.encode(numbered_exchange(index, iteration=index + 1, messages=messages)))
     return path
 
 

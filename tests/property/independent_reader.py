@@ -21,6 +21,10 @@ LETTERS = {"iteration_start": "S", "bootstrap_evaluation": "B", "llm_call": "c",
            "policy_rejected": "d", "iteration_end": "E"}
 ENDS = {"experiment_end", "run_end", "experiment_failed"}
 OWN = {*LETTERS, *ENDS, "experiment_start", "command_end"}
+CALL = {"agent_id": "origin", "iteration": "origin", "attempt": "origin", "prompt_tokens": "usage",
+        "completion_tokens": "usage", "cached_tokens": "usage", "reasoning_tokens": "usage", "finish_reason": "answer",
+        "answering_model": "answer"}
+RENAMED = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "answering_model": "model"}
 
 def read_files(folder):
     paths = list(Path(folder).rglob("*"))
@@ -68,12 +72,12 @@ def is_valid(value, schema):
     parts, rest = get("properties", {}), get("additionalProperties", True)
     size = len(value) if kind in (str, list, dict) else 0
     return (
-        (name in kinds or (kind is int and "number" in kinds))
-        and (value == get("const", value) and value in get("enum", [value]))
+        (name in kinds or (kind is int and "number" in kinds)) and value == get("const", value) in get("enum", [value])
         and (kind not in (int, float) or get("minimum", value) <= value <= get("maximum", value))
         and (kind is not str or (size >= get("minLength", 0) and re.search(pattern, value) is not None))
         and (kind is not list or (size >= get("minItems", 0) and all(is_valid(x, get("items", True)) for x in value)))
         and (kind is not dict or ({*get("required", ())} <= {*value} and size >= get("minProperties", 0)))
+        and (kind is not dict or size <= get("maxProperties", size))
         and (kind is not dict or all(is_valid(value[key], parts.get(key, rest)) for key in value))
         and all({*needed} <= {*value} for key, needed in get("dependentRequired", {}).items() if key in value))
 
@@ -86,6 +90,28 @@ def read_lines(data, key, schemas):  # F13: the records of a file, and the names
         names.append(newest[stem if stem in newest or key != "seq" or record["event_type"] in OWN else "event"])
         assert type(record[key]) is int and record[key] == number and is_valid(record, schemas[names[-1]]), "F13, F40"
     return records, names
+
+def called(exchange):  # F59: what a call has of its exchange
+    if "origin" not in exchange:
+        return exchange
+    model = ":".join(part for part in (exchange["provider"], exchange["model"]) if part is not None)
+    named = {key: (exchange[part] or {}).get(RENAMED.get(key, key)) for key, part in CALL.items()}
+    return {**named, "model": model, "latency_seconds": exchange["latency_seconds"]}
+
+def check_exchanges(exchanges):
+    for each in exchanges:
+        origin, continues, own = each.get("origin", each), each.get("continues"), each.get("request")
+        assert origin is None or (each["answer"] is None) != (origin["error"] is None), "F60"
+        assert each.get("after", 0) <= each["index"], "F100"
+        if continues is not None:
+            before = exchanges[: each["index"]][continues["exchange"]]
+            own, old, above = own["json"], before["request"]["json"], before["continues"] or {"same": [], "first": {}}
+            assert type(own) is type(old) is dict, "F101"
+            assert {*continues["same"]} <= {*old, *above["same"]} - {*own}, "F101"
+            for key, count in continues["first"].items():
+                assert type(own[key]) is type(old[key]) is list, "F101"
+                assert count <= len(old[key]) + above["first"].get(key, 0), "F101"
+    assert sorted(each.get("arrival", each["index"]) for each in exchanges) == [*range(len(exchanges))], "F100"
 
 def check_order(events, kinds, names):
     known = [kind * (name in RELEASED and name != "event.v1") for kind, name in zip(kinds, names, strict=True)]
@@ -142,9 +168,9 @@ def verify(folder):
     kinds = [event["event_type"] for event in events]
     assert {x in [*files, *kinds] for x in ("stdout", "stderr", "command_end")} == {head["type"] == "command"}, "F76"
     check_order(events, kinds, names)
-    assert all((each["answer"] is None) != (each["error"] is None) for each in exchanges), "F60"
+    check_exchanges(exchanges)
     for event in (event for event in events if event["event_type"] == "llm_call"):
-        exchange = exchanges[event["exchange"]]
+        exchange = called(exchanges[event["exchange"]])
         assert all(write(event[key]) == write(exchange[key]) for key in event.keys() & exchange.keys()), "F59"
     by_type, iterations = {kind: kinds.count(kind) for kind in kinds}, {event["iteration"] for event in events} - {0}
     counted = [len(events), len(exchanges), len(iterations), by_type]

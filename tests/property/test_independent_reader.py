@@ -178,7 +178,7 @@ def test_reader_agrees_about_the_archive(run: Path) -> None:
 
 def test_reader_is_short_and_independent() -> None:
     text = (Path(__file__).parent / "independent_reader.py").read_text("utf-8")
-    assert len(text.splitlines()) <= 160
+    assert len(text.splitlines()) <= 190
     assert "exprec." not in re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
 
 

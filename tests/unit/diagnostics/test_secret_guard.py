@@ -197,7 +197,7 @@ class TestRun:
     def test_a_secret_in_an_answer(self, tmp_path: Path, answer: str) -> None:
         assert failed(*prepared(tmp_path, answer)) == {
             "error_type": "SecretFound",
-            "message": "exchange: answer contains the value of MY_KEY; it was not written (if that is no secret, "
+            "message": "exchange: answer.text contains the value of MY_KEY; it was not written (if that is no secret, "
             "use --allow-secret 'MY_KEY')",
         }
 
@@ -275,7 +275,7 @@ def test_an_experiment_with_placeholders(tmp_path: Path, monkeypatch: pytest.Mon
         told = [message.content for request in model.requests for message in request.messages]
         assert any("the database [redacted:MY_KEY:1] is away" in content for content in told)
         assert not any(secret in content for content in told)
-        assert ("exchange: answer", "MY_KEY") in guard.hits
+        assert ("exchange: answer.text", "MY_KEY") in guard.hits
         ids.append(runner.sealed.run_id)
     assert ids[0] == ids[1]
 

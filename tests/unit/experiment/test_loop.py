@@ -202,7 +202,7 @@ class TestRequests:
         asyncio.run(prepared.run())
         assert prepared.sealed is not None
         lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
-        first, second = (json.loads(line)["messages"][-1]["content"] for line in lines)
+        first, second = (json.loads(line)["origin"]["messages"][-1]["content"] for line in lines)
         assert "- tick 1, payment 1 to B, 15000 cents, deadline tick 2, priority 5: arrived, released, settled" in first
         assert "- tick 1: balance 55000 cents; 0 held, 0 queued; costs so far 5000 cents" in first
         assert "- tick 1, from A, 15000 cents: received" in second
@@ -216,7 +216,7 @@ class TestRequests:
         (evaluated,) = of_type(stored(prepared), optimization.BOOTSTRAP_EVALUATION.event_type)
         costs = [each["costs_per_agent"]["A"] for each in evaluated["seed_results"]]
         line = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()[0]
-        text = json.loads(line)["messages"][-1]["content"]
+        text = json.loads(line)["origin"]["messages"][-1]["content"]
         for word, cost in (("least", min(costs)), ("most", max(costs))):
             number = costs.index(cost) + 1
             body = text.partition(f"## The day that cost {word}: simulation {number} of 4, {cost} cents\n")[2]
@@ -365,7 +365,7 @@ class TestDecisions:
         asyncio.run(prepared.run())
         assert prepared.sealed is not None
         lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
-        asked = [json.loads(line)["messages"][-1]["content"] for line in lines]
+        asked = [json.loads(line)["origin"]["messages"][-1]["content"] for line in lines]
         assert "iteration 1" not in asked[0]
         accepted = "- iteration 1: initial_liquidity_fraction = 0.25; cost 2500 cents instead of 5000 cents; accepted ("
         rejected = "- iteration 1: initial_liquidity_fraction = 0.75; cost 7500 cents instead of 5000 cents; rejected ("
@@ -446,7 +446,7 @@ class TestAcceptance:
         asyncio.run(prepared.run())
         assert prepared.sealed is not None
         lines = (prepared.sealed.path / "exchanges.jsonl").read_bytes().splitlines()
-        assert "but not significant: the 95 % confidence" in json.loads(lines[2])["messages"][-1]["content"]
+        assert "but not significant: the 95 % confidence" in json.loads(lines[2])["origin"]["messages"][-1]["content"]
 
 
 class TestTemporal:

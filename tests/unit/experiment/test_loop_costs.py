@@ -20,7 +20,7 @@ from exprec.recorder.store.run_directory import RunDirectory
 from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
 from tests.fixtures.display import display_to_text
-from tests.fixtures.experiments import mapping, of_type
+from tests.fixtures.experiments import mapping, of_type, write_script
 
 MS = {"unit": "ms", "type": "number"}
 X = {"allowed_parameters": [{"name": "x", "param_type": "float", "min_value": 0, "max_value": 1}]}
@@ -134,3 +134,16 @@ def test_costs_of_payments_are_cents(tmp_path: Path) -> None:
 def test_a_unit_is_a_short_line(tmp_path: Path, unit: Any) -> None:
     with pytest.raises(InvalidInput, match=r"costs\.unit"):
         config(tmp_path, costs={"unit": unit})
+
+
+def test_a_model_is_told_the_unit(tmp_path: Path) -> None:
+    answers = [{"agent": agent, "answer": {"parameters": {"x": 0.25}}} for agent in "ABABAB"]
+    write_script(tmp_path, answers)
+    store = Store.open_or_create(tmp_path / "runs")
+    limits = {"max_iterations": 3}
+    run_id = ran(tmp_path, store, llm={"model": "scripted:answers.jsonl"}, convergence=limits).run_id
+    told = [exchange["messages"][1]["content"] for exchange in store.run(str(run_id)).exchange_reader()]
+    assert len(told) == 6
+    assert all(" ms, standard deviation " in text for text in told)
+    assert "cost 0.508333 ms instead of 0.583333 ms; accepted (lowers the agent's cost by 0.225 ms" in told[2]
+    assert not any("cents" in text or "payment" in text for text in told)

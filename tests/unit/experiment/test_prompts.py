@@ -431,8 +431,8 @@ class TestSecrecyInARun:
         return "\n".join(
             message["content"]
             for exchange in exchanges
-            if exchange["agent_id"] == agent
-            for message in exchange["messages"]
+            if exchange["origin"]["agent_id"] == agent
+            for message in exchange["origin"]["messages"]
         )
 
     def test_no_message_to_an_agent_has_anything_of_another(self, exchanges: list[dict[str, Any]]) -> None:

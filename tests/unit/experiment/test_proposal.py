@@ -12,6 +12,7 @@ import pytest
 
 from exprec.recorder.errors import ModelFailure, ModelUnavailable, UnrecordedRequest
 from exprec.recorder.events import Event, optimization
+from exprec.recorder.exchanges import call_fields
 from exprec.recorder.experiment.config import ExperimentConfig
 from exprec.recorder.experiment.proposal import AnswerCheck, InvalidAnswer, ProposalSession, parse_answer
 from exprec.recorder.format import canonical_json
@@ -183,7 +184,7 @@ def test_an_unusable_answer_is_recorded_with_its_outcome(tmp_path: Path, text: s
     assert done.verdict.outcome == outcome
     assert any(reason in error for error in done.verdict.errors), done.verdict.errors
     assert [call["outcome"] for call in done.calls] == [outcome]
-    assert done.exchanges[0]["answer"] == text
+    assert done.exchanges[0]["answer"]["text"] == text
     assert done.simulator.calls == []
 
 
@@ -225,16 +226,16 @@ class TestRetries:
         done = Negotiated(tmp_path, Model(*answers))
         assert [call["event_type"] for call in done.calls] == [optimization.LLM_CALL.event_type] * 3
         assert [call["outcome"] for call in done.calls] == ["invalid_json", "invalid_policy", "usable"]
-        assert [exchange["answer"] for exchange in done.exchanges] == [answer.text for answer in answers]
+        assert [exchange["answer"]["text"] for exchange in done.exchanges] == [answer.text for answer in answers]
         shared = ("agent_id", "attempt", "iteration", "model", "prompt_tokens", "completion_tokens", "latency_seconds")
         for index, (call, exchange, answer) in enumerate(zip(done.calls, done.exchanges, answers, strict=True)):
             assert call["exchange"] == exchange["index"] == index
-            assert {key: call[key] for key in shared} == {key: exchange[key] for key in shared}
+            assert {key: call[key] for key in shared} == {key: call_fields(exchange)[key] for key in shared}
             assert (call["agent_id"], call["attempt"], call["iteration"]) == ("A", index + 1, 3)
             assert call["prompt_tokens"] == answer.prompt_tokens
             assert call["completion_tokens"] == answer.completion_tokens
             assert call["latency_seconds"] == answer.latency_seconds
-            assert exchange["error"] is None
+            assert exchange["origin"]["error"] is None
 
     def test_an_unusable_answer_is_sent_back_with_everything_wrong_with_it(self, tmp_path: Path) -> None:
         model = Model("no", '{"a": 1}', GOOD)
@@ -249,7 +250,7 @@ class TestRetries:
         assert third[4].content == '{"a": 1}'
         for missing in ("version", "policy_id", "payment_tree"):
             assert f"- {missing}: this key is required" in third[5].content
-        assert [exchange["messages"] for exchange in done.exchanges] == [
+        assert [exchange["origin"]["messages"] for exchange in done.exchanges] == [
             [message.as_dict() for message in asked.messages] for asked in model.requests
         ]
 
@@ -273,8 +274,8 @@ class TestFailures:
         assert len(model.requests) == 2
         assert [call["outcome"] for call in done.calls] == ["invalid_json", "llm_error"]
         assert done.calls[1]["latency_seconds"] == 12.5
-        assert (done.exchanges[1]["answer"], done.exchanges[1]["error"]) == (None, "out of time")
-        assert len(done.exchanges[1]["messages"]) == 4
+        assert (done.exchanges[1]["answer"], done.exchanges[1]["origin"]["error"]) == (None, "out of time")
+        assert len(done.exchanges[1]["origin"]["messages"]) == 4
 
     def test_a_failure_without_words_gets_some(self, tmp_path: Path) -> None:
         done = Negotiated(tmp_path, Model(ModelFailure("")))
@@ -284,7 +285,9 @@ class TestFailures:
         done = Negotiated(tmp_path, Model(Answer("\ud800", latency_seconds=2.0)))
         assert done.verdict.outcome == "llm_error"
         assert done.exchanges[0]["answer"] is None
-        assert done.exchanges[0]["error"].startswith("the answer cannot be recorded: the string has a lone surrogate")
+        assert done.exchanges[0]["origin"]["error"].startswith(
+            "the answer cannot be recorded: the string has a lone surrogate"
+        )
         assert done.calls[0]["latency_seconds"] == 2.0
 
     @pytest.mark.parametrize(
@@ -294,7 +297,7 @@ class TestFailures:
     def test_any_other_error_of_a_model_is_one_too(self, tmp_path: Path, error: Exception, reason: str) -> None:
         done = Negotiated(tmp_path, Broken(error))
         assert done.verdict.outcome == "llm_error"
-        assert reason in done.exchanges[0]["error"]
+        assert reason in done.exchanges[0]["origin"]["error"]
 
     @pytest.mark.parametrize("error", [ModelUnavailable("no key"), UNRECORDED])
     def test_what_ends_the_experiment_goes_through(self, tmp_path: Path, error: Exception) -> None:
@@ -336,4 +339,4 @@ def test_an_exchange_has_the_settings_that_can_change_an_answer(
     tmp_path: Path, changes: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     done = Negotiated(tmp_path, Model(GOOD), **changes)
-    assert done.exchanges[0]["settings"] == expected
+    assert done.exchanges[0]["origin"]["settings"] == expected

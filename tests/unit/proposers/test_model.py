@@ -172,7 +172,10 @@ class TestFailures:
 
     @pytest.mark.parametrize("content", [None, ""])
     def test_an_answer_without_text(self, monkeypatch: pytest.MonkeyPatch, content: str | None) -> None:
-        assert Asked(monkeypatch, says(content)).reason() == "the model answered without text"
+        (answer,) = Asked(monkeypatch, says(content, {"prompt_tokens": 11, "completion_tokens": 3})).answers
+        assert not answer.text
+        assert answer.fault == ("empty", "the answer is empty")
+        assert answer.usage["input_tokens"] == 11
 
     @pytest.mark.parametrize(
         "reply",

@@ -31,7 +31,7 @@ def ask(
     current: Policy | None = None,
 ) -> dict[str, Any]:
     request = asking(start=start, current=current, decisions=decisions, parameters=parameters)
-    proposed: dict[str, Any] = json.loads(asyncio.run(SearchProposer().propose(request)).text)
+    proposed: dict[str, Any] = json.loads(asyncio.run(SearchProposer().propose(request)).text or "")
     return proposed
 
 
@@ -95,7 +95,7 @@ class TestState:
         request = asking("A", decisions=(True, False, True))
         other = asking("B", decisions=(False,))
 
-        async def answers() -> list[str]:
+        async def answers() -> list[str | None]:
             asked = (request, other, request, other, request)
             return [(await proposer.propose(each)).text for each in asked]
 

@@ -18,7 +18,7 @@ from exprec.recorder.schema import Validator
 from exprec.recorder.store import file_tree
 from exprec.recorder.store.file_tree import FileSource
 from exprec.recorder.store.log import EventLog, ExchangeLog, ExchangeReader, LogReader
-from tests.fixtures.events import EVENT_TYPES, EXAMPLES, EXCHANGE
+from tests.fixtures.events import EVENT_TYPES, EXAMPLES, EXCHANGE, exchange, numbered_exchange
 
 
 def _fill(log: EventLog) -> list[bytes]:
@@ -177,8 +177,8 @@ def test_exchanges_are_numbered_and_checked(tmp_path: Path) -> None:
     assert not path.exists()
     assert [log.append(EXCHANGE), log.append(EXCHANGE)] == [0, 1]
     assert [canonical_json.decode(line)["index"] for line in path.read_bytes().splitlines()] == [0, 1]
-    with pytest.raises(InvalidEvent, match=r"messages\[0\]\.role"):
-        log.append({**EXCHANGE, "messages": [{"role": "robot", "content": ""}]})
+    with pytest.raises(InvalidEvent, match=r"origin\.messages\[0\]\.role"):
+        log.append(exchange(messages=[{"role": "robot", "content": ""}]))
     assert log.count == 2
 
 
@@ -193,7 +193,7 @@ def test_what_is_refused_is_named() -> None:
         log.append(kind, 1, fields)
     with pytest.raises(InvalidEvent) as unknown:
         log.append("measurement", 2, {})
-    with pytest.raises(InvalidEvent) as exchange:
+    with pytest.raises(InvalidEvent) as refused:
         ExchangeLog().append({})
     found = [(raised.value.event_type, raised.value.problems[0]) for raised in (wrong, early, unknown)]
     assert [(type_, problem.path, problem.key) for type_, problem in found] == [
@@ -202,7 +202,7 @@ def test_what_is_refused_is_named() -> None:
         ("measurement", ("event_type",), "event_type"),
     ]
     assert found[2][1].message.startswith("unknown event type")
-    assert exchange.value.event_type == "exchange"
+    assert refused.value.event_type == "exchange"
     assert log.schema_names == {f"event.{kind}.v2"}
 
 
@@ -221,7 +221,7 @@ def test_no_secret_gets_into_the_log(secret: str) -> None:
     with pytest.raises(SecretFound, match="event experiment_failed: message"):
         log.append(common.EXPERIMENT_FAILED.event_type, 0, {**fields, "message": f"no access with {secret}"})
     with pytest.raises(SecretFound, match="exchange: answer"):
-        exchanges.append({**EXCHANGE, "answer": secret})
+        exchanges.append(exchange(answer=secret))
     assert list(log.entries()) == []
     assert (exchanges.count, exchanges.append(EXCHANGE)) == (0, 0)
     assert log.append(common.EXPERIMENT_FAILED.event_type, 0, fields).event["seq"] == 0
@@ -286,12 +286,12 @@ def test_the_limit_is_that_of_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (b"{]\n", "not JSON"),
         (b'{"index":1}\n', "agent_id: this key is required and missing"),
-        (canonical_json.encode({**EXCHANGE, "index": 2}), "index must be 1, not 2"),
+        (canonical_json.encode(numbered_exchange(2)), "index must be 1, not 2"),
     ],
 )
 def test_what_is_no_exchange_is_damage_with_its_line(tmp_path: Path, line: bytes, reason: str) -> None:
     path = tmp_path / "exchanges.jsonl"
-    first = canonical_json.encode({**EXCHANGE, "index": 0})
+    first = canonical_json.encode(numbered_exchange(0))
     path.write_bytes(first + line)
     found = iter(ExchangeReader(FileSource(path), path))
     assert next(found) == canonical_json.decode(first)
@@ -303,12 +303,12 @@ def test_what_is_no_exchange_is_damage_with_its_line(tmp_path: Path, line: bytes
 
 def test_an_exchange_is_read_again_by_its_index(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.jsonl"
-    lines = [canonical_json.encode({**EXCHANGE, "index": index, "answer": "x" * index}) for index in range(3)]
+    lines = [canonical_json.encode(numbered_exchange(index, answer="x" * index)) for index in range(3)]
     path.write_bytes(b"".join(lines))
     reader = ExchangeReader(FileSource(path), path)
     for _ in range(2):
         assert [each["index"] for each in reader] == [0, 1, 2]
-        assert [reader[index]["answer"] for index in (2, 0, 1)] == ["xx", "", "x"]
+        assert [reader[index]["answer"]["text"] for index in (2, 0, 1)] == ["xx", "", "x"]
     with pytest.raises(IndexError):
         reader[3]
 

@@ -58,7 +58,7 @@ def test_what_is_read_of_a_whole_run(store: Store) -> None:
     assert (run.name, run.type, run.config) == ("a command", layout.COMMAND_RUN, {"name": "a command"})
     assert [entry.event["seq"] for entry in run.reader().entries()] == [0, 1, 2]
     assert [exchange["index"] for exchange in run.exchanges()] == [0]
-    assert sorted(run.schemas) == ["event.experiment_failed.v1", "exchange.v1"]
+    assert sorted(run.schemas) == ["event.experiment_failed.v1", "exchange.v2"]
     assert run.output("stdout") == run.path / "stdout"
     assert run.output("stderr") is None
     assert run.other_files() == {"artifacts/a/b.txt": 3, "stdout": 4}

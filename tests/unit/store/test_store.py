@@ -78,7 +78,7 @@ def test_the_embedded_schemas_are_those_of_the_types_that_occur(store: Store) ->
     sealed = record(store)
     embedded = canonical_json.decode((sealed.path / "schemas.json").read_bytes())
     used = {EVENT_SPECS[kind].schema_name for kind in EVENT_TYPES if kind != common.EXPERIMENT_FAILED.event_type}
-    assert set(embedded) == used | {"exchange.v1"}
+    assert set(embedded) == used | {"exchange.v2"}
     for line in (sealed.path / "events.jsonl").read_bytes().splitlines():
         event = canonical_json.decode(line)
         name = EVENT_SPECS[event["event_type"]].schema_name

@@ -29,7 +29,7 @@ from exprec.recorder.store import work_run as recording_module
 from exprec.recorder.store.run_directory import RunDirectory, Summary
 from exprec.recorder.store.store import Store
 from exprec.recorder.store.work_run import WorkRun
-from tests.fixtures.events import EXAMPLES, EXCHANGE
+from tests.fixtures.events import EXAMPLES, EXCHANGE, exchange
 
 SECRET = "tell-nobody-of-this"
 GUARD = SecretGuard({"KEY": SECRET})
@@ -55,8 +55,8 @@ def head_of(recording: WorkRun) -> Path:
     return recording.folder.with_name(f"{recording.folder.name}{layout.WORK_HEAD_SUFFIX}")
 
 
-def call(exchange: int) -> dict[str, Any]:
-    return {**EXAMPLES[optimization.LLM_CALL.event_type][1], "exchange": exchange}
+def call(index: int) -> dict[str, Any]:
+    return {**EXAMPLES[optimization.LLM_CALL.event_type][1], "exchange": index}
 
 
 def test_a_run_begins_with_what_it_takes_to_go_on(store: Store) -> None:
@@ -96,7 +96,7 @@ def test_no_secret_gets_into_the_records_nor_into_the_head(store: Store) -> None
     with pytest.raises(SecretFound, match="event experiment_failed: message"):
         recording.events.append(FAILED, 0, {"error_type": "x", "message": SECRET})
     with pytest.raises(SecretFound, match="exchange: answer"):
-        recording.exchanges.append({**EXCHANGE, "answer": SECRET})
+        recording.exchanges.append(exchange(answer=SECRET))
     with pytest.raises(SecretFound, match=r"run\.json: result\.n"):
         recording.seal(Summary("completed", COUNTS, {"n": SECRET}, None))
     assert sorted(path.name for path in recording.folder.iterdir()) == ["config.json", "events.jsonl"]
@@ -156,7 +156,7 @@ def test_a_run_that_goes_on_must_come_to_what_was_recorded(store: Store) -> None
         again.events.append(optimization.ITERATION_START.event_type, iteration, {**fields, "total_cost": 1})
     assert again.events.append(optimization.ITERATION_START.event_type, iteration, fields).line == line
     with pytest.raises(NotAsRecorded):
-        again.exchanges.append({**EXCHANGE, "answer": "another"})
+        again.exchanges.append(exchange(answer="another"))
     assert again.exchanges.append(EXCHANGE) == 0
     again.events.append(optimization.LLM_CALL.event_type, iteration, call(0))
     again.events.append(FAILED, *EXAMPLES[FAILED])
@@ -238,7 +238,7 @@ def test_an_event_whose_exchange_is_lost_is_no_record(store: Store) -> None:
     again.exchanges.append(EXCHANGE)
     again.events.append(optimization.LLM_CALL.event_type, 1, call(0))
     # Its exchange will be another, and so may it.
-    assert again.exchanges.append({**EXCHANGE, "answer": "another"}) == 1
+    assert again.exchanges.append(exchange(answer="another")) == 1
     again.events.append(optimization.LLM_CALL.event_type, 1, {**call(1), "prompt_tokens": 1})
     again.discard()
 
@@ -371,7 +371,7 @@ def test_a_sealed_run_leaves_nothing_behind_and_is_new_once(store: Store, work: 
     run = RunDirectory(sealed.path)
     assert run.head["counts"] == {**COUNTS, "exchanges": 1}
     assert (run.head["status"], run.head["result"], run.head["failure"]) == ("completed", {"n": 1}, None)
-    assert list(run.schemas) == ["exchange.v1"]
+    assert list(run.schemas) == ["exchange.v2"]
 
 
 def test_another_run_at_the_address_is_damage_and_nothing_is_lost(store: Store) -> None:

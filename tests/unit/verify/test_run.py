@@ -331,14 +331,14 @@ def test_exchanges_are_valid_by_their_schema(tmp_path: Path) -> None:
     path = run / "exchanges.jsonl"
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + second.replace(b'"attempt":1', b'"attempt":0'))
-    assert [(file, line) for file, line, _ in content(run)] == [("exchanges.jsonl", 2), ("events.jsonl", 1)]
+    assert [(file, line) for file, line, _ in content(run)] == [("exchanges.jsonl", 2)]
     path.write_bytes(first + second)
     schemas = run / "schemas.json"
-    kept = {name: schema for name, schema in json.loads(schemas.read_bytes()).items() if name != "exchange.v1"}
+    kept = {name: schema for name, schema in json.loads(schemas.read_bytes()).items() if name != "exchange.v2"}
     schemas.write_bytes(canonical_json.encode(kept, indent=True))
     said = f"has no schema for 'exchange', the type of the record in line 1; {RESTORE}"
     assert content(run) == [("schemas.json", None, said)]
-    all_of_them = {**kept, "exchange.v1": load("exchange.v1"), "exchange.v2": {}}
+    all_of_them = {**kept, "exchange.v2": load("exchange.v2"), "exchange.v3": {}}
     schemas.write_bytes(canonical_json.encode(all_of_them, indent=True))
     ((file, _, said),) = content(run)
     assert (file, said) == ("schemas.json", f"is unused: the run has no such record; {RESTORE}")

@@ -19,7 +19,7 @@ from exprec.recorder.store.store import Store
 from exprec.recorder.verify import verify_run
 from exprec.recorder.verify.order import OrderChecker
 from tests.fixtures import runs
-from tests.fixtures.events import ASK, END, EXAMPLES, EXCHANGE, FAILED, OPEN, SAMPLES, START
+from tests.fixtures.events import ASK, END, EXAMPLES, FAILED, OPEN, SAMPLES, START, exchange
 from tests.fixtures.runs import seal
 
 Step = tuple[str, int, dict[str, Any]]
@@ -62,7 +62,7 @@ def _recorded(folder: Path, steps: Sequence[Step]) -> RunDirectory:
         changed = dict(fields)
         if kind == ASK:
             asked = {"iteration": iteration, "agent_id": fields["agent_id"]}
-            changed["exchange"] = provider.record_exchange({**EXCHANGE, **asked})
+            changed["exchange"] = provider.record_exchange(exchange(**asked))
         provider.record_event(iteration, kind, changed)
     sealed = seal(provider)
     return RunDirectory(sealed.path)

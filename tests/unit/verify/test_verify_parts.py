@@ -12,6 +12,7 @@ import pytest
 from exprec import schemas
 from exprec.recorder.errors import Problem, StorageFailure
 from exprec.recorder.events import common
+from exprec.recorder.events.spec import newest_schema
 from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.format import lines as lines_module
 from exprec.recorder.store.file_tree import FolderTree
@@ -22,7 +23,7 @@ from exprec.recorder.verify.location import RunLocation, RunProblems
 from exprec.recorder.verify.messages import RESTORE
 from exprec.recorder.verify.records import check_lines, parse_line
 from exprec.recorder.verify.schemas import EmbeddedSchemas, explain_failure, released_schema
-from tests.fixtures.events import EXAMPLES, EXCHANGE, full_event
+from tests.fixtures.events import EXAMPLES, full_event, numbered_exchange
 
 FORM = "is not in the canonical form that exprec writes"
 OWN = "event.experiment_failed.v1"
@@ -113,7 +114,7 @@ def test_lines_of_a_run_that_is_not_sealed_go_by_the_schemas_of_this_package() -
     for kind, is_event, name in (
         (common.EXPERIMENT_FAILED.event_type, True, OWN),
         ("epoch", True, "event.v1"),
-        ("exchange", False, "exchange.v1"),
+        ("exchange", False, "exchange.v2"),
     ):
         schema = found.schema(kind, is_event=is_event)
         assert schema is not None
@@ -223,9 +224,9 @@ def test_a_log_that_cannot_be_read_to_its_end_is_told(tmp_path: Path, monkeypatc
 
 
 def test_an_exchange_and_an_event_are_valid_by_their_schemas() -> None:
-    assert explain_failure(released_schema("exchange.v1"), {**EXCHANGE, "index": 0}) == []
+    assert explain_failure(released_schema("exchange.v2"), numbered_exchange(0)) == []
     for kind in EXAMPLES:
-        assert explain_failure(released_schema(f"event.{kind}.v1"), full_event(kind)) == []
+        assert explain_failure(released_schema(newest_schema(kind)), full_event(kind)) == []
 
 
 def test_a_large_file_of_another_size_is_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from exprec.cli.output.audit import audit_lines
 from exprec.recorder.diagnostics import visible
-from exprec.recorder.exchanges import AuditedExchange
-from exprec.recorder.exchanges.audit import Decision
+from exprec.recorder.state import AuditedExchange
+from exprec.recorder.state.audit import Decision
 from tests.fixtures.display import print_to_text
 from tests.fixtures.exchanges import HOSTILE, audited
 

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from exprec import schemas
-from exprec.recorder.exchanges import AuditedExchange, audit_exchanges
-from exprec.recorder.exchanges.audit import Decision
 from exprec.recorder.format import canonical_json
+from exprec.recorder.state import audit_exchanges
+from exprec.recorder.state.audit import Decision
 from tests.fixtures.events import EXCHANGE
 
 Json = dict[str, Any]
 
 
 def _exchange(index: int, agent: str = "A", **changes: Any) -> Json:
-    return {**EXCHANGE, "index": index, "agent_id": agent, **changes}
+    return {**EXCHANGE, "index": index, "origin": {**EXCHANGE["origin"], "agent_id": agent, **changes}}
 
 
 def _call(exchange: Any, agent: Any = "A", outcome: Any = "usable", iteration: int = 1) -> Json:
@@ -43,10 +42,37 @@ def _audit(exchanges: list[Json], *events: Json) -> list[tuple[str | None, bool,
 ACCEPTED = Decision(accepted=True, reason="why", old_cost=9, new_cost=7)
 
 
-def test_each_field_of_an_exchange_is_kept() -> None:
-    (each,) = audit_exchanges([_exchange(0)], [])
-    assert {*schemas.load("exchange.v1")["properties"], "outcome", "retried", "decision"} == each.as_dict().keys()
-    assert each.as_dict() == {**_exchange(0), "outcome": None, "retried": False, "decision": None}
+def test_request_and_answer_are_kept() -> None:
+    exchange = _exchange(3, "B")
+    (each,) = audit_exchanges([exchange], [])
+    origin, answer, usage = exchange["origin"], exchange["answer"], exchange["usage"]
+    assert each.as_dict() == {
+        "index": 3,
+        "iteration": origin["iteration"],
+        "agent_id": "B",
+        "attempt": origin["attempt"],
+        "model": f"{exchange['provider']}:{exchange['model']}",
+        "settings": origin["settings"],
+        "messages": origin["messages"],
+        "answer": answer["text"],
+        "refusal": answer["refusal"],
+        "tool_calls": [*answer["tool_calls"]],
+        "finish_reason": answer["finish_reason"],
+        "answering_model": answer["model"],
+        "error": origin["error"],
+        "prompt_tokens": usage["input_tokens"],
+        "cached_tokens": usage["cached_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "reasoning_tokens": usage["reasoning_tokens"],
+        "latency_seconds": exchange["latency_seconds"],
+        "outcome": None,
+        "retried": False,
+        "decision": None,
+    }
+
+
+def test_an_exchange_of_a_program_is_no_request_for_a_policy() -> None:
+    assert list(audit_exchanges([{**_exchange(0), "origin": None}], [])) == []
 
 
 def test_the_decision_belongs_to_the_last_attempt() -> None:
@@ -110,7 +136,7 @@ def test_an_exchange_whose_event_was_lost_has_no_outcome() -> None:
 )
 def test_events_that_no_schema_allows_are_not_an_error(event: Json) -> None:
     (each,) = audit_exchanges([_exchange(0)], [event])
-    assert each == AuditedExchange(**_exchange(0), outcome=None, retried=False, decision=None)
+    assert (each.outcome, each.retried, each.decision) == (None, False, None)
 
 
 @pytest.mark.parametrize(

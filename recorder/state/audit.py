@@ -1,4 +1,4 @@
-"""The exchanges of a run, each with what became of its answer according to the events of the run."""
+"""Audited exchanges: a request and its answer, with what became of its answer according to the events of the run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from exprec.recorder.events import Event, exchange_index, optimization
-from exprec.recorder.exchanges.exchange import Exchange
+from exprec.recorder.exchanges import Exchange, call_fields, request_fields
 
 _LLM_CALL = optimization.LLM_CALL.event_type
 _POLICY_CHANGE = optimization.POLICY_CHANGE.event_type
@@ -29,7 +29,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class AuditedExchange:
-    """A request to a model, the answer, and what became of it. The fields of the exchange are those of its schema."""
+    """A request to a model for a policy, the answer, and what became of it."""
 
     index: int
     iteration: int
@@ -39,9 +39,18 @@ class AuditedExchange:
     settings: Mapping[str, Any]
     messages: Sequence[Mapping[str, str]]
     answer: str | None
+    """The text of the answer; None if there is no answer, or none with text."""
+    refusal: str | None
+    tool_calls: Sequence[Mapping[str, Any]]
+    finish_reason: str | None
+    answering_model: str | None
+    """The model that answered, as the endpoint names it."""
     error: str | None
+    """Why there is no answer; None if there is one."""
     prompt_tokens: int | None
+    cached_tokens: int | None
     completion_tokens: int | None
+    reasoning_tokens: int | None
     latency_seconds: float
     outcome: str | None
     """What the answer is, such as `usable` or `invalid_json`; None if that was not recorded."""
@@ -56,14 +65,21 @@ class AuditedExchange:
 
 
 def audit_exchanges(exchanges: Iterable[Exchange], events: Iterable[Event]) -> Iterator[AuditedExchange]:
-    """Read the events of a run, then yield its exchanges. Raises what reading them raises."""
+    """Read the events of a run, then yield the exchanges of its experiment. Raises what reading them raises."""
     verdicts = _Verdicts()
     for event in events:
         verdicts.add(event)
     for exchange in exchanges:
-        index = exchange["index"]
+        index, origin, answer = exchange["index"], exchange["origin"], exchange["answer"] or {}
+        if origin is None:
+            continue
         yield AuditedExchange(
-            **exchange,
+            index=index,
+            **request_fields(exchange) | call_fields(exchange),
+            answer=answer.get("text"),
+            refusal=answer.get("refusal"),
+            tool_calls=answer.get("tool_calls", []),
+            error=origin["error"],
             outcome=verdicts.outcomes.get(index),
             retried=index in verdicts.retried,
             decision=verdicts.decisions.get(index),
