@@ -16,7 +16,7 @@ from exprec.cli.output.sections import (
     bold_title,
 )
 from exprec.cli.output.tables import GAP
-from exprec.recorder.diagnostics import cut_text, visible
+from exprec.recorder.diagnostics import cut_text, key_name, visible
 from exprec.recorder.diff import DiffResult, result
 from exprec.recorder.display import Span, cell_len, count_noun, short_cost
 from exprec.recorder.events import optimization
@@ -146,7 +146,7 @@ def _one_sided(comparison: DiffResult) -> dict[str, str]:
 def result_lines(comparison: DiffResult) -> Iterator[Spans]:
     """Yield a line for each difference of the results."""
     for path, old, new in sorted(comparison.result.items, key=lambda each: _RESULT_ORDER.get(each.path[-1], 9)):
-        name = str(path[-1])
+        name = key_name(path[1:] or path)
         has_costs = None not in (comparison.old.final_cost, comparison.new.final_cost)
         if name in _COSTS and has_costs and result.are_numbers(old, new):
             verdict = _cost_change(comparison, old, new) or ("", "")
