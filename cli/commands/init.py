@@ -14,7 +14,7 @@ from exprec.cli.terminal import store_path, this_program
 from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import layout
 from exprec.recorder.fs import durable, read_whole
-from exprec.recorder.git import find_repository, setup
+from exprec.recorder.git import explain_ignored_store, find_repository, setup
 from exprec.recorder.store import Store
 
 
@@ -27,7 +27,8 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
     """Create a store (./runs by default), and optionally set up git for it.
 
     `exprec run` also creates the store; this command is needed for --git and --hook. These change only the
-    configuration and the hooks of this clone, not committed files, so run it in every clone.
+    configuration and the hooks of this clone, not committed files, so run it in every clone. If git ignores the
+    store, a warning names the rule and what to type.
 
     With --git, git shows event logs as `exprec show -v` does; `git diff --no-textconv` shows the JSON lines. With
     --hook, a pre-commit hook runs `exprec verify --staged`; `git commit --no-verify` skips it. An existing hook of
@@ -45,9 +46,9 @@ def init(store: Path | None, with_git: bool, with_hook: bool, as_json: bool) -> 
     shown = git.show_logs(this_program()) if git is not None and with_git else None
     hook, hooked = git.verify_commits(this_program()) if git is not None and with_hook else (None, None)
     choose_reporter(as_json=as_json).store_setup(StoreSetup(path, made, shown, hooked, hook))
-    if git is not None and git.ignores(path / layout.STORE_FILE):
-        message = f"git ignores {path} (see git check-ignore -v {path}); its runs will not be committed"
-        print_message(f"exprec: warning: {message}")
+    ignored = explain_ignored_store(path)
+    if ignored is not None:
+        print_message(f"exprec: warning: {ignored}")
     if hooked == setup.FOREIGN:
         message = f"this hook is not exprec's and was not changed; add this line to it: {setup.HOOK_LINE} || exit 1"
         raise InvalidInput([Problem((), message, source=str(hook))])

@@ -135,7 +135,7 @@ class _ReadyExperiment:
     multiple=True,
     metavar="FILE",
     type=click.Path(),
-    help="An input file of the command: its SHA-256 and size are recorded. Repeatable.",
+    help="An input file of the command: its path as given, SHA-256 and size are recorded. Repeatable.",
 )
 @click.option(
     "--artifact",

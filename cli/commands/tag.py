@@ -36,8 +36,9 @@ def tag(
     """Tag a sealed RUN with a NAME that every command accepts in place of its id; without arguments, list all tags.
 
     A name consists of at most 100 letters (A to Z), digits, dots, underscores and hyphens. It does not begin with a
-    dot or a hyphen, and is not four or more hex digits, which would look like a run id. RUN is a run id, a prefix
-    of 4 or more digits, another tag, or the path of a run directory.
+    dot or a hyphen, and is not four or more hex digits, which would look like a run id. It is a file on every
+    system, so that it does not differ from another tag only in case, end in a dot, or name a device of Windows (con).
+    RUN is a run id, a prefix of 4 or more digits, another tag, or the path of a run directory.
 
     \b
     Example:

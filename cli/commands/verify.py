@@ -81,7 +81,8 @@ def verify(
     exist, 4 if a run does not exist, 5 if the store cannot be read.
 
     --staged is for a pre-commit hook (`exprec init --hook` installs one). It also reports sealed runs that were
-    changed, and tags and execution records without their run. Removing a whole run is allowed, and reported.
+    changed, tags and execution records without their run, and files of runs that git ignores, with the rule and what
+    to type. Removing a whole run is allowed, and reported.
 
     \b
     Example:

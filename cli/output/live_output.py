@@ -190,7 +190,7 @@ class JsonCommandOutput(QuietCommandOutput):
 
     def on_event(self, event: Event) -> None:
         """Print an event."""
-        line = canonical_json.encode(event)
+        line = canonical_json.encode(canonical_json.form_floats(event))
         self._write(_STDOUT, screen_json(line) if sys.stdout.isatty() else line)
 
     def close(self, runner: CommandRunner, outcome: CommandOutcome) -> None:

@@ -146,7 +146,7 @@ class JsonReporter:
 
     def rerun(self, result: RerunResult) -> None:
         """Print an object per run."""
-        click.echo(self._redact(json.dumps(result.as_dict(), sort_keys=True)))
+        click.echo(self._redact(json.dumps(canonical_json.form_floats(result.as_dict()), sort_keys=True)))
 
     def review(self, review: Review) -> None:
         """Print one object."""
@@ -204,4 +204,4 @@ class MarkdownReporter:
 
 def _print_json(value: dict[str, Any]) -> None:
     # ASCII, because names of files and tags need not be valid text.
-    click.echo(json.dumps(value, sort_keys=True))
+    click.echo(json.dumps(canonical_json.form_floats(value), sort_keys=True))

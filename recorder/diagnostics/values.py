@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from exprec.recorder.errors import KeyPath
+from exprec.recorder.errors import KeyPath, NotEncodable
 from exprec.recorder.format import canonical_json, layout
 
 LONGEST_VALUE = 60
@@ -34,7 +34,7 @@ def show_value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
-        return "a mapping"
+        return canonical_json.float_name(value) or "a mapping"
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
@@ -62,8 +62,14 @@ def _escape(char: str, quote: str) -> str:
 
 
 def json_text(value: Any, longest: int | None = LONGEST_VALUE) -> str:
-    """A value as canonical JSON in one line, cut to `longest` characters. Raises NotEncodable."""
-    text = canonical_json.encode(value)[:-1].decode()
+    """A value as canonical JSON in one line, cut to `longest` characters, with `nan`, `inf` and `-inf` for such floats.
+
+    Raises NotEncodable.
+    """
+    try:
+        text = canonical_json.encode(value)[:-1].decode()
+    except NotEncodable:
+        text = canonical_json.plain_floats(canonical_json.encode(canonical_json.form_floats(value))[:-1].decode())
     return text if longest is None else cut_text(text, longest)
 
 

@@ -61,7 +61,7 @@ def collect_differences(differences: Iterable[Difference], limit: int) -> Collec
 def difference_size(difference: Difference) -> int:
     """Return the length of both values in canonical JSON, in bytes."""
     sides = (difference.old, difference.new)
-    return sum(len(canonical_json.encode(value)) for value in sides if value is not ABSENT)
+    return sum(len(canonical_json.encode(canonical_json.form_floats(value))) for value in sides if value is not ABSENT)
 
 
 class SeriesCollector:

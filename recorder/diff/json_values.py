@@ -56,14 +56,15 @@ def _collect(
             # Most values are scalars: no call for them.
             if type(left) in _NESTED or type(left) is not type(right):
                 _collect(left, right, (*path, key), are_others, found)
-            elif left != right:
+            elif left != right and (left == left or right == right):
+                # NaN differs from itself, and two records with it are equal.
                 found.append(Difference._make(((*path, key), left, right)))
     elif kind is list:
         for index in range(max(len(old), len(new))):
             left = old[index] if index < len(old) else ABSENT
             right = new[index] if index < len(new) else ABSENT
             _collect(left, right, (*path, index), are_others, found)
-    elif old != new:
+    elif old != new and (old == old or new == new):
         found.append(Difference._make((path, old, new)))
     return found
 

@@ -90,7 +90,7 @@ class LogCursor:
             is_event = False
         if not is_event:
             raise self._reader.damage(line, self.seq)
-        return event_record(event, line)
+        return event_record(self._reader.restored(event, line), line)
 
 
 def event_record(event: Event, line: bytes) -> Record:

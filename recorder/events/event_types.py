@@ -47,6 +47,8 @@ class EventTypes:
         """
         self.is_strict = bool(declared) if strict is None else strict
         self._declared: dict[str, DeclaredType] = {}
+        self._with_floats: dict[str, DeclaredType] = {}
+        """The declared types again, compiled for events with floats that JSON cannot hold."""
         problems: list[Problem] = []
         for event_type, schema in (declared or {}).items():
             try:
@@ -127,6 +129,18 @@ class EventTypes:
             name = ANY_EVENT_SCHEMA
         return name, load_validator(name)
 
+    def float_check(self, event_type: str) -> tuple[str, Validator] | None:
+        """Return what `check` returns, for an event with floats that JSON cannot hold."""
+        if event_type not in self._declared:
+            return self.check(event_type)
+        wide = self._wide(event_type)
+        return wide.schema_name, wide.validator
+
+    def _wide(self, event_type: str) -> DeclaredType:
+        if event_type not in self._with_floats:
+            self._with_floats[event_type] = self._declared[event_type].with_floats()
+        return self._with_floats[event_type]
+
     def why_refused(self, event_type: str) -> str:
         """Return the message about an event of a type that `check` refuses."""
         if (problem := name_problem(event_type)) is not None:
@@ -134,9 +148,15 @@ class EventTypes:
         hint = "declare it by a schema, or record with strict=False"
         return f"{unknown_word('event type', event_type, self.known)}; {hint}"
 
-    def schema(self, name: str) -> Schema:
-        """Return the schema of a name that `check` returned."""
-        return self.schemas.get(name) or schemas.load(name)
+    def schema(self, name: str, *, has_floats: bool = False) -> Schema:
+        """Return the schema of a name that `check` returned, as a run embeds it.
+
+        `has_floats`: whether the run has floats that JSON cannot hold.
+        """
+        for event_type, declared in self._declared.items():
+            if declared.schema_name == name:
+                return self._wide(event_type).schema if has_floats else declared.schema
+        return schemas.load(name)
 
     @staticmethod
     def recorded_templates(embedded: Mapping[str, Any]) -> dict[str, DisplayTemplate]:

@@ -6,6 +6,7 @@ Canonical means UTF-8, sorted keys, no spaces (or an indent of two in files that
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +32,14 @@ _COMPACT = (
 _INDENTED = _COMPACT | orjson.OPT_INDENT_2
 _SHALLOW_BYTES = 2 * layout.MAX_DEPTH
 """A value with more than MAX_DEPTH levels has more bytes: two brackets for each level."""
+FLOAT_SCHEMA = "float.v1"
+"""The schema of the form of floats that JSON cannot hold: a run that contains one has it in `schemas.json`."""
+FLOAT_MARK = b'{"$float":'
+"""What a line of canonical JSON with such a form contains."""
+_FLOAT_KEY = "$float"
+_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+# In a string the quotes would be escaped.
+_FLOAT_FORM = re.compile(rb'\{\s*"\$float":\s*"(?:nan|-?inf)"\s*\}')
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
@@ -61,6 +70,65 @@ def encode_checked(value: Any, *, indent: bool = False) -> tuple[bytes, Any]:
     return data, back
 
 
+def encode_program_value(value: Any, *, indent: bool = False) -> tuple[bytes, Any]:
+    """Return the bytes of a value of a program, and the value decoded from them; floats may be NaN or infinite.
+
+    These are written as `{"$float": "nan"}`, and remain so in the decoded value; see `restore_floats`. Raises
+    NotEncodable for any other value that JSON does not have, and for an object of just this shape.
+    """
+    try:
+        data, back = encode_checked(value, indent=indent)
+    except NotEncodable:
+        _refuse(value, allows_floats=True)
+        return encode_checked(form_floats(value), indent=indent)
+    if has_float_form(data):
+        _refuse(value, allows_floats=True)
+    return data, back
+
+
+def form_floats(value: Any, depth: int = 0) -> Any:
+    """Return a value with the form that is recorded in place of each float that JSON cannot hold.
+
+    Raises NotEncodable for a value that is nested too deeply.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_FLOAT_KEY: str(float(value))}
+    if isinstance(value, dict | list | tuple) and depth > layout.MAX_DEPTH:
+        raise NotEncodable("", "nested too deeply")
+    if isinstance(value, dict):
+        return {key: form_floats(part, depth + 1) for key, part in value.items()}
+    return [form_floats(part, depth + 1) for part in value] if isinstance(value, list | tuple) else value
+
+
+def restore_floats(value: Any, depth: int = 0) -> Any:
+    """Return a decoded value with the float in place of each form; the inverse of `form_floats`."""
+    # Another program may have nested values more deeply than exprec writes them.
+    if depth > layout.MAX_DEPTH:
+        return value
+    if isinstance(value, dict):
+        name = float_name(value)
+        return {key: restore_floats(part, depth + 1) for key, part in value.items()} if name is None else _FLOATS[name]
+    return [restore_floats(part, depth + 1) for part in value] if isinstance(value, list) else value
+
+
+def float_name(value: Any) -> str | None:
+    """Return `nan`, `inf` or `-inf` for the form of such a float; None for any other value."""
+    if type(value) is not dict or len(value) != 1:
+        return None
+    name = value.get(_FLOAT_KEY)
+    return name if type(name) is str and name in _FLOATS else None
+
+
+def has_float_form(data: bytes) -> bool:
+    """Return whether a document or a line has the form of a float that JSON cannot hold."""
+    return b'"$float":' in data and _FLOAT_FORM.search(data) is not None
+
+
+def plain_floats(text: str) -> str:
+    """Return canonical JSON of one line for reading, with `nan` in place of `{"$float":"nan"}`."""
+    return re.sub(r'\{"\$float":"(nan|-?inf)"\}', r"\1", text) if _FLOAT_KEY in text else text
+
+
 decode: Callable[[bytes], Any] = orjson.loads
 """Decode JSON bytes. Raises ValueError for anything else."""
 
@@ -89,15 +157,20 @@ def _is_too_deep(data: bytes, value: Any) -> bool:
     return data.count(b"{") + data.count(b"[") > layout.MAX_DEPTH and is_deeper(value, layout.MAX_DEPTH)
 
 
-def _refuse(value: Any) -> None:
-    """Raise NotEncodable for the first part of a value that JSON cannot represent, if there is one."""
+def _refuse(value: Any, *, allows_floats: bool = False) -> None:
+    """Raise NotEncodable for the first part of a value that JSON cannot represent, if there is one.
+
+    With `allows_floats` NaN and infinities are allowed, and objects that look like their form are refused.
+    """
     pending = [_Part(None, "", value, 0)]
     while pending:
         place = pending.pop()
         part, depth = place.value, place.depth
         is_too_deep = depth >= layout.MAX_DEPTH and isinstance(part, dict | list | tuple)
         reason = "nested too deeply" if is_too_deep else reason_against(part)
-        if reason is not None:
+        if allows_floats and reason is None and (name := float_name(part)) is not None:
+            reason = f'an object {{"$float": "{name}"}} means the number {name}; record that number'
+        if reason is not None and not (allows_floats and type(part) is float):
             raise NotEncodable(place.field(), reason)
         if isinstance(part, dict):
             for key in part:

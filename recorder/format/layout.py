@@ -58,7 +58,10 @@ MAX_DIGITS = 40
 
 GIT_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding\nevents.jsonl diff=exprec\n"
 """Makes git restore the bytes of every file unchanged, whatever the surrounding repository configures."""
-GIT_IGNORE = f"/{WORK_FOLDER}/\n"
+GIT_IGNORE = f"!*\n/{WORK_FOLDER}/\n"
+"""Makes git ignore unsealed runs, and nothing else in the store, whatever the rules of folders above it are."""
+FIRST_GIT_IGNORE = f"/{WORK_FOLDER}/\n"
+"""What stores of exprec 0.1 have."""
 
 _UNPRINTABLE = (
     r"[\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000"

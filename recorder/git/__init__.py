@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from exprec.recorder.git.git_store import find_store_folder as find_store_folder
     from exprec.recorder.git.git_store import store_folders as store_folders
     from exprec.recorder.git.git_tree import TreeIndex as TreeIndex
+    from exprec.recorder.git.ignored import explain_ignored_store as explain_ignored_store
     from exprec.recorder.git.repository import Repository as Repository
     from exprec.recorder.git.staged import staged_stores as staged_stores
     from exprec.recorder.git.work_tree import read_git_state as read_git_state
@@ -21,6 +22,7 @@ _MODULES = {
     "GitStore": "git_store",
     "Repository": "repository",
     "TreeIndex": "git_tree",
+    "explain_ignored_store": "ignored",
     "find_repository": "git_store",
     "find_store_folder": "git_store",
     "read_git_state": "work_tree",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from exprec.recorder.diagnostics import show_value, visible
 from exprec.recorder.errors import GitFailure, ObjectUnreadable
 from exprec.recorder.git.process import run_git, start_git
 
@@ -40,6 +41,19 @@ class Change:
     is_unmerged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """A rule by which git ignores a path."""
+
+    pattern: str
+    source: str
+    """The file with the rule, as git names it."""
+    line: str
+
+    def __str__(self) -> str:
+        return f"the rule {show_value(self.pattern)} in {visible(self.source)}, line {self.line}"
+
+
 class Repository:
     """A repository, found as git finds it: from a folder, or by the variables that git sets for a hook."""
 
@@ -51,6 +65,10 @@ class Repository:
             raise GitFailure(f"{folder}: {_reason(done.stderr)}; {_advice(done.stderr)}")
         self.prefix = os.fsdecode(done.stdout).removesuffix("\n")
         """The path of the folder from the top of the repository, with a slash at its end; empty at the top."""
+
+    def top(self) -> str:
+        """The way from this folder to the top of the work tree, such as `../../`. Raises GitFailure without one."""
+        return self._text("rev-parse", "--show-cdup").removesuffix("\n")
 
     def commit(self, revision: str) -> str:
         """The id of the commit that a revision names. Raises GitFailure for an unknown revision."""
@@ -106,6 +124,18 @@ class Repository:
         )
         records = _records(self._bytes("diff-index", *options, "--ignore-submodules=none", tree))
         return [_change(about.decode("ascii"), os.fsdecode(path)) for about, path in zip(records, records, strict=True)]
+
+    def ignored(self, paths: Iterable[str]) -> dict[str, IgnoreRule]:
+        """The rule for each of these paths, from this folder, that git leaves out of commits. Raises GitFailure."""
+        done = self._run("check-ignore", "--verbose", "-z", "--stdin", data=os.fsencode("\0".join([*paths, ""])))
+        if done.returncode > 1:
+            raise GitFailure(f"git check-ignore: {_reason(done.stderr)}")
+        words = iter(os.fsdecode(done.stdout).split("\0")[:-1])
+        found = zip(words, words, words, words, strict=True)
+        # A rule with an exclamation mark makes git not ignore a path.
+        return {
+            path: IgnoreRule(pattern, source, line) for source, line, pattern, path in found if pattern[:1] not in "!"
+        }
 
     def names(self) -> list[str]:
         """The branches and tags, by their short names."""

@@ -63,10 +63,6 @@ class GitSetup(Repository):
         durable.replace(path, wanted, is_executable=True)
         return path, NEW if found is None else CHANGED
 
-    def ignores(self, path: Path) -> bool:
-        """Whether git would leave this file out of commits. Raises GitFailure."""
-        return self._run("check-ignore", "--quiet", "--", str(path.absolute())).returncode == 0
-
     def _hooks_folder(self) -> Path:
         # From the top of the work tree, because a relative core.hooksPath counts from there.
         top = Path(self._line("rev-parse", "--show-toplevel"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exprec.recorder.errors import Problem
 from exprec.recorder.format import layout
 from exprec.recorder.git.git_store import GitStore, store_folders
 from exprec.recorder.git.git_tree import TreeIndex
+from exprec.recorder.git.ignored import find_ignored_files
 from exprec.recorder.git.repository import LINK, SUBMODULE, Blobs, Change, Entry, Repository, applied
 
 _UNSTAGE = "git restore --staged --worktree takes it back"
@@ -58,6 +59,8 @@ def staged_stores(repository: Repository, blobs: Blobs, only: str | None = None)
             continue
         old, new = GitStore("HEAD", path, indexes[0], blobs), GitStore("", path, indexes[1], blobs)
         staged = _staged(old, new, inside, blobs)
+        ignored = tuple(find_ignored_files(repository, path, staged.runs, after)) if staged.runs else ()
+        staged = replace(staged, problems=staged.problems + ignored)
         if staged.runs or staged.problems or staged.notes:
             found.append(staged)
     return found

@@ -23,6 +23,15 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _UNEVALUATED = "unevaluatedProperties"
 _PATTERNS = "patterns with look-around or back-references are not supported: matching them may never end"
 _LONGEST_REASON = 200
+_NO_SCHEMAS = frozenset(("const", "default", "dependentRequired", "enum", "examples", "required"))
+_MAPS_OF_SCHEMAS = frozenset(("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"))
+_FLOAT: Schema = {
+    "type": "object",
+    "properties": {"$float": {"enum": ["nan", "inf", "-inf"]}},
+    "required": ["$float"],
+    "additionalProperties": False,
+}
+"""What the schema float.v1 says, without its texts."""
 _ENVELOPE: Schema = {
     "seq": {"description": "Position in the log, from 0.", "type": "integer", "minimum": 0},
     "iteration": {"description": "The iteration it belongs to, from 1; 0 for none.", "type": "integer", "minimum": 0},
@@ -98,6 +107,49 @@ class DeclaredType(NamedTuple):
             "required": sorted({*fields.get("required", ()), *layout.ENVELOPE}),
         }
         return cls(f"event.{event_type}.v1", whole, compile_untrusted(whole, bound), template)
+
+    def with_floats(self) -> DeclaredType:
+        """Return the type with a schema that takes, wherever a number is, a float that JSON cannot hold.
+
+        Other events have the same verdict by both schemas.
+        """
+        from exprec.recorder.schema.complexity import bound_complexity
+        from exprec.recorder.schema.untrusted import compile_untrusted
+
+        wide = _widen(self.schema)
+        return self._replace(schema=wide, validator=compile_untrusted(wide, bound_complexity(wide)))
+
+
+def _widen(part: Any, *, is_map: bool = False) -> Any:
+    """Return a schema in which each `"type": "number"` is an `anyOf` of that and of the form of such floats.
+
+    The rest stays in its place, so that references have the same targets. A schema that is widened already is not
+    changed: a recorded one is declared again by `exprec rerun`.
+    """
+    if isinstance(part, list):
+        return [_widen(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if is_map:
+        return {name: _widen(each) for name, each in part.items()}
+    wide = {
+        key: each if key in _NO_SCHEMAS or _is_choice(key, each) else _widen(each, is_map=key in _MAPS_OF_SCHEMAS)
+        for key, each in part.items()
+    }
+    types = wide.get("type")
+    if types == "number" or (isinstance(types, list) and "number" in types):
+        del wide["type"]
+        choice = [{"type": types}, _FLOAT]
+        if "anyOf" in wide:
+            wide["allOf"] = [*wide.get("allOf", []), {"anyOf": choice}]
+        else:
+            wide["anyOf"] = choice
+    return wide
+
+
+def _is_choice(key: str, part: Any) -> bool:
+    """Return whether this is an `anyOf` that `_widen` wrote."""
+    return key == "anyOf" and isinstance(part, list) and len(part) == 2 and part[1] == _FLOAT
 
 
 def _copy_schema(schema: Any) -> Schema:

@@ -34,14 +34,17 @@ def coerce_value(value: Any, field: str = "", depth: int = 0) -> Any:
     subclasses of the JSON types. They are recognised by what they can do, so that no library is imported.
 
     `field` is the name of the value in messages. Raises NotEncodable, with the field and what to record instead, for
-    anything else, except for what is nested too deeply, which is left to the encoder.
+    anything else.
     """
     kind = type(value)
     if kind is str or kind is int or kind is float:
         _check_plain(value, field)
         return value
-    if value is None or kind is bool or depth > _MAX_DEPTH:
+    if value is None or kind is bool:
         return value
+    if depth > _MAX_DEPTH:
+        # At once, because a value that contains itself twice has more parts at each level.
+        raise NotEncodable(field, "nested too deeply; record its parts in events of their own")
     if kind is dict:
         return _coerce_items(value, field, depth)
     if isinstance(value, Mapping) and _is_equal(dict(value), value):

@@ -321,8 +321,8 @@ class Run:
         problems = EventTypes.find_reserved_fields(fields)
         if problems:
             raise InvalidEvent(common.RUN_END.event_type, problems)
-        result = canonical_json.encode_checked(coerce_value(fields))[1]
-        self._result = self._secrets.admit("the result", result)
+        result = canonical_json.encode_program_value(coerce_value(fields))[1]
+        self._result = canonical_json.restore_floats(self._secrets.admit("the result", result))
 
     def _end(self, error: BaseException | None) -> None:
         self._check_process()
@@ -396,7 +396,6 @@ def _check_config(name: Any, config: Any) -> dict[str, Any]:
     if config is not None and not isinstance(config, Mapping):
         message = f"must be a dict, not a {type(config).__name__} (of argparse: vars(args))"
         raise InvalidInput([Problem((), message, "config")])
-    kept: dict[str, Any] = canonical_json.encode_checked({"config": coerce_value(dict(config or {}), "config")})[1][
-        "config"
-    ]
+    coerced = {"config": coerce_value(dict(config or {}), "config")}
+    kept: dict[str, Any] = canonical_json.encode_program_value(coerced)[1]["config"]
     return kept

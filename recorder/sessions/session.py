@@ -103,7 +103,8 @@ class Session:
     ) -> Session:
         """Begin a new run in `store`.
 
-        `types` are the event types that it may contain beside exprec's own. `origin` is kept beside the work folder
+        `config` is as it is recorded, with forms in place of floats that JSON cannot hold. `types` are the event types
+        that the run may contain beside exprec's own. `origin` is kept beside the work folder
         for `exprec resume`, and is not part of the run. Raises NotEncodable or SecretFound for the config or the name,
         StorageFailure.
         """
@@ -111,6 +112,8 @@ class Session:
             config = secrets.admit(layout.CONFIG_FILE, dict(config))
             name = secrets.admit(layout.RUN_FILE, {"name": name})["name"]
         recording = store.begin(name, run_type, config, secrets, {**read_machine(), **(origin or {})}, types)
+        if run_type == layout.PYTHON_RUN:
+            config = canonical_json.restore_floats(dict(config))
         return cls(name, run_type, recording, store=store, secrets=secrets, listener=listener, config=config)
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from exprec.recorder.diagnostics import show_value
 from exprec.recorder.errors import Damaged, InvalidEvent, Problem, SecretFound
-from exprec.recorder.events import Event, EventTypes, optimization
+from exprec.recorder.events import EVENT_SPECS, Event, EventTypes, common, optimization
 from exprec.recorder.exchanges import EXCHANGE_SCHEMA, current_form, record_schema
 from exprec.recorder.format import ByteSource, LineBatch, LineTooLong, canonical_json, layout, read_lines
 from exprec.recorder.schema import Validator, find_problems, load_validator
@@ -20,6 +20,9 @@ from exprec.recorder.store.sinks import MemorySink, Sink
 if TYPE_CHECKING:
     from exprec.recorder.diagnostics import SecretGuard
 
+_WITHOUT_FLOATS = EVENT_SPECS.keys() - {common.RUN_END.event_type}
+"""The event types whose numbers are all finite, and whose objects all mean themselves."""
+_FLOAT_MARK = canonical_json.FLOAT_MARK
 _ENVELOPE = ("seq", "event_type", "iteration")
 
 
@@ -59,8 +62,10 @@ class EventLog:
         self._cost_types = optimization.CostTypes()
         self.schema_names: set[str] = set()
         """The names of the schemas of all events appended so far."""
-        self._checks: dict[str, tuple[str, Validator]] = {}
-        """The name and validator of the schema of each event type appended so far."""
+        self.has_floats = False
+        """Whether an event appended so far has a float that JSON cannot hold."""
+        self._checks: dict[tuple[str, bool], tuple[str, Validator]] = {}
+        """The name and validator of the schema of each event type appended so far, without and with such floats."""
 
     def append(self, event_type: str, iteration: int, fields: Mapping[str, Any]) -> Entry:
         """Check, encode and append one event; returns it as decoded from the bytes appended.
@@ -70,8 +75,13 @@ class EventLog:
         """
         seq = self._seq
         event = {**fields, "seq": seq, "event_type": event_type, "iteration": iteration}
-        line, decoded = canonical_json.encode_checked(event)
-        schema_name, validator = self._checks.get(event_type) or self._find_check(event_type)
+        has_floats = False
+        if event_type in _WITHOUT_FLOATS:
+            line, decoded = canonical_json.encode_checked(event)
+        else:
+            line, decoded = canonical_json.encode_program_value(event)
+            has_floats = _FLOAT_MARK in line and canonical_json.has_float_form(line)
+        schema_name, validator = self._find_check(event_type, has_floats=has_floats)
         if not validator.is_valid(decoded):
             raise InvalidEvent(event_type, validator.problems(decoded))
         if event_type in optimization.CostTypes.event_types and (problems := self._cost_types.check(decoded)):
@@ -89,6 +99,9 @@ class EventLog:
         if iteration:
             self._iteration = iteration
         self.schema_names.add(schema_name)
+        if has_floats:
+            self.has_floats = True
+            decoded = canonical_json.restore_floats(decoded)
         return new_entry((decoded, line, start))
 
     def _redacted(self, found: SecretFound, event: Event, validator: Validator) -> tuple[bytes, Any]:
@@ -112,13 +125,16 @@ class EventLog:
         """Close the log."""
         self._sink.close()
 
-    def _find_check(self, event_type: str) -> tuple[str, Validator]:
+    def _find_check(self, event_type: str, *, has_floats: bool) -> tuple[str, Validator]:
         """Return the name and the validator of the schema of a type. Raises InvalidEvent for a type not allowed."""
-        check = self.types.check(event_type)
+        key = (event_type, has_floats)
+        if key in self._checks:
+            return self._checks[key]
+        check = self.types.float_check(event_type) if has_floats else self.types.check(event_type)
         if check is None:
             problem = Problem(("event_type",), self.types.why_refused(event_type), "event_type")
             raise InvalidEvent(event_type, [problem])
-        self._checks[event_type] = check
+        self._checks[key] = check
         return check
 
 
@@ -228,9 +244,27 @@ class LogReader(_LineReader):
     """Reads events."""
 
     def __init__(
-        self, source: ByteSource, path: Path = Path(layout.EVENTS_FILE), *, ends_at_zero: bool = False
+        self,
+        source: ByteSource,
+        path: Path = Path(layout.EVENTS_FILE),
+        *,
+        ends_at_zero: bool = False,
+        has_floats: Callable[[], bool] = lambda: True,
     ) -> None:
+        """Read events; see `_LineReader`.
+
+        `has_floats` tells whether the run has floats that JSON cannot hold. It is called only if an event has an
+        object that looks like one, because it may read the schemas of the run.
+        """
         super().__init__(source, path, ends_at_zero=ends_at_zero)
+        self._has_floats = has_floats
+
+    def restored(self, event: Event, line: bytes) -> Event:
+        """Return a decoded event with the floats that JSON cannot hold. Raises as `has_floats` does."""
+        if _FLOAT_MARK not in line or event["event_type"] in _WITHOUT_FLOATS or not self._has_floats():
+            return event
+        restored: Event = canonical_json.restore_floats(event)
+        return restored
 
     def line_batches(self) -> Iterator[list[bytes]]:
         """Yield the whole lines of the log, those of a chunk at a time, without decoding them."""
@@ -259,6 +293,8 @@ class LogReader(_LineReader):
                 except (ValueError, TypeError, KeyError):
                     line_number = None if seq is None else seq + 1
                     raise Damaged(self._path, _explain_event(line, seq), line_number) from None
+                if _FLOAT_MARK in line:
+                    event = self.restored(event, line)
                 yield new_entry((event, line, offset))
                 offset += len(line)
                 seq = number + 1

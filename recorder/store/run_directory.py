@@ -38,6 +38,8 @@ class RunDirectory:
         self.files: FileTree = FolderTree(files) if isinstance(files, Path) else files
         self.path = self.files.path
         """The directory; of a run that is not on disk what messages call it."""
+        self._formed: set[str] = set()
+        """The documents read so far with an object that looks like a float that JSON cannot hold."""
 
     @cached_property
     def is_sealed(self) -> bool:
@@ -81,17 +83,22 @@ class RunDirectory:
         if problems:
             raise Damaged(path, str(problems[0]))
         assert isinstance(head, dict)
-        return head
+        return self._restored(layout.RUN_FILE, head, head["type"])
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.json: the inputs of the run."""
-        return self._read_object(layout.CONFIG_FILE)
+        return self._restored(layout.CONFIG_FILE, self._read_object(layout.CONFIG_FILE))
 
     @cached_property
     def schemas(self) -> dict[str, Any]:
         """schemas.json: the schemas of its events by name; empty until the run is sealed."""
         return self._read_object(layout.SCHEMAS_FILE) if self.is_sealed else {}
+
+    @property
+    def has_floats(self) -> bool:
+        """Whether the run may have floats that JSON cannot hold; a sealed one says so by a schema."""
+        return not self.is_sealed or canonical_json.FLOAT_SCHEMA in self.schemas
 
     @cached_property
     def work_head(self) -> dict[str, Any]:
@@ -129,7 +136,8 @@ class RunDirectory:
     def reader(self) -> LogReader:
         """Open the log. Raises Damaged when a sealed log is not of the recorded size or ends in a torn line."""
         source = self._open_lines(layout.EVENTS_FILE)
-        return LogReader(source, self.path / layout.EVENTS_FILE, ends_at_zero=not self.is_sealed)
+        path = self.path / layout.EVENTS_FILE
+        return LogReader(source, path, ends_at_zero=not self.is_sealed, has_floats=lambda: self.has_floats)
 
     def exchange_reader(self) -> ExchangeReader:
         """Open the requests to models and their responses; a run without any has no such file. Raises as `reader`.
@@ -211,6 +219,13 @@ class RunDirectory:
             raise Damaged(path, f"has {size} bytes where {layout.RUN_FILE} records {recorded}")
         return size
 
+    def _restored(self, name: str, document: dict[str, Any], run_type: str | None = None) -> dict[str, Any]:
+        """Return a document with the floats that JSON cannot hold, if it has any. An experiment has none."""
+        if name not in self._formed or (run_type or self.type) not in (layout.PYTHON_RUN, layout.COMMAND_RUN):
+            return document
+        restored: dict[str, Any] = canonical_json.restore_floats(document) if self.has_floats else document
+        return restored
+
     def _read_object(self, name: str) -> dict[str, Any]:
         value = self._read_json(name)
         if not isinstance(value, dict):
@@ -225,6 +240,8 @@ class RunDirectory:
             raise Damaged(path, "the file is missing") from error
         except OSError as error:
             raise StorageFailure(path, error) from error
+        if canonical_json.has_float_form(data):
+            self._formed.add(name)
         try:
             return canonical_json.decode(data)
         except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,8 @@ class Store(StoreReader):
         for name, text in ((".gitattributes", layout.GIT_ATTRIBUTES), (".gitignore", layout.GIT_IGNORE)):
             if not (path / name).exists():
                 durable.replace(path / name, text.encode())
+        if _has_first_rules(store):
+            durable.replace(path / ".gitignore", layout.GIT_IGNORE.encode())
         durable.create_folder(path / layout.WORK_FOLDER, path)
         return store
 
@@ -139,6 +141,8 @@ class Store(StoreReader):
                 message = f"tag '{name}' already refers to {before!r}; use --force to move it to {run_id}"
                 raise InvalidInput([Problem((), message)])
             self._check_tag_file(name)
+            if before is None:
+                _check_collision(name, self.tags())
             durable.replace(folder / name, f"{run_id}\n".encode())
         return before
 
@@ -237,6 +241,22 @@ def _is_used(folder: Path) -> bool:
         raise StorageFailure(folder, error) from error
 
 
+def _has_first_rules(store: Store) -> bool:
+    """Whether the rules for git are those of exprec 0.1, unchanged; False for a file that cannot be read."""
+    try:
+        return store.files.read(".gitignore") == layout.FIRST_GIT_IGNORE.encode()
+    except (OSError, Damaged):
+        return False
+
+
+def _check_collision(name: str, tags: Iterable[str]) -> None:
+    """Raise InvalidInput if some system makes one file of a tag and another one."""
+    other = next((tag for tag in tags if tag != name and layout.file_key(tag) == layout.file_key(name)), None)
+    if other is not None:
+        message = f"the tags '{name}' and '{other}' are one file on some systems"
+        raise InvalidInput([Problem((), f"{message}; choose another name, or delete '{other}' first")])
+
+
 def _tag_problem(name: str) -> str | None:
     """Why a tag cannot have this name: it is a file on any system, and never read as a run id or an option."""
     if len(name) > _LONGEST_TAG:
@@ -248,4 +268,5 @@ def _tag_problem(name: str) -> str | None:
             f"{layout.SHORTEST_PREFIX} or more hex digits are a prefix of a run id, so it would be ambiguous with a "
             "present or future run; add another character"
         )
-    return None
+    problem = layout.portability_problem(name)
+    return problem and f"it {problem}"

@@ -232,7 +232,7 @@ class WorkRun:
 
     def _publish(self, summary: Summary) -> Sealed:
         # Without the digests of the files, in which a short secret of hex digits occurs by chance.
-        recorded = summary._asdict()
+        recorded = canonical_json.form_floats(summary._asdict())
         self._secrets.check(layout.RUN_FILE, canonical_json.encode(recorded), recorded)
         schemas = self._schemas()
         # Again, because the environment may have changed since the beginning.
@@ -243,7 +243,7 @@ class WorkRun:
         durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(schemas, indent=True))
         digests = {name: self._files.digest(name) for name in self._files.files()}
         self._check_sizes(digests)
-        head = canonical_json.encode(self._run_head(summary, digests), indent=True)
+        head = canonical_json.encode(self._run_head(recorded, digests), indent=True)
         durable.write_new(self.folder / layout.RUN_FILE, head)
         run_id = hashing.tree_id(
             {layout.RUN_FILE: hashing.blob_id(head), **{name: digest.blob for name, digest in digests.items()}}
@@ -298,12 +298,23 @@ class WorkRun:
         names = set(self.events.schema_names)
         if self.exchanges.count:
             names.add(EXCHANGE_SCHEMA)
-        return {name: self._types.schema(name) for name in sorted(names)}
+        has_floats = self.events.has_floats or self._has_floats_in_config()
+        if has_floats:
+            names.add(canonical_json.FLOAT_SCHEMA)
+        return {name: self._types.schema(name, has_floats=has_floats) for name in sorted(names)}
 
-    def _run_head(self, summary: Summary, digests: Mapping[str, hashing.Digest]) -> dict[str, Any]:
+    def _has_floats_in_config(self) -> bool:
+        """Return whether the config of a program has floats that JSON cannot hold. Raises StorageFailure."""
+        path = self.folder / layout.CONFIG_FILE
+        try:
+            return self._head["type"] == layout.PYTHON_RUN and canonical_json.has_float_form(path.read_bytes())
+        except OSError as error:
+            raise StorageFailure(path, error) from error
+
+    def _run_head(self, summary: Mapping[str, Any], digests: Mapping[str, hashing.Digest]) -> dict[str, Any]:
         files = {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in digests.items()}
-        counts = {**summary.counts, "exchanges": self.exchanges.count}
-        return {**self._head, **summary._asdict(), "counts": counts, "inputs": self._inputs, "files": files}
+        counts = {**summary["counts"], "exchanges": self.exchanges.count}
+        return {**self._head, **summary, "counts": counts, "inputs": self._inputs, "files": files}
 
 
 def _remove_leaked_channels(work: Path, secrets: SecretGuard) -> None:

@@ -220,6 +220,8 @@ class EventChecker:
         """The state after the events up to the first line that is not a valid event."""
         self.is_complete = True
         """Whether every line so far is a valid event, and so part of `state`."""
+        self.has_floats = False
+        """Whether a line so far has a float that JSON cannot hold; looked for only if the run says that it has some."""
         self._order = OrderChecker(self.state)
         self._schemas = schemas
         self._exchanges = exchanges
@@ -234,6 +236,8 @@ class EventChecker:
     def check_line(self, line: bytes, start: int, number: int) -> list[Problem]:
         """See `LineChecker`."""
         event, problem = parse_line(line)
+        if self._schemas.has_floats and not self.has_floats:
+            self.has_floats = canonical_json.has_float_form(line)
         if event is None:
             self.is_complete = False
             self._sequence.skip()

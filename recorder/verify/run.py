@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from exprec.recorder.errors import Problem
 from exprec.recorder.events import TERMINAL_TYPES
-from exprec.recorder.format import layout
+from exprec.recorder.format import canonical_json, layout
 from exprec.recorder.store import RunDirectory
 from exprec.recorder.verify.attestations import check_attestations
 from exprec.recorder.verify.documents import is_newer_format, read_run_document
@@ -109,7 +109,10 @@ def _check_counts(
     if files.unreadable & {layout.EVENTS_FILE, layout.EXCHANGES_FILE}:
         return
     if schemas.document is not None:
-        unused = schemas.find_unused(has_exchanges=exchanges.count > 0)
+        config = files.checked.get(layout.CONFIG_FILE)
+        # A config that cannot be read may have one.
+        in_config = config is None or config.content is None or canonical_json.has_float_form(config.content)
+        unused = schemas.find_unused(has_exchanges=exchanges.count > 0, has_floats=in_config or log.has_floats)
         files.problems.extend(schemas.document.located(unused))
     if head is not None:
         by_type = log.state.counts if log.is_complete else None

@@ -23,6 +23,7 @@ from exprec.recorder.verify.messages import RESTORE, value_problem, with_advice
 EXCHANGE = "exchange"
 
 _SCHEMA_NAME = re.compile(r"(?:event(?:\.(?P<type>.+))?|exchange)\.v(?P<version>[1-9][0-9]{0,8})", re.DOTALL)
+_DIFFERS = "differs from the released schema of that name, which never changes"
 _ANY_EVENT = (True, "")
 """The key of the schema for events of types that are not declared."""
 
@@ -66,7 +67,16 @@ class EmbeddedSchemas:
         self._embedded = value
         return [with_advice(problem) for name, schema in value.items() for problem in self._add(name, schema)]
 
+    @property
+    def has_floats(self) -> bool:
+        """Whether the run says that it has floats that JSON cannot hold."""
+        return canonical_json.FLOAT_SCHEMA in (self._embedded or {})
+
     def _add(self, name: str, schema: Any) -> Iterator[Problem]:
+        if name == canonical_json.FLOAT_SCHEMA:
+            if not is_released(name, schema):
+                yield value_problem((name,), _DIFFERS)
+            return
         match = _SCHEMA_NAME.fullmatch(name)
         if match is None:
             yield value_problem((name,), "is not the name of a schema of an event or an exchange")
@@ -75,7 +85,7 @@ class EmbeddedSchemas:
         self._newest[key] = max(self._newest.get(key, (0, "")), (int(match["version"]), name))
         is_known = name in schemas.names() and is_released(name, schema)
         if name in schemas.names() and not is_known:
-            yield value_problem((name,), "differs from the released schema of that name, which never changes")
+            yield value_problem((name,), _DIFFERS)
         try:
             validator = load_validator(name) if is_known else _compile_schema(schema)
             self._usable[name] = Schema(name, validator, is_known)
@@ -105,11 +115,13 @@ class EmbeddedSchemas:
         message = f"has no schema for {show_value(kind)}, the type of the record in line {line}; {RESTORE}"
         return [Problem((), message, source=layout.SCHEMAS_FILE)]
 
-    def find_unused(self, *, has_exchanges: bool) -> list[Problem]:
+    def find_unused(self, *, has_exchanges: bool, has_floats: bool) -> list[Problem]:
         """Return the problems of embedded schemas that match no record; every type has been looked up before."""
+        is_unused = self.has_floats and not has_floats
+        floats = [value_problem((canonical_json.FLOAT_SCHEMA,), f"is unused: the run has no such number; {RESTORE}")]
         keys = [key for key in self._by_type if key[0]] + ([(False, EXCHANGE)] if has_exchanges else [])
         used = {self._newest[key][1] for key in map(self._key_of, keys) if key is not None}
-        return [
+        return (floats if is_unused else []) + [
             value_problem((name,), f"is unused: the run has no such record; {RESTORE}")
             for name in sorted((self._embedded or {}).keys() - used)
             if _SCHEMA_NAME.fullmatch(name)

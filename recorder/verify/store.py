@@ -96,7 +96,7 @@ def _check_attributes(files: FileTree) -> Iterator[Problem]:
 
 def _check_ignored(files: FileTree) -> Iterator[Problem]:
     if not any(line.rstrip() in _IGNORES_WORK for line in _lines(files, _GIT_IGNORE)):
-        message = f"has no line '{layout.GIT_IGNORE.strip()}', so git shows unsealed runs as new files; add it"
+        message = f"has no line '/{layout.WORK_FOLDER}/', so git shows unsealed runs as new files; add it"
         yield Problem((), message, source=_GIT_IGNORE)
 
 

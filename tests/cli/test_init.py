@@ -234,6 +234,9 @@ def test_hook_reports_a_missing_exprec(repository: Path, monkeypatch: pytest.Mon
 
 def test_store_ignored_by_git_is_reported(repository: Path) -> None:
     (repository / ".gitignore").write_text("runs/\n")
-    assert b"warning: git ignores runs" in exprec("init", "--git", cwd=repository).stderr
+    for options in ((), ("--git",)):
+        said = exprec("init", *options, cwd=repository).stderr.decode()
+        assert "warning: git ignores runs by the rule 'runs/' in .gitignore, line 1" in said
+        assert said.endswith("remove the rule, or type: echo '!/runs/' >> .gitignore\n")
     (repository / ".gitignore").unlink()
     assert exprec("init", "--git", cwd=repository).stderr == b""

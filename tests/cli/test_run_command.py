@@ -394,14 +394,35 @@ def test_the_name_of_a_command_is_its_words_in_one_short_line(tmp_path: Path) ->
     assert len(name) == 60
 
 
-def test_files_are_named_from_the_folder_whatever_was_typed(tmp_path: Path) -> None:
+def test_artifacts_are_named_from_the_folder_and_inputs_as_they_are_typed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "in").write_text("1")
-    read = ["--input", str(tmp_path / "data" / "in"), "--input", "./data//in"]
+    read = ["--input", str(tmp_path / "data" / "in"), "--input", "./data//in", "--input", f"../{tmp_path.name}/data/in"]
     made = ["--artifact", str(tmp_path / "data" / "out")]
     exprec("run", *read, *made, "--", "cp", "data/in", "data/out", cwd=tmp_path)
-    command = sealed_run(tmp_path).config["command"]
-    assert (list(command["inputs"]), command["artifacts"]) == (["data/in"], ["data/out"])
+    run = sealed_run(tmp_path)
+    inputs = [f"../{tmp_path.name}/data/in", f"{tmp_path}/data/in", "data/in"]
+    assert (list(run.config["command"]["inputs"]), run.config["command"]["artifacts"]) == (inputs, ["data/out"])
+    assert exprec("rerun", run.run_id, cwd=tmp_path).stdout.startswith(b"identical")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("Best", "best"), "the artifacts 'Best' and 'best' are one file on some systems; give one another name"),
+        (("caf\u00e9", "cafe\u0301"), "are one file on some systems"),
+        (("A/x", "a/y"), "the artifacts 'A/x' and 'a/y' are in one folder on some systems"),
+        (("a:b",), "the artifact 'a:b' has : in its name, which Windows does not allow; name it otherwise"),
+        (("out/aux",), "the artifact 'out/aux' is named aux, which is a device on Windows"),
+    ],
+)
+def test_names_that_some_system_cannot_have_are_refused_before_the_command_runs(
+    names: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    made = [word for name in names for word in ("--artifact", name)]
+    done = exprec("run", *made, "--", "touch", "ran", cwd=tmp_path, code=2)
+    assert said in done.stderr.decode()
+    assert not list(tmp_path.iterdir())
 
 
 SECRET = "sk-planted-0123456789"

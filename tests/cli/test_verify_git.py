@@ -404,6 +404,22 @@ def test_nothing_is_left_behind(folder: Path, tmp_path: Path) -> None:
 # --- the index ----------------------------------------------------------------------------------------
 
 
+def test_what_git_ignores_of_a_staged_run_is_named(make: MakeRepository) -> None:
+    folder = make(commit=False)
+    git(folder, "rm", "-r", "-q", "--cached", ".")
+    (folder / ".gitignore").write_text("config.json\n")
+    (folder / "runs" / ".gitignore").write_text("/.work/\n")
+    git(folder, "add", "-A")
+    lines, _ = _verify(folder, "--staged", code=1)
+    run_id = run_ids(folder)[0]
+    reason = "is not in the commit, because git ignores it by the rule 'config.json' in .gitignore, line 1"
+    assert f":runs/{run_id}/config.json: {reason}; type: git add --force -- runs/{run_id}/config.json" in lines
+    # What stores have since then, so that no rule outside of them counts.
+    (folder / "runs" / ".gitignore").write_text("!*\n/.work/\n")
+    git(folder, "add", "-A")
+    _verify(folder, "--staged")
+
+
 @pytest.mark.parametrize("object_format", FORMATS)
 def test_before_the_first_commit_every_staged_run_is_verified(make: MakeRepository, object_format: str) -> None:
     folder = make(object_format=object_format, commit=False)

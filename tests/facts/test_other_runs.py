@@ -95,6 +95,23 @@ def test_config_of_a_command_is_its_request(tmp_path: Path) -> None:
     assert _recorded(tmp_path / "three").run_id == plain.run_id
 
 
+@pytest.mark.fact("F75", "F16")
+@pytest.mark.parametrize("given", ["absolute", "../data.csv", ".././one/../data.csv", "../one/in.csv"])
+def test_an_input_gives_the_same_run_id_in_every_folder(tmp_path: Path, given: str) -> None:
+    (tmp_path / "data.csv").write_text("a,b\n")
+    path = str(tmp_path / "data.csv") if given == "absolute" else given
+    run_ids = set()
+    for folder in ("one", "two", "deep/three") if given == "absolute" else ("one", "two"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "one" / "in.csv").write_text("a,b\n")
+        words = ("run", "-q", "--store", tmp_path / "store", "--input", path, "--", "cat", path)
+        run_ids.add(exprec(*words, cwd=tmp_path / folder).stdout)
+    if given == "absolute":
+        words = ("run", "-q", "--store", tmp_path / "store", "--input", path, "--", "cat", path)
+        run_ids.add(exprec(*words, cwd=tmp_path).stdout)
+    assert len(run_ids) == 1
+
+
 @pytest.mark.fact("F76", "F29")
 def test_output_of_a_command_is_recorded_byte_by_byte(tmp_path: Path, every_run: tuple[Run, ...]) -> None:
     run = _recorded(tmp_path / "one")
@@ -281,6 +298,12 @@ def test_names_of_one_file_on_some_system_are_refused(tmp_path: Path) -> None:
     for name in ("a<b", "a:b", "a?", "x.", "x ", "Con", "nul.txt", "com1.tar.gz", "a/CONOUT$/b"):
         assert "Windows" in (layout.portability_problem(name) or ""), name
         assert layout.artifact_name_problem(name) is None, "valid in a run"
+    store = Store(tmp_path / "runs")
+    run_id = record_command(store).run_id
+    store.tag("Best", run_id)
+    for tag in ("best", "Con"):
+        with pytest.raises(InvalidInput):
+            store.tag(tag, run_id)
     for name in ("a.b", "console", "com10", "x/.y", "a b", "lpt", "é"):
         assert layout.portability_problem(name) is None, name
     recording.close()

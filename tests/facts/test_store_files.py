@@ -13,12 +13,14 @@ import pytest
 
 from exprec.recorder.errors import AmbiguousRun, RunNotFound
 from exprec.recorder.sessions import provenance
+from exprec.recorder.state.provider import LiveStateProvider
 from exprec.recorder.store.file_tree import folder_id
 from exprec.recorder.store.store import Store, find_run
+from exprec.recorder.verify import verify_store
 from tests.fixtures.cli import exprec
 from tests.fixtures.experiments import answer, experiment
 from tests.fixtures.git import git
-from tests.fixtures.runs import Run, begin, interrupted, record, work_folder
+from tests.fixtures.runs import Run, begin, interrupted, record, seal, work_folder
 
 
 @pytest.mark.fact("F1")
@@ -139,7 +141,7 @@ def test_git_converts_nothing_in_a_store(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.fact("F8")
 def test_git_does_not_see_unsealed_runs(store: Store, tmp_path: Path) -> None:
-    assert (store.path / ".gitignore").read_text() == "/.work/\n"
+    assert (store.path / ".gitignore").read_text() == "!*\n/.work/\n"
     left = interrupted(store)
     sealed = record(store)
     git(tmp_path, "init", "-q")
@@ -147,6 +149,39 @@ def test_git_does_not_see_unsealed_runs(store: Store, tmp_path: Path) -> None:
     assert left.exists()
     assert ".work" not in seen
     assert sealed.run_id in seen
+
+
+@pytest.mark.fact("F8")
+def test_no_rule_outside_of_the_store_leaves_out_a_part_of_a_run(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"data")
+    recording = store.begin("ignored", "python", {})
+    for name in ("best.ckpt", "build/out.log", "venv/lib/x", ".hidden"):
+        recording.add_artifact(name, source)
+    provider = LiveStateProvider("ignored", "python", recording=recording)
+    provider.record_event(0, "run_end", {})
+    sealed = seal(provider)
+    store.tag("tags.log", sealed.run_id)
+    rules = "*.ckpt\n*.log\n*.json\n*.jsonl\n.*\nbuild/\nartifacts\n**/venv/**\ntags\n[0-9a-f]*\n/runs/*/*\n"
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text(rules)
+    (tmp_path / ".git" / "info" / "exclude").write_text(rules)
+    git(tmp_path, "config", "core.excludesFile", str(tmp_path / ".gitignore"))
+    git(tmp_path, "add", "-A", "runs")
+    staged = git(tmp_path, "ls-files", "runs").splitlines()
+    stored = {path.relative_to(tmp_path).as_posix() for path in store.path.rglob("*") if path.is_file()}
+    assert set(staged) == {name for name in stored if "/.work/" not in name}
+    assert f"runs/{sealed.run_id}/artifacts/build/out.log" in staged
+
+
+@pytest.mark.fact("F8")
+def test_a_store_of_an_earlier_version_gets_the_new_rule_when_it_is_recorded_into(store: Store) -> None:
+    path = store.path / ".gitignore"
+    for before, after in (("/.work/\n", "!*\n/.work/\n"), ("/.work/\n*.tmp\n", "/.work/\n*.tmp\n")):
+        path.write_text(before)
+        assert list(verify_store(store)) == []
+        Store.open_or_create(store.path)
+        assert path.read_text() == after
 
 
 @pytest.mark.fact("F9")

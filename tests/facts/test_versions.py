@@ -31,7 +31,7 @@ from tests.fixtures.runs import Run, begin, record
 PINNED = "schema_digests.json"
 """SHA-256 of the content of every schema that runs are recorded with."""
 
-RECORDED = re.compile(r"(event(\..*)?|exchange|run|attestation|store)\.v\d+")
+RECORDED = re.compile(r"(event(\..*)?|exchange|float|run|attestation|store)\.v\d+")
 
 
 def _digest(name: str) -> str:

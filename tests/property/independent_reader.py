@@ -19,12 +19,12 @@ NO_NAME = re.compile(
 TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 LETTERS = {"iteration_start": "S", "bootstrap_evaluation": "B", "llm_call": "c", "policy_change": "d",
            "policy_rejected": "d", "iteration_end": "E"}
-ENDS = {"experiment_end", "run_end", "experiment_failed"}
-OWN = {*LETTERS, *ENDS, "experiment_start", "command_end"}
+OWN = {*LETTERS, *(ENDS := {"experiment_end", "run_end", "experiment_failed"}), "experiment_start", "command_end"}
 CALL = {"agent_id": "origin", "iteration": "origin", "attempt": "origin", "prompt_tokens": "usage",
         "completion_tokens": "usage", "cached_tokens": "usage", "reasoning_tokens": "usage", "finish_reason": "answer",
         "answering_model": "answer"}
 RENAMED = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "answering_model": "model"}
+FLOAT = re.compile(rb'\{\s*"\$float":\s*"(nan|-?inf)"\s*\}')
 
 def read_files(folder):
     paths = list(Path(folder).rglob("*"))
@@ -72,7 +72,8 @@ def is_valid(value, schema):
     parts, rest = get("properties", {}), get("additionalProperties", True)
     size = len(value) if kind in (str, list, dict) else 0
     return (
-        (name in kinds or (kind is int and "number" in kinds)) and value == get("const", value) in get("enum", [value])
+        (name in kinds or (kind is int and "number" in kinds)) and any(is_valid(value, x) for x in get("anyOf", [True]))
+        and (value == get("const", value) and value in get("enum", [value]))
         and (kind not in (int, float) or get("minimum", value) <= value <= get("maximum", value))
         and (kind is not str or (size >= get("minLength", 0) and re.search(pattern, value) is not None))
         and (kind is not list or (size >= get("minItems", 0) and all(is_valid(x, get("items", True)) for x in value)))
@@ -121,7 +122,7 @@ def check_order(events, kinds, names):
     assert numbers == sorted(numbers) and all(type(number) is int and number > 0 for number in numbers), "F41"
     assert kinds[-1] in ENDS and not {*kinds[:-1]} & ENDS and "command_end" not in kinds[:-2], "F19, F83"
     costs, ends = [event["total_cost"] for event in own["iteration_start"]], re.sub("[^SE]", "", text)
-    agents = own["experiment_start"][0]["agents"] if own["experiment_start"] else None
+    agents = next((event["agents"] for event in own["experiment_start"]), None)
     assert not any(e["seq"] for e in own["experiment_start"]) and len({*(agents or [])}) == len(agents or []), "F49"
     assert [event["iteration"] for event in own["iteration_start"]] == [*range(1, len(costs) + 1)], "F50"
     assert not costs or (re.fullmatch("(SE)*S*", ends) and not re.search("(?<!S)B", text)), "F51, F55"
@@ -150,8 +151,7 @@ def check_order(events, kinds, names):
         assert event["exit_status"] == 0 or not own["run_end"], "F84"
 
 def verify(folder):
-    files = read_files(folder)
-    for path in files.keys() - FILES:
+    for path in (files := read_files(folder)).keys() - FILES:
         sizes = [len(path.encode()) - 1000 + 190, *(len(part.encode()) for part in path.split("/"))]
         assert path.startswith("artifacts/") and not NO_NAME.search(path) and max(sizes) <= 200, "F15, F78"
     head, _, schemas = (parse(files[name], "\n") for name in ("run.json", "config.json", "schemas.json"))
@@ -160,11 +160,12 @@ def verify(folder):
     assert is_valid(head, RELEASED["run.v1"]) and head["inputs"] == digests["config.json"]["sha256"], "F14, F20"
     assert Path(folder).name == git_id(files).hex(), "F2"
     for name, schema in schemas.items():
-        assert re.fullmatch(r"(event|event\..+|exchange)\.v[1-9][0-9]{0,8}", name, re.DOTALL), "F13"
+        assert re.fullmatch(r"(event|event\..+|exchange)\.v[1-9][0-9]{0,8}|float\.v1", name, re.DOTALL), "F13"
         assert write(schema) == write(RELEASED.get(name, schema)), "F13"
     exchanges, asked = read_lines(files.get("exchanges.jsonl", b""), "index", schemas)
     events, names = read_lines(files["events.jsonl"], "seq", schemas)
-    assert {*asked, *names} == {*schemas} and ("exchanges.jsonl" in files) == bool(exchanges), "F12, F13"
+    assert "float.v1" not in schemas or FLOAT.search(files["config.json"] + files["events.jsonl"]), "F108"
+    assert {*asked, *names} == {*schemas} - {"float.v1"} and ("exchanges.jsonl" in files) == bool(exchanges), "F12, F13"
     kinds = [event["event_type"] for event in events]
     assert {x in [*files, *kinds] for x in ("stdout", "stderr", "command_end")} == {head["type"] == "command"}, "F76"
     check_order(events, kinds, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -47,8 +48,8 @@ def number_pair(old: Any, new: Any) -> tuple[str, str]:
 
 
 def change_text(old: Any, new: Any) -> str:
-    """Return the signed difference of two numbers; empty if either is not a number."""
-    if not result.are_numbers(old, new):
+    """Return the signed difference of two numbers; empty if either is not a number, or not finite."""
+    if not result.are_numbers(old, new) or not (math.isfinite(old) and math.isfinite(new)):
         return ""
     difference = new - old
     return f"{difference:+}" if type(difference) is int else f"{difference:+.4g}"

@@ -1,13 +1,13 @@
 """A command to record: its argv, its input files and its artifacts, as in `config.json`.
 
-Files are named by their paths relative to the folder that the command runs in.
+Artifacts are named by their paths relative to the folder that the command runs in, inputs by the paths as given.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -56,10 +56,11 @@ class Command:
         Raises InvalidInput when an input is missing, or when something cannot be recorded; StorageFailure.
         """
         problems = [_text_problem(argument, "argument") for argument in argv] + [_text_problem(name or "", "name")]
-        input_names = [_relative_name(path, folder) for path in inputs]
+        input_names = [_input_name(path) for path in inputs]
         artifact_names = [_relative_name(path, folder) for path in artifacts]
         problems += [_text_problem(path, "input") or _input_problem(path, folder) for path in input_names]
         problems += [_artifact_problem(path) for path in artifact_names]
+        problems += _name_collisions(sorted(set(artifact_names)))
         found = [Problem((), message) for message in problems if message is not None]
         if found:
             raise InvalidInput(found)
@@ -134,6 +135,11 @@ def _quote_argument(argument: str) -> str:
     return argument if _PLAIN.fullmatch(argument) else "'{}'".format(argument.replace("'", "'\"'\"'"))
 
 
+def _input_name(path: str) -> str:
+    """The name of an input: the path as it is given, which is the same in every folder."""
+    return PurePath(os.path.normpath(path)).as_posix()
+
+
 def _relative_name(path: str, folder: Path) -> str:
     return PurePath(os.path.relpath(folder / path, folder)).as_posix()
 
@@ -173,8 +179,24 @@ def _input_problem(name: str, folder: Path) -> str | None:
 
 
 def _artifact_problem(name: str) -> str | None:
-    problem = _text_problem(name, "artifact") or layout.artifact_name_problem(name)
+    problem = _text_problem(name, "artifact") or layout.artifact_name_problem(name) or layout.portability_problem(name)
     return problem and (problem if problem.startswith("the ") else f"the artifact {show_value(name)} {problem}")
+
+
+def _name_collisions(names: Iterable[str]) -> Iterator[str]:
+    """A message for each artifact of which some system makes the file, or the folder, of one before."""
+    known: dict[str, tuple[str, str]] = {}
+    for name in names:
+        parts = name.split("/")
+        for path in ("/".join(parts[: count + 1]) for count in range(len(parts))):
+            other, whole = known.setdefault(layout.file_key(path), (path, name))
+            if other != path:
+                same = "one file" if path == name and other == whole else "in one folder"
+                yield (
+                    f"the artifacts {show_value(whole)} and {show_value(name)} are {same} on some systems; "
+                    "give one another name"
+                )
+                break
 
 
 def _read_digest(path: Path) -> Input:

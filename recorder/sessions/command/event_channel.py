@@ -5,7 +5,9 @@ The messages of `InvalidLine` are recorded: changing one changes the run id of r
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,9 @@ VARIABLE = "EXPREC_EVENTS"
 _CHUNK_BYTES = 1024 * 1024
 _KEPT_BYTES = 256
 _EXPECTED = 'a line must be a JSON object such as {"event_type": "epoch", "iteration": 1, "loss": 0.3}'
+
+_MAY_OVERFLOW = re.compile(r"[eE]\+?[0-9]{3}|[0-9]{200}")
+"""What a line with a number beyond the largest float contains."""
 
 
 class SentEvent(NamedTuple):
@@ -159,10 +164,14 @@ def _open_file(path: Path) -> int:
 def _decode_line(number: int, line: bytes) -> Any:
     """Decode the JSON value of a line, with duplicate keys refused. Raises InvalidLine.
 
-    NaN and the infinities are read: they are refused, with their field, when the event is recorded.
+    NaN, Infinity and -Infinity are read as these floats.
     """
     try:
-        return parse_json(line.decode("utf-8"), layout.MAX_DEPTH, read_constant=float)
+        text = line.decode("utf-8")
+        value = parse_json(text, layout.MAX_DEPTH, read_constant=float)
+        if _MAY_OVERFLOW.search(text) and _is_infinite(parse_json(text, layout.MAX_DEPTH, read_constant=lambda _: 0.0)):
+            raise InvalidLine(number, "", "has a number beyond the largest float, 1.8e308; send it as a text")
+        return value
     except UnicodeDecodeError:
         raise InvalidLine(number, "", f"is not UTF-8; {_EXPECTED}") from None
     except InvalidJson as error:
@@ -170,6 +179,13 @@ def _decode_line(number: int, line: bytes) -> Any:
             raise InvalidLine(number, error.key, "this key stands twice in one object") from None
         problem = str(error).replace("line 1, ", "", 1)
         raise InvalidLine(number, "", f"is {problem}; {_EXPECTED}") from None
+
+
+def _is_infinite(value: Any) -> bool:
+    """Return whether a part of a value is an infinity."""
+    if isinstance(value, dict | list):
+        return any(map(_is_infinite, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and math.isinf(value)
 
 
 def _check_event(number: int, value: Any) -> SentEvent:

@@ -63,8 +63,12 @@ def test_long_values_are_cut() -> None:
 
 def test_json_text_is_canonical_and_refuses_what_json_cannot_hold() -> None:
     assert json_text({"b": 1.0, "a": "é"}) == '{"a":"é","b":1.0}'
+    assert (
+        json_text([float("nan"), {"a": float("-inf")}, '{"$float":"nan"}'])
+        == '[nan,{"a":-inf},"{\\"$float\\":\\"nan\\"}"]'
+    )
     with pytest.raises(NotEncodable):
-        json_text(float("nan"))
+        json_text(2**64)
 
 
 def test_a_long_text_is_shown_around_its_first_difference() -> None:

@@ -221,10 +221,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("value", "reason"),
         [
-            (float("nan"), "nan is not a number that JSON has"),
-            (float("inf"), "inf is not"),
-            (np.float64("nan"), "nan is not"),
-            (np.float32("-inf"), "-inf is not"),
+            ({"$float": "nan"}, 'an object {"$float": "nan"} means the number nan'),
             (2**64, "beyond 64 bits"),
             (Path("model.json"), "record str(path), or keep the file itself with run.artifact(path)"),
             (datetime(2026, 1, 1, tzinfo=UTC), "a datetime is not a JSON value; record str(...)"),
@@ -264,10 +261,10 @@ class TestRefusals:
 
     def test_left_alone_it_fails_the_run(self) -> None:
         with pytest.raises(NotEncodable), record("failing") as run:
-            run.event("epoch", iteration=1, loss=float("nan"))
+            run.event("epoch", iteration=1, loss=2**64)
         failure = _stored(run).head["failure"]
         assert failure["error_type"] == "NotEncodable"
-        assert failure["message"].startswith("loss: nan")
+        assert failure["message"].startswith("loss: the integer 18446744073709551616 is beyond 64 bits")
 
     @pytest.mark.parametrize("name", ["seq", "event_type"])
     def test_a_field_named_as_every_event_has_one(self, name: str) -> None:
@@ -303,8 +300,8 @@ class TestRefusals:
 
     def test_a_second_result_and_one_that_cannot_be_kept(self) -> None:
         with record("refusing") as run:
-            with pytest.raises(NotEncodable, match="a: nan"):
-                run.result(a=float("nan"))
+            with pytest.raises(NotEncodable, match="a: the integer"):
+                run.result(a=2**64)
             run.result(a=np.int64(1))
             with pytest.raises(InvalidEvent, match="the result was given already"):
                 run.result(a=2)
@@ -317,7 +314,7 @@ class TestRefusals:
             (3, {}, "name: must be a text"),
             ("x", [1], "config: must be a dict, not a list"),
             ("x", {"data": Path("a")}, "config.data: a .*Path is not a JSON value; record str"),
-            ("x", {"a": [float("nan")]}, r"config.a\[0\]: nan"),
+            ("x", {"a": [2**64]}, r"config.a\[0\]: the integer"),
             ("x", {3: 1}, "config: the key 3 is not a string"),
         ],
     )

@@ -39,7 +39,7 @@ def test_a_new_store_has_its_files(store: Store) -> None:
     assert canonical_json.decode((store.path / "store.json").read_bytes()) == {"format": 1}
     assert (store.path / ".gitattributes").read_text().startswith("* -text ")
     assert "events.jsonl diff=exprec" in (store.path / ".gitattributes").read_text().splitlines()
-    assert (store.path / ".gitignore").read_text() == "/.work/\n"
+    assert (store.path / ".gitignore").read_text() == "!*\n/.work/\n"
     again = Store.open_or_create(store.path)
     assert again.run_ids() == []
 
@@ -406,6 +406,27 @@ def test_a_run_goes_on_in_its_store(store: Store) -> None:
     counts = {"events": 1, "iterations": 0, "by_type": {FAILURE[0]: 1}}
     head = RunDirectory(again.seal(Summary("failed", counts, None, FAILURE[2])).path).head
     assert (head["name"], head["type"]) == ("two banks", "generic")
+
+
+def test_a_tag_that_is_the_file_of_another_one_elsewhere_is_refused(store: Store) -> None:
+    run_id = record(store).run_id
+    store.tag("Best", run_id)
+    for force in (False, True):
+        with pytest.raises(InvalidInput) as raised:
+            store.tag("best", run_id, force=force)
+        assert str(raised.value) == (
+            "the tags 'best' and 'Best' are one file on some systems; choose another name, or delete 'Best' first"
+        )
+    assert store.tags() == {"Best": run_id}
+    store.tag("Best", record(store, name="another").run_id, force=True)
+    store.untag("Best")
+    store.tag("best", run_id)
+
+
+@pytest.mark.parametrize("name", ["con", "Aux.txt", "v1.", "LPT1"])
+def test_a_tag_that_windows_cannot_have_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"'{name}' cannot be a tag: it .*Windows"):
+        store.tag(name, record(store).run_id)
 
 
 def test_a_tag_that_cannot_be_read_is_a_failure_of_storage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

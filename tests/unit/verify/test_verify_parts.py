@@ -72,11 +72,11 @@ def test_a_schema_that_no_line_needs_is_told() -> None:
     found, problems = embedded(exchange__v1=schemas.load("exchange.v1"), event__epoch__v1={})
     assert problems == []
     unneeded = [(("event.epoch.v1",), None, "is unused: the run has no such record")]
-    assert told(found.find_unused(has_exchanges=True)) == unneeded
+    assert told(found.find_unused(has_exchanges=True, has_floats=False)) == unneeded
     both = [*unneeded, (("exchange.v1",), None, "is unused: the run has no such record")]
-    assert told(found.find_unused(has_exchanges=False)) == both
+    assert told(found.find_unused(has_exchanges=False, has_floats=False)) == both
     assert found.schema("epoch", is_event=True) is not None
-    assert told(found.find_unused(has_exchanges=True)) == []
+    assert told(found.find_unused(has_exchanges=True, has_floats=False)) == []
 
 
 def test_a_schema_that_cannot_be_used_is_told_with_the_reason() -> None:
