@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,12 +17,10 @@ class Inconsistency(NamedTuple):
 
 
 class ConsistencyChecker:
-    """Checks the exchanges of a run, which are valid by `EXCHANGE_SCHEMA`, one by one and in their order.
-
-    Its memory grows only with requests that came before an earlier one.
-    """
+    """Checks the exchanges of a run, which are valid by `EXCHANGE_SCHEMA`, one by one and in their order."""
 
     def __init__(self) -> None:
+        self._arrivals = array("Q")
         self._next = 0
         """Every lower rank has been seen."""
         self._later: set[int] = set()
@@ -38,7 +37,9 @@ class ConsistencyChecker:
         if exchange["after"] > exchange["index"]:
             yield Inconsistency("after", f"must be at most {exchange['index']}, the index")
         if not self._add(exchange["arrival"]):
-            yield Inconsistency("arrival", f"is {exchange['arrival']}, as that of an earlier line is")
+            line = self._arrivals.index(exchange["arrival"]) + 1
+            yield Inconsistency("arrival", f"is {exchange['arrival']}, as that of line {line} is")
+        self._arrivals.append(exchange["arrival"])
         if exchange["continues"] is not None:
             number = exchange["continues"]["exchange"]
             before = exchange_at(number) if number < exchange["index"] else None
@@ -46,9 +47,13 @@ class ConsistencyChecker:
             if message is not None:
                 yield Inconsistency("continues", message)
 
-    def find_missing_arrival(self, count: int) -> int | None:
-        """Return the lowest rank that none of `count` exchanges has; None if each has one."""
-        return self._next if self._next < count else None
+    def find_gap(self) -> str | None:
+        """Return which rank no exchange has, although there are as many of them; None if each has one."""
+        if not self._later:
+            return None
+        highest = max(self._arrivals)
+        line = self._arrivals.index(highest) + 1
+        return f"line {line} has the arrival {highest}, but no line has the arrival {self._next}"
 
     def _add(self, arrival: int) -> bool:
         """Add a rank; returns whether it is new."""

@@ -74,10 +74,9 @@ def check_exchanges(files: RunFiles, schemas: EmbeddedSchemas) -> ExchangeChecke
     file = files.checked.get(layout.EXCHANGES_FILE)
     exchanges = ExchangeChecker(None if file is None else file.records, schemas)
     is_read = check_lines(layout.EXCHANGES_FILE, exchanges, files)
-    missing = exchanges.find_missing_arrival() if is_read else None
-    if missing is not None:
-        message = f"no exchange has the arrival {missing}: each from 0 to {exchanges.count - 1} must occur; {RESTORE}"
-        files.problems.add(layout.EXCHANGES_FILE, message)
+    gap = exchanges.find_gap() if is_read else None
+    if gap is not None:
+        files.problems.add(layout.EXCHANGES_FILE, f"{gap}; {RESTORE}")
     if file is not None and not exchanges.count:
         message = f"contains no exchange; a run without exchanges has no such file: {RESTORE}"
         files.problems.add(layout.EXCHANGES_FILE, message)
@@ -175,11 +174,9 @@ class ExchangeChecker:
         self._is_consistent = self._is_consistent and not found and not invalid
         return found + invalid
 
-    def find_missing_arrival(self) -> int | None:
-        """Return the rank of a request that no exchange has; None if each has one, or if they have none."""
-        schema = self._schemas.schema(EXCHANGE, is_event=False)
-        is_ranked = schema is not None and schema.is_known and schema.name == EXCHANGE_SCHEMA
-        return self._consistency.find_missing_arrival(self.count) if is_ranked and self._is_consistent else None
+    def find_gap(self) -> str | None:
+        """Return what is missing among the ranks of the requests; None if nothing is, or after other problems."""
+        return self._consistency.find_gap() if self._is_consistent else None
 
     def _check_consistency(self, exchange: dict[str, Any], schema: Schema) -> Iterator[Problem]:
         if schema.name != EXCHANGE_SCHEMA:
