@@ -102,6 +102,11 @@ class TestWhatIsSentAndComesBack:
             proposer = ModelProposer("anthropic:small", {"temperature": 0.0, "max_tokens": 99}, 5.0)
             answer = asyncio.run(proposer.propose(asking(messages=MESSAGES)))
         assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("{}", 11, 3)
+        assert (answer.finish_reason, answer.model) == ("end_turn", "small")
+        assert answer.http is not None
+        assert answer.http["path"].startswith("/v1/messages")
+        assert "anthropic-version" in answer.http["headers"]
+        assert answer.http["response"]["text"] == json.dumps(message)
         assert len(server.requests) == 2
         request = server.requests[-1]
         assert request["path"].startswith("/v1/messages")
