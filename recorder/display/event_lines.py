@@ -171,6 +171,8 @@ def _iteration_end(event: Event, config: VerboseConfig) -> Iterator[Line]:
     )
     if config.metrics and "convergence" in event:
         yield _convergence(event["convergence"])
+        if exploring := event["convergence"].get("exploring"):
+            yield Line.of(f"still exploring: {', '.join(exploring)}; not converged before", indent=_DETAIL)
     if without := event.get("convergence", {}).get("without_proposal"):
         agents = ", ".join(f"{agent} ({reason})" for agent, reason in without.items())
         yield Line.of(f"no usable proposal: {agents}; the next total does not count for stability", indent=_DETAIL)
@@ -196,6 +198,19 @@ def _experiment_end(event: Event, _: VerboseConfig) -> Iterator[Line]:
         counts = event["proposals"]
         unusable = tuple((f", {counts[key]} {key}", "bad" if counts[key] else "") for key in ("rejected", "failed"))
         yield Line.of(f"Proposals: {counts['usable']} usable", *unusable)
+    if "best_policies" in event:
+        yield from _best_policies(event)
+
+
+def _best_policies(event: Event) -> Iterator[Line]:
+    """Return the best policies: the parameters of each, if it has any, and what the agent pays."""
+    first, last = event["best_iteration"], event["num_iterations"]
+    total = short_cost(event["best_total_cost"])
+    yield Line.of(f"Best policies: of iteration {first}, total {total} on the seeds of iteration {last}")
+    for agent, policy in event["best_policies"].items():
+        parameters = policy.get("parameters")
+        shown = short_value(parameters) if parameters else "no parameters"
+        yield Line.of((agent, "agent"), f"  {short_cost(event['best_costs_per_agent'][agent])}  {shown}", indent=_INNER)
 
 
 @_renders(common.EXPERIMENT_FAILED)

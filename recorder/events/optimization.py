@@ -126,6 +126,12 @@ class ExperimentEndFields(TypedDict):
     num_iterations: int
     proposals: NotRequired[dict[str, int]]
     """How many proposals were usable, rejected and failed; absent if there were none."""
+    best_iteration: NotRequired[int]
+    """The first iteration that evaluated the best policies; absent, as the next three, if none were compared."""
+    best_total_cost: NotRequired[Cost]
+    """On the seeds of the last iteration, on which the policies of all iterations are compared."""
+    best_costs_per_agent: NotRequired[dict[str, Cost]]
+    best_policies: NotRequired[dict[str, Any]]
 
 
 LLM_ERROR = "llm_error"
@@ -183,7 +189,7 @@ _COST_FIELDS = {
     BOOTSTRAP_EVALUATION.event_type: ("mean_cost", "std_cost", "seed_results"),
     POLICY_CHANGE.event_type: ("old_cost", "new_cost", "deltas"),
     ITERATION_END.event_type: ("costs_per_agent",),
-    EXPERIMENT_END.event_type: ("final_cost", "best_cost"),
+    EXPERIMENT_END.event_type: ("final_cost", "best_cost", "best_total_cost", "best_costs_per_agent"),
 }
 """The fields with costs, by event type."""
 _OF_SAMPLE = ("cost", "costs_per_agent")

@@ -64,17 +64,19 @@ class Point:
     """What one iteration shows: its total cost, the committed fractions, and whether that counts.
 
     It does not if an agent had no usable proposal in the iteration before: that nothing changed shows nothing then.
+    No criterion is met while an agent's proposer has values left that it must try first.
     """
 
     total: Cost
     fractions: Fractions
     is_evidence: bool = True
+    is_exploring: bool = False
 
 
 def assess_convergence(mode: str, points: Sequence[Point], config: ConvergenceConfig) -> Convergence:
     """Assess convergence after one or more iterations, each of which has a point.
 
-    A point without evidence counts for no window, and no criterion is met at it.
+    A point without evidence counts for no window, and no criterion is met at it, or at one of an exploration.
     """
     if mode == "bootstrap":
         found = _assess_bootstrap(points, config)
@@ -82,7 +84,7 @@ def assess_convergence(mode: str, points: Sequence[Point], config: ConvergenceCo
         found = _assess_deterministic(points, config)
         if mode == TEMPORAL:
             found = _assess_temporal(found, points, config)
-    return replace(found, is_met=found.is_met and points[-1].is_evidence)
+    return replace(found, is_met=found.is_met and points[-1].is_evidence and not points[-1].is_exploring)
 
 
 def committed_fractions(policies: Policies, *, is_payments: bool = True) -> Fractions:

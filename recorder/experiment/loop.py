@@ -21,6 +21,7 @@ from exprec.recorder.errors import (
 )
 from exprec.recorder.events import common, optimization
 from exprec.recorder.experiment.acceptance import Decision, accept_as_proposed, decide_acceptance
+from exprec.recorder.experiment.best_policies import EvaluatedPolicies
 from exprec.recorder.experiment.config import CostsConfig, ExperimentConfig
 from exprec.recorder.experiment.config_checks import PAYMENTS
 from exprec.recorder.experiment.constraints import search_space
@@ -165,10 +166,13 @@ class OptimizationLoop:
         self._policies: dict[str, Mapping[str, Any]] = dict(self._starting)
         self._evaluated = self._policies
         """The policies of the last evaluation, which are no longer current once a proposal is accepted."""
+        self._all_evaluated = EvaluatedPolicies()
         self._history: dict[str, list[Attempt]] = {agent: [] for agent in config.optimized_agents}
         self._points: list[Point] = []
         self._without_proposal: dict[str, str] = {}
         """The agents that got no usable proposal in the last iteration, and why."""
+        self._exploring: list[str] = []
+        """The agents whose proposer had values left that it must try first, in the last iteration."""
         self._failed_rounds = 0
         """The last iterations in a row in which no agent got one, since the start or the resumption."""
         if session is None:
@@ -226,27 +230,34 @@ class OptimizationLoop:
             convergence = self._assess()
             reason = convergence.reason
             accepted = dict.fromkeys(self._config.optimized_agents, False)
-            self._without_proposal = {}
+            self._without_proposal, self._exploring = {}, []
             if reason is None:
                 for agent in self._config.optimized_agents:
                     accepted[agent] = await self._optimize(proposals, agent, iteration, evaluation)
             self._count_failed_round(proposals)
-            without = self._without_proposal
             self.state_provider.record_iteration(
                 iteration - 1,
                 evaluation.costs_per_agent,
                 accepted,
                 self._policies,
-                convergence.as_dict() | ({"without_proposal": without} if without else {}),
+                convergence.as_dict() | self._reservations(),
             )
             if iteration == self._config.convergence.max_iterations:
                 break
             self._stop_failing()
         totals = [point.total for point in self._points]
-        converged, final, best = reason is not None, totals[-1], min(totals)
+        converged, final, lowest = reason is not None, totals[-1], min(totals)
         reason = reason or MAX_ITERATIONS
-        self.state_provider.set_final_result(final, best, converged, reason)
-        return OptimizationResult(final, best, converged, reason, iteration, dict(self._policies))
+        best = self._all_evaluated.find_best(self._evaluator, iteration)
+        if best is not None:
+            self.state_provider.set_best_policies(best.as_dict())
+        self.state_provider.set_final_result(final, lowest, converged, reason)
+        return OptimizationResult(final, lowest, converged, reason, iteration, dict(self._policies))
+
+    def _reservations(self) -> dict[str, Any]:
+        """Return why stable costs of the next iteration would not show convergence, as fields of `convergence`."""
+        found = {"without_proposal": self._without_proposal, "exploring": self._exploring}
+        return {key: value for key, value in found.items() if value}
 
     def _count_failed_round(self, proposals: ProposalSession) -> None:
         """Count an iteration in which a model gave nothing usable, unless it repeats a recorded one."""
@@ -296,9 +307,17 @@ class OptimizationLoop:
     def _evaluate(self, iteration: int) -> Evaluation:
         """Evaluate the current policies and record their costs."""
         self._evaluated = dict(self._policies)
+        self._all_evaluated.add(iteration, self._evaluated)
         evaluation = self._evaluator.evaluate(self._evaluated, iteration)
         fractions = committed_fractions(self._policies, is_payments=self._has_payments)
-        self._points.append(Point(evaluation.total_cost, fractions, is_evidence=not self._without_proposal))
+        self._points.append(
+            Point(
+                evaluation.total_cost,
+                fractions,
+                is_evidence=not self._without_proposal,
+                is_exploring=bool(self._exploring),
+            )
+        )
         self.state_provider.record_event(
             iteration,
             optimization.ITERATION_START.event_type,
@@ -331,6 +350,8 @@ class OptimizationLoop:
             parameters=search_space(self._config.policy_constraints),
         )
         check = await proposals.obtain_policy(request)
+        if check.is_exploring:
+            self._exploring.append(agent)
         if check.outcome != USABLE or check.policy is None:
             attempt = self._reject(agent, iteration, check)
         else:

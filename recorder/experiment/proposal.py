@@ -38,6 +38,8 @@ class AnswerCheck:
     outcome: str
     policy: dict[str, Any] | None
     errors: tuple[str, ...] = ()
+    is_exploring: bool = False
+    """Whether the proposer has values left that it must try first; see `Answer`."""
 
 
 class ProposalSession:
@@ -77,7 +79,7 @@ class ProposalSession:
                 )
                 self._record(request, check, failure)
                 return check
-            check = self._check(answer)
+            check = replace(self._check(answer), is_exploring=answer.is_exploring)
             self._record(request, check, answer)
             if check.outcome == USABLE or request.attempt > self._config.llm.max_retries:
                 return check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from exprec.recorder.diagnostics import SecretGuard
@@ -202,5 +203,5 @@ def _seal_late(session: Session, end: Event) -> OptimizationResult:
     if is_failure(end):
         raise ExperimentFailed(recorded["error_type"], recorded["message"])
     policies = session.provider.get_iteration_policies(recorded["num_iterations"] - 1)
-    recorded.pop("proposals", None)
-    return OptimizationResult(**recorded, policies=policies)
+    names = {each.name for each in fields(OptimizationResult)} & recorded.keys()
+    return OptimizationResult(**{name: recorded[name] for name in names}, policies=policies)

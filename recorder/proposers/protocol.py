@@ -72,6 +72,8 @@ class Answer:
     finish_reason: str | None = None
     model: str | None = None
     http: Mapping[str, Any] | None = None
+    is_exploring: bool = False
+    """Whether the proposer has values left that it must try before stable costs can show convergence."""
 
     @property
     def content(self) -> dict[str, Any]:

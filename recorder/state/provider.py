@@ -111,6 +111,7 @@ class LiveStateProvider(_ReducedState):
         self._events = recording.events if recording else log.EventLog(types=EventTypes(strict=False))
         super().__init__(self._events)
         self._name, self._type = experiment_name, experiment_type
+        self._best_policies: dict[str, Any] = {}
         self._reducer = Reducer()
         self._exchanges = recording.exchanges if recording else log.ExchangeLog()
         self._recording = recording
@@ -187,6 +188,10 @@ class LiveStateProvider(_ReducedState):
         """The number of proposals so far that were `usable`, `rejected` for what they are, and `failed` to come."""
         return self._reducer.proposals
 
+    def set_best_policies(self, fields: Mapping[str, Any]) -> None:
+        """Set the fields about the best policies that `set_final_result` records with the result."""
+        self._best_policies = dict(fields)
+
     def set_final_result(
         self, final_cost: optimization.Cost, best_cost: optimization.Cost, converged: bool, convergence_reason: str
     ) -> None:
@@ -201,12 +206,13 @@ class LiveStateProvider(_ReducedState):
             "convergence_reason": convergence_reason,
             "num_iterations": self.get_total_iterations(),
             **({"proposals": dict(proposals)} if any((proposals := self.proposals).values()) else {}),
+            **self._best_policies,
         }
         recorded = self._reducer.result
         if recorded is None:
             self.record_event(0, optimization.EXPERIMENT_END.event_type, fields)
             return
-        for key in fields.keys() - {"num_iterations", "proposals"}:
+        for key in fields.keys() - {"num_iterations", "proposals", *self._best_policies}:
             if recorded.get(key) != fields[key]:
                 before, now = show_value(recorded.get(key)), show_value(fields[key])
                 message = f"is {before} in the result recorded before, not {now}"

@@ -62,7 +62,7 @@ def test_the_config_has_the_scenario_and_the_defaults(searched: Run) -> None:
 def test_the_log_has_the_events_as_they_happened(searched: Run, tmp_path: Path) -> None:
     happened = exprec("run", searched.experiment, "--store", tmp_path / "runs", "--json").stdout
     assert (searched.folder / "events.jsonl").read_bytes() == happened
-    assert len(happened.splitlines()) == 44
+    assert len(happened.splitlines()) == 52
 
 
 @pytest.mark.fact("F12")
@@ -272,7 +272,7 @@ def test_the_head_counts_what_was_recorded(every_run: tuple[Run, ...]) -> None:
             "iterations": counted["iteration_start"],
             "by_type": dict(counted),
         }
-    assert [run.head["counts"]["iterations"] for run in every_run] == [11, 2, 2, 1]
+    assert [run.head["counts"]["iterations"] for run in every_run] == [13, 2, 2, 1]
 
 
 @pytest.mark.fact("F19")

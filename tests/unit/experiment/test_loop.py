@@ -545,6 +545,9 @@ class TestConvergence:
         assert [end["convergence"]["met"] for end in ends] == [False] * (len(ends) - 1) + [True]
 
 
+BEST = ("best_iteration", "best_total_cost", "best_costs_per_agent", "best_policies")
+
+
 class TestTheEnd:
     def stable(self, tmp_path: Path, **changes: Any) -> ExperimentStateProviderProtocol:
         answers = [answer(agent, 0.5) for agent in "AB" * 10]
@@ -564,7 +567,8 @@ class TestTheEnd:
 
     def test_it_converges_when_the_criterion_is_met_and_not_before(self, tmp_path: Path) -> None:
         provider = self.stable(tmp_path, convergence={"max_iterations": 10, "stability_window": 2})
-        assert provider.get_final_result() == {
+        final = provider.get_final_result() or {}
+        assert {key: value for key, value in final.items() if key not in BEST} == {
             "final_cost": 10000,
             "best_cost": 10000,
             "converged": True,
@@ -626,11 +630,45 @@ class TestTheEnd:
         assert final is not None
         assert (final["best_cost"], final["final_cost"]) == (0, 70)
 
+    def test_the_best_policies_are_compared_on_the_seeds_of_the_last_iteration(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seeds: list[int] = []
+
+        def result(policies: Policies, seed: int) -> FakeResult:
+            seeds.append(seed) if seed not in seeds else None
+            luck = 500 if seeds.index(seed) == 0 else 0
+            return FakeResult({"A": FakeAgent(round(1000 * fraction_of(policies["A"])) - luck)})
+
+        simulating(monkeypatch, FakeSimulator(result))
+        answers = [answer("A", 0.4), answer("A", 0.6), answer("A", 0.2)]
+        final = ran(tmp_path, answers=answers, optimized_agents=["A"]).get_final_result()
+        assert final is not None
+        # The first iteration had the lowest total, by its seed; the policy of the second one is better.
+        assert (final["best_cost"], final["best_total_cost"], final["best_iteration"]) == (0, 400, 2)
+        assert final["best_costs_per_agent"] == {"A": 400}
+        assert fraction_of(final["best_policies"]["A"]) == 0.4
+
+    def test_search_does_not_converge_before_it_has_explored(self, tmp_path: Path) -> None:
+        limits = {"max_iterations": 40, "stability_window": 1, "stability_threshold": 1000}
+        provider = ran(tmp_path, convergence=limits)
+        ends = of_type(provider, optimization.ITERATION_END.event_type)
+        assert ends[0]["convergence"]["exploring"] == ["A", "B"]
+        fractions = [
+            fraction_of(event["new_policy"])
+            for event in of_type(provider, optimization.POLICY_CHANGE.event_type)
+            if event["agent_id"] == "A"
+        ]
+        assert min(fractions) < 0.5 < max(fractions)
+        assert [bool(end["convergence"].get("exploring")) for end in ends[-3:]] == [True, False, False]
+        assert [end["convergence"]["met"] for end in ends].index(True) == len(ends) - 1
+
     def test_the_result_that_is_returned_is_the_one_recorded(self, tmp_path: Path) -> None:
         prepared = runner(tmp_path)
         result = asyncio.run(prepared.run())
         final = live(prepared).get_final_result()
-        assert final == {
+        assert final is not None
+        assert {key: value for key, value in final.items() if key not in BEST} == {
             "final_cost": result.final_cost,
             "best_cost": result.best_cost,
             "converged": result.converged,

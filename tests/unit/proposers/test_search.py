@@ -64,23 +64,50 @@ def one_by_one(decisions: str, **start: Any) -> list[float]:
 
 
 class TestSteps:
-    def test_it_strides_down_by_a_quarter_while_that_helps(self) -> None:
-        assert one_by_one("+") == [0.25, 0.0]
+    @pytest.mark.parametrize("first", "+-")
+    def test_it_first_tries_a_quarter_of_the_range_in_both_directions(self, first: str) -> None:
+        assert one_by_one(first) == [0.25, 0.75]
 
-    def test_at_a_bound_it_turns(self) -> None:
-        assert one_by_one("++") == [0.25, 0.0, 0.25]
+    def test_at_a_bound_it_explores_up_to_it(self) -> None:
+        assert one_by_one("-", initial_liquidity_fraction=0.9) == [0.65, 1.0]
 
-    def test_what_fails_halves_the_stride_down_to_a_hundredth_and_then_turns(self) -> None:
-        assert one_by_one("-----") == [0.25, 0.38, 0.44, 0.47, 0.49, 0.75]
+    def test_then_it_halves_the_steps_down_to_a_hundredth(self) -> None:
+        assert one_by_one("-" * 9) == [0.25, 0.75, 0.38, 0.62, 0.44, 0.56, 0.47, 0.53, 0.49, 0.51]
 
-    def test_after_a_failure_it_bisects(self) -> None:
-        assert one_by_one("+-+-+") == [0.25, 0.0, 0.13, 0.07, 0.1, 0.09]
+    def test_it_steps_on_while_that_helps(self) -> None:
+        assert one_by_one("+-+++") == [0.25, 0.75, 0.13, 0.01, 0.0, 0.12]
 
     def test_when_nothing_helps_it_begins_again(self) -> None:
         assert one_by_one("-" * 10)[10] == 0.25
 
-    def test_the_start_is_the_starting_policys(self) -> None:
-        assert one_by_one("+", initial_liquidity_fraction=0.9) == [0.65, 0.4]
+    def test_it_explores_until_the_finest_steps_were_tried(self) -> None:
+        request = [
+            asking(start=start_policy(initial_liquidity_fraction=0.5), decisions=(False,) * n) for n in range(12)
+        ]
+        answers = [asyncio.run(SearchProposer().propose(each)) for each in request]
+        assert [each.is_exploring for each in answers] == [True] * 10 + [False] * 2
+
+    def test_each_parameter_is_explored_in_both_directions_whatever_is_decided(self) -> None:
+        start = start_policy(urgency=10, initial_liquidity_fraction=0.5, level=1)
+        parameters = (URGENCY, LIQUIDITY, LEVEL)
+        for number in range(2**5):
+            decisions = tuple(bool(number >> bit & 1) for bit in range(5))
+            seen = [ask(start, decisions[:count], parameters)["parameters"] for count in range(6)]
+            assert {each["urgency"] for each in seen} >= {5, 15}
+            assert {each["initial_liquidity_fraction"] for each in seen} >= {0.25, 0.75}
+            assert {each["level"] for each in seen} >= {2, 5}
+
+    def test_a_range_over_orders_of_magnitude_is_searched_by_factors(self) -> None:
+        wide = Parameter("timeout", "float", 0.01, 100.0)
+        proposed = searched(start_policy(timeout=10.0), (wide,), lambda values: abs(values["timeout"] - 0.05), 30)
+        assert [values["timeout"] for values in proposed][:2] == [1.0, 100.0]
+        assert min(abs(values["timeout"] - 0.05) for values in proposed) < 0.005
+
+    def test_integers_over_orders_of_magnitude_are_searched_by_factors(self) -> None:
+        wide = Parameter("size", "int", 1, 10000)
+        proposed = searched(start_policy(size=100), (wide,), lambda values: abs(values["size"] - 7), 40)
+        assert [values["size"] for values in proposed][:2] == [10, 1000]
+        assert 7 in [values["size"] for values in proposed]
 
     @pytest.mark.parametrize("goal", [0.0, 0.13, 0.2, 0.5, 0.77, 1.0])
     def test_it_finds_the_minimum_of_a_simple_cost_on_its_finest_grid(self, goal: float) -> None:
@@ -105,7 +132,7 @@ class TestState:
         assert first != second
 
     def test_another_decision_leads_elsewhere(self) -> None:
-        assert one_by_one("+") != one_by_one("-")
+        assert one_by_one("+--") != one_by_one("---")
 
     def test_it_is_a_computation_and_no_model(self) -> None:
         assert SearchProposer.is_model is False
@@ -156,7 +183,7 @@ class TestKinds:
     def test_an_int_stays_one(self) -> None:
         start = start_policy(urgency=10)
         proposed = searched(start, (URGENCY,), lambda values: abs(values["urgency"] - 3), 20)
-        assert [values["urgency"] for values in proposed][:4] == [5, 0, 3, 2]
+        assert [values["urgency"] for values in proposed][:4] == [5, 15, 3, 1]
         assert all(type(values["urgency"]) is int for values in proposed)
 
     def test_a_small_int_range_is_walked_one_by_one(self) -> None:
