@@ -48,7 +48,7 @@ _ARGV = "exprec.command"
 """The key of the recorded command line in the metadata of the context."""
 
 _OF_EXPERIMENTS = ("seed", "model", "replayed", "jobs", "dry_run", "imports")
-_OF_COMMANDS = ("name", "inputs", "artifacts", "artifact_limit", "schemas", "strict")
+_OF_COMMANDS = ("name", "inputs", "artifacts", "artifact_limit", "schemas", "strict", "on_bad_event")
 _UNITS = {None: 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 
@@ -91,6 +91,7 @@ class _CommandOptions:
     artifact_limit: int | None = None
     schemas: Path | None = None
     strict: bool | None = None
+    on_bad_event: str = "fail"
     allowed: Sequence[str] = ()
     redacts: bool = False
 
@@ -157,6 +158,14 @@ class _ReadyExperiment:
     default=None,
     help="Reject events of undeclared types.  [default: only with --schemas]",
 )
+@click.option(
+    "--on-bad-event",
+    type=click.Choice(["fail", "mark", "drop"]),
+    default="fail",
+    show_default=True,
+    help="What an event that cannot be recorded does, once the command has ended: the run is sealed as failed; or as "
+    "completed, with the event in its result; or without a trace of the event.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="The master seed, instead of that of the experiment.")
 @click.option("--model", metavar="M", help="The model: search, scripted:FILE or PROVIDER:NAME.")
 @click.option(
@@ -186,6 +195,7 @@ def run(
     artifact_limit: int | None,
     schemas: Path | None,
     strict: bool | None,
+    on_bad_event: str,
     seed: int | None,
     model: str | None,
     replayed: str | None,
@@ -209,10 +219,11 @@ def run(
 
     Of a command, exprec records the command line, the --input files, its stdout and stderr, its exit status and the
     --artifact files. The output is passed through, the run id is the last line on stderr, and exprec exits with the
-    exit status of the command (128 + n after signal n, 127 if not found, 126 if not executable; 3 if exprec stopped
-    it, or an artifact is missing). The command can send events: JSON objects such as {"event_type": "epoch",
-    "iteration": 1, "loss": 0.3}, appended as lines to the file named by the variable EXPREC_EVENTS. With -v they are
-    displayed after its stdout; with --json they are printed as they arrive, instead of its output.
+    exit status of the command (128 + n after signal n, 127 if not found, 126 if not executable; 3 if an event
+    cannot be recorded, or an artifact is missing). The command can send events: JSON objects such as
+    {"event_type": "epoch", "iteration": 1, "loss": 0.3}, appended as lines to the file named by the variable
+    EXPREC_EVENTS. With -v they are displayed after its stdout; with --json they are printed as they arrive, instead of
+    its output.
 
     \b
     Example:
@@ -228,7 +239,9 @@ def run(
         _refuse_options(context, _OF_EXPERIMENTS, "applies to experiments, not to a command")
         selection = verbose_config(verbose=verbose, switches=switches)
         printed = choose_command_output(selection, color, verbose=verbose, quiet=quiet, as_json=as_json)
-        options = _CommandOptions(store, name, inputs, artifacts, artifact_limit, schemas, strict, allowed, redacts)
+        options = _CommandOptions(
+            store, name, inputs, artifacts, artifact_limit, schemas, strict, on_bad_event, allowed, redacts
+        )
         context.exit(_record_command(argv, options, printed))
     if argv or context.args:
         _refuse_arguments(context, experiment, argv)
@@ -324,6 +337,7 @@ def _record_command(argv: Sequence[str], options: _CommandOptions, output: Comma
         artifacts=options.artifacts,
         artifact_limit=options.artifact_limit,
         name=options.name,
+        on_bad_event=options.on_bad_event,
     )
     types = _event_types(options)
     secrets = make_guard(options.allowed, redacts=options.redacts)

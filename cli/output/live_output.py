@@ -126,8 +126,16 @@ class CommandOutput:
             first, more = show_value(outcome.left_out[0]), len(outcome.left_out) - 1
             names = f"{first} and {count_noun(more, 'other file')} were" if more else f"{first} was"
             self._report(f"{names} there before, and not written by the command: not in the run")
+        if outcome.bad_events is not None:
+            self._report_bad_events(*outcome.bad_events)
         if outcome.failure is not None and outcome.failure.is_news:
             self._report(f"the run failed: {outcome.failure.message}")
+
+    def _report_bad_events(self, total: int, messages: Sequence[str]) -> None:
+        for message in messages:
+            self._report(f"not recorded: {message}")
+        if total > len(messages):
+            self._report(f"not recorded: {count_noun(total, 'event')} in total")
 
     def _display(self, runner: CommandRunner, selection: VerboseConfig) -> None:
         assert runner.state_provider is not None

@@ -125,7 +125,7 @@ class RunFiles:
                 self._check_artifacts(name)
             elif name in RUN_FILES:
                 self._check_file(name)
-            else:
+            elif name != layout.WORK_DRAFT or self.location.is_sealed:
                 self.problems.add(name, unexpected(name, "in a run"))
         for name in REQUIRED if self.location.is_sealed else _REQUIRED_UNSEALED:
             if name not in names:

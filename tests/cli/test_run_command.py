@@ -191,8 +191,9 @@ def _schemas(folder: Path) -> Path:
 
 
 def _sends(*lines: str) -> list[str]:
-    """Return a command that sends these lines and then waits for a long time."""
-    return ["sh", "-c", 'printf "%s\n" "$@" >> "$EXPREC_EVENTS"; echo sent; exec sleep 60', "sh", *lines]
+    """Return a command that sends these lines, and then one that can be recorded."""
+    last = '{"event_type": "epoch", "iteration": 9, "loss": 9}'
+    return ["sh", "-c", 'printf "%s\n" "$@" >> "$EXPREC_EVENTS"; echo sent', "sh", *lines, last]
 
 
 def _epoch(fields: str) -> str:
@@ -208,7 +209,7 @@ _BACKWARDS = [_epoch('"iteration": 2, "loss": 1'), _epoch('"iteration": 1, "loss
         ([_epoch('"loss": "low"')], "InvalidEvent", "line 1: event epoch: loss: "),
         ([_epoch('"lost": 1')], "InvalidEvent", "line 1: event epoch: loss"),
         (["", '{"event_type": "epoc"}'], "InvalidEvent", "line 2: event epoc: event_type: unknown event type; did you"),
-        ([_epoch('"loss": NaN')], "NotEncodable", "line 1: loss: nan is not a number that JSON has"),
+        ([_epoch('"loss": {"$float": "nan"}')], "NotEncodable", 'line 1: loss: an object {"$float": "nan"} means'),
         ([_epoch('"loss": 1, "loss": 2')], "InvalidLine", "line 1: loss: this key stands twice"),
         ([_epoch('"loss": 123456789012345678901234567890')], "NotEncodable", "line 1: loss: the integer 12345678"),
         (_BACKWARDS, "InvalidEvent", "line 2: event epoch: iteration: iteration 1 comes after iteration 2"),
@@ -225,7 +226,7 @@ _BACKWARDS = [_epoch('"iteration": 2, "loss": 1'), _epoch('"iteration": 1, "loss
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
-def test_an_event_that_cannot_be_recorded_stops_the_command(
+def test_an_event_that_cannot_be_recorded_fails_the_run_once_the_command_has_ended(
     lines: list[str], error: str, said: str, tmp_path: Path
 ) -> None:
     done = exprec("run", "--schemas", _schemas(tmp_path), "--", *_sends(*lines), cwd=tmp_path, code=3)
@@ -233,8 +234,64 @@ def test_an_event_that_cannot_be_recorded_stops_the_command(
     assert run.head["failure"]["error_type"] == error
     assert run.head["failure"]["message"].startswith(said.replace(":", " of EXPREC_EVENTS:", 1))
     assert f"exprec: the run failed: {run.head['failure']['message']}\n" in done.stderr.decode()
-    assert run.events[-2]["signal"] == "SIGTERM", "it was stopped"
+    assert [run.events[-3].get("loss"), run.events[-2]["exit_status"]] == [9, 0], "it went on"
     exprec("verify", run.run_id, cwd=tmp_path)
+
+
+_BAD = [_epoch('"iteration": 1, "loss": 1'), "nonsense", _epoch('"iteration": 2, "loss": 123456789012345678901234')]
+_WHY = [
+    "line 2 of EXPREC_EVENTS: is not valid JSON: column 1: unexpected 'nonsense'",
+    "line 3 of EXPREC_EVENTS: loss: the integer 123456789012345678901234 is beyond 64 bits",
+]
+
+
+def test_the_failure_says_how_many_events_cannot_be_recorded(tmp_path: Path) -> None:
+    exprec("run", "--", *_sends(*_BAD), cwd=tmp_path, code=3)
+    run = sealed_run(tmp_path)
+    assert run.head["failure"]["message"].startswith(_WHY[0])
+    assert run.head["failure"]["message"].endswith("; 1 more cannot be recorded")
+    assert [event.get("iteration") for event in run.events] == [1, 9, 0, 0]
+    assert "on_bad_event" not in run.config["command"]
+
+
+@pytest.mark.parametrize("mode", ["mark", "drop"])
+def test_a_bad_event_is_marked_or_dropped_on_request(mode: str, tmp_path: Path) -> None:
+    done = exprec("run", "--on-bad-event", mode, "--", *_sends(*_BAD), cwd=tmp_path)
+    run = sealed_run(tmp_path)
+    assert run.config["command"]["on_bad_event"] == mode
+    assert run.head["status"] == "completed"
+    for why in _WHY:
+        assert f"exprec: not recorded: {why}" in done.stderr.decode()
+    if mode == "mark":
+        bad = run.head["result"]["bad_events"]
+        assert bad["count"] == 2
+        assert [text.startswith(why) for text, why in zip(bad["first"], _WHY, strict=True)] == [True, True]
+        assert b"Completed  bad_events" in exprec("show", "-v", run.run_id, cwd=tmp_path).stdout
+    else:
+        assert run.head["result"] == {}
+    exprec("verify", run.run_id, cwd=tmp_path)
+    assert b"same run id" in exprec("rerun", run.run_id, cwd=tmp_path).stdout
+
+
+def test_many_bad_events_are_counted(tmp_path: Path) -> None:
+    lines = [f"bad{number}" for number in range(30)]
+    done = exprec("run", "--on-bad-event", "mark", "--", *_sends(*lines), cwd=tmp_path)
+    bad = sealed_run(tmp_path).head["result"]["bad_events"]
+    assert (bad["count"], len(bad["first"])) == (30, 10)
+    assert done.stderr.decode().count("exprec: not recorded: line ") == 10
+    assert "exprec: not recorded: 30 events in total\n" in done.stderr.decode()
+
+
+def test_a_marked_run_that_fails_says_so_too(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'echo bad >> "$EXPREC_EVENTS"; exit 7']
+    exprec("run", "--on-bad-event", "mark", "--", *command, cwd=tmp_path, code=7)
+    message = sealed_run(tmp_path).head["failure"]["message"]
+    assert message.startswith("exit status 7; events that cannot be recorded: 1, first line 1 of EXPREC_EVENTS: is not")
+
+
+def test_what_bad_events_do_is_asked_of_commands_only(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("{}")
+    assert b"applies to a command" in exprec("run", "--on-bad-event", "drop", "x.yaml", cwd=tmp_path, code=2).stderr
 
 
 OVERWRITES = r"""

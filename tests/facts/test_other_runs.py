@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
+import json
 import os
 import re
 import sys
@@ -472,3 +473,21 @@ with open(path, "a") as events:
     assert one == {"event_type": "one", "iteration": 0, "seq": 0}
     assert two == {"event_type": "two", "iteration": 3, "seq": 1, "seven": 7}
     assert list((tmp_path / "runs" / ".work").iterdir()) == []
+
+
+@pytest.mark.fact("F86", "F105")
+def test_a_line_that_is_no_event_is_left_out_and_the_config_says_what_it_does(tmp_path: Path) -> None:
+    ends = {}
+    for mode in ("fail", "mark", "drop"):
+        store = tmp_path / mode
+        words = ("sh", "-c", 'echo bad >> "$EXPREC_EVENTS"; echo \'{"event_type":"one"}\' >> "$EXPREC_EVENTS"')
+        options = ("--store", store, "--on-bad-event", mode)
+        exprec("run", *options, "--", *words, cwd=tmp_path, code=3 if mode == "fail" else 0)
+        (run_id,) = Store(store).run_ids()
+        one, end, ends[mode] = read_json_lines(store / run_id / "events.jsonl")
+        assert (one["event_type"], end["exit_status"]) == ("one", 0)
+        command = json.loads((store / run_id / "config.json").read_bytes())["command"]
+        assert command.get("on_bad_event", "fail") == mode
+    assert ends["fail"]["message"].startswith("line 1 of EXPREC_EVENTS: is not valid JSON")
+    assert ends["mark"]["bad_events"] == {"count": 1, "first": [ends["fail"]["message"]]}
+    assert ends["drop"] == {"event_type": "run_end", "iteration": 0, "seq": 2}

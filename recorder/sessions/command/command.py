@@ -17,6 +17,9 @@ from exprec.recorder.errors import InvalidInput, Problem, StorageFailure
 from exprec.recorder.format import has_surrogate, hashing, layout
 from exprec.recorder.fs import read_pieces
 
+FAIL, MARK, DROP = ON_BAD_EVENT = ("fail", "mark", "drop")
+"""What an event that cannot be recorded does to its run: it fails, its result says so, or nothing."""
+
 _LONGEST_NAME = 60
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
@@ -39,6 +42,8 @@ class Command:
     artifact_limit: int | None = None
     """The size of the largest artifact in bytes; None: the limit of every run."""
     given_name: str | None = None
+    on_bad_event: str = FAIL
+    """What an event that cannot be recorded does to the run, one of ON_BAD_EVENT."""
 
     @classmethod
     def described(
@@ -50,6 +55,7 @@ class Command:
         artifacts: Iterable[str] = (),
         artifact_limit: int | None = None,
         name: str | None = None,
+        on_bad_event: str = FAIL,
     ) -> Command:
         """Describe a command that is to run in `folder`; `inputs` and `artifacts` are paths from there.
 
@@ -65,7 +71,7 @@ class Command:
         if found:
             raise InvalidInput(found)
         digests = {path: _read_digest(folder / path) for path in sorted(set(input_names))}
-        return cls(tuple(argv), digests, tuple(sorted(set(artifact_names))), artifact_limit, name)
+        return cls(tuple(argv), digests, tuple(sorted(set(artifact_names))), artifact_limit, name, on_bad_event)
 
     @classmethod
     def of_config(cls, config: Mapping[str, Any]) -> Command:
@@ -78,10 +84,15 @@ class Command:
                 name: Input(_check_text(digest["sha256"]), int(digest["size"]))
                 for name, digest in recorded["inputs"].items()
             }
-            limit = recorded.get("artifact_limit")
-            if not argv or any(layout.artifact_name_problem(name) for name in artifacts):
+            limit, on_bad_event = recorded.get("artifact_limit"), recorded.get("on_bad_event", FAIL)
+            if (
+                not argv
+                or on_bad_event not in ON_BAD_EVENT
+                or any(layout.artifact_name_problem(name) for name in artifacts)
+            ):
                 raise ValueError
-            return cls(argv, inputs, artifacts, None if limit is None else int(limit), config.get("name"))
+            limit = None if limit is None else int(limit)
+            return cls(argv, inputs, artifacts, limit, config.get("name"), on_bad_event)
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
             message = f"{layout.CONFIG_FILE} contains no valid command"
             raise InvalidInput([Problem((), message)]) from None
@@ -102,6 +113,7 @@ class Command:
             "inputs": {name: {"sha256": digest.sha256, "size": digest.size} for name, digest in self.inputs.items()},
             "artifacts": list(self.artifacts),
             **limit,
+            **({} if self.on_bad_event == FAIL else {"on_bad_event": self.on_bad_event}),
         }
         return {
             "command": command,

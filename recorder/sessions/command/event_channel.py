@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +60,10 @@ class EventChannel:
         self._line_start = 0
         """The offset of the next line."""
         self._splitter = LineSplitter()
+        self._pending: deque[bytes] = deque()
+        """The lines that were read and not yet parsed."""
+        self._is_lost = False
+        """Whether nothing more can be read: lines were overwritten, or one has no end."""
         self._last_bytes = b""
         """The last bytes that were read; if they change, the file was overwritten."""
         self._stamp: tuple[int, int] | None = None
@@ -72,25 +77,30 @@ class EventChannel:
     def received(self) -> Iterator[SentEvent]:
         """The events of the lines that have been completed since the last call.
 
-        Raises InvalidLine for a line that is not a valid event, and when the file was overwritten; StorageFailure.
-        A line with a secret is left out and erased from the file; see `withheld`.
+        Raises InvalidLine for a line that is not a valid event, and when the file was overwritten; the next call
+        continues after that line. Raises StorageFailure. A line with a secret is left out and erased from the file;
+        see `withheld`.
         """
-        while data := self._read_more():
+        while True:
+            while self._pending:
+                yield from self._parse_line(self._pending.popleft()[:-1])
+            if self._is_lost or not (data := self._read_more()):
+                return
             try:
-                lines = self._splitter.feed(data)
+                self._pending.extend(self._splitter.feed(data))
             except LineTooLong:
+                self._is_lost = True
                 raise InvalidLine(self._line + 1, "", f"has more than {layout.MAX_LINE_BYTES} bytes") from None
-            for line in lines:
-                yield from self._parse_line(line[:-1])
 
     def rest(self) -> Iterator[SentEvent]:
-        """The remaining events once the command has ended: the last line may lack its newline."""
+        """The remaining events once the command has ended: the last line may lack its newline. Raises as `received`."""
         self._stamp = None
         yield from self.received()
         last, self._splitter = self._splitter.rest, LineSplitter()
-        if last:
+        if last and not self._is_lost:
             yield from self._parse_line(last)
-        self._check_not_replaced()
+        if not self._is_lost:
+            self._check_not_replaced()
 
     def _read_more(self) -> bytes:
         """The next bytes of the file; empty when there are none now. Raises InvalidLine when it was overwritten."""
@@ -106,6 +116,7 @@ class EventChannel:
         except OSError as error:
             raise StorageFailure(self.path, error) from error
         if size < self._offset or not data.startswith(self._last_bytes):
+            self._is_lost = True
             message = "what was read already was overwritten; open the file for appending"
             raise InvalidLine(self._line, "", message)
         data = data[len(self._last_bytes) :]
@@ -122,6 +133,7 @@ class EventChannel:
         except OSError as error:
             raise StorageFailure(self.path, error) from error
         if not os.path.samestat(opened, current):
+            self._is_lost = True
             raise InvalidLine(self._line + 1, "", "another file has taken its place; append to the one that was there")
 
     def _erase(self, start: int, size: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exprec.recorder.diagnostics import SecretGuard
 from exprec.recorder.errors import (
@@ -22,7 +22,7 @@ from exprec.recorder.errors import (
 from exprec.recorder.events import EventTypes, common
 from exprec.recorder.format import layout
 from exprec.recorder.fs import walk_files
-from exprec.recorder.sessions.command.command import Command
+from exprec.recorder.sessions.command.command import FAIL, MARK, Command
 from exprec.recorder.sessions.command.event_channel import VARIABLE, EventChannel, SentEvent, remove_channel
 from exprec.recorder.sessions.command.process import BlockedSignals, Child, ExitInfo, NotStarted
 from exprec.recorder.sessions.session import RunOutcome, Session
@@ -33,6 +33,8 @@ NOT_STARTED = "NotStarted"
 """The error type of a command that could not be started."""
 
 _FAILED = 3
+_MOST_BAD_EVENTS = 10
+"""Events that cannot be recorded of which the reason is kept; the others are counted."""
 
 OutputListener = Callable[[str, bytes], None]
 """Called with a stream and each piece of what the command writes to it, as soon as it is written, also if the piece is
@@ -46,9 +48,17 @@ class CommandFailure:
     error_type: str
     message: str
     code: int
-    """The exit code: that of the command, or 3 if exprec stopped it or an artifact is missing."""
+    """The exit code: that of the command, or 3 if an event cannot be recorded or an artifact is missing."""
     is_news: bool = False
     """Whether exprec found it, so that the command's own output does not show it."""
+
+
+class BadEvents(NamedTuple):
+    """Events of a command that cannot be recorded, and did not fail its run."""
+
+    total: int
+    first: tuple[str, ...]
+    """Why the first of them cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,8 @@ class CommandOutcome:
     """What contained a secret and was recorded with a placeholder, with the name of the secret."""
     left_out: tuple[str, ...] = ()
     """The files in folders of artifacts that were there before and that the command did not write."""
+    bad_events: BadEvents | None = None
+    """The events that cannot be recorded, if there are any and they do not fail the run."""
 
 
 class CommandRunner:
@@ -101,8 +113,9 @@ class CommandRunner:
         self._on_output = on_output
         self._has_input = has_input
         self._name = name or command.name
-        self._stopped_by: CommandFailure | None = None
-        """Why exprec stopped the command."""
+        self._bad_events: list[CommandFailure] = []
+        """Why events cannot be recorded: the first of them."""
+        self._bad_event_count = 0
         self._withheld: list[tuple[str, str]] = []
         """What contains a secret and was not recorded, with the name of the secret."""
         self._left_out: list[str] = []
@@ -173,24 +186,30 @@ class CommandRunner:
             not_started = error
         missing = self._keep_artifacts(session, before)
         withheld = [*self._withheld, *channel.withheld]
-        failure = _find_failure(self._stopped_by, withheld, not_started, exit_info, missing)
+        failure = _find_failure(self._event_failure(), withheld, not_started, exit_info, missing)
         if failure is not None:
-            failure = replace(failure, message=self._secrets.redacted(failure.message))
+            failure = replace(failure, message=self._secrets.redacted(failure.message) + self._bad_event_note())
         session.emit(
             0, common.COMMAND_END.event_type, {"exit_status": exit_info.exit_status, "signal": exit_info.signal}
         )
         if failure is None:
-            session.complete({})
+            session.complete(self._bad_event_mark())
         else:
             session.fail(failure.error_type, failure.message)
         channel.close()
         assert session.sealed is not None, "a run in a store is sealed"
         return CommandOutcome(
-            session.sealed, failure, left_open, signals.any(), self._secrets.hits, tuple(self._left_out)
+            session.sealed,
+            failure,
+            left_open,
+            signals.any(),
+            self._secrets.hits,
+            tuple(self._left_out),
+            self._events_left_out(),
         )
 
     def _follow(self, child: Child, channel: EventChannel, session: Session) -> None:
-        """Record what the child writes and sends until it has ended; stop it if that cannot be recorded.
+        """Record what the child writes and sends until it has ended.
 
         Output is withheld from the first line with a secret on, and so are events that contain one. What is shown of
         the output does not wait for the end of its line, as the record does.
@@ -205,33 +224,63 @@ class CommandRunner:
             keep(stream, scans[stream].passed(data))
             if data and self._on_output is not None:
                 self._on_output(stream, data)
-            self._record_sent(channel.received(), session)
-            if self._stopped_by is not None:
-                child.stop()
+            self._record_sent(channel.received, session)
         for stream, scan in scans.items():
             keep(stream, scan.rest())
             if scan.found is not None:
                 self._withheld.append((f"{stream} from line {scan.line} on", scan.found))
-        self._record_sent(channel.rest(), session)
+        self._record_sent(channel.rest, session)
         # Last, so that the numbers of placeholders do not depend on which of streams and events came first.
         for stream, scan in scans.items():
             session.rewrite_output(stream, self._secrets.settle(stream, scan))
 
-    def _record_sent(self, sent: Iterable[SentEvent], session: Session) -> None:
-        """Record the events that were received, up to the first that cannot be recorded."""
-        if self._stopped_by is not None:
-            return
-        try:
-            for line, event_type, iteration, fields in sent:
-                try:
-                    session.emit(iteration, event_type, fields)
-                except SecretFound as found:
-                    self._withheld += ((f"line {line} of {VARIABLE}: {field}", name) for field, name in found.hits)
-                except (InvalidEvent, NotEncodable) as error:
-                    self._stopped_by = _failure_of(error, f"line {line} of {VARIABLE}: ")
-                    return
-        except InvalidLine as error:
-            self._stopped_by = _failure_of(error)
+    def _record_sent(self, receive: Callable[[], Iterable[SentEvent]], session: Session) -> None:
+        """Record the events that were received; those that cannot be recorded are left out."""
+        is_read = False
+        while not is_read:
+            try:
+                for line, event_type, iteration, fields in receive():
+                    try:
+                        session.emit(iteration, event_type, fields)
+                    except SecretFound as found:
+                        self._withheld += ((f"line {line} of {VARIABLE}: {field}", name) for field, name in found.hits)
+                    except (InvalidEvent, NotEncodable) as error:
+                        self._add_bad_event(error, f"line {line} of {VARIABLE}: ")
+                is_read = True
+            except InvalidLine as error:
+                # The next call continues after that line.
+                self._add_bad_event(error)
+
+    def _add_bad_event(self, error: ExprecError, prefix: str = "") -> None:
+        self._bad_event_count += 1
+        if len(self._bad_events) < _MOST_BAD_EVENTS:
+            failure = _failure_of(error, prefix)
+            self._bad_events.append(replace(failure, message=self._secrets.redacted(failure.message)))
+
+    def _event_failure(self) -> CommandFailure | None:
+        """The failure of the run because of events that cannot be recorded, if these are to fail it."""
+        if not self._bad_events or self._command.on_bad_event != FAIL:
+            return None
+        first, others = self._bad_events[0], self._bad_event_count - 1
+        more = f"; {others} more cannot be recorded" if others else ""
+        return replace(first, message=f"{first.message}{more}")
+
+    def _bad_event_mark(self) -> dict[str, Any]:
+        """What the result says of events that cannot be recorded, if it is to be marked."""
+        if not self._bad_events or self._command.on_bad_event != MARK:
+            return {}
+        return {"bad_events": {"count": self._bad_event_count, "first": [each.message for each in self._bad_events]}}
+
+    def _bad_event_note(self) -> str:
+        """What the failure of a marked run adds about events that cannot be recorded."""
+        mark = self._bad_event_mark().get("bad_events")
+        return "" if mark is None else f"; events that cannot be recorded: {mark['count']}, first {mark['first'][0]}"
+
+    def _events_left_out(self) -> BadEvents | None:
+        """The events that cannot be recorded, if they do not fail the run."""
+        if not self._bad_events or self._command.on_bad_event == FAIL:
+            return None
+        return BadEvents(self._bad_event_count, tuple(each.message for each in self._bad_events))
 
     def _keep_artifacts(self, session: Session, before: Mapping[Path, _FileStamp | None]) -> ExprecError | None:
         """Copy the artifacts into the run; returns what is wrong with the first that cannot be kept."""
@@ -253,15 +302,15 @@ class CommandRunner:
 
 
 def _find_failure(
-    stopped_by: CommandFailure | None,
+    bad_event: CommandFailure | None,
     withheld: Sequence[tuple[str, str]],
     not_started: NotStarted | None,
     exit_info: ExitInfo,
     missing: ExprecError | None,
 ) -> CommandFailure | None:
-    """Why a command failed: why exprec stopped it, else secrets, else its exit, else a missing artifact."""
-    if stopped_by is not None:
-        return stopped_by
+    """Why a command failed: a bad event, else secrets, else its exit, else a missing artifact."""
+    if bad_event is not None:
+        return bad_event
     if withheld:
         return _failure_of(SecretFound(*withheld[0], more=withheld[1:]))
     if not_started is not None:
@@ -276,7 +325,7 @@ def _find_failure(
 
 
 def _failure_of(error: ExprecError, prefix: str = "") -> CommandFailure:
-    """The failure of a command that exprec stopped because of `error`."""
+    """The failure of a command because of `error`."""
     return CommandFailure(type(error).__name__, f"{prefix}{error}", _FAILED, is_news=True)
 
 

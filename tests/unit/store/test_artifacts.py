@@ -373,3 +373,23 @@ def test_what_the_machine_lacks_is_no_missing_artifact(keep: Keep, work: Path, m
     with pytest.raises(StorageFailure, match="Too many open files") as raised:
         keep("a", path)
     assert raised.value.path == path
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_the_rest_is_kept(
+    keep: Keep, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("out/a")
+    write("out/closed/b")
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert refusal(keep, "out", Path("out")) == (
+        "the artifact 'out/closed' cannot be read: its permissions do not allow it"
+    )
+    monkeypatch.undo()
+    assert files(work / "artifacts") == {"out/a": b"data"}

@@ -282,6 +282,9 @@ def test_a_run_that_is_not_sealed_proves_nothing(store: Store) -> None:
     recording.close()
     (said,) = verify_run(RunDirectory(recording.folder))
     assert said.message == ("is not sealed (interrupted); resume it with `exprec resume` or remove it with `exprec gc`")
+    # What a killed process was copying.
+    (recording.folder / ".draft").mkdir()
+    assert list(verify_run(RunDirectory(recording.folder))) == [said]
     (recording.folder / "events.jsonl").unlink()
     assert [problem.message for problem in verify_run(RunDirectory(recording.folder))] == [
         f"is missing; {RESTORE}",

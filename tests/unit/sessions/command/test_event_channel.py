@@ -97,6 +97,18 @@ def test_a_line_that_is_no_event(line: bytes, message: str, inbox: EventChannel)
     assert caught.value.line == 2
 
 
+def test_the_lines_after_one_that_is_not_valid_are_read(inbox: EventChannel) -> None:
+    _append(inbox, b'{"event_type": "a"}\nbad\n{"event_type": "b"}\nworse')
+    read = []
+    for receive in (inbox.received, inbox.received, inbox.rest, inbox.rest):
+        try:
+            for sent in receive():
+                read.append(sent.event_type)
+        except InvalidLine as error:
+            read.append(f"line {error.line}")
+    assert read == ["a", "line 2", "b", "line 4"]
+
+
 def test_a_line_with_a_secret_is_withheld_and_erased(inbox: EventChannel) -> None:
     _append(inbox, b'{"event_type": "a"}\n{"event_type": "planted-secret"}\n{"event_type": "b"}\n')
     assert [sent.event_type for sent in inbox.received()] == ["a", "b"]
