@@ -179,6 +179,15 @@ class OrderChecker:
         for key, total, which in (("final_cost", self._last, "last"), ("best_cost", self._best, "lowest")):
             if total is not None and event[key] != total.cost:
                 self._report(key, f"is {event[key]}, but the {which} total_cost is {total.cost}, in line {total.line}")
+        self._check_proposals(event)
+        if iterations and event.get("best_iteration", 1) > iterations:
+            self._report("best_iteration", f"is {event['best_iteration']}, but {iterations} iterations began")
+
+    def _check_proposals(self, event: Event) -> None:
+        for key, count in event.get("proposals", {}).items():
+            counted = self._state.proposals[key]
+            if count != counted:
+                self._report(f"proposals.{key}", f"is {count}, but the log has {counted}")
 
     def _command_end(self, event: Event) -> None:
         status, signal = event["exit_status"], event["signal"]

@@ -175,6 +175,13 @@ def test_experiment_end_records_the_result(searched: Run, asked: Run, sampled: R
         totals = [event["total_cost"] for event in run.of_type("iteration_start")]
         end = run.events[-1]
         assert (end["final_cost"], end["best_cost"], end["num_iterations"]) == (totals[-1], min(totals), len(totals))
+        reasons = [event["rejection_reason"] for event in run.of_type("policy_rejected")]
+        assert end["proposals"] == {
+            "usable": len(run.of_type("policy_change")),
+            "rejected": len(reasons) - reasons.count("llm_error"),
+            "failed": reasons.count("llm_error"),
+        }
+        assert 1 <= end["best_iteration"] <= end["num_iterations"]
 
 
 @pytest.mark.fact("F57")

@@ -475,7 +475,7 @@ with open(path, "a") as events:
     assert list((tmp_path / "runs" / ".work").iterdir()) == []
 
 
-@pytest.mark.fact("F86", "F105")
+@pytest.mark.fact("F86", "F109")
 def test_a_line_that_is_no_event_is_left_out_and_the_config_says_what_it_does(tmp_path: Path) -> None:
     ends = {}
     for mode in ("fail", "mark", "drop"):

@@ -179,7 +179,10 @@ BROKEN: dict[str, list[tuple[str, Edit, str]]] = {
     "F51": [(ASKED, _move("bootstrap_evaluation", 1), "all")],
     "F55": [(SEARCHED, _drop("iteration_end"), "all"), (SEARCHED, _move("iteration_end", -1), "all")],
     "F56": [
-        (SEARCHED, _set("experiment_end", **{key: 99}), "all") for key in ("final_cost", "best_cost", "num_iterations")
+        *[(SEARCHED, _set("experiment_end", **{key: 99}), "all") for key in ("final_cost", "best_cost")],
+        (SEARCHED, _set("experiment_end", num_iterations=99), "all"),
+        (NOW, _set("experiment_end", proposals={"usable": 0, "rejected": 0, "failed": 0}), "all"),
+        (NOW, _set("experiment_end", best_iteration=99), "all"),
     ],
     "F58": [
         (SEARCHED, _set("policy_change", agent_id="NOBODY"), "all"),

@@ -146,6 +146,10 @@ def check_order(events, kinds, names):
         assert not costs or (re.fullmatch("(SE)*|S*", ends) and event["final_cost"] == costs[-1]), "F55, F56"
         assert event["best_cost"] == min(costs, default=event["best_cost"]), "F56"
         assert event["num_iterations"] == len({*numbers}) or not numbers, "F56"
+        lost = sum(rejected["rejection_reason"] == "llm_error" for rejected in own["policy_rejected"])
+        counted = {"usable": len(own["policy_change"]), "failed": lost, "rejected": len(own["policy_rejected"]) - lost}
+        assert event.get("proposals", counted) == counted, "F56"
+        assert not numbers or event.get("best_iteration", 1) <= event["num_iterations"], "F56"
     for event in own["command_end"]:
         assert None in (event["exit_status"], event["signal"]), "F83"
         assert event["exit_status"] == 0 or not own["run_end"], "F84"
