@@ -213,7 +213,7 @@ def test_a_store_may_lie_near_the_longest_path(original: Victim, tmp_path: Path,
         deep = folder.joinpath(*parts)
         deep.mkdir(parents=True)
         last = deep / ("l" * max(1, room - len("/".join(parts)) - 2))
-        calls = [["run", "-q", str(TWO)], ["log"], ["verify", "--all"], ["tag", "x", "2d3b4"], ["show", "2d3b4"]]
+        calls = [["run", "-q", str(TWO)], ["log"], ["verify", "--all"], ["tag", "x", "f4040"], ["show", "f4040"]]
         done = run_limited(*calls, cwd=folder, env={"EXPREC_STORE": str(last)}).calls
         for each in done:
             assert_harmless(each)
@@ -229,7 +229,7 @@ def test_a_store_may_be_a_link_and_lie_on_another_file_system(
 ) -> None:
     victim = original.copied(open_folder / "there")
     (tmp_path / "link").symlink_to(victim.store)
-    calls = [*_reading(victim), ["run", "-q", str(TWO)], ["rerun", "2d3b4"], ["tag", "new", "2d3b4"], ["gc", "--yes"]]
+    calls = [*_reading(victim), ["run", "-q", str(TWO)], ["rerun", "f4040"], ["tag", "new", "f4040"], ["gc", "--yes"]]
     calls += [["verify", str(tmp_path / "link" / victim.experiment.name)]]
     done = run_limited(*calls, cwd=tmp_path, env={"EXPREC_STORE": "link"}).calls
     assert [each.code for each in done] == [0] * len(calls), [each.report for each in done if each.code]
@@ -282,7 +282,7 @@ def test_a_store_may_lie_in_a_worktree_of_git(original: Victim, tmp_path: Path, 
         ["log"],
         ["review", "HEAD"],
         ["verify", "--staged"],
-        ["rerun", "2d3b4"],
+        ["rerun", "f4040"],
     ]
     done = run_limited(*calls, cwd=tmp_path / "tree").calls
     assert [each.code for each in done] == [0] * len(calls), [each.report for each in done if each.code]
@@ -333,7 +333,7 @@ def test_a_folder_may_be_gone_and_the_environment_bare(original: Victim, tmp_pat
     ]
     for number, (variables, codes) in enumerate(odd):
         folder = original.copied(tmp_path / str(number)).folder
-        found = run_limited(["run", "-q", str(TWO)], ["log"], ["rerun", "2d3b4"], cwd=folder, env=variables).calls
+        found = run_limited(["run", "-q", str(TWO)], ["log"], ["rerun", "f4040"], cwd=folder, env=variables).calls
         for each in found:
             assert_harmless(each)
             assert each.code in codes, (variables, each.report)
