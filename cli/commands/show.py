@@ -308,7 +308,7 @@ def _comment(opened: _OpenLog, selection: _Selection) -> None:
             raise Damaged(opened.path, message, selection.events_read + 1)
     elif not opened.run.directory.is_sealed:
         print_message(f"exprec: run not sealed ({opened.run.directory.status}); this is what has been recorded")
-        if (reason := opened.run.directory.work_head.get("interrupted")) is not None:
+        if (reason := opened.run.directory.interruption) is not None:
             print_message(f"exprec: it was interrupted: {reason}")
         if torn_bytes:
             print_message(f"exprec: the last line is torn ({torn_bytes} bytes) and is not shown")

@@ -15,6 +15,9 @@ from exprec.recorder.store.file_tree import FileTree, FolderTree
 from exprec.recorder.store.log import ExchangeReader, LogReader
 from exprec.recorder.store.sinks import MemorySink
 
+REASON_KEY = "interrupted"
+"""The key of a work head that tells why the run was left, if exprec itself stopped it."""
+
 
 class Summary(NamedTuple):
     """What the head of a run records of its log."""
@@ -115,6 +118,15 @@ class RunDirectory:
         # exprec writes names and one number there.
         known = head.items() if isinstance(head, dict) else ()
         return {key: value for key, value in known if isinstance(value, str | int)}
+
+    @property
+    def interruption(self) -> str | None:
+        """Why exprec itself left an unsealed run; None if a signal or a crash did, which may have cut that file off."""
+        try:
+            reason = self.work_head.get(REASON_KEY)
+        except Damaged:
+            return None
+        return reason if isinstance(reason, str) else None
 
     @property
     def status(self) -> str:

@@ -25,13 +25,11 @@ from exprec.recorder.fs import check_folders, durable
 from exprec.recorder.store.artifacts import Artifacts
 from exprec.recorder.store.file_tree import FileSource, FolderTree, folder_id
 from exprec.recorder.store.log import Entry, EventLog, ExchangeLog
-from exprec.recorder.store.run_directory import RunDirectory, Summary
+from exprec.recorder.store.run_directory import REASON_KEY, RunDirectory, Summary
 from exprec.recorder.store.sinks import ContinuedSink, Sink
 
 _MACHINE_KEYS = ("host", "boot")
 """The keys of a work head that tell which machine records the run."""
-_REASON_KEY = "interrupted"
-"""The key of a work head that tells why the run was left, if exprec itself stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ class WorkRun:
 
     def note_interruption(self, reason: str) -> None:
         """Keep beside the work folder why the run is left interrupted, until it is resumed. Raises StorageFailure."""
-        head = {**RunDirectory(self.folder).work_head, _REASON_KEY: reason}
+        head = {**RunDirectory(self.folder).work_head, REASON_KEY: reason}
         self._lock = durable.replace_locked(layout.work_head_path(self.folder), canonical_json.encode(head), self._lock)
 
     def reopen(self) -> WorkRun:
@@ -394,7 +392,7 @@ def _take_over(folder: Path, machine: Mapping[str, str], lock: durable.Lock) -> 
     Raises StorageFailure, Damaged.
     """
     before = RunDirectory(folder).work_head
-    after = {**{key: value for key, value in before.items() if key not in (*_MACHINE_KEYS, _REASON_KEY)}, **machine}
+    after = {**{key: value for key, value in before.items() if key not in (*_MACHINE_KEYS, REASON_KEY)}, **machine}
     if after == before:
         return lock
     return durable.replace_locked(layout.work_head_path(folder), canonical_json.encode(after), lock)

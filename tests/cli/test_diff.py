@@ -88,14 +88,14 @@ def test_shorter_experiment_has_no_divergence_but_ends_earlier(recorded: Path) -
         "  convergence.max_iterations 25 → 7\n",
         "  A: seq 29, iteration 8, iteration_start\n",
         "  B: seq 29, experiment_end\n",
-        "  A: iterations 8 to 11\n",
-        "  final cost  2000 → 2100  100 cents more (+5.0 %): worse\n",
+        "  A: iterations 8 to 13\n",
+        "  final cost  2000 → 2500  500 cents more (+25.0 %): worse\n",
         "  converged true → false\n",
     ):
         assert part in shown
     back = _diff(recorded, "short", "base")
-    assert "  final cost  2100 → 2000  100 cents less (-4.8 %): better\n" in back
-    assert "  B: iterations 8 to 11\n" in back
+    assert "  final cost  2500 → 2000  500 cents less (-20.0 %): better\n" in back
+    assert "  B: iterations 8 to 13\n" in back
 
 
 def test_changed_answer_is_shown_from_the_request_to_the_result(recorded: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_run_that_is_not_sealed(folder: Path) -> None:
     assert "B  01234567  " in shown
     assert "interrupted, not sealed" in shown
     assert "  B: ends before seq 10\n" in shown
-    assert "  A: iterations 4 to 11\n" in shown
+    assert "  A: iterations 4 to 13\n" in shown
     assert "Cost in cents" not in shown
 
 

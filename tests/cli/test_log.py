@@ -69,7 +69,7 @@ def test_selection_order_and_limit(recorded: Path) -> None:
     names = [row["name"] for row in _rows(recorded, "--sort", "name")]
     assert names == ["castro-two-period", "castro-two-period", "every event"]
     assert [row["status"] for row in _rows(recorded, "--sort", "cost")][-1] == "failed"
-    assert [row["iterations"] for row in _rows(recorded, "--sort", "iterations")] == [1, 3, 11]
+    assert [row["iterations"] for row in _rows(recorded, "--sort", "iterations")] == [1, 3, 13]
     assert [row["name"] for row in _rows(recorded, "--tag", "fig-*")] == ["every event"]
     assert len(_rows(recorded, "--limit", "2")) == 2
     done = exprec("log", "--status", "running", cwd=recorded)

@@ -72,7 +72,7 @@ def test_what_a_branch_adds(folder: Path) -> None:
     data = _data(folder, "main..feature")
     assert (data["ok"], data["base"], data["head"], data["merge_base"]) == (True, "main", "feature", base)
     (found,) = data["added"]
-    assert (found["run_id"], found["iterations"], found["first_cost"], found["final_cost"]) == (added, 11, 10000, 2000)
+    assert (found["run_id"], found["iterations"], found["first_cost"], found["final_cost"]) == (added, 13, 10000, 2000)
     assert (found["executions"], found["problems"], found["mode"]) == (1, [], "deterministic-pairwise")
 
 

@@ -213,11 +213,14 @@ def test_full_disk_ends_the_command_and_keeps_its_output(tmp_path: Path) -> None
 
 
 def test_command_that_ignores_its_end_is_killed(tmp_path: Path) -> None:
-    program = "trap '' TERM; echo nonsense >> $EXPREC_EVENTS; while :; do echo more; done"
-    soon = "from exprec.recorder.sessions.command import process; process._GRACE_TICKS = 4"
-    exprec("run", "-q", "--", "sh", "-c", program, cwd=tmp_path, code=3, first=soon)
-    assert _end(sealed_run(tmp_path)) == {"exit_status": None, "signal": "SIGKILL"}
-    exprec("verify", sealed_run(tmp_path).run_id, cwd=tmp_path)
+    program = f"trap '' TERM; echo $$ > pid; while :; do echo {'more' * 100}; done"
+    soon = (
+        "from exprec.recorder.sessions.command import process; process._GRACE_TICKS = 4\n"
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
+    )
+    exprec("run", "-q", "--", "sh", "-c", program, cwd=tmp_path, code=6, first=soon)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 # Numbers in both streams and in events, each written by itself; more on stdout than fits between it and us.

@@ -566,6 +566,9 @@ def _names(problem: Problem, name: str, line: int, leaf: Leaf) -> bool:
     file = (problem.source or "").split("/")[1]
     if f"line {line + 1}" in problem.message and name.endswith(".jsonl"):
         return True
+    if problem.key == f"result.{leaf[0]}":
+        # The result in the head is that of the last event.
+        return True
     is_here = problem.line == line + 1 if name.endswith(".jsonl") else str(leaf[0]) in problem.key
     return file == name and is_here and problem.line is not None
 

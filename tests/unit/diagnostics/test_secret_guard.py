@@ -224,7 +224,7 @@ class TestRun:
 
     def test_an_event_with_a_secret_ends_an_experiment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         simulator = FakeSimulator(lambda policies, seed: FakeResult({"A": FakeAgent(1), "B": FakeAgent(1)}))
-        monkeypatch.setattr(simulator, "starting_policy", lambda agent: policy(0.5, policy_id=SECRET))
+        monkeypatch.setattr(simulator, "starting_policy", lambda *_: policy(0.5, policy_id=SECRET))
         monkeypatch.setattr("exprec.recorder.experiment.loop.load_simulator", lambda *_, **__: simulator)
         searching = Says(json.dumps(policy(0.25)))
         searching.is_model = False

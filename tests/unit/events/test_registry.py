@@ -106,10 +106,11 @@ def _naming(constant: str) -> Iterator[str]:
 
 
 def test_few_modules_name_a_kind() -> None:
-    """The others ask its spec: besides the spec itself, who emits, renders and orders it."""
+    """The others ask its spec: besides the spec itself, who emits, renders, audits and orders it."""
     assert sorted(_naming("LLM_CALL")) == [
         "recorder/display/event_lines.py",
         "recorder/events/optimization.py",
         "recorder/experiment/proposal.py",
+        "recorder/state/audit.py",
         "recorder/verify/order.py",
     ]

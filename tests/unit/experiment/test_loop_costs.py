@@ -142,7 +142,7 @@ def test_a_model_is_told_the_unit(tmp_path: Path) -> None:
     store = Store.open_or_create(tmp_path / "runs")
     limits = {"max_iterations": 3}
     run_id = ran(tmp_path, store, llm={"model": "scripted:answers.jsonl"}, convergence=limits).run_id
-    told = [exchange["messages"][1]["content"] for exchange in store.run(str(run_id)).exchange_reader()]
+    told = [exchange["origin"]["messages"][1]["content"] for exchange in store.run(str(run_id)).exchange_reader()]
     assert len(told) == 6
     assert all(" ms, standard deviation " in text for text in told)
     assert "cost 0.508333 ms instead of 0.583333 ms; accepted (lowers the agent's cost by 0.225 ms" in told[2]
