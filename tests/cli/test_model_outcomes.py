@@ -133,7 +133,7 @@ def test_what_the_provider_says_is_kept_and_told(tmp_path: Path, case: Case) -> 
     check_rerun(tmp_path, run)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("case", [CASES["length"], CASES["empty"]], ids=["length", "empty"])
 def test_without_any_policy_the_experiment_is_left_interrupted(tmp_path: Path, case: Case) -> None:
     changes = {"llm__max_retries": 0, "llm__max_failed_rounds": 1, "convergence__max_iterations": 4}
     errors, _ = executed(tmp_path, case.reply, code=3, **changes)

@@ -112,7 +112,7 @@ def test_resume_after_the_quota_came_back_reaches_the_run_id_without_an_interrup
     ids=["500", "timeout", "no policy"],
 )
 def test_failed_rounds_stop_and_are_counted_anew_after_a_resumption(tmp_path: Path, reply: Reply, reason: str) -> None:
-    path = asked(tmp_path, llm__max_retries=0)
+    path = asked(tmp_path, llm__max_retries=0, llm__timeout_seconds=0.2 if reply.pause else 5.0)
     with ChatServer(reply) as server:
         environment = server.environment(KEY)
         done = exprec("run", path, cwd=tmp_path, env=environment, first=NO_RETRY, code=3)

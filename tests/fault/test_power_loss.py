@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fault.power import Lost, is_sealed, losses, promise
-from tests.fault.stages import ALL, STAGES, calls_of, check_recovery, kind_of, staged
-from tests.fault.syscalls import Call
+from tests.fault.power import is_sealed, losses, promise
+from tests.fault.stages import ALL, STAGES, calls_of, check_recovery, staged
 
 Count = Callable[[str, int], None]
-WATCHED = STAGES if ALL else ("an experiment", "resume", "a command", "a tag", "init")
+WATCHED = STAGES if ALL else ("an experiment", "resume", "a tag", "init")
 
 
 @pytest.mark.fact("F45")
@@ -23,14 +21,8 @@ def test_power_loss_costs_at_most_one_iteration(name: str, place: Path, count_fa
     stage = staged(name, place)
     calls = calls_of(stage, place / "traced")
     ends = [b"".join(lines) for lines in _iterations(stage.log)]
-    tried: set[str] = set()
     disks = 0
     for lost in losses(stage.folder, calls, every_step=ALL):
-        kind = _kind(lost, calls)
-        if not ALL and name == "a command" and kind in tried:
-            # Each of them needs processes.
-            continue
-        tried.add(kind)
         disks += 1
         lost.write(place / "here")
         synced = int(promise(calls[: lost.calls]).split()[0])
@@ -45,12 +37,6 @@ def test_power_loss_costs_at_most_one_iteration(name: str, place: Path, count_fa
         finally:
             shutil.rmtree(place / "here")
     count_faults("disks after a loss of power", disks)
-
-
-def _kind(lost: Lost, calls: Sequence[Call]) -> str:
-    """Describe the last call and what reached the disk, without numbers."""
-    last = kind_of(calls[lost.calls - 1]) if lost.calls else None
-    return f"{last}: {re.sub('[0-9]+', '*', lost.how)}"
 
 
 def _iterations(log: bytes) -> Iterator[list[bytes]]:
