@@ -199,7 +199,7 @@ def as_another(*arguments: str) -> str:
         return ""
     return (
         "import os; import exprec.recorder.display.terminal_text, exprec.recorder.diagnostics.secret_guard\n"
-        "from click.testing import CliRunner; from exprec.cli.main import cli\n"
+        "from click.testing import CliRunner; from exprec.cli.main import cli; import exprec.cli.__main__\n"
         f"assert CliRunner().invoke(cli, {arguments!r}).exit_code == 0\n"
         "from exprec.cli.terminal import redact_secrets; redact_secrets('what an error message needs')\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
