@@ -210,7 +210,7 @@ class Session:
 
         Raises InvalidInput, SecretFound, StorageFailure.
         """
-        return self._in_store().add_artifact(name, source, max_bytes, is_new)
+        return self._in_store().artifacts.add(name, source, max_bytes, is_new)
 
     def recorded_end(self) -> Event | None:
         """The last event recorded before the resumption, if it ends the run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -72,7 +72,7 @@ class WorkRun:
         self._streams: dict[str, durable.AppendOnlyFile] = {}
         self._logs: dict[str, durable.AppendOnlyFile] = {}
         self._files = FolderTree(folder, self._store)
-        self._artifacts = Artifacts(folder, self._store, secrets)
+        self.artifacts = Artifacts(folder, self._store, secrets)
         self._inputs = self._files.digest(layout.CONFIG_FILE).sha256
         recorded = _find_recorded_ends(folder)
         self.recorded_bytes = recorded.events
@@ -206,16 +206,6 @@ class WorkRun:
             size = durable.rewrite(path, chain([first], edits))
             self._streams[stream] = durable.AppendOnlyFile(path, size)
 
-    def add_artifact(
-        self,
-        name: str,
-        source: Path,
-        max_bytes: int = layout.MAX_ARTIFACT_BYTES,
-        is_new: Callable[[Path], bool] | None = None,
-    ) -> tuple[str, ...]:
-        """Copy a file or a folder into the run; see `Artifacts.add`. Raises as that does."""
-        return self._artifacts.add(name, source, max_bytes, is_new)
-
     def seal(self, summary: Summary) -> Sealed:
         """Give the run its run id, and move it into the store in one step, a rename.
 
@@ -237,7 +227,7 @@ class WorkRun:
         declared = {name: schema for name, schema in schemas.items() if name in self._types.schemas}
         self._secrets.check(layout.SCHEMAS_FILE, canonical_json.encode(declared), declared)
         self._sync_and_close()
-        self._artifacts.clean()
+        self.artifacts.clean()
         durable.write_new(self.folder / layout.SCHEMAS_FILE, canonical_json.encode(schemas, indent=True))
         digests = {name: self._files.digest(name) for name in self._files.files()}
         self._check_sizes(digests)

@@ -98,7 +98,7 @@ def _record_command(store: Store, text: str, output: bytes) -> str:
     recording.write_output("stderr", output)
     source = store.path.parent / "artifact"
     source.write_bytes(output)
-    recording.add_artifact("model", source)
+    recording.artifacts.add("model", source)
     source.unlink()
     provider.record_event(1, "note", {"text": text, text: 1, "agent_id": text, "nested": {text: [text]}})
     provider.record_event(0, common.COMMAND_END.event_type, {"exit_status": 1, "signal": None})

@@ -170,7 +170,7 @@ def test_run_id_covers_nested_folders(tmp_path: Path) -> None:
     recording = store.begin("names", "python", {})
     for name in ("a/b", "a.b", "a-", "a0", "a-b/c", "é/x"):
         (tmp_path / "source").write_text(name)
-        recording.add_artifact(name, tmp_path / "source")
+        recording.artifacts.add(name, tmp_path / "source")
     provider = LiveStateProvider("names", "python", recording=recording)
     provider.record_event(0, "run_end", {})
     sealed = seal(provider)
@@ -199,7 +199,7 @@ def test_invalid_artifact_names_are_refused(tmp_path: Path, name: str) -> None:
     recording = Store.open_or_create(tmp_path / "runs").begin("names", "python", {})
     (tmp_path / "source").write_bytes(b"")
     with pytest.raises(InvalidInput, match="artifact"):
-        recording.add_artifact(name, tmp_path / "source")
+        recording.artifacts.add(name, tmp_path / "source")
     assert not (recording.folder / "artifacts").exists()
     recording.close()
 
@@ -211,7 +211,7 @@ def test_invalid_artifact_names_are_refused(tmp_path: Path, name: str) -> None:
 def test_names_that_an_artifact_can_have(tmp_path: Path, name: str) -> None:
     recording = Store.open_or_create(tmp_path / "runs").begin("names", "python", {})
     (tmp_path / "source").write_bytes(b"data")
-    recording.add_artifact(name, tmp_path / "source")
+    recording.artifacts.add(name, tmp_path / "source")
     assert (recording.folder / "artifacts" / name).read_bytes() == b"data"
     recording.close()
 
@@ -233,14 +233,14 @@ def test_a_folder_is_its_files_and_the_last_one_of_a_name_counts(tmp_path: Path)
         (folder / "deep" / "empty").mkdir(parents=True)
         (folder / f"{content}.txt").write_text(content)
         (folder / "deep" / "link").symlink_to(f"../{content}.txt")
-        recording.add_artifact("out", folder)
-        recording.add_artifact("best", folder / f"{content}.txt")
+        recording.artifacts.add("out", folder)
+        recording.artifacts.add("best", folder / f"{content}.txt")
     expected = {"best": b"last", "out/deep/link": b"last", "out/last.txt": b"last"}
     assert _files(recording.folder / "artifacts") == expected
     (tmp_path / "none").mkdir()
     with pytest.raises(InvalidInput, match="a folder without files"):
-        recording.add_artifact("none", tmp_path / "none")
-    left_out = recording.add_artifact("out", tmp_path / "last", is_new=lambda path: path.name == "link")
+        recording.artifacts.add("none", tmp_path / "none")
+    left_out = recording.artifacts.add("out", tmp_path / "last", is_new=lambda path: path.name == "link")
     assert left_out == ("out/last.txt",)
     assert _files(recording.folder / "artifacts") == {"best": b"last", "out/deep/link": b"last"}
     recording.close()
@@ -266,7 +266,7 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
     monkeypatch.setattr(artifacts, "_CHUNK_BYTES", 5000)
     monkeypatch.setattr(durable, "_write_all", write_and_change)
     with pytest.raises(InvalidInput, match="changed while it was copied") if attempts == 3 else nullcontext():
-        recording.add_artifact("a", source)
+        recording.artifacts.add("a", source)
     assert [len(set(data)) for data in _files(recording.folder / "artifacts").values()] == ([1] if attempts < 3 else [])
     assert not (recording.folder / layout.WORK_DRAFT).exists()
     recording.close()
@@ -278,9 +278,9 @@ def test_a_missing_artifact_costs_nothing_else(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for source in (tmp_path / "missing", tmp_path / "pipe"):
         with pytest.raises(InvalidInput, match="cannot be kept"):
-            recording.add_artifact("it", source)
+            recording.artifacts.add("it", source)
     (tmp_path / "there").write_bytes(b"data")
-    recording.add_artifact("it", tmp_path / "there")
+    recording.artifacts.add("it", tmp_path / "there")
     provider = LiveStateProvider("artifacts", "python", recording=recording)
     provider.record_event(0, "run_end", {})
     assert _files(seal(provider).path / "artifacts") == {"it": b"data"}
@@ -292,10 +292,10 @@ def test_names_of_one_file_on_some_system_are_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x").write_bytes(b"data")
     for first, second in (("Model", "model"), ("é", "e\u0301"), ("a/b", "A/c")):
-        recording.add_artifact(first, tmp_path / "out" / "x")
+        recording.artifacts.add(first, tmp_path / "out" / "x")
         for source in (tmp_path / "out" / "x", tmp_path / "out"):
             with pytest.raises(InvalidInput, match="are one name on some systems"):
-                recording.add_artifact(second, source)
+                recording.artifacts.add(second, source)
     for name in ("a<b", "a:b", "a?", "x.", "x ", "Con", "nul.txt", "com1.tar.gz", "a/CONOUT$/b"):
         assert "Windows" in (layout.portability_problem(name) or ""), name
         assert layout.artifact_name_problem(name) is None, "valid in a run"

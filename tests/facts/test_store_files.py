@@ -157,7 +157,7 @@ def test_no_rule_outside_of_the_store_leaves_out_a_part_of_a_run(store: Store, t
     source.write_bytes(b"data")
     recording = store.begin("ignored", "python", {})
     for name in ("best.ckpt", "build/out.log", "venv/lib/x", ".hidden"):
-        recording.add_artifact(name, source)
+        recording.artifacts.add(name, source)
     provider = LiveStateProvider("ignored", "python", recording=recording)
     provider.record_event(0, "run_end", {})
     sealed = seal(provider)

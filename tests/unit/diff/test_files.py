@@ -29,7 +29,7 @@ def _recorded(store: Path, files: Files, *, sealed: bool = True) -> RunDirectory
         recording.write_output(stream, files.get(stream, b""))
     for name in files.keys() - {"stdout", "stderr"}:
         (store.parent / "source").write_bytes(files[name])
-        recording.add_artifact(name, store.parent / "source")
+        recording.artifacts.add(name, store.parent / "source")
     provider.record_event(0, "command_end", {"exit_status": 0, "signal": None})
     provider.record_event(0, "run_end", {})
     if not sealed:

@@ -31,7 +31,7 @@ def recorded(store: Store, *, ask: bool = True) -> WorkRun:
     recording.write_output("stdout", b"out\n")
     source = store.path.parent / "source"
     source.write_bytes(b"123")
-    recording.add_artifact("a/b.txt", source)
+    recording.artifacts.add("a/b.txt", source)
     return recording
 
 

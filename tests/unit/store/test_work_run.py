@@ -306,8 +306,8 @@ def test_an_artifact_is_the_bytes_of_its_file(store: Store, tmp_path: Path) -> N
     source = tmp_path / "model.bin"
     source.write_bytes(bytes(range(256)))
     recording = begin(store, secrets=GUARD)
-    recording.add_artifact("out/model.bin", source)
-    recording.add_artifact("model.bin", source, max_bytes=256)
+    recording.artifacts.add("out/model.bin", source)
+    recording.artifacts.add("model.bin", source, max_bytes=256)
     sealed = recording.seal(DONE)
     kept = {name: (sealed.path / name).read_bytes() for name in RunDirectory(sealed.path).other_files()}
     assert kept == {"artifacts/out/model.bin": source.read_bytes(), "artifacts/model.bin": source.read_bytes()}
@@ -319,7 +319,7 @@ def test_what_is_no_artifact_leaves_nothing(store: Store, tmp_path: Path) -> Non
     source.write_bytes(b"123")
     secret.write_text(f"KEY={SECRET}")
     recording = begin(store, secrets=GUARD)
-    recording.add_artifact("a/b", source)
+    recording.artifacts.add("a/b", source)
     refused: list[tuple[str, Path, int, str]] = [
         ("a", source, 9, "the artifact 'a' cannot be kept: 'a' is a folder among the artifacts"),
         ("a/b/c", source, 9, "the artifact 'a/b/c' cannot be kept: 'b' is a file among the artifacts"),
@@ -329,13 +329,13 @@ def test_what_is_no_artifact_leaves_nothing(store: Store, tmp_path: Path) -> Non
     ]
     for name, path, limit, said in refused:
         with pytest.raises(InvalidInput) as raised:
-            recording.add_artifact(name, path, limit)
+            recording.artifacts.add(name, path, limit)
         assert said in str(raised.value)
         assert [problem.path for problem in raised.value.problems] == [()]
     with pytest.raises(SecretFound, match=r"^the name of an artifact"):
-        recording.add_artifact(f"of/{SECRET}", source)
+        recording.artifacts.add(f"of/{SECRET}", source)
     with pytest.raises(SecretFound, match=r"the artifact 'x/y'.*KEY"):
-        recording.add_artifact("x/y", secret)
+        recording.artifacts.add("x/y", secret)
     found = sorted(path.relative_to(recording.folder).as_posix() for path in recording.folder.rglob("*"))
     assert found == ["artifacts", "artifacts/a", "artifacts/a/b", "config.json", "events.jsonl"]
     recording.close()
@@ -354,7 +354,7 @@ def test_an_artifact_that_cannot_be_written_whole_is_removed(
 
     monkeypatch.setattr(durable, "write_pieces", half)
     with pytest.raises(StorageFailure):
-        recording.add_artifact("a/b", source)
+        recording.artifacts.add("a/b", source)
     assert not (recording.folder / layout.ARTIFACTS_FOLDER).exists()
     recording.close()
 
