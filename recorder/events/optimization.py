@@ -134,6 +134,10 @@ class ExperimentEndFields(TypedDict):
     best_policies: NotRequired[dict[str, Any]]
 
 
+PROPOSAL_COUNTS = ("usable", "rejected", "failed")
+"""What the proposals of an experiment are counted by: those compared, those rejected for what they are, those that
+never came."""
+
 LLM_ERROR = "llm_error"
 """The reason of a `policy_rejected` where the model gave no answer."""
 

@@ -114,7 +114,7 @@ def _result_fields(head: Mapping[str, Any], entries: Iterator[log.Entry], tail: 
 
 def _proposals(value: Any) -> dict[str, int] | None:
     """The numbers of proposals, if there were any; a later version may have counted otherwise."""
-    keys = Reducer().proposals
+    keys = optimization.PROPOSAL_COUNTS
     if not isinstance(value, Mapping) or any(type(value.get(key)) is not int for key in keys):
         return None
     return {key: value[key] for key in keys} if any(value.values()) else None

@@ -199,22 +199,22 @@ class LiveStateProvider(_ReducedState):
 
         Raises as `record_event` does; InvalidEvent if another result was recorded.
         """
-        fields = {
+        given = {
             "final_cost": final_cost,
             "best_cost": best_cost,
             "converged": converged,
             "convergence_reason": convergence_reason,
-            "num_iterations": self.get_total_iterations(),
-            **({"proposals": dict(proposals)} if any((proposals := self.proposals).values()) else {}),
-            **self._best_policies,
         }
         recorded = self._reducer.result
         if recorded is None:
-            self.record_event(0, optimization.EXPERIMENT_END.event_type, fields)
+            counted: dict[str, Any] = {"num_iterations": self.get_total_iterations()}
+            if any(self.proposals.values()):
+                counted["proposals"] = dict(self.proposals)
+            self.record_event(0, optimization.EXPERIMENT_END.event_type, given | counted | self._best_policies)
             return
-        for key in fields.keys() - {"num_iterations", "proposals", *self._best_policies}:
-            if recorded.get(key) != fields[key]:
-                before, now = show_value(recorded.get(key)), show_value(fields[key])
+        for key, value in given.items():
+            if recorded.get(key) != value:
+                before, now = show_value(recorded.get(key)), show_value(value)
                 message = f"is {before} in the result recorded before, not {now}"
                 raise InvalidEvent(optimization.EXPERIMENT_END.event_type, [Problem((key,), message, key)])
 

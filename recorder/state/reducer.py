@@ -54,8 +54,8 @@ class Reducer:
         """The fields of `experiment_failed`."""
         self.counts: Counter[str] = Counter()
         """The number of events of each type."""
-        self.proposals = dict.fromkeys(("usable", "rejected", "failed"), 0)
-        """The number of proposals that were usable, that were rejected for what they are, and that never came."""
+        self.proposals = dict.fromkeys(optimization.PROPOSAL_COUNTS, 0)
+        """The number of proposals so far, by `PROPOSAL_COUNTS`."""
         self._current = Iteration(0, 0, 0)
         """The iteration of the last event that belongs to one."""
 
