@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from exprec.recorder.errors import SimulationError
-from exprec.recorder.experiment.evaluation import Evaluator, Policies
+from exprec.recorder.experiment.evaluation import Evaluation, Evaluator, Policies
 from exprec.recorder.experiment.stats import Cost
 
 
@@ -46,8 +46,12 @@ class EvaluatedPolicies:
         if all(entry.policies != policies for entry in self._entries):
             self._entries.append(_Entry(iteration, policies))
 
-    def find_best(self, evaluator: Evaluator, iteration: int) -> BestPolicies | None:
-        """Evaluate all of them on the seeds of one iteration, and return the first of those that cost least.
+    def find_best(
+        self, evaluator: Evaluator, iteration: int, last_policies: Policies, last: Evaluation
+    ) -> BestPolicies | None:
+        """Evaluate all of them on the seeds of the last iteration, and return the first of those that cost least.
+
+        `last` is the evaluation of that iteration, and `last_policies` are those that it evaluated.
 
         The totals of the iterations themselves do not compare, because each iteration has seeds of its own. Policies
         whose simulation fails on these seeds are left out; None if that leaves none.
@@ -55,7 +59,8 @@ class EvaluatedPolicies:
         best: BestPolicies | None = None
         for entry in self._entries:
             try:
-                evaluation = evaluator.evaluate(entry.policies, iteration)
+                is_known = entry.policies == last_policies
+                evaluation = last if is_known else evaluator.evaluate(entry.policies, iteration)
             except SimulationError:
                 continue
             if best is None or evaluation.total_cost < best.total_cost:

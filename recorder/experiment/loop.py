@@ -248,7 +248,7 @@ class OptimizationLoop:
         totals = [point.total for point in self._points]
         converged, final, lowest = reason is not None, totals[-1], min(totals)
         reason = reason or MAX_ITERATIONS
-        best = self._all_evaluated.find_best(self._evaluator, iteration)
+        best = self._all_evaluated.find_best(self._evaluator, iteration, self._evaluated, evaluation)
         if best is not None:
             self.state_provider.set_best_policies(best.as_dict())
         self.state_provider.set_final_result(final, lowest, converged, reason)
